@@ -1,0 +1,150 @@
+//! The HTTP surface: who may call what, and which answer each call gets.
+
+pub mod app;
+pub mod problem;
+mod proceed;
+mod start;
+mod status;
+mod stop;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, Response, StatusCode};
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+
+pub use app::App;
+use problem::Problem;
+
+use crate::config::Secret;
+use crate::run::state::Resource;
+
+/// Bodies of requests are read up to this size, in bytes: 5,000 ids with room.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A request as the guest hands it in. A body longer than [`MAX_BODY_BYTES`] is handed in with one byte more than that.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path, without the query.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What a path means.
+#[derive(Debug, PartialEq, Eq)]
+enum Route {
+    Status,
+    ContinueAll,
+    Run(Resource),
+    Continue(Resource),
+    Stop(Resource),
+}
+
+fn route(path: &str) -> Option<Route> {
+    let mut parts = path.trim_end_matches('/').trim_start_matches('/').split('/');
+    if parts.next() != Some("sync") {
+        return None;
+    }
+    let parts: Vec<&str> = parts.collect();
+    match parts[..] {
+        ["status"] => Some(Route::Status),
+        ["continue"] => Some(Route::ContinueAll),
+        [resource] => Resource::named(resource).map(Route::Run),
+        [resource, "continue"] => Resource::named(resource).map(Route::Continue),
+        [resource, "stop"] => Resource::named(resource).map(Route::Stop),
+        _ => None,
+    }
+}
+
+impl Route {
+    fn allow(&self) -> &'static str {
+        match self {
+            Self::Status => "GET",
+            Self::Run(_) => "GET, POST",
+            Self::ContinueAll | Self::Continue(_) | Self::Stop(_) => "POST",
+        }
+    }
+}
+
+/// Checks the bearer token, in a time that does not depend on how much of it is right.
+///
+/// # Errors
+/// 401 with `WWW-Authenticate` where it is missing or wrong.
+pub fn authorize(headers: &HeaderMap, token: &Secret) -> Result<(), Problem> {
+    let shown = headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let shown = match shown.split_at_checked(7) {
+        Some((scheme, shown)) if scheme.eq_ignore_ascii_case(b"Bearer ") => shown,
+        _ => b"",
+    };
+    if shown.ct_eq(token.expose().as_bytes()).into() {
+        return Ok(());
+    }
+    let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized")
+        .detail("Send the api_token of this app: Authorization: Bearer <api_token>");
+    problem.headers.insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer realm=\"klaviyo-bulk-import\""));
+    Err(problem)
+}
+
+/// Answers a request to an app whose configuration is not usable: what is wrong is told to those who have the token.
+#[must_use]
+pub fn misconfigured(request: &Request, problems: &crate::config::Problems, token: Option<&Secret>) -> Response<Bytes> {
+    if let Some(token) = token
+        && let Err(problem) = authorize(&request.headers, token)
+    {
+        return problem.into_response();
+    }
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The configuration is not usable")
+        .detail(problems.to_string())
+        .extension("variables", &problems.0)
+        .into_response()
+}
+
+/// Answers a request.
+pub async fn handle(app: &Rc<App>, request: Request) -> Response<Bytes> {
+    match answer(app, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Problem> {
+    authorize(&request.headers, &app.config.api_token)?;
+    let route = route(&request.path).ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, "Not found").detail("There is nothing under this path; see GET /sync/status")
+    })?;
+    if request.body.len() > MAX_BODY_BYTES {
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Content too large")
+            .detail(format!("The body may have {MAX_BODY_BYTES} bytes")));
+    }
+    match (&request.method, &route) {
+        (&Method::GET, Route::Status) => status::all(app).await,
+        (&Method::GET, Route::Run(resource)) => status::one(app, *resource).await,
+        (&Method::POST, Route::Run(resource)) => start::start(app, *resource, &request.body).await,
+        (&Method::POST, Route::Stop(resource)) => stop::stop(app, *resource).await,
+        (&Method::POST, Route::Continue(resource)) => proceed::one(app, *resource).await,
+        (&Method::POST, Route::ContinueAll) => proceed::all(app).await,
+        _ => {
+            let allow = route.allow();
+            let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+                .detail(format!("This path answers {allow}"));
+            problem.headers.insert(ALLOW, http::HeaderValue::from_static(allow));
+            Err(problem)
+        }
+    }
+}
+
+/// A JSON answer.
+fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    let mut response = Response::new(serde_json::to_vec(body).unwrap_or_default().into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    response
+}

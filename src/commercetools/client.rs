@@ -1,0 +1,176 @@
+//! Calls to the commercetools HTTP API: authorized, bounded in time and size, tried again where that can help.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::lock::Mutex;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{Method, Request, Response};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::token::Token;
+use crate::config::CommercetoolsConfig;
+use crate::error::{Action, Error, Kind, Peer, Refusal};
+use crate::ports::{Body, Deadline, Limits, Ports};
+use crate::retry::with_retry;
+use crate::run::lease::later;
+
+/// The longest that one call may take. A page of megabytes is sent in seconds; what takes longer hangs.
+const TIMEOUT: Duration = Duration::from_secs(12);
+
+/// The client of one project. Keeps its token for as long as the instance lives.
+pub struct Client {
+    pub(super) ports: Ports,
+    config: CommercetoolsConfig,
+    token: Mutex<Option<Token>>,
+    server_clock: Cell<Option<ServerClock>>,
+}
+
+/// commercetools' time, and when on this instance's monotonic clock it was that.
+#[derive(Clone, Copy)]
+struct ServerClock {
+    time: Timestamp,
+    seen_at: Duration,
+}
+
+/// One call.
+pub(super) struct Call<'a> {
+    /// For errors, such as `query customers`.
+    pub(super) operation: &'static str,
+    pub(super) method: Method,
+    /// Below the project, without a leading slash, with the query.
+    pub(super) path: &'a str,
+    pub(super) body: Option<Vec<u8>>,
+    /// The largest answer that is read, in bytes.
+    pub(super) max_bytes: usize,
+}
+
+impl Client {
+    /// A client without a token yet.
+    #[must_use]
+    pub fn new(ports: Ports, config: CommercetoolsConfig) -> Self {
+        Self { ports, config, token: Mutex::new(None), server_clock: Cell::new(None) }
+    }
+
+    /// commercetools' time now, by the `Date` of its latest answer (cut to the second, so never ahead); this instance's
+    /// own where no answer has told it.
+    #[must_use]
+    pub fn server_now(&self) -> Timestamp {
+        match self.server_clock.get() {
+            Some(clock) => later(clock.time, self.ports.clock.monotonic().saturating_sub(clock.seen_at)),
+            None => self.ports.clock.now(),
+        }
+    }
+
+    /// What the token was granted for, separated by spaces; fetches a token where there is none.
+    ///
+    /// # Errors
+    /// Where no token is given.
+    pub async fn granted_scope(&self, deadline: Deadline) -> Result<String, Error> {
+        Ok(self.token(None, deadline).await?.scope)
+    }
+
+    /// A usable token; a new one where the cached one is `refused`.
+    async fn token(&self, refused: Option<&Token>, deadline: Deadline) -> Result<Token, Error> {
+        // held while fetching, so that calls that start together share one token
+        let mut cached = self.token.lock().await;
+        if let Some(token) = &*cached {
+            let is_refused = refused.is_some_and(|refused| refused.value == token.value);
+            if !is_refused && token.is_usable(self.ports.clock.monotonic()) {
+                return Ok(token.clone());
+            }
+        }
+        *cached = None;
+        let token = with_retry(&self.ports, deadline, || {
+            Token::fetch(&self.ports, &self.config, TIMEOUT.min(deadline.remaining(&*self.ports.clock)))
+        })
+        .await?;
+        *cached = Some(token.clone());
+        Ok(token)
+    }
+
+    /// Sends a call, tried again as [`crate::error::POLICY`] says.
+    pub(super) async fn call(&self, call: Call<'_>, deadline: Deadline) -> Result<Response<Bytes>, Error> {
+        with_retry(&self.ports, deadline, || self.call_once(&call, deadline)).await
+    }
+
+    /// Sends a call once (and once more with a new token where the token is refused).
+    pub(super) async fn call_once(&self, call: &Call<'_>, deadline: Deadline) -> Result<Response<Bytes>, Error> {
+        let token = self.token(None, deadline).await?;
+        match self.attempt(call, &token, deadline).await {
+            Err(error) if error.action() == Action::RefreshToken => {
+                let token = self.token(Some(&token), deadline).await?;
+                self.attempt(call, &token, deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn attempt(&self, call: &Call<'_>, token: &Token, deadline: Deadline) -> Result<Response<Bytes>, Error> {
+        let uri = format!("{}/{}/{}", self.config.api_url, self.config.project, call.path);
+        let mut request = Request::builder()
+            .method(&call.method)
+            .uri(uri)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, format!("Bearer {}", token.value.expose()));
+        if call.body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request
+            .body(call.body.clone().map_or_else(Body::default, Body::from))
+            .map_err(|_| Error::unreadable(Peer::Commercetools, call.operation, "a usable ct_api_url and token"))?;
+        let timeout = TIMEOUT.min(deadline.remaining(&*self.ports.clock));
+        let limits = Limits { timeout, max_bytes: call.max_bytes };
+        let response = self
+            .ports
+            .send(request, limits)
+            .await
+            .map_err(|error| Error::transport(Peer::Commercetools, call.operation, error))?;
+        if let Some(time) = server_time(&response) {
+            self.server_clock.set(Some(ServerClock { time, seen_at: self.ports.clock.monotonic() }));
+        }
+        accept(Peer::Commercetools, call.operation, response)
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    errors: Vec<ErrorObject>,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject {
+    code: Option<String>,
+}
+
+/// Passes an answer that is not an error; makes an [`Error`] of one that is.
+pub(super) fn accept(
+    peer: Peer,
+    operation: &'static str,
+    response: Response<Bytes>,
+) -> Result<Response<Bytes>, Error> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body: Option<ErrorBody> = serde_json::from_slice(response.body()).ok();
+    let code = body.and_then(|body| body.errors.into_iter().find_map(|error| error.code).or(body.error));
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let refusal = Refusal { status: status.as_u16(), code, retry_after, pointers: Vec::new() };
+    Err(Error { peer, operation, kind: Kind::Refused(refusal) })
+}
+
+/// commercetools' clock: the `Date` of an answer (RFC 9110), cut to the second.
+fn server_time(response: &Response<Bytes>) -> Option<Timestamp> {
+    let date = response.headers().get(DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()
+}

@@ -1,0 +1,144 @@
+//! Custom objects with compare-and-set (<https://docs.commercetools.com/api/projects/custom-objects>).
+
+use bytes::Bytes;
+use http::{Method, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Client;
+use super::client::Call;
+use crate::error::{Error, Peer};
+use crate::ports::Deadline;
+
+/// A custom object's answer is read up to this size: far above what a run document can hold.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// A custom object as it stands.
+#[derive(Debug, Clone)]
+pub struct CustomObject<T> {
+    /// Grows with every write.
+    pub version: u64,
+    /// What it holds.
+    pub value: T,
+}
+
+/// What became of a guarded write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// It is stored under this version.
+    Done {
+        /// The new version.
+        version: u64,
+    },
+    /// Somebody else has written since; nothing is stored.
+    Conflict,
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    version: u64,
+    value: T,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    version: u64,
+}
+
+#[derive(Serialize)]
+struct Draft<'a, T> {
+    container: &'a str,
+    key: &'a str,
+    value: &'a T,
+    version: u64,
+}
+
+impl Client {
+    /// Reads a custom object; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses, and where the value is not a `T`.
+    pub async fn custom_object<T: DeserializeOwned>(
+        &self,
+        container: &str,
+        key: &str,
+        deadline: Deadline,
+    ) -> Result<Option<CustomObject<T>>, Error> {
+        const OPERATION: &str = "read a custom object";
+        let path = format!("custom-objects/{container}/{key}");
+        let call = Call { operation: OPERATION, method: Method::GET, path: &path, body: None, max_bytes: MAX_BYTES };
+        let response = match self.call(call, deadline).await {
+            // a project that does not exist answers 404 too, but with another code
+            Err(error) if is_missing_object(&error) => return Ok(None),
+            answer => answer?,
+        };
+        let object: Answer<T> = serde_json::from_slice(response.body()).map_err(|error| {
+            Error::unreadable(Peer::Commercetools, OPERATION, format!("{container}/{key} is not as this version writes it: {error}"))
+        })?;
+        Ok(Some(CustomObject { version: object.version, value: object.value }))
+    }
+
+    /// Writes a custom object if its version is still `version` (0: if there is none yet). Sent once: whether a write
+    /// whose answer is lost took effect can be told only by reading.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses for another reason than the version.
+    pub async fn write_custom_object<T: Serialize>(
+        &self,
+        container: &str,
+        key: &str,
+        value: &T,
+        version: u64,
+        deadline: Deadline,
+    ) -> Result<Write, Error> {
+        const OPERATION: &str = "write a custom object";
+        let body = serde_json::to_vec(&Draft { container, key, value, version })
+            .map_err(|_| Error::unreadable(Peer::Commercetools, OPERATION, "a value that can be written as JSON"))?;
+        let call = Call {
+            operation: OPERATION,
+            method: Method::POST,
+            path: "custom-objects",
+            body: Some(body),
+            max_bytes: MAX_BYTES,
+        };
+        written(OPERATION, self.call_once(&call, deadline).await)
+    }
+
+    /// Deletes a custom object if its version is still `version`; that it is gone already is no error.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses for another reason than the version.
+    pub async fn delete_custom_object(
+        &self,
+        container: &str,
+        key: &str,
+        version: u64,
+        deadline: Deadline,
+    ) -> Result<Write, Error> {
+        const OPERATION: &str = "delete a custom object";
+        let path = format!("custom-objects/{container}/{key}?version={version}");
+        let call = Call { operation: OPERATION, method: Method::DELETE, path: &path, body: None, max_bytes: MAX_BYTES };
+        match self.call(call, deadline).await {
+            Err(error) if is_missing_object(&error) => Ok(Write::Done { version }),
+            answer => written(OPERATION, answer),
+        }
+    }
+}
+
+fn is_missing_object(error: &Error) -> bool {
+    error.refusal().is_some_and(|refusal| {
+        refusal.status == 404 && matches!(refusal.code.as_deref(), None | Some("ResourceNotFound" | "NotFound"))
+    })
+}
+
+fn written(operation: &'static str, answer: Result<Response<Bytes>, Error>) -> Result<Write, Error> {
+    match answer {
+        Err(error) if error.status() == Some(409) => Ok(Write::Conflict),
+        Err(error) => Err(error),
+        Ok(response) => {
+            let written: Written = serde_json::from_slice(response.body())
+                .map_err(|_| Error::unreadable(Peer::Commercetools, operation, "a custom object with its version"))?;
+            Ok(Write::Done { version: written.version })
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Keyset pages: `sort=id asc` with `id > last` reaches the end of a set of any size, which `offset` does not
+//! (<https://docs.commercetools.com/api/general-concepts#iterating-over-all-elements>).
+
+use bytes::Bytes;
+use http::Method;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::form_urlencoded;
+
+use super::Client;
+use super::client::Call;
+use crate::error::{Error, Peer};
+use crate::ports::Deadline;
+use crate::retry::with_retry;
+
+/// "limit: maximum 500" (<https://docs.commercetools.com/api/general-concepts#limit>).
+pub const MAX_LIMIT: usize = 500;
+/// How many ids one `id in (...)` holds: with 40 characters each the URL stays under the 8 KB that servers accept.
+pub const IDS_A_QUERY: usize = 100;
+
+/// One query of a collection in id order.
+#[derive(Debug, Clone)]
+pub struct Query<'a> {
+    /// For errors, such as `query customers`.
+    pub operation: &'static str,
+    /// The collection's path, such as `customers`.
+    pub path: &'a str,
+    /// Only ids after this one.
+    pub after: Option<&'a str>,
+    /// Only this id and those after it.
+    pub from: Option<&'a str>,
+    /// Only this id and those before it.
+    pub through: Option<&'a str>,
+    /// Only these ids, at most [`IDS_A_QUERY`].
+    pub ids: Option<&'a [String]>,
+    /// Only what was modified at this time or later.
+    pub since: Option<Timestamp>,
+    /// Records a page, at most [`MAX_LIMIT`].
+    pub limit: usize,
+    /// Further parameters, such as `staged=false`.
+    pub parameters: &'a [(&'a str, &'a str)],
+    /// The largest answer that is read, in bytes.
+    pub max_bytes: usize,
+}
+
+impl Query<'_> {
+    fn predicates(&self) -> Vec<String> {
+        let mut predicates = Vec::new();
+        if let Some(after) = self.after {
+            predicates.push(format!("id > {}", quoted(after)));
+        }
+        if let Some(from) = self.from {
+            predicates.push(format!("id >= {}", quoted(from)));
+        }
+        if let Some(through) = self.through {
+            predicates.push(format!("id <= {}", quoted(through)));
+        }
+        if let Some(ids) = self.ids {
+            let ids: Vec<String> = ids.iter().map(|id| quoted(id)).collect();
+            predicates.push(format!("id in ({})", ids.join(",")));
+        }
+        if let Some(since) = self.since {
+            predicates.push(format!("lastModifiedAt >= {}", quoted(&since.to_string())));
+        }
+        predicates
+    }
+
+    fn path_and_query(&self, limit: usize, with_total: bool) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &limit.to_string());
+        query.append_pair("withTotal", if with_total { "true" } else { "false" });
+        if limit > 0 {
+            query.append_pair("sort", "id asc");
+        }
+        for predicate in self.predicates() {
+            query.append_pair("where", &predicate);
+        }
+        for (name, value) in self.parameters {
+            query.append_pair(name, value);
+        }
+        format!("{}?{}", self.path, query.finish())
+    }
+}
+
+/// A string literal of a query predicate: double quotes, `\` escapes.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[derive(Deserialize)]
+struct PagedAnswer<'a> {
+    #[serde(borrow)]
+    results: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct TotalAnswer {
+    total: u64,
+}
+
+impl Client {
+    /// Reads one page: the records as they stand, as slices of the answer.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses; [`crate::ports::TransportError::TooLarge`] where the page is
+    /// larger than `max_bytes`.
+    pub async fn page(&self, query: &Query<'_>, deadline: Deadline) -> Result<Vec<Bytes>, Error> {
+        let path = query.path_and_query(query.limit.min(MAX_LIMIT), false);
+        self.query(query, &path, deadline, |body| {
+            let answer: PagedAnswer<'_> = serde_json::from_slice(body).ok()?;
+            Some(answer.results.into_iter().map(|record| body.slice_ref(record.get().as_bytes())).collect())
+        })
+        .await
+    }
+
+    /// How many records the query has in all.
+    ///
+    /// # Errors
+    /// As [`Client::page`].
+    pub async fn total(&self, query: &Query<'_>, deadline: Deadline) -> Result<u64, Error> {
+        let path = query.path_and_query(0, true);
+        self.query(query, &path, deadline, |body| {
+            let answer: TotalAnswer = serde_json::from_slice(body).ok()?;
+            Some(answer.total)
+        })
+        .await
+    }
+
+    /// Sends the query and reads the answer. One that was cut in half arrives as a 200 that is not JSON, so reading is
+    /// part of what is tried again.
+    async fn query<T>(
+        &self,
+        query: &Query<'_>,
+        path: &str,
+        deadline: Deadline,
+        read: impl Fn(&Bytes) -> Option<T>,
+    ) -> Result<T, Error> {
+        let call =
+            Call { operation: query.operation, method: Method::GET, path, body: None, max_bytes: query.max_bytes };
+        with_retry(&self.ports, deadline, || async {
+            let body = self.call_once(&call, deadline).await?.into_body();
+            read(&body).ok_or_else(|| {
+                Error::unreadable(Peer::Commercetools, query.operation, "a page with its results")
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,74 @@
+//! The access token: client credentials flow, cached until shortly before it expires
+//! (<https://docs.commercetools.com/api/authorization>).
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use serde::Deserialize;
+
+use crate::config::{CommercetoolsConfig, Secret};
+use crate::error::{Error, Peer};
+use crate::ports::{Limits, Ports};
+
+/// What the errors of this module name as the operation.
+const OPERATION: &str = "fetch a token";
+/// A token is not used for this long before it expires: a call that is under way must still be accepted.
+const MARGIN: Duration = Duration::from_secs(60);
+/// A token answer is well under this.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// A token with its end.
+#[derive(Clone)]
+pub(super) struct Token {
+    pub(super) value: Secret,
+    /// On the monotonic clock of this instance.
+    usable_until: Duration,
+    /// What it was granted for, separated by spaces.
+    pub(super) scope: String,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    expires_in: u64,
+    #[serde(default)]
+    scope: String,
+}
+
+impl Token {
+    pub(super) fn is_usable(&self, now: Duration) -> bool {
+        now < self.usable_until
+    }
+
+    /// Fetches a new token.
+    pub(super) async fn fetch(ports: &Ports, config: &CommercetoolsConfig, timeout: Duration) -> Result<Self, Error> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if !config.scope.is_empty() {
+            form.append_pair("scope", &config.scope);
+        }
+        let credentials = BASE64_STANDARD.encode(format!("{}:{}", config.client_id, config.client_secret.expose()));
+        let request = http::Request::post(format!("{}/oauth/token", config.auth_url))
+            .header(AUTHORIZATION, format!("Basic {credentials}"))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .body(form.finish().into())
+            .map_err(|_| Error::unreadable(Peer::CommercetoolsAuth, OPERATION, "ct_auth_url is not a usable URL"))?;
+        let asked_at = ports.clock.monotonic();
+        let response = ports
+            .send(request, Limits { timeout, max_bytes: MAX_BYTES })
+            .await
+            .map_err(|error| Error::transport(Peer::CommercetoolsAuth, OPERATION, error))?;
+        let response = super::client::accept(Peer::CommercetoolsAuth, OPERATION, response)?;
+        let answer: TokenAnswer = serde_json::from_slice(response.body())
+            .map_err(|_| Error::unreadable(Peer::CommercetoolsAuth, OPERATION, "an access_token with expires_in"))?;
+        let lifetime = Duration::from_secs(answer.expires_in);
+        Ok(Self {
+            value: answer.access_token.into(),
+            usable_until: asked_at + lifetime.saturating_sub(MARGIN).max(lifetime / 2),
+            scope: answer.scope,
+        })
+    }
+}

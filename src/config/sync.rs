@@ -1,0 +1,415 @@
+//! `sync_config`: what is imported and under which names, as JSON in the Node plugin's own shape.
+//!
+//! Every part is optional. All that is wrong is reported at once, each with the path of its key.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// Klaviyo: the name of a metric "must be less than 128 characters".
+const METRIC_NAME_LIMIT: usize = 128;
+
+/// The whole of `sync_config`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SyncConfig {
+    /// `order`.
+    pub order: OrderRules,
+    /// `customer`.
+    pub customer: CustomerRules,
+    /// `product`.
+    pub product: ProductRules,
+}
+
+/// `order`: which events an order becomes and what they carry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrderRules {
+    /// `order.states.changed`.
+    pub states: OrderStates,
+    /// `order.metrics`.
+    pub metrics: OrderMetrics,
+    /// `order.properties`.
+    pub properties: PropertyRules,
+    /// `order.customFields.properties`.
+    pub custom_fields: PropertyRules,
+}
+
+/// `order.states.changed`: the values of `orderState` that make an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderStates {
+    /// `fulfilledOrder`.
+    pub fulfilled: Vec<String>,
+    /// `cancelledOrder`.
+    pub cancelled: Vec<String>,
+}
+
+impl Default for OrderStates {
+    fn default() -> Self {
+        Self {
+            fulfilled: vec!["Confirmed".to_owned(), "Complete".to_owned()],
+            cancelled: vec!["Cancelled".to_owned()],
+        }
+    }
+}
+
+/// `order.metrics`: the names of the events' metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderMetrics {
+    /// `placedOrder`.
+    pub placed: String,
+    /// `orderedProduct`.
+    pub ordered_product: String,
+    /// `fulfilledOrder`.
+    pub fulfilled: String,
+    /// `cancelledOrder`.
+    pub cancelled: String,
+    /// `refundedOrder`; the bulk import sends no such event.
+    pub refunded: String,
+}
+
+impl Default for OrderMetrics {
+    fn default() -> Self {
+        Self {
+            placed: "Placed Order".to_owned(),
+            ordered_product: "Ordered Product".to_owned(),
+            fulfilled: "Fulfilled Order".to_owned(),
+            cancelled: "Cancelled Order".to_owned(),
+            refunded: "Refunded Order".to_owned(),
+        }
+    }
+}
+
+/// `customer`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CustomerRules {
+    /// `customer.customFields.properties`.
+    pub custom_fields: PropertyRules,
+}
+
+/// `product`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProductRules {
+    /// `product.inventory`.
+    pub inventory: InventoryRules,
+}
+
+/// `product.inventory`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InventoryRules {
+    /// `useChannelInventory`: the id of the channel whose stock is sent, where one is set.
+    pub use_channel_inventory: Option<String>,
+}
+
+/// `{include, exclude, map}`: which of an object's properties are allowed and how they are named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PropertyRules {
+    /// The properties that are allowed; all where it is empty.
+    pub include: Vec<String>,
+    /// The properties that are not, whatever `include` says.
+    pub exclude: Vec<String>,
+    /// New names by the names that they replace.
+    pub map: BTreeMap<String, String>,
+}
+
+impl SyncConfig {
+    /// Parses the JSON text of the variable; empty text is the default of everything.
+    ///
+    /// # Errors
+    /// Every problem, each a sentence that names the key's path.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let value = match serde_json::from_str(text) {
+            Ok(Value::Object(object)) => object,
+            Ok(_) => return Err(vec!["must be a JSON object".to_owned()]),
+            Err(error) => return Err(vec![format!("is not JSON: {error}")]),
+        };
+        let mut problems = Vec::new();
+        let config = Self::read(Section {
+            path: String::new(),
+            members: value,
+            problems: &mut problems,
+        });
+        problems.extend(config.order.metrics.clashes());
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn read(mut root: Section<'_>) -> Self {
+        let mut config = Self::default();
+        root.section("order", |order| {
+            order.section("states", |states| {
+                states.section("changed", |changed| {
+                    changed.list("fulfilledOrder", &mut config.order.states.fulfilled);
+                    changed.list("cancelledOrder", &mut config.order.states.cancelled);
+                });
+            });
+            order.section("metrics", |metrics| {
+                let names = &mut config.order.metrics;
+                metrics.metric("placedOrder", &mut names.placed);
+                metrics.metric("orderedProduct", &mut names.ordered_product);
+                metrics.metric("fulfilledOrder", &mut names.fulfilled);
+                metrics.metric("cancelledOrder", &mut names.cancelled);
+                metrics.metric("refundedOrder", &mut names.refunded);
+            });
+            order.properties(&mut config.order.properties);
+            order.section("customFields", |fields| {
+                fields.properties(&mut config.order.custom_fields)
+            });
+        });
+        root.section("customer", |customer| {
+            customer.section("customFields", |fields| {
+                fields.properties(&mut config.customer.custom_fields)
+            });
+        });
+        root.section("product", |product| {
+            product.section("inventory", |inventory| {
+                let channel = inventory
+                    .text("useChannelInventory")
+                    .filter(|channel| !channel.is_empty());
+                config.product.inventory.use_channel_inventory = channel;
+            });
+        });
+        root.close();
+        config
+    }
+}
+
+impl OrderMetrics {
+    /// Placed, Fulfilled and Cancelled Order have the order's id as their `unique_id`: under one metric, Klaviyo would
+    /// count them once.
+    fn clashes(&self) -> Vec<String> {
+        let names = [
+            ("placedOrder", &self.placed),
+            ("fulfilledOrder", &self.fulfilled),
+            ("cancelledOrder", &self.cancelled),
+        ];
+        let pairs = [(0, 1), (0, 2), (1, 2)];
+        pairs
+            .into_iter()
+            .filter(|(one, other)| names[*one].1 == names[*other].1)
+            .map(|(one, other)| {
+                format!(
+                    "order.metrics.{} and order.metrics.{} must differ: Klaviyo would count the two events as one",
+                    names[one].0, names[other].0
+                )
+            })
+            .collect()
+    }
+}
+
+/// One object of the configuration. Its members are taken out as they are read; those left over are unknown.
+struct Section<'p> {
+    path: String,
+    members: Map<String, Value>,
+    problems: &'p mut Vec<String>,
+}
+
+impl Section<'_> {
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    fn problem(&mut self, key: &str, expected: &str) {
+        let path = self.path_of(key);
+        self.problems.push(format!("{path} {expected}"));
+    }
+
+    /// Reads the section under `key`, where it is there.
+    fn section(&mut self, key: &str, read: impl FnOnce(&mut Section<'_>)) {
+        match self.members.remove(key) {
+            None => {}
+            Some(Value::Object(members)) => {
+                let mut section = Section {
+                    path: self.path_of(key),
+                    members,
+                    problems: self.problems,
+                };
+                read(&mut section);
+                section.close();
+            }
+            Some(_) => self.problem(key, "must be an object"),
+        }
+    }
+
+    fn close(&mut self) {
+        for key in std::mem::take(&mut self.members).keys() {
+            self.problem(key, "is not a known key");
+        }
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        match self.members.remove(key)? {
+            Value::String(text) => Some(text),
+            _ => {
+                self.problem(key, "must be a text");
+                None
+            }
+        }
+    }
+
+    fn metric(&mut self, key: &str, name: &mut String) {
+        match self.text(key) {
+            None => {}
+            Some(text) if text.trim().is_empty() => self.problem(key, "must not be empty"),
+            Some(text) if text.chars().count() >= METRIC_NAME_LIMIT => {
+                self.problem(key, "must have less than 128 characters");
+            }
+            Some(text) => *name = text,
+        }
+    }
+
+    fn list(&mut self, key: &str, list: &mut Vec<String>) {
+        let Some(value) = self.members.remove(key) else {
+            return;
+        };
+        match serde_json::from_value(value) {
+            Ok(texts) => *list = texts,
+            Err(_) => self.problem(key, "must be a list of texts"),
+        }
+    }
+
+    fn properties(&mut self, rules: &mut PropertyRules) {
+        self.section("properties", |properties| {
+            properties.list("include", &mut rules.include);
+            properties.list("exclude", &mut rules.exclude);
+            let Some(map) = properties.members.remove("map") else {
+                return;
+            };
+            match serde_json::from_value(map) {
+                Ok(map) => rules.map = map,
+                Err(_) => properties.problem("map", "must be an object of texts"),
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_text_everything_has_its_default() {
+        for text in [
+            "",
+            " \n",
+            "{}",
+            r#"{"order":{"states":{}},"product":{"inventory":{"useChannelInventory":""}}}"#,
+        ] {
+            assert_eq!(
+                SyncConfig::parse(text).unwrap(),
+                SyncConfig::default(),
+                "{text}"
+            );
+        }
+        let config = SyncConfig::default();
+        assert_eq!(config.order.states.fulfilled, ["Confirmed", "Complete"]);
+        assert_eq!(config.order.states.cancelled, ["Cancelled"]);
+        assert_eq!(config.order.metrics.refunded, "Refunded Order");
+    }
+
+    #[test]
+    fn every_part_can_be_set() {
+        let rules = |name: &str| {
+            format!(
+                r#"{{"properties":{{"include":["{name}"],"exclude":["x"],"map":{{"{name}":"new"}}}}}}"#
+            )
+        };
+        let text = format!(
+            r#"{{"order":{{
+                "states":{{"changed":{{"fulfilledOrder":["A"],"cancelledOrder":[]}}}},
+                "metrics":{{"placedOrder":"P","orderedProduct":"O","fulfilledOrder":"F","cancelledOrder":"C","refundedOrder":"R"}},
+                "properties":{{"include":["i"]}},
+                "customFields":{}}},
+              "customer":{{"customFields":{}}},
+              "product":{{"inventory":{{"useChannelInventory":"channel"}}}}}}"#,
+            rules("o"),
+            rules("c"),
+        );
+        let config = SyncConfig::parse(&text).unwrap();
+        let expected = |name: &str| PropertyRules {
+            include: vec![name.to_owned()],
+            exclude: vec!["x".to_owned()],
+            map: BTreeMap::from([(name.to_owned(), "new".to_owned())]),
+        };
+        assert_eq!(
+            config.order.states,
+            OrderStates {
+                fulfilled: vec!["A".to_owned()],
+                cancelled: Vec::new()
+            }
+        );
+        assert_eq!(config.order.metrics.placed, "P");
+        assert_eq!(config.order.metrics.ordered_product, "O");
+        assert_eq!(config.order.metrics.fulfilled, "F");
+        assert_eq!(config.order.metrics.cancelled, "C");
+        assert_eq!(config.order.metrics.refunded, "R");
+        assert_eq!(config.order.properties.include, ["i"]);
+        assert_eq!(config.order.custom_fields, expected("o"));
+        assert_eq!(config.customer.custom_fields, expected("c"));
+        assert_eq!(
+            config.product.inventory.use_channel_inventory.as_deref(),
+            Some("channel")
+        );
+    }
+
+    #[test]
+    fn every_problem_is_reported_with_its_path() {
+        let text = r#"{
+            "orders": {},
+            "order": {"states":{"changed":{"fulfilledOrder":"Complete","shipped":[]}}, "metrics":{"placedOrder":" ","refundedOrder":5}},
+            "customer": {"customFields":{"properties":{"include":[1],"map":{"a":null}}}},
+            "product": []
+        }"#;
+        let problems = SyncConfig::parse(text).unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "order.states.changed.fulfilledOrder must be a list of texts",
+                "order.states.changed.shipped is not a known key",
+                "order.metrics.placedOrder must not be empty",
+                "order.metrics.refundedOrder must be a text",
+                "customer.customFields.properties.include must be a list of texts",
+                "customer.customFields.properties.map must be an object of texts",
+                "product must be an object",
+                "orders is not a known key",
+            ]
+        );
+    }
+
+    #[test]
+    fn metrics_that_would_count_as_one_are_refused() {
+        let text = r#"{"order":{"metrics":{"fulfilledOrder":"Placed Order"}}}"#;
+        let problems = SyncConfig::parse(text).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0].starts_with(
+                "order.metrics.placedOrder and order.metrics.fulfilledOrder must differ"
+            )
+        );
+        let long = format!(
+            r#"{{"order":{{"metrics":{{"placedOrder":"{}"}}}}}}"#,
+            "x".repeat(128)
+        );
+        assert_eq!(
+            SyncConfig::parse(&long).unwrap_err(),
+            ["order.metrics.placedOrder must have less than 128 characters"]
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        assert_eq!(
+            SyncConfig::parse("[]").unwrap_err(),
+            ["must be a JSON object"]
+        );
+        assert!(SyncConfig::parse("{").unwrap_err()[0].starts_with("is not JSON"));
+    }
+}

@@ -1,0 +1,271 @@
+//! What can go wrong with the two APIs, and the one table that says what is done about it.
+//!
+//! An [`Error`] says what happened. [`Error::action`] and [`Error::advice`] look it up in [`POLICY`]: whether it is tried
+//! again, waited for, set aside with the record, or ends the run with advice to the operator. Retrying is the default
+//! for what is not known; ending a run must be said by a row.
+//!
+//! Texts are made of operation names, statuses and codes only: what an API says in `detail` or `message` can quote a
+//! customer's data, and errors end up in logs and in the run document.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::ports::TransportError;
+
+/// The API that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// The commercetools token endpoint (`ct_auth_url`).
+    CommercetoolsAuth,
+    /// The commercetools HTTP API (`ct_api_url`).
+    Commercetools,
+    /// The Klaviyo API.
+    Klaviyo,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::CommercetoolsAuth => "commercetools (token)",
+            Self::Commercetools => "commercetools",
+            Self::Klaviyo => "Klaviyo",
+        })
+    }
+}
+
+/// An error answer: a status of 400 or more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The API's own code for it (`errors[0].code`), where it gave one.
+    pub code: Option<String>,
+    /// How long the server wants to be left alone (`Retry-After`).
+    pub retry_after: Option<Duration>,
+    /// Klaviyo's `errors[].source.pointer`s.
+    pub pointers: Vec<String>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no answer.
+    Transport(TransportError),
+    /// The answer is an error.
+    Refused(Refusal),
+    /// The answer's body is not what the API's contract says; the text names what was expected.
+    Unreadable(String),
+}
+
+/// A call to one of the APIs that did not do what it was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// Who was asked.
+    pub peer: Peer,
+    /// What for, such as `query customers`.
+    pub operation: &'static str,
+    /// What happened.
+    pub kind: Kind,
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}: ", self.peer, self.operation)?;
+        match &self.kind {
+            Kind::Transport(error) => write!(formatter, "{error}"),
+            Kind::Unreadable(what) => write!(formatter, "the answer could not be read: {what}"),
+            Kind::Refused(refusal) => {
+                write!(formatter, "status {}", refusal.status)?;
+                refusal.code.as_ref().map_or(Ok(()), |code| write!(formatter, " ({code})"))
+            }
+        }
+    }
+}
+
+/// What is done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Tried again with back-off and jitter; where that does not help, the window ends and the next one tries.
+    Retry,
+    /// Left alone for as long as the server says, then tried again.
+    Wait,
+    /// A new token is fetched, once; a second refusal ends the run.
+    RefreshToken,
+    /// Asked for less at a time.
+    AskForLess,
+    /// The records that the answer points at are set aside, the others go on.
+    SetAside,
+    /// The run ends as failed; its cursor stays.
+    GiveUp,
+}
+
+/// One row of the table: the first row that matches decides.
+pub struct Row {
+    /// Which errors, in words, for the handbook.
+    pub what: &'static str,
+    matches: fn(&Error) -> bool,
+    /// What is done.
+    pub action: Action,
+    /// What the operator is told to do.
+    pub advice: &'static str,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Row").field("what", &self.what).field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+fn from(error: &Error, peer: Peer, status: u16) -> bool {
+    error.peer == peer && error.status() == Some(status)
+}
+
+fn has_code(error: &Error, code: &str) -> bool {
+    matches!(&error.kind, Kind::Refused(refusal) if refusal.code.as_deref() == Some(code))
+}
+
+/// What is done about what.
+pub const POLICY: &[Row] = &[
+    Row {
+        what: "any: the host is not allowed",
+        matches: |error| error.kind == Kind::Transport(TransportError::Denied),
+        action: Action::GiveUp,
+        advice: "Add the URL's host to allowed_outbound_hosts of the component in spin.toml.",
+    },
+    Row {
+        what: "any: the answer is too large to hold",
+        matches: |error| matches!(error.kind, Kind::Transport(TransportError::TooLarge { .. })),
+        action: Action::AskForLess,
+        advice: "Raise memory_mib (and the platform's limit with it): a single record is larger than the buffers.",
+    },
+    Row {
+        what: "any: no connection, no answer in time, half an answer",
+        matches: |error| matches!(error.kind, Kind::Transport(_) | Kind::Unreadable(_)),
+        action: Action::Retry,
+        advice: "Check the API's status page and the URL in the configuration; the run goes on by itself when it answers.",
+    },
+    Row {
+        what: "any: 429",
+        matches: |error| error.status() == Some(429),
+        action: Action::Wait,
+        advice: "Nothing: the run goes on when the rate limit allows it.",
+    },
+    Row {
+        what: "any: 408, 5xx",
+        matches: |error| error.status().is_some_and(|status| status == 408 || status >= 500),
+        action: Action::Retry,
+        advice: "Check the API's status page; the run goes on by itself when it answers.",
+    },
+    Row {
+        what: "commercetools (token): 400 invalid_scope",
+        matches: |error| from(error, Peer::CommercetoolsAuth, 400) && has_code(error, "invalid_scope"),
+        action: Action::GiveUp,
+        advice: "Give the API client the scopes that ct_scope names, or name only those that it has.",
+    },
+    Row {
+        what: "commercetools (token): 400, 401, 403",
+        matches: |error| {
+            error.peer == Peer::CommercetoolsAuth && matches!(error.status(), Some(400 | 401 | 403))
+        },
+        action: Action::GiveUp,
+        advice: "Check clientId and secret in ct_api_client, and ct_auth_url: the API client may have been deleted.",
+    },
+    Row {
+        what: "commercetools (token): any other 4xx",
+        matches: |error| error.peer == Peer::CommercetoolsAuth,
+        action: Action::GiveUp,
+        advice: "Check ct_auth_url: it must be the authorization host of the project's region.",
+    },
+    Row {
+        what: "commercetools: 401",
+        matches: |error| from(error, Peer::Commercetools, 401),
+        action: Action::RefreshToken,
+        advice: "Check ct_api_client: the project refuses tokens of this API client.",
+    },
+    Row {
+        what: "commercetools: 403",
+        matches: |error| from(error, Peer::Commercetools, 403),
+        action: Action::GiveUp,
+        advice: "Give the API client the missing scope (GET /sync/check names it) and put it into ct_scope.",
+    },
+    Row {
+        what: "commercetools: 404",
+        matches: |error| from(error, Peer::Commercetools, 404),
+        action: Action::GiveUp,
+        advice: "Check ct_project_id and the region in ct_api_url: there is no such project.",
+    },
+    Row {
+        what: "commercetools: any other 4xx",
+        matches: |error| error.peer == Peer::Commercetools,
+        action: Action::GiveUp,
+        advice: "The project refused a request of this app. Report it with the operation and the code.",
+    },
+    Row {
+        what: "Klaviyo: 401, 403",
+        matches: |error| matches!(error.status(), Some(401 | 403)),
+        action: Action::GiveUp,
+        advice: "Check klaviyo_auth_key: a private key with full access to profiles, events and catalogs.",
+    },
+    Row {
+        what: "Klaviyo: 400, 409, 413, 422",
+        matches: |error| matches!(error.status(), Some(400 | 409 | 413 | 422)),
+        action: Action::SetAside,
+        advice: "Look at the records that the report names.",
+    },
+    Row {
+        what: "Klaviyo: any other 4xx",
+        matches: |_| true,
+        action: Action::GiveUp,
+        advice: "Check klaviyo_api_url. If it is right, report the operation and the code.",
+    },
+];
+
+impl Error {
+    /// An error of this call without an answer.
+    #[must_use]
+    pub fn transport(peer: Peer, operation: &'static str, error: TransportError) -> Self {
+        Self { peer, operation, kind: Kind::Transport(error) }
+    }
+
+    /// An error of this call whose answer is not what the contract says.
+    #[must_use]
+    pub fn unreadable(peer: Peer, operation: &'static str, expected: impl Into<String>) -> Self {
+        Self { peer, operation, kind: Kind::Unreadable(expected.into()) }
+    }
+
+    /// The answer's status, where there is an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match &self.kind {
+            Kind::Refused(refusal) => Some(refusal.status),
+            _ => None,
+        }
+    }
+
+    /// The refusal, where the answer is one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.kind {
+            Kind::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    fn row(&self) -> &'static Row {
+        POLICY.iter().find(|row| (row.matches)(self)).unwrap_or(&POLICY[POLICY.len() - 1])
+    }
+
+    /// What is done about it.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.row().action
+    }
+
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        self.row().advice
+    }
+}

@@ -1,0 +1,373 @@
+//! Batches: documents packed by count and by serialized bytes, sent whole, and taken apart when Klaviyo refuses them.
+//!
+//! A batch keeps its documents in one buffer; the request's body is a list of slices of it, so megabytes are written
+//! once. A refusal that points at some documents costs only those; one that points nowhere is halved until the culprits
+//! stand alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::client::Client;
+use super::rate::Endpoint;
+use crate::error::{Action, Error, Refusal};
+use crate::ports::{Body, Deadline};
+
+/// How the documents stand in the request.
+#[derive(Debug)]
+pub enum Shape {
+    /// One after the other.
+    Flat,
+    /// Grouped: all documents of one profile under one entry, as `event-bulk-create-jobs` has it.
+    ByProfile,
+}
+
+/// One bulk endpoint.
+#[derive(Debug)]
+pub struct Lane {
+    /// The endpoint with its limits.
+    pub endpoint: &'static Endpoint,
+    /// Its path.
+    pub path: &'static str,
+    /// How the documents stand in the request.
+    pub shape: Shape,
+    /// What comes before the documents.
+    pub head: &'static str,
+    /// What comes after them.
+    pub tail: &'static str,
+    /// The JSON pointer of the list that holds them, with a slash at the end.
+    pub pointer: &'static str,
+    /// The most documents a request.
+    pub max_documents: usize,
+    /// The most bytes a request.
+    pub max_bytes: usize,
+    /// Mends a document that is refused at this pointer (below the document), where that is possible.
+    pub mend: fn(pointer: &str, document: &[u8]) -> Option<Vec<u8>>,
+    /// Whether the answer names a job that has to be asked how it went.
+    pub has_job: bool,
+}
+
+/// A [`Lane::mend`] for what cannot be mended.
+#[must_use]
+pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Vec<u8>> {
+    None
+}
+
+const ENTRY_HEAD: &str = r#"{"type":"event-bulk-create","attributes":{"profile":{"data":"#;
+const ENTRY_MIDDLE: &str = r#"},"events":{"data":["#;
+const ENTRY_TAIL: &str = "]}}}";
+
+/// One document of a batch.
+#[derive(Debug, Clone)]
+struct Item {
+    /// The record that it belongs to, as the caller numbers them.
+    record: usize,
+    /// The entry of its profile ([`Shape::ByProfile`]).
+    entry: usize,
+    place: Range<usize>,
+}
+
+/// Documents on their way.
+#[derive(Debug)]
+pub struct Batch {
+    lane: &'static Lane,
+    buffer: Vec<u8>,
+    items: Vec<Item>,
+    profiles: Vec<String>,
+    entries: HashMap<String, usize>,
+    /// What the request will have in bytes.
+    bytes: usize,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The jobs that Klaviyo made of it: `(id, documents)`.
+    pub jobs: Vec<(String, usize)>,
+    /// The records that Klaviyo refused, with the reason.
+    pub refused: BTreeMap<usize, String>,
+    /// Documents that were mended before they were taken.
+    pub mended: usize,
+}
+
+impl Batch {
+    /// An empty batch.
+    #[must_use]
+    pub fn new(lane: &'static Lane) -> Self {
+        Self {
+            lane,
+            buffer: Vec::new(),
+            items: Vec::new(),
+            profiles: Vec::new(),
+            entries: HashMap::new(),
+            bytes: lane.head.len() + lane.tail.len(),
+        }
+    }
+
+    /// The endpoint it goes to.
+    #[must_use]
+    pub fn lane(&self) -> &'static Lane {
+        self.lane
+    }
+
+    /// Whether it holds no document.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Documents held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Bytes of the request.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn cost(&self, profile: Option<&str>, document: &[u8]) -> usize {
+        let entry = match profile {
+            Some(profile) if !self.entries.contains_key(profile) => {
+                ENTRY_HEAD.len() + profile.len() + ENTRY_MIDDLE.len() + ENTRY_TAIL.len() + 1
+            }
+            _ => 0,
+        };
+        entry + document.len() + 1
+    }
+
+    /// Whether a request could hold this document alone.
+    #[must_use]
+    pub fn fits_alone(lane: &'static Lane, profile: Option<&str>, document: &[u8]) -> bool {
+        let empty = Self::new(lane);
+        empty.bytes + empty.cost(profile, document) <= lane.max_bytes
+    }
+
+    /// Adds a document, where there is room for it.
+    pub fn push(&mut self, record: usize, profile: Option<&str>, document: &[u8]) -> bool {
+        let bytes = self.bytes + self.cost(profile, document);
+        if self.items.len() == self.lane.max_documents || bytes > self.lane.max_bytes {
+            return false;
+        }
+        let entry = profile.map_or(0, |profile| self.entry(profile));
+        if self.buffer.capacity() == 0 {
+            // most batches fill up: one allocation instead of twenty that double
+            self.buffer.reserve(self.lane.max_bytes.min(64 * 1024));
+        }
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(document);
+        self.items.push(Item { record, entry, place: start..self.buffer.len() });
+        self.bytes = bytes;
+        true
+    }
+
+    fn entry(&mut self, profile: &str) -> usize {
+        if let Some(&entry) = self.entries.get(profile) {
+            return entry;
+        }
+        self.profiles.push(profile.to_owned());
+        self.entries.insert(profile.to_owned(), self.profiles.len() - 1);
+        self.profiles.len() - 1
+    }
+
+    /// Sends the batch and takes it apart as far as Klaviyo's refusals ask for it.
+    ///
+    /// # Errors
+    /// Where Klaviyo does not answer, or refuses for a reason that is not in the documents. Part of the batch may have
+    /// been taken then; sending it again is harmless.
+    pub async fn send(self, client: &Client, deadline: Deadline) -> Result<Sent, Error> {
+        let mut sending = Sending {
+            lane: self.lane,
+            buffer: self.buffer.into(),
+            items: self.items,
+            profiles: self.profiles.into_iter().map(Bytes::from).collect(),
+            mended: HashMap::new(),
+            sent: Sent::default(),
+        };
+        let mut parts = vec![(0..sending.items.len()).collect::<Vec<usize>>()];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            let (body, places) = sending.body(&part);
+            match client.post(sending.lane.endpoint, sending.lane.path, body, deadline).await {
+                Ok(answer) => sending.note_job(&answer, part.len()),
+                Err(error) if error.action() == Action::SetAside => {
+                    let refusal = error.refusal().cloned().unwrap_or_else(|| unreachable_refusal(&error));
+                    parts.extend(sending.take_apart(part, &places, &refusal));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        sending.sent.mended = sending.mended.len();
+        Ok(sending.sent)
+    }
+}
+
+/// Only answers are set aside by the table; should a row ever say otherwise, nothing is pointed at.
+fn unreachable_refusal(error: &Error) -> Refusal {
+    Refusal { status: error.status().unwrap_or(0), code: None, retry_after: None, pointers: Vec::new() }
+}
+
+/// A batch while it is being sent.
+struct Sending {
+    lane: &'static Lane,
+    buffer: Bytes,
+    items: Vec<Item>,
+    profiles: Vec<Bytes>,
+    mended: HashMap<usize, Bytes>,
+    sent: Sent,
+}
+
+/// Where each item of a request stands in it, for reading pointers: `places[entry]` are the item numbers in order. In
+/// a flat request each item is an entry of its own.
+type Places = Vec<Vec<usize>>;
+
+#[derive(Deserialize)]
+struct JobAnswer {
+    data: JobData,
+}
+
+#[derive(Deserialize)]
+struct JobData {
+    id: String,
+}
+
+impl Sending {
+    fn document(&self, item: usize) -> Bytes {
+        self.mended.get(&item).cloned().unwrap_or_else(|| self.buffer.slice(self.items[item].place.clone()))
+    }
+
+    fn body(&self, part: &[usize]) -> (Body, Places) {
+        let places: Places = match self.lane.shape {
+            Shape::Flat => part.iter().map(|&item| vec![item]).collect(),
+            Shape::ByProfile => {
+                let mut order = Vec::new();
+                let mut entries: HashMap<usize, Vec<usize>> = HashMap::new();
+                for &item in part {
+                    let entry = self.items[item].entry;
+                    let members = entries.entry(entry).or_default();
+                    if members.is_empty() {
+                        order.push(entry);
+                    }
+                    members.push(item);
+                }
+                order.into_iter().filter_map(|entry| entries.remove(&entry)).collect()
+            }
+        };
+        let mut slices = vec![Bytes::from_static(self.lane.head.as_bytes())];
+        for (position, entry) in places.iter().enumerate() {
+            if position > 0 {
+                slices.push(Bytes::from_static(b","));
+            }
+            match self.lane.shape {
+                Shape::Flat => slices.extend(entry.iter().map(|&item| self.document(item))),
+                Shape::ByProfile => self.entry(entry, &mut slices),
+            }
+        }
+        slices.push(Bytes::from_static(self.lane.tail.as_bytes()));
+        (Body::from_slices(slices), places)
+    }
+
+    fn entry(&self, items: &[usize], slices: &mut Vec<Bytes>) {
+        slices.push(Bytes::from_static(ENTRY_HEAD.as_bytes()));
+        slices.push(self.profiles[self.items[items[0]].entry].clone());
+        slices.push(Bytes::from_static(ENTRY_MIDDLE.as_bytes()));
+        for (position, &item) in items.iter().enumerate() {
+            if position > 0 {
+                slices.push(Bytes::from_static(b","));
+            }
+            slices.push(self.document(item));
+        }
+        slices.push(Bytes::from_static(ENTRY_TAIL.as_bytes()));
+    }
+
+    fn note_job(&mut self, answer: &[u8], documents: usize) {
+        if self.lane.has_job
+            && let Ok(answer) = serde_json::from_slice::<JobAnswer>(answer)
+        {
+            self.sent.jobs.push((answer.data.id, documents));
+        }
+    }
+
+    /// Decides what a refused part is sent as next.
+    fn take_apart(&mut self, part: Vec<usize>, places: &Places, refusal: &Refusal) -> Vec<Vec<usize>> {
+        let mut culprits: BTreeMap<usize, &str> = BTreeMap::new();
+        for pointer in &refusal.pointers {
+            for item in self.pointed_at(pointer, places) {
+                culprits.entry(item).or_insert(pointer);
+            }
+        }
+        if culprits.is_empty() {
+            return self.halve(part, refusal);
+        }
+        for (&item, pointer) in &culprits {
+            let field = self.field(pointer);
+            // what has been mended once and is refused again is not worth a third try
+            let mended = if self.mended.contains_key(&item) { None } else { (self.lane.mend)(field, &self.document(item)) };
+            match mended {
+                Some(document) => {
+                    self.mended.insert(item, document.into());
+                }
+                None => {
+                    let reason = reason(refusal, field);
+                    self.sent.refused.insert(self.items[item].record, reason);
+                }
+            }
+        }
+        let left = part.into_iter().filter(|item| !culprits.contains_key(item) || self.is_worth_a_try(*item)).collect();
+        vec![left]
+    }
+
+    fn is_worth_a_try(&self, item: usize) -> bool {
+        self.mended.contains_key(&item) && !self.sent.refused.contains_key(&self.items[item].record)
+    }
+
+    fn halve(&mut self, mut part: Vec<usize>, refusal: &Refusal) -> Vec<Vec<usize>> {
+        if let [item] = part[..] {
+            self.sent.refused.insert(self.items[item].record, reason(refusal, ""));
+            return Vec::new();
+        }
+        let second = part.split_off(part.len() / 2);
+        // the last is sent first: keeps the order of an order's events
+        vec![second, part]
+    }
+
+    /// The items that a pointer names: one, or all of an entry.
+    fn pointed_at(&self, pointer: &str, places: &Places) -> Vec<usize> {
+        let Some(below) = pointer.strip_prefix(self.lane.pointer) else { return Vec::new() };
+        let mut parts = below.splitn(2, '/');
+        let Some(entry) = parts.next().and_then(|index| index.parse().ok()).and_then(|index: usize| places.get(index))
+        else {
+            return Vec::new();
+        };
+        if matches!(self.lane.shape, Shape::Flat) {
+            return entry.clone();
+        }
+        let event = parts
+            .next()
+            .and_then(|rest| rest.strip_prefix("attributes/events/data/"))
+            .and_then(|rest| rest.split('/').next()?.parse().ok())
+            .and_then(|index: usize| entry.get(index));
+        event.map_or_else(|| entry.clone(), |&item| vec![item])
+    }
+
+    /// The part of a pointer that stands below the document.
+    fn field<'a>(&self, pointer: &'a str) -> &'a str {
+        let below = pointer.strip_prefix(self.lane.pointer).unwrap_or(pointer);
+        below.find('/').map_or("", |slash| &below[slash..])
+    }
+}
+
+/// Why Klaviyo refused a record: the status, its code and the field; never its words, which can quote the record.
+fn reason(refusal: &Refusal, field: &str) -> String {
+    let code = refusal.code.as_deref().unwrap_or("no code");
+    match field {
+        "" => format!("Klaviyo refused it: {} {code}", refusal.status),
+        field => format!("Klaviyo refused it: {} {code} at {field}", refusal.status),
+    }
+}

@@ -1,0 +1,204 @@
+//! Calls to the Klaviyo API: headers, rate limits, bounded in time and size, tried again where that can help.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, Response};
+use serde::Deserialize;
+
+use super::REVISION;
+use super::rate::{Endpoint, Limiter, retry_after};
+use crate::config::KlaviyoConfig;
+use crate::error::{Error, Kind, Peer, Refusal};
+use crate::ports::{Body, Deadline, Limits, Ports};
+use crate::retry::with_retry;
+
+/// The longest that one call may take: a request of 5 MB on a slow line still gets through.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Answers are read up to this size: a page of 100 import errors with their payloads of 100 KB at most.
+const MAX_BYTES: usize = 12 * 1024 * 1024;
+/// JSON:API's media type.
+const MEDIA_TYPE: &str = "application/vnd.api+json";
+/// How long to wait for the answer that says what is left of a rate limit before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The client of one account. Remembers the rate limits for as long as the instance lives.
+pub struct Client {
+    pub(super) ports: Ports,
+    config: KlaviyoConfig,
+    limiters: RefCell<HashMap<&'static str, Limiter>>,
+}
+
+/// Counts a call out of its limiter however it ends, dropped futures included.
+struct Begun<'a> {
+    client: &'a Client,
+    endpoint: &'static Endpoint,
+    ended: bool,
+}
+
+impl Begun<'_> {
+    fn end(mut self, response: &Response<Bytes>) {
+        self.ended = true;
+        let now = self.client.ports.clock.monotonic();
+        let status = response.status().as_u16();
+        self.client.limiter(self.endpoint, |limiter| limiter.end(status, response.headers(), now));
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.client.limiter(self.endpoint, Limiter::abandon);
+        }
+    }
+}
+
+impl Client {
+    /// A client that knows nothing of the limits' state yet.
+    #[must_use]
+    pub fn new(ports: Ports, config: KlaviyoConfig) -> Self {
+        Self { ports, config, limiters: RefCell::default() }
+    }
+
+    fn limiter<T>(&self, endpoint: &'static Endpoint, act: impl FnOnce(&mut Limiter) -> T) -> T {
+        act(self.limiters.borrow_mut().entry(endpoint.name).or_default())
+    }
+
+    /// How long until a call to this endpoint may begin, as far as is known.
+    #[must_use]
+    pub fn ready_in(&self, endpoint: &'static Endpoint) -> Duration {
+        let now = self.ports.clock.monotonic();
+        match self.limiter(endpoint, |limiter| limiter.ready_at(endpoint, now)) {
+            Some(ready) => ready.saturating_sub(now),
+            None => LOOK_AGAIN,
+        }
+    }
+
+    /// Waits for the endpoint's limits, or says how long that would take where the deadline is nearer.
+    async fn admit(&self, endpoint: &'static Endpoint, deadline: Deadline) -> Result<Begun<'_>, Error> {
+        loop {
+            let wait = self.ready_in(endpoint);
+            if wait.is_zero() {
+                let now = self.ports.clock.monotonic();
+                self.limiter(endpoint, |limiter| limiter.begin(now));
+                return Ok(Begun { client: self, endpoint, ended: false });
+            }
+            if wait >= deadline.remaining(&*self.ports.clock) {
+                return Err(Error {
+                    peer: Peer::Klaviyo,
+                    operation: endpoint.name,
+                    kind: Kind::Refused(Refusal {
+                        status: 429,
+                        code: Some("rate limit used up".to_owned()),
+                        retry_after: Some(wait),
+                        pointers: Vec::new(),
+                    }),
+                });
+            }
+            self.ports.clock.sleep(wait).await;
+        }
+    }
+
+    /// Reads from the API; `path` begins with `/api/`.
+    ///
+    /// # Errors
+    /// Where Klaviyo does not answer or refuses.
+    pub async fn get(&self, endpoint: &'static Endpoint, path: &str, deadline: Deadline) -> Result<Bytes, Error> {
+        with_retry(&self.ports, deadline, || self.send(endpoint, Method::GET, path, Body::default(), deadline)).await
+    }
+
+    /// Posts a document; `path` begins with `/api/`. What is posted here is harmless when it arrives twice.
+    ///
+    /// # Errors
+    /// Where Klaviyo does not answer or refuses.
+    pub async fn post(
+        &self,
+        endpoint: &'static Endpoint,
+        path: &str,
+        body: Body,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        with_retry(&self.ports, deadline, || self.send(endpoint, Method::POST, path, body.clone(), deadline)).await
+    }
+
+    async fn send(
+        &self,
+        endpoint: &'static Endpoint,
+        method: Method,
+        path: &str,
+        body: Body,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        let begun = self.admit(endpoint, deadline).await?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.config.api_url))
+            .header(ACCEPT, MEDIA_TYPE)
+            .header("revision", REVISION)
+            .header(AUTHORIZATION, format!("Klaviyo-API-Key {}", self.config.auth_key.expose()));
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, MEDIA_TYPE);
+        }
+        let request = request
+            .body(body)
+            .map_err(|_| Error::unreadable(Peer::Klaviyo, endpoint.name, "a usable klaviyo_api_url and key"))?;
+        let timeout = TIMEOUT.min(deadline.remaining(&*self.ports.clock));
+        let response = self
+            .ports
+            .send(request, Limits { timeout, max_bytes: MAX_BYTES })
+            .await
+            .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error))?;
+        begun.end(&response);
+        accept(endpoint.name, response)
+    }
+
+    /// Path and query of a `links.next` of this API, wherever it says that it is served.
+    #[must_use]
+    pub fn next_path(next: &str) -> Option<String> {
+        let parsed = url::Url::options().base_url(url::Url::parse("https://a.klaviyo.com").ok().as_ref()).parse(next).ok()?;
+        Some(match parsed.query() {
+            Some(query) => format!("{}?{query}", parsed.path()),
+            None => parsed.path().to_owned(),
+        })
+    }
+}
+
+/// Shared by everything that talks to the account.
+pub type SharedClient = Rc<Client>;
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    errors: Vec<ErrorObject>,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    source: Option<ErrorSource>,
+}
+
+#[derive(Deserialize)]
+struct ErrorSource {
+    #[serde(default)]
+    pointer: Option<String>,
+}
+
+fn accept(operation: &'static str, response: Response<Bytes>) -> Result<Bytes, Error> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response.into_body());
+    }
+    let retry_after = retry_after(response.headers());
+    let errors = serde_json::from_slice::<ErrorBody>(response.body()).map(|body| body.errors).unwrap_or_default();
+    let code = errors.iter().find_map(|error| error.code.clone());
+    let pointers = errors.into_iter().filter_map(|error| error.source?.pointer).collect();
+    let refusal = Refusal { status: status.as_u16(), code, retry_after, pointers };
+    Err(Error { peer: Peer::Klaviyo, operation, kind: Kind::Refused(refusal) })
+}

@@ -1,0 +1,186 @@
+//! `profile-bulk-import-jobs`: upserts up to 10,000 profiles a request; a job says later which of them were not taken
+//! (<https://developers.klaviyo.com/en/reference/bulk_import_profiles>).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::MAX_REQUEST_BYTES;
+use super::batch::{Lane, Shape};
+use super::client::Client;
+use super::rate::Endpoint;
+use crate::error::{Error, Peer};
+use crate::mapping::customer;
+use crate::ports::Deadline;
+
+/// "Maximum number of profiles per request: 10,000".
+const MAX_PROFILES: usize = 10_000;
+/// "Maximum payload size: 100KB per profile".
+pub const MAX_PROFILE_BYTES: usize = 100_000;
+
+static IMPORT: Endpoint = Endpoint { name: "import profiles", burst: 10, steady: 150 };
+static READ_JOB: Endpoint = Endpoint { name: "read a profile import job", burst: 10, steady: 150 };
+static READ_ERRORS: Endpoint = Endpoint { name: "read a profile import job's errors", burst: 10, steady: 150 };
+
+/// The bulk import of profiles.
+pub static LANE: Lane = Lane {
+    endpoint: &IMPORT,
+    path: "/api/profile-bulk-import-jobs",
+    shape: Shape::Flat,
+    head: r#"{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":["#,
+    tail: "]}}}}",
+    pointer: "/data/attributes/profiles/data/",
+    max_documents: MAX_PROFILES,
+    max_bytes: MAX_REQUEST_BYTES,
+    mend: without_phone_number,
+    has_job: true,
+};
+
+fn without_phone_number(pointer: &str, document: &[u8]) -> Option<Vec<u8>> {
+    pointer.ends_with("/phone_number").then(|| customer::without_phone_number(document)).flatten()
+}
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// Queued or processing.
+    UnderWay,
+    /// Finished, with this many profiles not taken.
+    Complete {
+        /// Profiles not taken.
+        failed: u64,
+    },
+    /// Ended before it was finished: which profiles were taken is not known.
+    Cancelled,
+    /// Klaviyo knows no such job (any more).
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct JobAnswer {
+    data: JobData,
+}
+
+#[derive(Deserialize)]
+struct JobData {
+    attributes: JobAttributes,
+}
+
+#[derive(Deserialize)]
+struct JobAttributes {
+    status: String,
+    #[serde(default)]
+    failed_count: Option<u64>,
+}
+
+/// A profile that a job did not take.
+#[derive(Debug)]
+pub struct ImportError {
+    /// The customer's id, where the error says which profile it is about.
+    pub external_id: Option<String>,
+    /// The field that it points at, such as `/attributes/phone_number`.
+    pub field: String,
+    /// Klaviyo's code.
+    pub code: String,
+    /// The profile without its phone number, where the error is about that.
+    pub mended: Option<Vec<u8>>,
+}
+
+/// A page of a job's errors.
+#[derive(Debug)]
+pub struct ImportErrors {
+    /// The errors.
+    pub errors: Vec<ImportError>,
+    /// Path of the next page.
+    pub next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorsAnswer<'a> {
+    #[serde(borrow)]
+    data: Vec<ErrorData<'a>>,
+    #[serde(default)]
+    links: Option<Links>,
+}
+
+#[derive(Deserialize)]
+struct Links {
+    #[serde(default)]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorData<'a> {
+    #[serde(borrow)]
+    attributes: ErrorAttributes<'a>,
+}
+
+#[derive(Deserialize)]
+struct ErrorAttributes<'a> {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    source: Option<ErrorSource>,
+    #[serde(borrow, default)]
+    original_payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ErrorSource {
+    #[serde(default)]
+    pointer: Option<String>,
+}
+
+/// Reads how a job stands.
+///
+/// # Errors
+/// Where Klaviyo does not answer or refuses.
+pub async fn job(client: &Client, id: &str, deadline: Deadline) -> Result<JobState, Error> {
+    let answer = match client.get(&READ_JOB, &format!("{}/{id}", LANE.path), deadline).await {
+        Err(error) if error.status() == Some(404) => return Ok(JobState::Unknown),
+        answer => answer?,
+    };
+    let answer: JobAnswer = serde_json::from_slice(&answer)
+        .map_err(|_| Error::unreadable(Peer::Klaviyo, READ_JOB.name, "a job with its status"))?;
+    Ok(match answer.data.attributes.status.as_str() {
+        "complete" => JobState::Complete { failed: answer.data.attributes.failed_count.unwrap_or(0) },
+        "cancelled" => JobState::Cancelled,
+        _ => JobState::UnderWay,
+    })
+}
+
+/// The path of the first page of a job's errors.
+#[must_use]
+pub fn errors_path(id: &str) -> String {
+    format!("{}/{id}/import-errors?page%5Bsize%5D=100", LANE.path)
+}
+
+/// Reads a page of a job's errors.
+///
+/// # Errors
+/// Where Klaviyo does not answer or refuses.
+pub async fn import_errors(client: &Client, path: &str, deadline: Deadline) -> Result<ImportErrors, Error> {
+    let body = client.get(&READ_ERRORS, path, deadline).await?;
+    let unreadable = || Error::unreadable(Peer::Klaviyo, READ_ERRORS.name, "a page of import errors");
+    let answer: ErrorsAnswer<'_> = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let errors = answer.data.into_iter().map(|error| import_error(error.attributes)).collect();
+    let next = answer.links.and_then(|links| links.next).map(|next| Client::next_path(&next).ok_or_else(unreadable));
+    Ok(ImportErrors { errors, next: next.transpose()? })
+}
+
+fn import_error(error: ErrorAttributes<'_>) -> ImportError {
+    let pointer = error.source.and_then(|source| source.pointer).unwrap_or_default();
+    // "/data/attributes/profiles/data/17/attributes/email", or the field alone
+    let field = pointer.find("/attributes/").filter(|_| pointer.starts_with(LANE.pointer)).map_or(0, |_| {
+        LANE.pointer.len() + pointer[LANE.pointer.len()..].find('/').unwrap_or(0)
+    });
+    let field = pointer[field..].to_owned();
+    let payload = error.original_payload.map(RawValue::get);
+    ImportError {
+        external_id: payload.and_then(customer::external_id),
+        mended: payload
+            .filter(|_| field.ends_with("phone_number"))
+            .and_then(|payload| customer::without_phone_number(payload.as_bytes())),
+        field,
+        code: error.code,
+    }
+}

@@ -1,0 +1,26 @@
+//! Bulk import of a commercetools project into Klaviyo, as a Spin component.
+//!
+//! # The map
+//! - `guest` (wasm only): the entry point and the ports over the platform; the one place that names `spin_sdk`.
+//! - [`ports`]: what the core needs of the world, as traits.
+//! - [`config`]: the variables, parsed once, every problem reported together.
+//! - [`error`]: what went wrong, and the one table that says what is done about it.
+//! - [`api`]: the HTTP surface: routes, bearer check, request bodies, status documents.
+//! - [`run`]: the import as a state machine: document, cursor, store, lease, window, chain.
+//! - [`commercetools`], [`klaviyo`]: the two clients.
+//! - [`mapping`]: pure: what becomes what.
+//! - [`resources`]: what one page of each resource means.
+
+pub mod api;
+pub mod commercetools;
+pub mod config;
+pub mod error;
+pub mod klaviyo;
+pub mod mapping;
+pub mod ports;
+pub mod resources;
+pub mod retry;
+pub mod run;
+
+#[cfg(target_family = "wasm")]
+mod guest;

@@ -1,0 +1,110 @@
+//! A category -> a catalog category, named by its whole path.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::json;
+use super::locale::localized;
+use super::product::entry::{self, Entry, Write};
+use super::{Options, Skip};
+
+/// A category without an id cannot be named in Klaviyo.
+const NO_ID: Skip = Skip::Malformed { missing: "id" };
+/// What stands between the names of a path, as the Node plugin writes it.
+const PATH_SEPARATOR: &str = " > ";
+
+/// Who knows the names of categories by id. Implemented by the categories resource, which keeps those it has seen and
+/// fetches the others.
+pub trait CategoryNames {
+    /// The category's name as [`Category::name`] gives it; `None` where the category is gone or has none.
+    fn name(&self, category_id: &str) -> Option<&str>;
+}
+
+/// A category, with the parts that are looked at.
+#[derive(Debug)]
+pub struct Category<'a> {
+    id: String,
+    name: Option<&'a RawValue>,
+    ancestors: Vec<String>,
+}
+
+/// The attributes of the entry, without those that name the category on a create.
+#[derive(Serialize)]
+struct Attributes<'a> {
+    name: &'a str,
+}
+
+impl<'a> Category<'a> {
+    /// Reads a category as commercetools answers it.
+    ///
+    /// # Errors
+    /// [`Skip::Malformed`] where this is not an object with an id.
+    pub fn read(category: &'a RawValue) -> Result<Self, Skip> {
+        let [id, name, ancestors] =
+            json::pick(category, ["id", "name", "ancestors"]).ok_or(NO_ID)?;
+        Ok(Self {
+            id: json::id(id).ok_or(NO_ID)?,
+            name,
+            ancestors: referenced_ids(ancestors),
+        })
+    }
+
+    /// The category's id, which is the catalog category's external id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The ids of its ancestors, root first.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        self.ancestors.iter().map(String::as_str)
+    }
+
+    /// Its own localized name, `None` where it has none in any locale.
+    #[must_use]
+    pub fn name(&self, options: &Options) -> Option<Cow<'a, str>> {
+        let name = localized(self.name?, options.preferred_locale.as_deref())?;
+        Some(name.decoded())
+    }
+
+    /// Appends the category's entry to `out`, as JSON text for a catalog category bulk job. Its name is the path of
+    /// names from the root down, `Women > Pants > Jeans`; an ancestor that is gone is left out of it.
+    ///
+    /// # Errors
+    /// [`Skip::NoName`], with nothing appended.
+    pub fn entry(
+        &self,
+        names: &dyn CategoryNames,
+        op: Write,
+        options: &Options,
+        out: &mut Vec<u8>,
+    ) -> Result<Entry, Skip> {
+        let own = self.name(options).ok_or(Skip::NoName)?;
+        let mut path: Vec<&str> = self.ancestors().filter_map(|id| names.name(id)).collect();
+        path.push(&own);
+        let attributes = Attributes {
+            name: &path.join(PATH_SEPARATOR),
+        };
+        Ok(entry::write(
+            "catalog-category",
+            op,
+            &self.id,
+            attributes,
+            None::<()>,
+            out,
+        ))
+    }
+}
+
+/// The ids of an array of references to categories (`[{"typeId": "category", "id": ...}]`), in their order.
+pub(super) fn referenced_ids(references: Option<&RawValue>) -> Vec<String> {
+    json::array(references)
+        .into_iter()
+        .filter_map(|reference| {
+            let [id] = json::pick(reference, ["id"])?;
+            json::id(id)
+        })
+        .collect()
+}

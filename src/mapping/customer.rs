@@ -1,0 +1,210 @@
+//! A customer becomes a profile.
+
+use serde_json::value::RawValue;
+
+use super::json::{self, ObjectWriter, Text};
+use super::properties::{self, Properties};
+use super::{Options, Skip};
+
+/// What is known of a profile that has been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The customer's id.
+    pub id: String,
+    /// Whether the customer has a phone number that Klaviyo would not take.
+    pub phone_left_out: bool,
+}
+
+/// Appends the profile of a customer to `out`: `{"type":"profile","attributes":{...}}`, an entry of a
+/// `profile-bulk-import-job`.
+///
+/// # Errors
+/// Where the record is no object or has no id; then nothing is appended.
+pub fn profile(customer: &RawValue, options: &Options, out: &mut Vec<u8>) -> Result<Profile, Skip> {
+    let [
+        id,
+        email,
+        first_name,
+        last_name,
+        title,
+        company,
+        addresses,
+        default_billing,
+        billing,
+        custom,
+    ] = json::pick(
+        customer,
+        [
+            "id",
+            "email",
+            "firstName",
+            "lastName",
+            "title",
+            "companyName",
+            "addresses",
+            "defaultBillingAddressId",
+            "billingAddressIds",
+            "custom",
+        ],
+    )
+    .ok_or(Skip::Malformed {
+        missing: "a customer",
+    })?;
+    let external_id = Text::read_filled(id);
+    let id = json::id(id).ok_or(Skip::Malformed { missing: "id" })?;
+    let address = Address::choose(addresses, default_billing, billing);
+    let number = address.as_ref().and_then(Address::phone);
+    let phone = number.and_then(e164);
+
+    out.extend_from_slice(br#"{"type":"profile","attributes":"#);
+    let mut attributes = ObjectWriter::open(out);
+    attributes.text("email", Text::read_filled(email));
+    attributes.text("external_id", external_id);
+    attributes.text("first_name", first_name.and_then(Text::read));
+    attributes.text("last_name", last_name.and_then(Text::read));
+    attributes.text("title", title.and_then(Text::read));
+    attributes.text("organization", company.and_then(Text::read));
+    if let Some(phone) = &phone {
+        attributes.string("phone_number", phone);
+    }
+    if let Some(address) = &address {
+        address.write_location(attributes.key("location"));
+    }
+    let mut properties = Properties::default();
+    if let Some(fields) = properties::custom_fields(custom) {
+        properties.add_allowed(&fields, &options.sync.customer.custom_fields);
+    }
+    if properties.len() > 0 {
+        properties.write(attributes.key("properties"));
+    }
+    attributes.close();
+    out.push(b'}');
+    Ok(Profile {
+        id,
+        phone_left_out: number.is_some() && phone.is_none(),
+    })
+}
+
+/// A profile without its phone number, for the second try of one that Klaviyo refused for it: either as [`profile`] wrote
+/// it, or as an import error's `original_payload` hands it back, whole or its attributes alone.
+///
+/// `None` where it has no phone number, so that nothing is tried a third time.
+#[must_use]
+pub fn without_phone_number(document: &[u8]) -> Option<Vec<u8>> {
+    let mut attributes = attributes(serde_json::from_slice(document).ok()?)?;
+    attributes.shift_remove("phone_number")?;
+    let mut out = br#"{"type":"profile","attributes":"#.to_vec();
+    let mut object = ObjectWriter::open(&mut out);
+    for (key, value) in attributes {
+        object.json(&key, value.get());
+    }
+    object.close();
+    out.push(b'}');
+    Some(out)
+}
+
+/// The `external_id` of a profile document (see [`without_phone_number`] for its shapes): the customer's id.
+#[must_use]
+pub fn external_id(document: &str) -> Option<String> {
+    let attributes = attributes(serde_json::from_str(document).ok()?)?;
+    json::id(attributes.get("external_id").copied())
+}
+
+fn attributes(document: &RawValue) -> Option<json::Object<'_>> {
+    let [attributes] = json::pick(document, ["attributes"])?;
+    json::object(attributes.unwrap_or(document))
+}
+
+/// The address of a customer that is sent.
+struct Address<'a>(json::Object<'a>);
+
+impl<'a> Address<'a> {
+    /// The one with `defaultBillingAddressId` where that is set, none where no address has that id; else the one with the
+    /// first of `billingAddressIds`; else the first.
+    fn choose(
+        addresses: Option<&'a RawValue>,
+        default_billing: Option<&'a RawValue>,
+        billing: Option<&'a RawValue>,
+    ) -> Option<Self> {
+        let addresses: Vec<Self> = json::array(addresses)
+            .into_iter()
+            .filter_map(json::object)
+            .map(Self)
+            .collect();
+        let with_id = |id: Text<'a>| {
+            addresses
+                .iter()
+                .position(|address| address.part("id") == Some(id))
+        };
+        let place = match Text::read_filled(default_billing) {
+            Some(id) => with_id(id)?,
+            None => json::array(billing)
+                .first()
+                .and_then(|id| Text::read(id))
+                .and_then(with_id)
+                .unwrap_or(0),
+        };
+        addresses.into_iter().nth(place)
+    }
+
+    fn text(&self, key: &str) -> Option<Text<'a>> {
+        self.0.get(key).copied().and_then(Text::read)
+    }
+
+    /// A part that is there and not empty.
+    fn part(&self, key: &str) -> Option<Text<'a>> {
+        self.text(key).filter(|text| !text.is_empty())
+    }
+
+    fn phone(&self) -> Option<Text<'a>> {
+        self.part("mobile").or_else(|| self.part("phone"))
+    }
+
+    fn line(&self, keys: &[&str]) -> String {
+        let parts: Vec<&str> = keys
+            .iter()
+            .filter_map(|key| self.part(key))
+            .map(Text::escaped)
+            .collect();
+        parts.join(", ")
+    }
+
+    fn write_location(&self, out: &mut Vec<u8>) {
+        let mut location = ObjectWriter::open(out);
+        location.string(
+            "address1",
+            &self.line(&["apartment", "building", "streetNumber", "streetName"]),
+        );
+        location.string(
+            "address2",
+            &self.line(&["additionalStreetInfo", "additionalAddressInfo"]),
+        );
+        location.text("city", self.text("city"));
+        location.text("country", self.text("country"));
+        location.text("region", self.text("region"));
+        location.text("zip", self.text("postalCode"));
+        location.close();
+    }
+}
+
+/// Klaviyo takes a `phone_number` in E.164 only: `+` and, as its checks have it, 11 to 15 digits, the first not 0.
+/// Formatting is taken out of the number; `None` where what is left is something else.
+fn e164(number: Text<'_>) -> Option<String> {
+    let is_formatting = |character: char| {
+        character.is_whitespace()
+            || matches!(
+                character,
+                '-' | '\u{2010}'..='\u{2015}' | '/' | '.' | '(' | ')' | '[' | ']'
+            )
+    };
+    let stripped: String = number
+        .decoded()
+        .chars()
+        .filter(|character| !is_formatting(*character))
+        .collect();
+    let digits = stripped.strip_prefix('+')?;
+    let valid = (11..=15).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && !digits.starts_with('0');
+    valid.then_some(stripped)
+}

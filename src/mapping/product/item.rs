@@ -1,0 +1,99 @@
+//! A product -> a catalog item.
+
+use std::borrow::Cow;
+
+use indexmap::IndexSet;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::entry::{self, Entry, Reference, Relationship, Write};
+use super::{Listing, Product, Variant};
+use crate::mapping::Skip;
+use crate::mapping::category::referenced_ids;
+
+/// Who knows the categories above a category. Implemented by the products resource, which fetches them.
+pub trait CategoryAncestors {
+    /// The ids of the category's ancestors, root first; `None` where the category is gone.
+    fn ancestors(&self, category_id: &str) -> Option<&[String]>;
+}
+
+/// The attributes of the entry, without those that name the item.
+#[derive(Serialize)]
+struct Attributes<'a> {
+    title: &'a str,
+    description: &'a str,
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_full_url: Option<Cow<'a, str>>,
+    price: Cow<'a, RawValue>,
+    published: bool,
+    custom_metadata: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct Relationships {
+    categories: Relationship<Vec<Reference>>,
+}
+
+impl Product<'_> {
+    /// The ids of the categories that the product itself is in, in their order.
+    #[must_use]
+    pub fn category_ids(&self) -> Vec<String> {
+        referenced_ids(self.categories)
+    }
+}
+
+impl Listing<'_> {
+    /// Appends the product's entry to `out`, as JSON text for a catalog item bulk job.
+    ///
+    /// It is in the product's categories and in all their ancestors, each once. A category that is gone is named all the
+    /// same: that Klaviyo does not know it belongs into the job's report.
+    ///
+    /// # Errors
+    /// [`Skip::CustomMetadataTooLarge`], with nothing appended. Klaviyo then refuses the variants of an item that it does
+    /// not have yet.
+    pub fn item(
+        &self,
+        categories: &dyn CategoryAncestors,
+        op: Write,
+        out: &mut Vec<u8>,
+    ) -> Result<Entry, Skip> {
+        let master = self.product.master_variant.as_ref();
+        let prices = master.and_then(Variant::prices);
+        let attributes = Attributes {
+            title: &self.title,
+            description: &self.description,
+            url: &self.url,
+            image_full_url: master.and_then(Variant::image_url),
+            price: self.price(prices.as_deref()),
+            published: true,
+            custom_metadata: self.custom_metadata(prices.as_deref())?,
+        };
+        let relationships = self.categories(categories);
+        Ok(entry::write(
+            "catalog-item",
+            op,
+            self.product.id(),
+            attributes,
+            relationships,
+            out,
+        ))
+    }
+
+    fn categories(&self, categories: &dyn CategoryAncestors) -> Option<Relationships> {
+        let own = self.product.category_ids();
+        let ancestors = own
+            .iter()
+            .filter_map(|id| categories.ancestors(id))
+            .flatten()
+            .map(String::as_str);
+        let ids: IndexSet<&str> = own.iter().map(String::as_str).chain(ancestors).collect();
+        let data: Vec<Reference> = ids
+            .into_iter()
+            .map(|id| Reference::to("catalog-category", id))
+            .collect();
+        (!data.is_empty()).then_some(Relationships {
+            categories: Relationship { data },
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! What the item and the variants of a product share: name, description, address, and the moment that decides prices.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::Product;
+use crate::mapping::locale::localized;
+use crate::mapping::metadata::{CustomMetadata, by_locale};
+use crate::mapping::price::{self, Price};
+use crate::mapping::{Options, Skip};
+
+/// What stands for the slug in `product_url_template`. Only the first is replaced, as the Node plugin does.
+const SLUG_PLACEHOLDER: &str = "{{productSlug}}";
+/// The `url` without a template, as the Node plugin sends it: Klaviyo requires one.
+const NO_URL: &str = "None";
+
+/// A product about to be sent. Made once a product, so that hundreds of variants share its texts.
+#[derive(Debug)]
+pub struct Listing<'p> {
+    pub(super) product: &'p Product<'p>,
+    options: &'p Options,
+    pub(super) title: Cow<'p, str>,
+    pub(super) description: Cow<'p, str>,
+    pub(super) url: String,
+    title_json: String,
+    slug_json: String,
+    now: Timestamp,
+}
+
+impl<'p> Listing<'p> {
+    /// The listing of a product, with the prices that apply at `now`: the start of the run, so that all of its windows
+    /// choose alike.
+    ///
+    /// # Errors
+    /// Why neither item nor variants can be sent: [`Skip::NoName`], or [`Skip::NoSlug`] where the URL needs one.
+    pub fn of(
+        product: &'p Product<'p>,
+        now: Timestamp,
+        options: &'p Options,
+    ) -> Result<Self, Skip> {
+        let preferred = options.preferred_locale.as_deref();
+        let text = |raw: Option<&'p RawValue>| Some(localized(raw?, preferred)?.decoded());
+        let title = text(product.name).ok_or(Skip::NoName)?;
+        let template = options
+            .product_url_template
+            .as_deref()
+            .filter(|template| !template.is_empty());
+        let url = match template {
+            Some(template) if template.contains(SLUG_PLACEHOLDER) => {
+                let slug = text(product.slug).ok_or(Skip::NoSlug)?;
+                template.replacen(SLUG_PLACEHOLDER, &slug, 1)
+            }
+            Some(template) => template.to_owned(),
+            None => NO_URL.to_owned(),
+        };
+        Ok(Self {
+            product,
+            options,
+            title,
+            description: text(product.description).unwrap_or_default(),
+            url,
+            title_json: by_locale("title", product.name),
+            slug_json: by_locale("slug", product.slug),
+            now,
+        })
+    }
+
+    /// The amount to send as `price`: of the price that applies in the preferred currency, where one is set, else in
+    /// any; 0 where none does.
+    pub(super) fn price<'x>(&self, prices: Option<&'x [Price<'_>]>) -> Cow<'x, RawValue> {
+        let preferred = self
+            .options
+            .preferred_currency
+            .as_deref()
+            .filter(|currency| !currency.is_empty());
+        let candidates = prices
+            .unwrap_or_default()
+            .iter()
+            .filter(|price| preferred.is_none_or(|currency| price.currency == currency));
+        price::choose(candidates, self.now).map_or_else(
+            || Cow::Owned(to_raw_value(&0).expect("a number always serializes")),
+            |price| Cow::Borrowed(&*price.amount),
+        )
+    }
+
+    /// The channel whose stock is sent, where one is configured.
+    pub(super) fn inventory_channel(&self) -> Option<&str> {
+        self.options
+            .sync
+            .product
+            .inventory
+            .use_channel_inventory
+            .as_deref()
+    }
+
+    /// `custom_metadata` for a variant with these prices.
+    ///
+    /// # Errors
+    /// [`Skip::CustomMetadataTooLarge`].
+    pub(super) fn custom_metadata(
+        &self,
+        prices: Option<&[Price<'_>]>,
+    ) -> Result<Box<RawValue>, Skip> {
+        CustomMetadata::new(&self.title_json, &self.slug_json, prices, self.now).to_json()
+    }
+}

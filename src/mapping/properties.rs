@@ -1,0 +1,178 @@
+//! Allowed properties: what of an object becomes properties of a profile or an event, and under which names.
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+
+use super::json::{self, Object, ObjectWriter};
+use crate::config::sync::PropertyRules;
+
+/// Properties as they are put together: each name once, at the place where it first came up, with the value that came
+/// last (what JavaScript does where objects are spread into one another). Names are escaped, values are JSON text.
+#[derive(Debug, Default)]
+pub(super) struct Properties<'a>(IndexMap<Cow<'a, str>, Cow<'a, str>>);
+
+impl<'a> Properties<'a> {
+    /// Adds the allowed properties of an object: those in `include`, or all where it is empty; minus those in `exclude`;
+    /// minus those that are empty; renamed by `map`.
+    pub(super) fn add_allowed(&mut self, object: &Object<'a>, rules: &'a PropertyRules) {
+        for (key, value) in object {
+            if is_empty(value) {
+                continue;
+            }
+            let listed = |names: &[String]| names.iter().any(|name| json::escape(name) == *key);
+            if !rules.include.is_empty() && !listed(&rules.include) || listed(&rules.exclude) {
+                continue;
+            }
+            let name = match rules
+                .map
+                .iter()
+                .find(|(from, _)| json::escape(from) == *key)
+            {
+                Some((_, to)) => json::escape(to),
+                None => key.clone(),
+            };
+            self.0.insert(name, Cow::Borrowed(value.get()));
+        }
+    }
+
+    /// Sets one property to a value of our own.
+    pub(super) fn set(&mut self, name: &'static str, json: String) {
+        self.0.insert(Cow::Borrowed(name), Cow::Owned(json));
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Their values, as JSON text.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(AsRef::as_ref)
+    }
+
+    /// Appends them as a JSON object.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut object = ObjectWriter::open(out);
+        for (name, value) in &self.0 {
+            object.json(name, value);
+        }
+        object.close();
+    }
+}
+
+/// `custom.fields` of a resource; `None` where it has none.
+pub(super) fn custom_fields(custom: Option<&RawValue>) -> Option<Object<'_>> {
+    let [fields] = json::pick(custom?, ["fields"])?;
+    json::object(fields?)
+}
+
+/// Whether a value is null, false, 0 or "". Empty arrays and objects are not.
+fn is_empty(value: &RawValue) -> bool {
+    match value.get() {
+        "null" | "false" | r#""""# => true,
+        json => is_zero(json),
+    }
+}
+
+/// Whether JSON text is the number zero, in any spelling: `0`, `-0`, `0.00`, `0e5`.
+fn is_zero(json: &str) -> bool {
+    let mantissa = json.split(['e', 'E']).next().unwrap_or(json);
+    mantissa
+        .bytes()
+        .all(|byte| matches!(byte, b'-' | b'0' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn allowed(json: &str, rules: &PropertyRules) -> String {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let mut properties = Properties::default();
+        properties.add_allowed(&json::object(raw).unwrap(), rules);
+        let mut out = Vec::new();
+        properties.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn rules(include: &[&str], exclude: &[&str], map: &[(&str, &str)]) -> PropertyRules {
+        PropertyRules {
+            include: include.iter().map(ToString::to_string).collect(),
+            exclude: exclude.iter().map(ToString::to_string).collect(),
+            map: map
+                .iter()
+                .map(|(from, to)| (from.to_string(), to.to_string()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn empty_values_are_dropped_and_the_rest_stands_as_it_is() {
+        let fields =
+            r#"{"loyaltyTier":"silver","points":0,"newsletter":false,"preferences":["b"]}"#;
+        assert_eq!(
+            allowed(fields, &PropertyRules::default()),
+            r#"{"loyaltyTier":"silver","preferences":["b"]}"#
+        );
+        let numbers = r#"{"a":0,"b":-0,"c":0.00,"d":0e5,"e":-0.0E-7,"f":0.10,"g":1e400,"h":[],"i":{},"j":null,"k":"","l":"0","m":true}"#;
+        assert_eq!(
+            allowed(numbers, &PropertyRules::default()),
+            r#"{"f":0.10,"g":1e400,"h":[],"i":{},"l":"0","m":true}"#
+        );
+    }
+
+    #[test]
+    fn include_exclude_and_map_compare_names_whatever_their_escapes() {
+        let rules = rules(&["a\"b", "é", "c"], &["c"], &[("é", "e\\")]);
+        assert_eq!(
+            allowed(r#"{"c":1,"\u00e9":2,"a\u0022b":3,"d":4}"#, &rules),
+            r#"{"e\\":2,"a\"b":3}"#
+        );
+    }
+
+    #[test]
+    fn a_name_appears_once_with_the_value_that_came_last() {
+        let rules = rules(&[], &[], &[("a", "c")]);
+        assert_eq!(
+            allowed(r#"{"a":1,"b":2,"c":3}"#, &rules),
+            r#"{"c":3,"b":2}"#
+        );
+        assert_eq!(
+            allowed(r#"{"a":1,"b":2,"a":4}"#, &PropertyRules::default()),
+            r#"{"a":4,"b":2}"#
+        );
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        "[a-d]{1,2}"
+    }
+
+    proptest! {
+        #[test]
+        fn allowed_properties_are_the_included_minus_the_excluded_minus_the_empty(
+            object in prop::collection::btree_map(name(), prop_oneof![
+                Just(Value::Null), Just(Value::from(0)), Just(Value::from("")), Just(Value::from("x")), Just(Value::from(1.5)),
+            ], 0..8),
+            include in prop::collection::vec(name(), 0..4),
+            exclude in prop::collection::vec(name(), 0..4),
+        ) {
+            let rules = PropertyRules { include: include.clone(), exclude: exclude.clone(), map: BTreeMap::new() };
+            let json = serde_json::to_string(&object).unwrap();
+            let found: BTreeMap<String, Value> = serde_json::from_str(&allowed(&json, &rules)).unwrap();
+            let expected: BTreeMap<String, Value> = object
+                .into_iter()
+                .filter(|(key, _)| include.is_empty() || include.contains(key))
+                .filter(|(key, _)| !exclude.contains(key))
+                .filter(|(_, value)| value == "x" || value == 1.5)
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

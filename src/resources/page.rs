@@ -1,0 +1,172 @@
+//! Pages: records as they stand, and how they are read.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{Mapper, PageQuery};
+use crate::commercetools::Client;
+use crate::commercetools::query::{IDS_A_QUERY, Query};
+use crate::error::{Error, Peer};
+use crate::ports::Deadline;
+use crate::run::state::Order;
+
+/// A record of a page.
+#[derive(Debug, Clone)]
+pub enum Record {
+    /// As commercetools has it.
+    Present(Bytes),
+    /// Asked for by its id, and not there.
+    Missing(String),
+}
+
+/// An answer without records is well under this.
+const MAX_TOTAL_BYTES: usize = 64 * 1024;
+
+/// One page of one range.
+pub struct Page {
+    /// The records that are not mapped yet, in id order.
+    pub records: VecDeque<Record>,
+    /// What is behind this page: the last id of it; `None` where it has nothing.
+    pub last: Option<String>,
+    /// Whether the range ends with this page.
+    pub is_last: bool,
+    /// Bytes that the page holds in memory.
+    pub bytes: usize,
+    /// How many records the page had.
+    pub len: usize,
+    /// Maps its records.
+    pub mapper: Mapper,
+}
+
+/// The records of a page, before it is known how they are mapped.
+pub struct Records {
+    /// The records in id order.
+    pub list: Vec<Record>,
+    /// The last id.
+    pub last: Option<String>,
+    /// Whether the range ends here.
+    pub is_last: bool,
+}
+
+/// A collection that is read page by page.
+#[derive(Debug, Clone, Copy)]
+pub struct Collection {
+    /// For errors, such as `query customers`.
+    pub operation: &'static str,
+    /// The path, such as `customers`.
+    pub path: &'static str,
+    /// Further parameters.
+    pub parameters: &'static [(&'static str, &'static str)],
+}
+
+#[derive(Deserialize)]
+struct Identified<'a> {
+    #[serde(borrow)]
+    id: std::borrow::Cow<'a, str>,
+}
+
+/// The id of a record.
+#[must_use]
+pub fn id_of(record: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Identified<'_>>(record).ok().map(|record| record.id.into_owned())
+}
+
+impl Collection {
+    /// How many records a run has to read.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses.
+    pub async fn total(&self, client: &Client, order: &Order, deadline: Deadline) -> Result<u64, Error> {
+        let query = Query {
+            operation: self.operation,
+            path: self.path,
+            after: None,
+            from: order.start_id.as_deref(),
+            through: None,
+            ids: None,
+            since: None,
+            limit: 0,
+            parameters: self.parameters,
+            max_bytes: MAX_TOTAL_BYTES,
+        };
+        let total = client.total(&query, deadline).await?;
+        Ok(order.ids.as_ref().map_or(total, |ids| ids.len() as u64))
+    }
+
+    /// Reads the next page of a range, or of the ids that were asked for.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses, or answers with records that have no id.
+    pub async fn read(&self, client: &Client, query: &PageQuery, deadline: Deadline) -> Result<Records, Error> {
+        let asked: Option<Vec<String>> = query.order.ids.as_ref().map(|ids| {
+            let limit = query.limit.min(IDS_A_QUERY);
+            ids.iter().filter(|id| query.range.contains(id)).take(limit).cloned().collect()
+        });
+        if asked.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Records { list: Vec::new(), last: None, is_last: true });
+        }
+        let limit = asked.as_ref().map_or(query.limit, Vec::len);
+        let list = client
+            .page(
+                &Query {
+                    operation: self.operation,
+                    path: self.path,
+                    after: query.range.after.as_deref().filter(|_| asked.is_none()),
+                    from: query.range.from.as_deref().filter(|_| asked.is_none()),
+                    through: query.range.through.as_deref().filter(|_| asked.is_none()),
+                    ids: asked.as_deref(),
+                    since: None,
+                    limit,
+                    parameters: self.parameters,
+                    max_bytes: query.max_bytes,
+                },
+                deadline,
+            )
+            .await?;
+        let unreadable = || Error::unreadable(Peer::Commercetools, self.operation, "records with their ids");
+        let Some(asked) = asked else {
+            let last = list.last().map(|record| id_of(record).ok_or_else(unreadable)).transpose()?;
+            let is_last = list.len() < limit;
+            return Ok(Records { list: list.into_iter().map(Record::Present).collect(), last, is_last });
+        };
+        let mut found: HashMap<String, Bytes> = list
+            .into_iter()
+            .map(|record| Some((id_of(&record)?, record)))
+            .collect::<Option<_>>()
+            .ok_or_else(unreadable)?;
+        let last = asked.last().cloned();
+        let rest = last.as_deref().map(|last| query.range.advanced_to(last));
+        let is_last = !query.order.ids.iter().flatten().any(|id| rest.as_ref().is_some_and(|rest| rest.contains(id)));
+        let list = asked.into_iter().map(|id| match found.remove(&id) {
+            Some(record) => Record::Present(record),
+            None => Record::Missing(id),
+        });
+        Ok(Records { list: list.collect(), last, is_last })
+    }
+}
+
+impl Record {
+    fn len(&self) -> usize {
+        match self {
+            Self::Present(record) => record.len(),
+            Self::Missing(id) => id.len(),
+        }
+    }
+}
+
+impl Records {
+    /// The page, with how its records are mapped.
+    #[must_use]
+    pub fn into_page(self, mapper: Mapper) -> Page {
+        Page {
+            bytes: self.list.iter().map(Record::len).sum(),
+            len: self.list.len(),
+            records: self.list.into(),
+            last: self.last,
+            is_last: self.is_last,
+            mapper,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Tries a call again as the table in [`crate::error`] says, within the time that the caller has.
+
+use std::future::Future;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::error::{Action, Error};
+use crate::ports::{Deadline, Ports};
+
+/// The first pause; each later one is twice as long, with jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pauses between attempts; what fails after the last one is left to the next window.
+const RETRIES: usize = 4;
+
+/// Calls `attempt` until it succeeds, until its error is not one to retry, or until there is no time for another try.
+///
+/// # Errors
+/// The last attempt's error.
+pub async fn with_retry<T, F>(ports: &Ports, deadline: Deadline, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut pauses = ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(RETRIES)
+        .with_jitter()
+        .build();
+    loop {
+        let error = match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let asked_for = error.refusal().and_then(|refusal| refusal.retry_after);
+        let pause = match error.action() {
+            Action::Retry | Action::Wait => pauses.next().map(|pause| asked_for.unwrap_or(pause)),
+            _ => None,
+        };
+        match pause {
+            Some(pause) if pause < deadline.remaining(&*ports.clock) => ports.clock.sleep(pause).await,
+            _ => return Err(error),
+        }
+    }
+}

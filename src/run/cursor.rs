@@ -1,0 +1,109 @@
+//! How far a run is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::state::Counts;
+
+/// How far a run is: what is left to read, and what Klaviyo has not finished yet. The run is over when both are empty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cursor {
+    /// Parts of the key space that are not read to the end; each is read by keyset paging on its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<IdRange>,
+    /// Klaviyo's jobs that are not known to be finished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Job>,
+}
+
+impl Cursor {
+    /// Whether nothing is left to do.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.ranges.is_empty() && self.jobs.is_empty()
+    }
+
+    /// The whole key space, or all from one id on, cut into `parts`.
+    #[must_use]
+    pub fn start(from: Option<&str>, parts: usize) -> Self {
+        Self { ranges: split(from, parts), jobs: Vec::new() }
+    }
+}
+
+/// A part of the key space: ids in the order that commercetools sorts them in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdRange {
+    /// Everything up to this id is done; absent at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The first id, where the range begins with one that is part of it and nothing is done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The last id; absent where the range is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+}
+
+impl IdRange {
+    /// The range with everything up to `id` done.
+    #[must_use]
+    pub fn advanced_to(&self, id: &str) -> Self {
+        Self { after: Some(id.to_owned()), from: None, through: self.through.clone() }
+    }
+
+    /// Whether the range has this id.
+    #[must_use]
+    pub fn contains(&self, id: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| id > after)
+            && self.from.as_deref().is_none_or(|from| id >= from)
+            && self.through.as_deref().is_none_or(|through| id <= through)
+    }
+}
+
+/// One of Klaviyo's jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Job {
+    /// Klaviyo's id.
+    pub id: String,
+    /// Which kind of job it is, as the resource names it.
+    pub kind: String,
+    /// When it was handed in.
+    pub since: Timestamp,
+    /// When to ask next.
+    pub due: Timestamp,
+    /// How often it has been asked for.
+    #[serde(default)]
+    pub asked: u32,
+    /// Where to go on reading its errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_at: Option<String>,
+    /// The parts of the key space that its records came from: read again should the job be cancelled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<IdRange>,
+    /// What was counted for these spans: taken back should they be read again.
+    #[serde(default)]
+    pub counts: Counts,
+}
+
+/// Cuts the key space into `parts` of equal size by the first 32 bits of a UUID. The first part is open below and the
+/// last is open above, so that no id is outside, whatever it looks like.
+fn split(from: Option<&str>, parts: usize) -> Vec<IdRange> {
+    let parts = parts.max(1) as u64;
+    let cuts = (1..parts).map(|part| format!("{:08x}-0000-0000-0000-000000000000", (part << 32) / parts));
+    let mut ranges = Vec::new();
+    let mut after: Option<String> = None;
+    for through in cuts.map(Some).chain([None]) {
+        ranges.push(IdRange { after: after.take(), from: None, through: through.clone() });
+        after = through;
+    }
+    let Some(from) = from else { return ranges };
+    ranges.retain(|range| range.through.as_deref().is_none_or(|through| through >= from));
+    if let Some(first) = ranges.first_mut() {
+        first.after = None;
+        first.from = Some(from.to_owned());
+    }
+    ranges
+}

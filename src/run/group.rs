@@ -1,0 +1,369 @@
+//! What is sent together, and what is known once it has been acknowledged.
+//!
+//! Records are packed into batches in the order in which they were read, and batches belong to groups. A group is the
+//! unit of progress: when all its batches have been acknowledged, and those of every group before it, the places that
+//! the ranges have reached, the counts and Klaviyo's jobs go into the run document together. Whatever the document
+//! says is therefore true whenever it is saved, and what it does not say is read and sent again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::cursor::{IdRange, Job};
+use super::state::{Counts, Outcome, SetAside};
+use crate::klaviyo::batch::{Batch, Lane, Sent};
+
+/// A document that a record becomes.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Which of the import's lanes it goes to.
+    pub lane: usize,
+    /// The profile that it belongs to, where the lane groups by profile.
+    pub profile: Option<std::rc::Rc<str>>,
+    /// Where it stands in [`Documents::bytes`].
+    pub place: std::ops::Range<usize>,
+}
+
+/// The documents of one record, in a buffer that is used again for the next.
+#[derive(Debug, Default)]
+pub struct Documents {
+    /// Their JSON texts, one after the other.
+    pub bytes: Vec<u8>,
+    /// Where each stands and where it goes.
+    pub list: Vec<Document>,
+    /// What was done differently for this record.
+    pub notes: Vec<&'static str>,
+}
+
+impl Documents {
+    /// Forgets everything but keeps the buffers.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.list.clear();
+        self.notes.clear();
+    }
+}
+
+/// What a job's answer asks for, applied when its group is committed.
+#[derive(Debug)]
+pub struct JobEffect {
+    /// The job.
+    pub id: String,
+    /// Where to go on reading its errors; the job is done where absent.
+    pub errors_at: Option<String>,
+    /// Records that the job did not take: id, where it is known, and reason.
+    pub refused: Vec<(Option<String>, String)>,
+    /// Documents that are sent again in another form.
+    pub mended: u64,
+}
+
+/// A document that is sent again in another form.
+#[derive(Debug)]
+pub struct Mended {
+    /// The record's id, where it is known.
+    pub id: Option<String>,
+    /// The document.
+    pub document: Vec<u8>,
+}
+
+/// Everything that one group changes in the document.
+#[derive(Debug, Default)]
+pub struct Group {
+    seq: u64,
+    opened_at: Duration,
+    closed: bool,
+    outstanding: usize,
+    sealed: usize,
+    /// The ids of the records that have documents, as batches number them.
+    records: Vec<String>,
+    /// What each range had before and has now.
+    spans: BTreeMap<usize, IdRange>,
+    finished: Vec<usize>,
+    last_id: Option<String>,
+    counts: Counts,
+    set_aside: Vec<SetAside>,
+    refused: BTreeMap<usize, String>,
+    jobs: Vec<(String, usize)>,
+    effect: Option<JobEffect>,
+}
+
+/// What a committed group says.
+#[derive(Debug)]
+pub struct Commit {
+    /// For each range by its number, the part of it that is done: everything up to `through`.
+    pub spans: BTreeMap<usize, IdRange>,
+    /// Ranges that are read and sent to the end.
+    pub finished: Vec<usize>,
+    /// The last record read.
+    pub last_id: Option<String>,
+    /// Counts, refusals included.
+    pub counts: Counts,
+    /// Records for the report.
+    pub set_aside: Vec<SetAside>,
+    /// Jobs that Klaviyo made: id and documents.
+    pub jobs: Vec<(String, usize)>,
+    /// What a job's answer asks for.
+    pub effect: Option<JobEffect>,
+}
+
+/// Packs records and keeps groups in order until they can be committed.
+pub struct Packer {
+    lanes: &'static [&'static Lane],
+    batches_a_group: usize,
+    next_seq: u64,
+    open: Option<(Group, Vec<Batch>)>,
+    waiting: VecDeque<Group>,
+    /// Full batches with the group that they belong to, in order.
+    outbox: VecDeque<(u64, Batch)>,
+}
+
+impl Packer {
+    /// An empty packer. A group is closed before it has more than `batches_a_group` full batches.
+    #[must_use]
+    pub fn new(lanes: &'static [&'static Lane], batches_a_group: usize) -> Self {
+        Self { lanes, batches_a_group, next_seq: 0, open: None, waiting: VecDeque::new(), outbox: VecDeque::new() }
+    }
+
+    fn open(&mut self, now: Duration) -> (Group, Vec<Batch>) {
+        self.open.take().unwrap_or_else(|| {
+            let seq = self.next_seq;
+            self.next_seq += 1;
+            let group = Group { seq, opened_at: now, ..Group::default() };
+            (group, self.lanes.iter().map(|lane| Batch::new(lane)).collect())
+        })
+    }
+
+    fn with_open<T>(&mut self, now: Duration, act: impl FnOnce(&mut Group) -> T) -> T {
+        let (mut group, batches) = self.open(now);
+        let result = act(&mut group);
+        self.open = Some((group, batches));
+        result
+    }
+
+    /// A record that is not sent.
+    pub fn skip(&mut self, place: Place<'_>, reason: &str, text: String, now: Duration) {
+        self.with_open(now, |group| {
+            group.reach(&place);
+            group.counts.read += 1;
+            *group.counts.skipped.entry(reason.to_owned()).or_default() += 1;
+            group.set_aside.push(SetAside {
+                id: place.id.map(str::to_owned),
+                outcome: Outcome::Skipped,
+                reason: text,
+            });
+        });
+    }
+
+    /// A record with its documents, each of which fits into a request of its lane.
+    pub fn add(&mut self, place: Place<'_>, documents: &Documents, now: Duration) {
+        let (mut group, mut batches) = self.open(now);
+        if group.sealed + 1 >= self.batches_a_group && !fits(&batches, documents) {
+            self.open = Some((group, batches));
+            self.close();
+            (group, batches) = self.open(now);
+        }
+        let record = group.records.len();
+        group.reach(&place);
+        group.records.push(place.id.unwrap_or_default().to_owned());
+        group.counts.read += 1;
+        group.counts.sent += 1;
+        group.counts.documents += documents.list.len() as u64;
+        for note in &documents.notes {
+            *group.counts.notes.entry((*note).to_owned()).or_default() += 1;
+        }
+        for document in &documents.list {
+            let text = &documents.bytes[document.place.clone()];
+            let batch = &mut batches[document.lane];
+            if !batch.push(record, document.profile.as_deref(), text) {
+                let full = std::mem::replace(batch, Batch::new(self.lanes[document.lane]));
+                self.outbox.push_back((group.seq, full));
+                group.sealed += 1;
+                group.outstanding += 1;
+                let taken = batch.push(record, document.profile.as_deref(), text);
+                debug_assert!(taken, "a document that fits into no request is skipped before it comes here");
+            }
+        }
+        self.open = Some((group, batches));
+    }
+
+    /// A range is read to the end.
+    pub fn finish(&mut self, range: usize, now: Duration) {
+        self.with_open(now, |group| group.finished.push(range));
+    }
+
+    /// A job has been asked: its effect, with the documents that it makes necessary to send again.
+    pub fn answer(&mut self, effect: JobEffect, lane: usize, mended: &[Mended], now: Duration) {
+        self.close();
+        let (mut group, mut batches) = self.open(now);
+        group.effect = Some(effect);
+        for Mended { id, document } in mended {
+            let batch = &mut batches[lane];
+            let record = group.records.len();
+            group.records.push(id.clone().unwrap_or_default());
+            if !batch.push(record, None, document) {
+                let full = std::mem::replace(batch, Batch::new(self.lanes[lane]));
+                self.outbox.push_back((group.seq, full));
+                group.outstanding += 1;
+                batch.push(record, None, document);
+            }
+        }
+        self.open = Some((group, batches));
+        self.close();
+    }
+
+    /// Closes the open group: what it holds is sent as it is.
+    pub fn close(&mut self) {
+        let Some((mut group, batches)) = self.open.take() else { return };
+        for batch in batches {
+            if !batch.is_empty() {
+                self.outbox.push_back((group.seq, batch));
+                group.outstanding += 1;
+            }
+        }
+        group.closed = true;
+        // sealed batches of this group may be out already: it stands where it was opened
+        let at = self.waiting.partition_point(|waiting| waiting.seq < group.seq);
+        self.waiting.insert(at, group);
+    }
+
+    /// When the open group was opened.
+    #[must_use]
+    pub fn open_since(&self) -> Option<Duration> {
+        self.open.as_ref().map(|(group, _)| group.opened_at)
+    }
+
+    /// Batches that wait to be sent.
+    #[must_use]
+    pub fn outbox(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The lane of the batch that is to be sent next.
+    #[must_use]
+    pub fn next_lane(&self) -> Option<&'static Lane> {
+        self.outbox.front().map(|(_, batch)| batch.lane())
+    }
+
+    /// The batch that is to be sent next, with its group.
+    pub fn take(&mut self) -> Option<(u64, Batch)> {
+        self.outbox.pop_front()
+    }
+
+    /// Forgets what has not been sent: it stays uncommitted and is read again.
+    pub fn discard_unsent(&mut self) {
+        self.outbox.clear();
+        self.open = None;
+    }
+
+    /// A batch has been acknowledged.
+    pub fn acknowledge(&mut self, seq: u64, sent: Sent) {
+        let open = self.open.as_mut().map(|(group, _)| group);
+        let Some(group) = self.waiting.iter_mut().chain(open).find(|group| group.seq == seq) else { return };
+        group.outstanding -= 1;
+        group.jobs.extend(sent.jobs);
+        group.refused.extend(sent.refused);
+        if sent.mended > 0 {
+            *group.counts.notes.entry(NOTE_MENDED.to_owned()).or_default() += sent.mended as u64;
+        }
+    }
+
+    /// Whether everything has been committed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_none() && self.waiting.is_empty()
+    }
+
+    /// The next group that is complete, as are all before it.
+    pub fn commit(&mut self) -> Option<Commit> {
+        if self.waiting.front().is_none_or(|group| group.outstanding > 0) {
+            return None;
+        }
+        self.waiting.pop_front().map(Group::into_commit)
+    }
+}
+
+/// The note for documents that were taken in another form than they were sent in first.
+pub const NOTE_MENDED: &str = "sent-again-without-phone-number";
+
+/// Where a record comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The number of its range.
+    pub range: usize,
+    /// The range as it stood before this record.
+    pub before: &'a IdRange,
+    /// Its id, where it has one.
+    pub id: Option<&'a str>,
+}
+
+fn fits(batches: &[Batch], documents: &Documents) -> bool {
+    let mut bytes = vec![0; batches.len()];
+    let mut count = vec![0; batches.len()];
+    for document in &documents.list {
+        // the entry of a profile that is new to the batch costs a little more: counted for each, to be on the safe side
+        let profile = document.profile.as_ref().map_or(0, |profile| profile.len() + 128);
+        bytes[document.lane] += document.place.len() + 1 + profile;
+        count[document.lane] += 1;
+    }
+    batches.iter().zip(bytes.iter().zip(&count)).all(|(batch, (bytes, count))| {
+        batch.bytes() + bytes <= batch.lane().max_bytes && batch.len() + count <= batch.lane().max_documents
+    })
+}
+
+impl Group {
+    fn reach(&mut self, place: &Place<'_>) {
+        let Some(id) = place.id else { return };
+        let span = self.spans.entry(place.range).or_insert_with(|| place.before.clone());
+        span.through = Some(id.to_owned());
+        self.last_id = Some(id.to_owned());
+    }
+
+    fn into_commit(mut self) -> Commit {
+        for (record, reason) in std::mem::take(&mut self.refused) {
+            let id = self.records.get(record).filter(|id| !id.is_empty()).cloned();
+            // what a job's answer sends again was counted as sent when the job was handed in
+            if let Some(effect) = &mut self.effect {
+                effect.refused.push((id, reason));
+                continue;
+            }
+            self.counts.sent = self.counts.sent.saturating_sub(1);
+            self.counts.failed += 1;
+            self.set_aside.push(SetAside { id, outcome: Outcome::Failed, reason });
+        }
+        Commit {
+            spans: self.spans,
+            finished: self.finished,
+            last_id: self.last_id,
+            counts: self.counts,
+            set_aside: self.set_aside,
+            jobs: self.jobs,
+            effect: self.effect,
+        }
+    }
+}
+
+impl Commit {
+    /// The jobs as the cursor keeps them. Where Klaviyo made one job of the group, its records can be read again should
+    /// it be cancelled.
+    #[must_use]
+    pub fn cursor_jobs(&self, kind: &str, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
+        let alone = self.jobs.len() == 1 && self.effect.is_none();
+        let job = |(id, documents): &(String, usize)| {
+            let documents = *documents as u64;
+            Job {
+                id: id.clone(),
+                kind: kind.to_owned(),
+                since: now,
+                due,
+                asked: 0,
+                errors_at: None,
+                spans: if alone { self.spans.values().cloned().collect() } else { Vec::new() },
+                counts: if alone {
+                    self.counts.clone()
+                } else {
+                    Counts { read: documents, sent: documents, ..Counts::default() }
+                },
+            }
+        };
+        self.jobs.iter().map(job).collect()
+    }
+}

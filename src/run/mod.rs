@@ -1,0 +1,19 @@
+//! The import as a state machine: the run document and what moves it.
+//!
+//! - [`state`]: the document: lock, cursor, progress and report at once.
+//! - [`cursor`]: how far a run is: id ranges and jobs.
+//! - [`store`]: reads and writes it with compare-and-set.
+//! - [`lease`]: which invocation works, and until when.
+//! - [`group`]: what is sent together, and what is known once it has been acknowledged.
+//! - [`reader`]: which page of which range comes next.
+//! - [`window`]: the bounded loop.
+//! - [`chain`]: from one window to the next.
+
+pub mod chain;
+pub mod cursor;
+pub mod group;
+pub mod lease;
+pub mod reader;
+pub mod state;
+pub mod store;
+pub mod window;

@@ -1,0 +1,327 @@
+//! A running application.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http::uri::Authority;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use wasmtime_wasi_http::handler::ProxyHandler;
+
+use crate::allowed_hosts::AllowedHosts;
+use crate::clocks::Clock;
+use crate::inbound::{Application, listen};
+use crate::instance::{Fleet, Limits, Served, Surroundings};
+use crate::log::{Log, to_stdout};
+use crate::manifest::{Component, Manifest};
+use crate::outbound::{Gateway, Hooks, Outbound, PassAll};
+use crate::routes::Routes;
+use crate::stats::{Counters, Stats};
+use crate::variables::{Sources, Variables};
+use crate::{build, compile, wasm_error};
+
+/// Threads that an application runs on: enough that one busy guest does not hold up another.
+const THREADS: usize = 4;
+
+/// How long [`Host::shutdown`] waits for the work that is going on, in real time.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// How an application is run. [`Options::new`] has the defaults, which are Spin's.
+#[derive(Clone)]
+pub struct Options {
+    /// The path of `spin.toml`.
+    pub manifest: PathBuf,
+    /// Values of the application's variables; they win over every other source.
+    pub variables: BTreeMap<String, String>,
+    /// Whether variables also come from the environment (`SPIN_VARIABLE_<NAME>`) and from `.env` in the current directory.
+    /// Default: no.
+    pub environment: bool,
+    /// Where to listen. Default: 127.0.0.1, on a port that the system chooses.
+    pub listen: SocketAddr,
+    /// The most linear memory that an instance may hold, in bytes. Default: 128 MiB.
+    pub memory_limit: usize,
+    /// How long a request, and then the work after its response, may take on `clock`. Default: no limit.
+    pub request_timeout: Option<Duration>,
+    /// How many requests an instance serves before it is replaced. Default: 128.
+    pub max_instance_reuse: usize,
+    /// How many requests an instance serves at the same time. Default: 16.
+    pub max_instance_concurrency: usize,
+    /// How long an instance without work is kept, on `clock`. Default: 1 s.
+    pub idle_timeout: Duration,
+    /// The guest's clock. Default: the real time.
+    pub clock: Clock,
+    /// What becomes of outbound requests. Default: [`PassAll`].
+    pub outbound: Arc<dyn Outbound>,
+    /// Takes what guests write, line by line. Default: standard output.
+    pub log: Log,
+    /// Whether a stale component is built first. Default: yes.
+    pub build: bool,
+}
+
+impl Options {
+    /// The defaults for the manifest at `manifest`.
+    pub fn new(manifest: impl Into<PathBuf>) -> Self {
+        Self {
+            manifest: manifest.into(),
+            variables: BTreeMap::new(),
+            environment: false,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            memory_limit: 128 << 20,
+            request_timeout: None,
+            max_instance_reuse: 128,
+            max_instance_concurrency: 16,
+            idle_timeout: Duration::from_secs(1),
+            clock: Clock::new(1.0),
+            outbound: Arc::new(PassAll),
+            log: to_stdout(),
+            build: true,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            memory: self.memory_limit,
+            request_timeout: self.request_timeout,
+            max_reuse: self.max_instance_reuse,
+            max_concurrency: self.max_instance_concurrency,
+            idle_timeout: self.idle_timeout,
+        }
+    }
+}
+
+/// A running application. Dropping it is a [`kill`](Self::kill) that is not waited for.
+///
+/// Everything that belongs to it, guests, connections and timers, lives on a runtime of its own, so that it ends with it.
+pub struct Host {
+    /// Taken only when the host ends.
+    runtime: Option<Runtime>,
+    address: SocketAddr,
+    listening: JoinHandle<std::convert::Infallible>,
+    fleet: Arc<Fleet>,
+    counters: Arc<Counters>,
+}
+
+impl Host {
+    /// Reads the manifest, builds what is stale, compiles, and listens.
+    ///
+    /// # Errors
+    /// When the manifest is wrong, a required variable has no value, the build fails, a component does not fit this host,
+    /// or the address cannot be had.
+    pub async fn start(options: Options) -> Result<Self> {
+        // Building and compiling block for seconds.
+        tokio::task::spawn_blocking(|| Self::start_blocking(options))
+            .await
+            .context("starting the host")?
+    }
+
+    fn start_blocking(options: Options) -> Result<Self> {
+        let (manifest, unknown) = Manifest::read(&options.manifest)?;
+        for key in unknown {
+            eprintln!("host: warning: the manifest's `{key}` is not known here and has no effect");
+        }
+        let sources = if options.environment {
+            Sources::read(options.variables.clone(), Path::new(".env"))?
+        } else {
+            Sources {
+                given: options.variables.clone(),
+                ..Sources::default()
+            }
+        };
+        let variables = Variables::resolve(&manifest.variables, &sources)?;
+        let routes = Routes::new(&manifest.trigger.http)?;
+
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("host")
+            .enable_all()
+            .build()
+            .context("starting the host's runtime")?;
+        let listener = runtime
+            .block_on(TcpListener::bind(options.listen))
+            .with_context(|| format!("listening on {}", options.listen))?;
+        let address = listener.local_addr()?;
+
+        let fleet = Arc::new(Fleet::new());
+        let counters = Arc::new(Counters::default());
+        let gateway = Arc::new(Gateway::new(
+            Authority::try_from(address.to_string())?,
+            options.clock,
+            options.outbound.clone(),
+            fleet.clone(),
+            counters.clone(),
+        ));
+        let mut components = BTreeMap::new();
+        for (id, component) in &manifest.component {
+            let around = Surroundings {
+                variables: Arc::new(component_variables(component, &variables, id)?),
+                hooks: Hooks {
+                    gateway: gateway.clone(),
+                    allowed: Arc::new(allowed_hosts(component, &variables, id)?),
+                },
+                fleet: fleet.clone(),
+                counters: counters.clone(),
+                limits: options.limits(),
+                clock: options.clock,
+                log: options.log.clone(),
+            };
+            let code = code(component, &options)?;
+            let served = Served::new(id.clone(), &code, around)
+                .map_err(wasm_error)
+                .with_context(|| format!("linking component `{id}`"))?;
+            components.insert(id.clone(), ProxyHandler::new(served));
+        }
+        let application = Arc::new(Application {
+            routes,
+            components,
+            fleet: fleet.clone(),
+            counters: counters.clone(),
+        });
+        let listening = runtime.spawn(listen(listener, application));
+        Ok(Self {
+            runtime: Some(runtime),
+            address,
+            listening,
+            fleet,
+            counters,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        self.counters.snapshot()
+    }
+
+    /// Drops every instance at once, as a platform may at any time; returns when they are gone. The host keeps listening,
+    /// and the next request gets a new instance. Requests that were being served end in a broken connection.
+    pub async fn kill_instances(&self) {
+        self.fleet.kill().closed().await;
+    }
+
+    /// Ends everything at once, as SIGKILL would: nothing that was going on is waited for. Returns when all of it is gone.
+    pub async fn kill(mut self) {
+        self.fleet.kill();
+        self.end(Duration::from_secs(5)).await;
+    }
+
+    /// Stops listening, lets instances finish their work (30 s at most), and ends.
+    pub async fn shutdown(mut self) {
+        self.listening.abort();
+        let _ = tokio::time::timeout(SHUTDOWN, self.fleet.generation().closed()).await;
+        self.end(Duration::from_secs(5)).await;
+    }
+
+    /// Drops what is on the runtime; `patience` is for threads that are in the middle of a task.
+    async fn end(&mut self, patience: Duration) {
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime must not be shut down, and waited for, from within another one.
+            let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(patience)).await;
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            self.fleet.kill();
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn component_variables(
+    component: &Component,
+    variables: &Variables,
+    id: &str,
+) -> Result<BTreeMap<String, String>> {
+    component
+        .variables
+        .iter()
+        .map(|(name, template)| {
+            let value = variables
+                .render(template)
+                .with_context(|| format!("variable `{name}` of component `{id}`"))?;
+            Ok((name.clone(), value))
+        })
+        .collect()
+}
+
+fn allowed_hosts(component: &Component, variables: &Variables, id: &str) -> Result<AllowedHosts> {
+    let entries = component
+        .allowed_outbound_hosts
+        .iter()
+        .map(|template| variables.render(template))
+        .collect::<Result<Vec<_>>>();
+    entries
+        .and_then(|entries| AllowedHosts::parse(&entries))
+        .with_context(|| format!("component `{id}`"))
+}
+
+fn code(component: &Component, options: &Options) -> Result<wasmtime::component::Component> {
+    let root = match options.manifest.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let wasm = build::locate(root, &component.source);
+    let cache = build::locate(root, Path::new("target/host-cache"));
+    compile::component(&wasm, &cache, || match &component.build {
+        Some(command) if options.build => build::refresh(root, command, &wasm),
+        _ => Ok(()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = r#"
+        spin_manifest_version = 2
+        application.name = "none"
+        variables.token.required = true
+        [[trigger.http]]
+        route = "/..."
+        component = "none"
+        [component.none]
+        source = "none.wasm"
+        allowed_outbound_hosts = ["{{ token }}"]
+    "#;
+
+    async fn start(name: &str, variables: &[(&str, &str)]) -> String {
+        let manifest =
+            std::env::temp_dir().join(format!("host-{name}-{}.toml", std::process::id()));
+        std::fs::write(&manifest, MANIFEST).unwrap();
+        let started = Host::start(Options {
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Options::new(&manifest)
+        })
+        .await;
+        std::fs::remove_file(manifest).unwrap();
+        format!("{:#}", started.err().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_missing_variable_stops_the_start_by_name() {
+        let error = start("missing", &[]).await;
+        assert!(error.contains("`token`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_host_and_a_missing_file_stop_the_start_by_name() {
+        let error = start("host", &[("token", "example.com")]).await;
+        assert!(error.contains("`example.com`"), "{error}");
+        let error = start("file", &[("token", "http://example.com")]).await;
+        assert!(error.contains("none.wasm"), "{error}");
+    }
+}

@@ -1,0 +1,329 @@
+//! What guests send: who may be called, one pool of connections for all instances, and the place where tests interfere.
+
+use std::error::Error as StdError;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower_service::Service;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::allowed_hosts::AllowedHosts;
+use crate::clocks::Clock;
+use crate::idle_body::IdleBody;
+use crate::instance::Fleet;
+use crate::stats::Counters;
+
+/// The host by which an application calls itself, as in Spin: `http://self.alt/<path>`.
+const SELF: &str = "self.alt";
+
+/// How long to wait for each step of a call when the guest sets no limit of its own; Spin's and wasmtime's default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long an unused connection stays open, in real time.
+const POOL_IDLE: Duration = Duration::from_secs(90);
+
+/// Sees every request that a guest is allowed to send and decides what becomes of it.
+pub trait Outbound: Send + Sync {
+    /// Decides about the `n`th request (from 0, over all instances). A self-call's URI is `http://self.alt/...`.
+    fn decide(&self, n: u64, request: &http::request::Parts) -> Verdict;
+}
+
+/// What becomes of an outbound request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is sent, and its answer arrives.
+    Pass,
+    /// It fails before it is sent.
+    LoseBefore,
+    /// It takes effect, and its answer is lost.
+    LoseAfter,
+    /// Every instance is killed before it is sent.
+    KillBefore,
+    /// It takes effect, and every instance is killed before the answer arrives.
+    KillAfter,
+}
+
+/// Lets every request pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PassAll;
+
+impl Outbound for PassAll {
+    fn decide(&self, _: u64, _: &http::request::Parts) -> Verdict {
+        Verdict::Pass
+    }
+}
+
+/// The way out that all instances of a host share.
+pub(crate) struct Gateway {
+    client: Client<Connector, WasiBody>,
+    /// Where the application itself listens.
+    own: Authority,
+    clock: Clock,
+    outbound: Arc<dyn Outbound>,
+    fleet: Arc<Fleet>,
+    counters: Arc<Counters>,
+    sent: AtomicU64,
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        own: Authority,
+        clock: Clock,
+        outbound: Arc<dyn Outbound>,
+        fleet: Arc<Fleet>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            // wasmtime sets the header from the guest's URI.
+            .set_host(false)
+            .build(Connector(connector));
+        Self {
+            client,
+            own,
+            clock,
+            outbound,
+            fleet,
+            counters,
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    async fn send(
+        &self,
+        request: Request<WasiBody>,
+        limits: Limits,
+        allowed: &AllowedHosts,
+    ) -> Result<Response<WasiBody>, Error> {
+        let (mut parts, body) = request.into_parts();
+        let to_self = self.check(&parts.uri, allowed)?;
+        Counters::count(&self.counters.requests_out);
+        let verdict = self
+            .outbound
+            .decide(self.sent.fetch_add(1, Relaxed), &parts);
+        match verdict {
+            Verdict::LoseBefore => return Err(Error::ConnectionRefused),
+            Verdict::KillBefore => return self.kill().await,
+            Verdict::Pass | Verdict::LoseAfter | Verdict::KillAfter => {}
+        }
+        if to_self {
+            self.redirect_to_self(&mut parts)?;
+        }
+        let answer = self
+            .exchange(Request::from_parts(parts, body), limits)
+            .await;
+        match verdict {
+            Verdict::LoseAfter => {
+                see_out(answer).await;
+                Err(Error::ConnectionTerminated)
+            }
+            Verdict::KillAfter => {
+                see_out(answer).await;
+                self.kill().await
+            }
+            Verdict::Pass | Verdict::LoseBefore | Verdict::KillBefore => answer,
+        }
+    }
+
+    /// Whether the request goes to the application itself; refuses it where it may not go.
+    fn check(&self, uri: &Uri, allowed: &AllowedHosts) -> Result<bool, Error> {
+        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+        let scheme = uri.scheme_str().unwrap_or("https");
+        let to_self = authority.host() == SELF;
+        let may = if to_self {
+            allowed.allow_self()
+        } else {
+            allowed.allow(scheme, authority.host(), authority.port_u16())
+        };
+        if !may {
+            Counters::count(&self.counters.denied);
+            eprintln!(
+                "host: a component tried to call {scheme}://{authority}, which is not in its allowed_outbound_hosts"
+            );
+            return Err(Error::HttpRequestDenied);
+        }
+        if !to_self && scheme != "http" {
+            return Err(Error::InternalError(Some(format!(
+                "this host speaks no TLS: {scheme}://{authority} cannot be called"
+            ))));
+        }
+        Ok(to_self)
+    }
+
+    /// Turns a call of the application itself into one of the address it listens on: a fresh inbound request.
+    fn redirect_to_self(&self, parts: &mut http::request::Parts) -> Result<(), Error> {
+        let mut uri = std::mem::take(&mut parts.uri).into_parts();
+        uri.scheme = Some(Scheme::HTTP);
+        uri.authority = Some(self.own.clone());
+        parts.uri = Uri::from_parts(uri).map_err(|_| Error::HttpRequestUriInvalid)?;
+        let host =
+            HeaderValue::try_from(self.own.as_str()).map_err(|_| Error::HttpRequestUriInvalid)?;
+        parts.headers.insert(HOST, host);
+        Ok(())
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<WasiBody>,
+        limits: Limits,
+    ) -> Result<Response<WasiBody>, Error> {
+        let sending = CONNECT_TIMEOUT.scope(limits.connect, self.client.request(request));
+        let response = timeout(limits.first_byte, sending)
+            .await
+            .map_err(|_| Error::ConnectionReadTimeout)?
+            .map_err(|error| failure(&error))?;
+        Ok(response.map(|body| IdleBody::new(body, limits.between_bytes).boxed_unsync()))
+    }
+
+    /// Kills every instance, the caller's own among them, so that it never returns to the guest.
+    async fn kill(&self) -> Result<Response<WasiBody>, Error> {
+        self.fleet.kill();
+        std::future::pending().await
+    }
+}
+
+/// Reads an answer to its end, so that the request has taken its whole effect, and forgets it.
+async fn see_out(answer: Result<Response<WasiBody>, Error>) {
+    if let Ok(response) = answer {
+        // Its effect is all that counts: an answer that breaks off is lost, too.
+        let _ = response.into_body().collect().await;
+    }
+}
+
+/// The guest's timeouts, in real time.
+#[derive(Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    first_byte: Duration,
+    between_bytes: Duration,
+}
+
+impl Limits {
+    fn new(options: Option<RequestOptions>, clock: Clock) -> Self {
+        let options = options.unwrap_or_default();
+        let real = |limit: Option<Duration>| clock.real(limit.unwrap_or(DEFAULT_TIMEOUT));
+        Self {
+            connect: real(options.connect_timeout),
+            first_byte: real(options.first_byte_timeout),
+            between_bytes: real(options.between_bytes_timeout),
+        }
+    }
+}
+
+/// Names a failure of the client in the guest's terms.
+fn failure(error: &hyper_util::client::legacy::Error) -> Error {
+    let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
+    let io = causes().find_map(|cause| cause.downcast_ref::<io::Error>());
+    if error.is_connect() {
+        return match io.map(io::Error::kind) {
+            Some(io::ErrorKind::TimedOut) => Error::ConnectionTimeout,
+            Some(io::ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
+            Some(io::ErrorKind::NotFound) => Error::DestinationNotFound,
+            _ if causes().any(|cause| cause.to_string().contains("dns error")) => Error::DnsError {
+                rcode: None,
+                info_code: None,
+            },
+            _ => Error::DestinationUnavailable,
+        };
+    }
+    match causes().find_map(|cause| cause.downcast_ref::<hyper::Error>()) {
+        Some(cause) if cause.is_parse() => Error::HttpProtocolError,
+        Some(cause) if cause.is_timeout() => Error::HttpResponseTimeout,
+        _ => Error::ConnectionTerminated,
+    }
+}
+
+tokio::task_local! {
+    /// The limit for connections that the current request opens: the pool's connector learns it only this way.
+    static CONNECT_TIMEOUT: Duration;
+}
+
+/// Opens connections within the request's limit.
+#[derive(Clone)]
+struct Connector(HttpConnector);
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<TcpStream>;
+    type Error = Box<dyn StdError + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let limit = CONNECT_TIMEOUT
+            .try_with(|limit| *limit)
+            .unwrap_or(DEFAULT_TIMEOUT);
+        let connecting = self.0.call(uri);
+        Box::pin(async move {
+            let stream = timeout(limit, connecting)
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            Ok(stream)
+        })
+    }
+}
+
+/// One instance's way out.
+#[derive(Clone)]
+pub(crate) struct Hooks {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) allowed: Arc<AllowedHosts>,
+}
+
+type Exchange<T> = Box<dyn Future<Output = Result<T, Error>> + Send>;
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        // What becomes of the response is between hyper and its connection.
+        _: Exchange<()>,
+    ) -> Exchange<(Response<WasiBody>, Exchange<()>)> {
+        let Self { gateway, allowed } = self.clone();
+        let limits = Limits::new(options, gateway.clock);
+        Box::new(async move {
+            let response = gateway.send(request, limits, &allowed).await?;
+            // The pool drives the connection.
+            let driver: Exchange<()> = Box::new(async { Ok(()) });
+            Ok((response, driver))
+        })
+    }
+}
+
+/// Names a failure of a body in the guest's terms.
+pub(crate) fn body_failure(error: hyper::Error) -> Error {
+    if error.is_incomplete_message() {
+        Error::HttpResponseIncomplete
+    } else if error.is_parse() {
+        Error::HttpProtocolError
+    } else {
+        Error::ConnectionTerminated
+    }
+}
+
+/// A body of bytes that are there already.
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> WasiBody {
+    http_body_util::Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}

@@ -1,0 +1,264 @@
+//! Customers as profiles.
+
+use klaviyo_bulk_import::mapping::customer::{self, Profile};
+use klaviyo_bulk_import::mapping::{Options, Skip};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// The profile's JSON text.
+fn profile(customer: &str, options: &Options) -> Result<(Profile, String), Skip> {
+    let customer: &RawValue = serde_json::from_str(customer).unwrap();
+    let mut out = Vec::new();
+    let profile = customer::profile(customer, options, &mut out)?;
+    Ok((profile, String::from_utf8(out).unwrap()))
+}
+
+fn attributes(customer: &Value) -> Value {
+    let (_, document) = profile(&customer.to_string(), &Options::default()).unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["type"], "profile");
+    document["attributes"].clone()
+}
+
+fn phone(number: &str) -> (Option<String>, bool) {
+    let customer = json!({"id": "c", "addresses": [{"mobile": number}]});
+    let (profile, document) = profile(&customer.to_string(), &Options::default()).unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let phone = document["attributes"]["phone_number"]
+        .as_str()
+        .map(str::to_owned);
+    (phone, profile.phone_left_out)
+}
+
+/// Names of snapshots and the customers in them.
+fn customers() -> Vec<(&'static str, Value)> {
+    let address =
+        |id: &str| json!({"id": id, "streetName": format!("Street of {id}"), "country": "DE"});
+    vec![
+        (
+            "complete",
+            json!({
+                "id": "8b5e0c1a", "version": 12, "email": "clara@example.com", "firstName": "Clara", "lastName": "Núñez",
+                "title": "Dr.", "companyName": "Acme \"Tools\" & Söhne", "password": "****", "isEmailVerified": true,
+                "addresses": [{
+                    "id": "a1", "apartment": "3B", "building": "Torre Norte", "streetNumber": "143",
+                    "streetName": "Calle Mayor", "additionalStreetInfo": "Patio", "additionalAddressInfo": "ring twice",
+                    "city": "Madrid", "country": "ES", "region": "Comunidad de Madrid", "state": "not used",
+                    "postalCode": "28013", "mobile": "+34 612-345-678", "phone": "+34910000000"
+                }],
+                "defaultBillingAddressId": "a1",
+                "custom": {"type": {"typeId": "type", "id": "t"}, "fields": {
+                    "loyaltyTier": "silver", "points": 0, "newsletter": false, "preferences": ["b"]
+                }}
+            }),
+        ),
+        ("only_an_id", json!({"id": "c"})),
+        (
+            "empty_texts",
+            json!({"id": "c", "email": "", "firstName": "", "custom": {"fields": {"a": "", "b": 0}}}),
+        ),
+        (
+            "two_parts_of_a_street",
+            json!({"id": "c", "addresses": [{"streetNumber": "143", "streetName": "Calle Mayor"}]}),
+        ),
+        (
+            "an_address_without_parts",
+            json!({"id": "c", "addresses": [{"id": "a", "apartment": ""}]}),
+        ),
+        (
+            "the_default_billing_address",
+            json!({"id": "c", "addresses": [address("a"), address("b"), address("c")],
+                   "defaultBillingAddressId": "c", "billingAddressIds": ["b"]}),
+        ),
+        (
+            "a_default_billing_address_that_is_gone",
+            json!({"id": "c", "addresses": [address("a")], "defaultBillingAddressId": "z", "billingAddressIds": ["a"]}),
+        ),
+        (
+            "the_first_of_the_billing_addresses",
+            json!({"id": "c", "addresses": [address("a"), address("b"), address("c")], "billingAddressIds": ["b", "c"]}),
+        ),
+        (
+            "the_first_address",
+            json!({"id": "c", "addresses": [address("a"), address("b")], "billingAddressIds": [],
+                   "defaultShippingAddressId": "b"}),
+        ),
+        (
+            "a_landline_that_is_not_e164",
+            json!({"id": "c", "email": "a@example.com", "addresses": [{"phone": "030 123456"}]}),
+        ),
+        (
+            "texts_of_all_scripts",
+            json!({"id": "c", "firstName": "包丁", "lastName": "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} \\ \" \n", "companyName": "\u{0}",
+                   "addresses": [{"streetName": "Привет", "streetNumber": "\t1"}]}),
+        ),
+        (
+            "wrong_shapes",
+            json!({"id": "c", "email": 5, "firstName": null, "lastName": ["x"], "addresses": {"a": 1}, "custom": {"fields": []},
+                   "billingAddressIds": "a", "defaultBillingAddressId": {}}),
+        ),
+        (
+            "wrong_shapes_within_an_address",
+            json!({"id": "c", "addresses": [null, 7, {"streetName": 5, "city": null, "mobile": 12345678901_u64, "phone": "+4930123456789"}]}),
+        ),
+    ]
+}
+
+#[test]
+fn whole_profiles() {
+    for (name, customer) in customers() {
+        insta::assert_json_snapshot!(name, attributes(&customer));
+    }
+}
+
+#[test]
+fn custom_fields_follow_the_configured_rules() {
+    let mut options = Options::default();
+    let rules = &mut options.sync.customer.custom_fields;
+    rules.exclude = vec!["secret".to_owned()];
+    rules
+        .map
+        .insert("tier".to_owned(), "Loyalty Tier".to_owned());
+    let customer = r#"{"id":"c","custom":{"fields":{"secret":1,"tier":"gold","size":1.50}}}"#;
+    let (_, document) = profile(customer, &options).unwrap();
+    assert_eq!(
+        document,
+        r#"{"type":"profile","attributes":{"external_id":"c","properties":{"Loyalty Tier":"gold","size":1.50}}}"#
+    );
+}
+
+#[test]
+fn values_are_copied_byte_for_byte() {
+    let customer = r#"{"id":"c","firstName":"\u00e9\/\ud800","custom":{"fields":{"z":1.10,"a":[ 1e2, {"k" : 1E400}],"big":123456789012345678901234567890}}}"#;
+    let (_, document) = profile(customer, &Options::default()).unwrap();
+    assert_eq!(
+        document,
+        r#"{"type":"profile","attributes":{"external_id":"c","first_name":"\u00e9\/\ud800","properties":{"z":1.10,"a":[ 1e2, {"k" : 1E400}],"big":123456789012345678901234567890}}}"#
+    );
+}
+
+#[test]
+fn phone_numbers_are_sent_in_e164_or_left_out_and_told() {
+    for (number, sent) in [
+        ("+491701234567", "+491701234567"),
+        ("+49 (170) 123-45/67", "+491701234567"),
+        ("+1.500.555.0006", "+15005550006"),
+        ("+49\u{a0}170\u{2011}1234567", "+491701234567"),
+        ("+123456789012345", "+123456789012345"),
+    ] {
+        assert_eq!(phone(number), (Some(sent.to_owned()), false), "{number}");
+    }
+    for number in [
+        "01701234567",
+        "+0491701234567",
+        "+1234567890",
+        "+1234567890123456",
+        "+49170123456x",
+        "n/a",
+        "+",
+        "++491701234567",
+    ] {
+        assert_eq!(phone(number), (None, true), "{number}");
+    }
+    assert_eq!(phone(""), (None, false));
+}
+
+#[test]
+fn the_second_try_has_no_phone_number_and_all_the_rest() {
+    let whole = r#"{"type":"profile","attributes":{"email":"a@example.com","external_id":"c","phone_number":"+1","properties":{"n":1.0}}}"#;
+    let alone =
+        r#"{"email":"a@example.com","external_id":"c","phone_number":"+1","properties":{"n":1.0}}"#;
+    let mended = r#"{"type":"profile","attributes":{"email":"a@example.com","external_id":"c","properties":{"n":1.0}}}"#;
+    for document in [whole, alone] {
+        assert_eq!(
+            customer::without_phone_number(document.as_bytes()).unwrap(),
+            mended.as_bytes()
+        );
+        assert_eq!(customer::external_id(document).as_deref(), Some("c"));
+    }
+    for nothing_to_mend in [mended, "{}", "[]", "5", "", "{", r#"{"attributes":7}"#] {
+        assert_eq!(
+            customer::without_phone_number(nothing_to_mend.as_bytes()),
+            None,
+            "{nothing_to_mend}"
+        );
+    }
+}
+
+#[test]
+fn a_customer_without_an_id_is_skipped_and_leaves_nothing_behind() {
+    for customer in [
+        "[]",
+        "null",
+        "\"c\"",
+        "{}",
+        r#"{"id":""}"#,
+        r#"{"id":5}"#,
+        r#"{"id":null}"#,
+    ] {
+        let customer: &RawValue = serde_json::from_str(customer).unwrap();
+        let mut out = b"before".to_vec();
+        let skip = customer::profile(customer, &Options::default(), &mut out).unwrap_err();
+        assert_eq!(
+            (skip.code(), out.as_slice()),
+            ("malformed", b"before".as_slice()),
+            "{customer}"
+        );
+    }
+}
+
+/// Any JSON; strings and keys are often those that a mapping looks at.
+pub(crate) fn any_json(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        3 => prop::sample::select(words).prop_map(|word| format!("\"{word}\"")),
+        1 => any::<String>().prop_map(|text| Value::from(text).to_string()),
+        1 => Just(r#""\ud800\u0041""#.to_owned()),
+    ];
+    let leaf = prop_oneof![
+        4 => word.clone(),
+        1 => prop::sample::select(&["null", "true", "false", "0", "-0.0", "12", "1e999", "123456789012345678901234567890"])
+            .prop_map(str::to_owned),
+        1 => any::<i64>().prop_map(|number| number.to_string()),
+    ];
+    leaf.prop_recursive(4, 48, 8, move |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(|elements| format!("[{}]", elements.join(" , "))),
+            3 => prop::collection::vec((word.clone(), inner), 0..8).prop_map(|members| {
+                let members: Vec<String> = members.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+const WORDS: &[&str] = &[
+    "id",
+    "email",
+    "firstName",
+    "title",
+    "addresses",
+    "defaultBillingAddressId",
+    "billingAddressIds",
+    "custom",
+    "fields",
+    "mobile",
+    "phone",
+    "streetName",
+    "city",
+    "+491701234567",
+];
+
+proptest! {
+    #[test]
+    fn any_json_becomes_json_or_a_reason(inner in any_json(WORDS), members in any_json(WORDS)) {
+        let others = members.strip_prefix('{').and_then(|members| members.strip_suffix('}')).filter(|members| !members.is_empty());
+        let customer = match others {
+            Some(others) => format!(r#"{{"addresses":[{inner}],"custom":{{"fields":{inner}}},{others},"id":"c"}}"#),
+            None => inner,
+        };
+        if let Ok((_, document)) = profile(&customer, &Options::default()) {
+            prop_assert!(serde_json::from_str::<&RawValue>(&document).is_ok(), "{}", document);
+        }
+    }
+}

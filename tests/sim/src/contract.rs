@@ -1,0 +1,562 @@
+//! Requests and answers checked against the APIs' OpenAPI descriptions.
+//!
+//! The descriptions are not part of the tree. [`Contract::load_default`] looks for them and says plainly when
+//! it finds none.
+
+mod query;
+mod schema;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{env, fs};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use serde_json::{Map, Value, json};
+
+use schema::{Unknown, sample, translate, translate_components};
+
+/// Violations told of one body; the rest is left out.
+const MAX_TOLD: usize = 20;
+/// Bodies larger than this are checked by samples.
+const SAMPLED_FROM: usize = 1_000_000;
+/// Longest text of one violation, so that no whole document ends up in it.
+const MAX_MESSAGE: usize = 300;
+
+/// Which API a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// `commercetools-openapi.json`
+    Commercetools,
+    /// `klaviyo-openapi.json`
+    Klaviyo,
+}
+
+impl Api {
+    const ALL: [Api; 2] = [Api::Commercetools, Api::Klaviyo];
+
+    fn file(self) -> &'static str {
+        match self {
+            Api::Commercetools => "commercetools-openapi.json",
+            Api::Klaviyo => "klaviyo-openapi.json",
+        }
+    }
+}
+
+/// The OpenAPI descriptions of both APIs, with validators that are compiled when first needed.
+pub struct Contract {
+    descriptions: HashMap<Api, Description>,
+}
+
+impl std::fmt::Debug for Contract {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contract").finish_non_exhaustive()
+    }
+}
+
+struct Description {
+    operations: Vec<Operation>,
+    /// Components in which an object may have properties that are not described.
+    open: Value,
+    /// Components in which it may not.
+    closed: Value,
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
+}
+
+struct Operation {
+    method: String,
+    template: String,
+    parameters: Vec<Value>,
+    body: Option<Body>,
+    responses: Map<String, Value>,
+}
+
+struct Body {
+    media_type: String,
+    schema: Value,
+}
+
+impl Contract {
+    /// Loads the descriptions from the folder in the environment variable `CONTRACTS_DIR`, else from
+    /// `../shared/contracts` beside the workspace. `None`, said on standard error, where they are not there or
+    /// cannot be read.
+    #[must_use]
+    pub fn load_default() -> Option<Self> {
+        let folder = env::var_os("CONTRACTS_DIR").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts"),
+            PathBuf::from,
+        );
+        match Self::load(&folder) {
+            Ok(contract) => Some(contract),
+            Err(error) => {
+                eprintln!(
+                    "SKIPPED: checks against the OpenAPI descriptions ({error}); set CONTRACTS_DIR to their folder"
+                );
+                None
+            }
+        }
+    }
+
+    fn load(folder: &Path) -> Result<Self, String> {
+        let mut descriptions = HashMap::new();
+        for api in Api::ALL {
+            let path = folder.join(api.file());
+            let text = fs::read(&path).map_err(|error| format!("{}: {error}", api.file()))?;
+            let document = serde_json::from_slice(&text)
+                .map_err(|error| format!("{}: {error}", api.file()))?;
+            descriptions.insert(api, Description::new(&document));
+        }
+        Ok(Self { descriptions })
+    }
+
+    /// All that the contract does not allow in a request and its answer, in words.
+    #[must_use]
+    pub fn check(
+        &self,
+        api: Api,
+        request: &Request<Bytes>,
+        response: &Response<Bytes>,
+    ) -> Vec<String> {
+        let mut found = self.check_request(api, request);
+        found.extend(self.check_response(api, request, response));
+        found
+    }
+
+    /// All that the contract does not allow in a request: path, query, required headers and body. Properties
+    /// that are not described count as violations, even where the schema is open.
+    #[must_use]
+    pub fn check_request(&self, api: Api, request: &Request<Bytes>) -> Vec<String> {
+        if is_token_request(request) {
+            return Vec::new();
+        }
+        match self.find(api, request) {
+            Some((description, operation)) => description.check_request(operation, request),
+            None => vec![format!("{}: not in the contract", name(request))],
+        }
+    }
+
+    /// All that the contract does not allow in the answer to a request: its status and body. An error status
+    /// that the contract does not describe is let through.
+    #[must_use]
+    pub fn check_response(
+        &self,
+        api: Api,
+        request: &Request<Bytes>,
+        response: &Response<Bytes>,
+    ) -> Vec<String> {
+        if is_token_request(request) {
+            return Vec::new();
+        }
+        match self.find(api, request) {
+            Some((description, operation)) => {
+                description.check_response(operation, is_sparse(request), response)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn find(&self, api: Api, request: &Request<Bytes>) -> Option<(&Description, &Operation)> {
+        let description = self.descriptions.get(&api)?;
+        let operation = description.find(request.method().as_str(), request.uri().path())?;
+        Some((description, operation))
+    }
+}
+
+/// The token endpoint is on another host and not described.
+fn is_token_request(request: &Request<Bytes>) -> bool {
+    request.uri().path().ends_with("/oauth/token")
+}
+
+/// Whether a request asks for some of the attributes only (`fields[…]`): then those that the schema requires
+/// may be missing too.
+fn is_sparse(request: &Request<Bytes>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name.starts_with("fields["))
+}
+
+fn name(request: &Request<Bytes>) -> String {
+    format!("{} {}", request.method(), request.uri().path())
+}
+
+impl Description {
+    fn new(document: &Value) -> Self {
+        let mut operations = Vec::new();
+        for (template, item) in document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in item.as_object().into_iter().flatten() {
+                if matches!(
+                    method.as_str(),
+                    "get" | "post" | "patch" | "put" | "delete" | "head"
+                ) {
+                    operations.push(Operation::new(method, template, operation, document));
+                }
+            }
+        }
+        Self {
+            operations,
+            open: translate_components(&document["components"], Unknown::Allowed),
+            closed: translate_components(&document["components"], Unknown::Refused),
+            validators: Mutex::default(),
+        }
+    }
+
+    /// The operation at a path: of several templates that fit, the one with the fewest parameters.
+    fn find(&self, method: &str, path: &str) -> Option<&Operation> {
+        self.operations
+            .iter()
+            .filter(|operation| operation.method == method && fits(&operation.template, path))
+            .min_by_key(|operation| operation.template.matches('{').count())
+    }
+
+    fn check_request(&self, operation: &Operation, request: &Request<Bytes>) -> Vec<String> {
+        let mut found = query::check(self, operation, request.uri().query().unwrap_or_default());
+        for parameter in &operation.parameters {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            if parameter["in"] == "header"
+                && parameter["required"] == true
+                && !request.headers().contains_key(name)
+            {
+                found.push(format!("{operation}: the header {name} is missing"));
+            }
+        }
+        match &operation.body {
+            None if request.body().is_empty() => {}
+            None => found.push(format!("{operation}: takes no body")),
+            Some(body) => {
+                let given = request.headers().get(CONTENT_TYPE);
+                let given = given
+                    .and_then(|value| value.to_str().ok())
+                    .unwrap_or_default();
+                if given.split(';').next() != Some(body.media_type.as_str()) {
+                    found.push(format!("{operation}: the content type is '{given}'"));
+                }
+                let validator = self.validator(
+                    format!("{operation} request"),
+                    &body.schema,
+                    Unknown::Refused,
+                );
+                let violations = Violations {
+                    operation,
+                    what: "request",
+                    sparse: false,
+                };
+                found.extend(violations.found_by(&validator, request.body()));
+            }
+        }
+        found
+    }
+
+    fn check_response(
+        &self,
+        operation: &Operation,
+        sparse: bool,
+        response: &Response<Bytes>,
+    ) -> Vec<String> {
+        let status = response.status();
+        let class = format!("{}XX", status.as_u16() / 100);
+        let described = [status.as_str(), class.as_str(), "default"]
+            .into_iter()
+            .find_map(|key| operation.responses.get(key));
+        let Some(described) = described else {
+            return if status.is_client_error() || status.is_server_error() {
+                Vec::new()
+            } else {
+                vec![format!(
+                    "{operation}: the status {status} is not in the contract"
+                )]
+            };
+        };
+        let content = described["content"].as_object();
+        let Some((media_type, content)) = content.and_then(|content| content.iter().next()) else {
+            return if response.body().is_empty() {
+                Vec::new()
+            } else {
+                vec![format!("{operation}: {status} has no body in the contract")]
+            };
+        };
+        let mut found = Vec::new();
+        let given = response.headers().get(CONTENT_TYPE);
+        let given = given
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if given.split(';').next() != Some(media_type.as_str()) {
+            found.push(format!(
+                "{operation}: {status} has the content type '{given}'"
+            ));
+        }
+        let key = format!("{operation} {status}");
+        let validator = self.validator(key, &content["schema"], Unknown::Allowed);
+        let violations = Violations {
+            operation,
+            what: status.as_str(),
+            sparse,
+        };
+        found.extend(violations.found_by(&validator, response.body()));
+        found
+    }
+
+    /// The validator of a schema, compiled once under `key`.
+    fn validator(&self, key: String, schema: &Value, unknown: Unknown) -> Arc<Validator> {
+        // A panic elsewhere leaves a map of complete validators.
+        let mut validators = self
+            .validators
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        validators
+            .entry(key)
+            .or_insert_with_key(|key| {
+                let components = match unknown {
+                    Unknown::Allowed => &self.open,
+                    Unknown::Refused => &self.closed,
+                };
+                let root = json!({
+                    "allOf": [translate(schema, unknown)],
+                    "components": components,
+                });
+                let validator = jsonschema::options()
+                    .with_draft(jsonschema::Draft::Draft202012)
+                    .should_validate_formats(true)
+                    .build(&root);
+                match validator {
+                    Ok(validator) => Arc::new(validator),
+                    Err(error) => {
+                        panic!("the contract's schema for {key} does not compile: {error}")
+                    }
+                }
+            })
+            .clone()
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.template)
+    }
+}
+
+impl Operation {
+    fn new(method: &str, template: &str, operation: &Value, document: &Value) -> Self {
+        let shared = document["paths"][template]["parameters"].as_array();
+        let own = operation["parameters"].as_array();
+        let parameters = shared
+            .into_iter()
+            .chain(own)
+            .flatten()
+            .map(|parameter| resolved(parameter, document).clone())
+            .collect();
+        let body = operation["requestBody"]["content"].as_object();
+        let body = body.and_then(|content| content.iter().next());
+        let responses = operation["responses"].as_object().into_iter().flatten();
+        Self {
+            method: method.to_uppercase(),
+            template: template.to_owned(),
+            parameters,
+            body: body.map(|(media_type, content)| Body {
+                media_type: media_type.clone(),
+                schema: content["schema"].clone(),
+            }),
+            responses: responses
+                .map(|(status, response)| (status.clone(), resolved(response, document).clone()))
+                .collect(),
+        }
+    }
+}
+
+/// Follows a `$ref` at the top of a parameter or a response.
+fn resolved<'a>(value: &'a Value, document: &'a Value) -> &'a Value {
+    value["$ref"]
+        .as_str()
+        .and_then(|reference| document.pointer(reference.strip_prefix('#')?))
+        .unwrap_or(value)
+}
+
+/// Whether a path has the form of a template, in which `{name}` stands for one segment.
+fn fits(template: &str, path: &str) -> bool {
+    let mut path = path.split('/');
+    let fits = template.split('/').all(|expected| match path.next() {
+        Some(segment) if expected.starts_with('{') => !segment.is_empty(),
+        segment => segment == Some(expected),
+    });
+    fits && path.next().is_none()
+}
+
+/// Which body violations are told of, and how.
+struct Violations<'a> {
+    operation: &'a Operation,
+    what: &'a str,
+    /// Whether attributes may be missing.
+    sparse: bool,
+}
+
+impl Violations<'_> {
+    /// What a validator finds in a body, in words.
+    fn found_by(&self, validator: &Validator, body: &Bytes) -> Vec<String> {
+        let Self {
+            operation, what, ..
+        } = self;
+        let mut value: Value = match serde_json::from_slice(body) {
+            Ok(value) => value,
+            Err(error) => return vec![format!("{operation}: the {what} is not JSON: {error}")],
+        };
+        if body.len() > SAMPLED_FROM {
+            sample(&mut value);
+        }
+        validator
+            .iter_errors(&value)
+            .filter(|error| !(self.sparse && is_missing_attribute(error)))
+            .take(MAX_TOLD)
+            .map(|error| {
+                let mut text = error.to_string();
+                if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE) {
+                    text.truncate(end);
+                }
+                format!("{operation}: {what} at {}: {text}", error.instance_path())
+            })
+            .collect()
+    }
+}
+
+fn is_missing_attribute(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Required { .. })
+        && error.instance_path().as_str().ends_with("/attributes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract() -> Option<Contract> {
+        Contract::load_default()
+    }
+
+    fn request(method: &str, uri: &str, content_type: &str, body: &Value) -> Request<Bytes> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(CONTENT_TYPE, content_type)
+            .header("revision", "2026-07-15")
+            .body(Bytes::from(body))
+            .expect("a request")
+    }
+
+    fn get(uri: &str) -> Request<Bytes> {
+        request("GET", uri, "", &Value::Null)
+    }
+
+    #[test]
+    fn templates_fit_paths() {
+        assert!(fits("/{projectKey}/orders", "/shop/orders"));
+        assert!(!fits("/{projectKey}/orders", "/shop/orders/1"));
+        assert!(!fits("/{projectKey}/orders", "//orders"));
+        assert!(!fits("/api/profiles/{id}", "/api/profiles"));
+    }
+
+    #[test]
+    fn queries_are_checked() {
+        let Some(contract) = contract() else { return };
+        let good = [
+            (
+                Api::Commercetools,
+                "/shop/orders?limit=500&sort=id%20asc&where=id%20%3E%20:last&var.last=a&withTotal=false",
+            ),
+            (
+                Api::Klaviyo,
+                "/api/catalog-items?page%5Bsize%5D=100&include=variants&fields%5Bcatalog-item%5D=title,url",
+            ),
+        ];
+        for (api, uri) in good {
+            assert_eq!(contract.check_request(api, &get(uri)), [""; 0], "{uri}");
+        }
+        let bad = [
+            (Api::Commercetools, "/shop/orders?var.a-b=1"),
+            (Api::Commercetools, "/shop/orders?limit=many"),
+            (Api::Commercetools, "/shop/orders?withTotal=no"),
+            (Api::Commercetools, "/shop/carts"),
+            (Api::Klaviyo, "/api/catalog-items?page%5Bsize%5D=101"),
+            (Api::Klaviyo, "/api/catalog-items?include=items"),
+            (
+                Api::Klaviyo,
+                "/api/catalog-items?fields%5Bcatalog-item%5D=name",
+            ),
+            (Api::Klaviyo, "/api/catalog-items?limit=1"),
+        ];
+        for (api, uri) in bad {
+            assert_eq!(contract.check_request(api, &get(uri)).len(), 1, "{uri}");
+        }
+    }
+
+    #[test]
+    fn request_bodies_are_closed() {
+        let Some(contract) = contract() else { return };
+        let draft = |body: Value| {
+            let request = request("POST", "/shop/custom-objects", "application/json", &body);
+            contract.check_request(Api::Commercetools, &request)
+        };
+        let value = json!({ "any": ["thing"] });
+        let good = json!({ "container": "c", "key": "k", "value": value, "version": 0 });
+        assert_eq!(draft(good), [""; 0]);
+        assert_eq!(
+            draft(json!({ "container": "c", "key": "k", "value": 1, "ttl": 1 })).len(),
+            1
+        );
+        assert_eq!(draft(json!({ "container": "c", "value": 1 })).len(), 1);
+
+        let profile = |attributes: Value| {
+            let body = json!({ "data": { "type": "profile", "attributes": attributes } });
+            let request = request("POST", "/api/profiles", "application/vnd.api+json", &body);
+            contract.check_request(Api::Klaviyo, &request)
+        };
+        assert_eq!(
+            profile(json!({ "email": null, "properties": { "own": 1 } })),
+            [""; 0]
+        );
+        assert_eq!(profile(json!({ "email": 1 })).len(), 1);
+        assert_eq!(profile(json!({ "mail": "a@b.org" })).len(), 1);
+        assert_eq!(profile(json!({ "location": { "town": "B" } })).len(), 1);
+    }
+
+    #[test]
+    fn headers_and_content_types_are_checked() {
+        let Some(contract) = contract() else { return };
+        let mut request = get("/api/profiles");
+        request.headers_mut().remove("revision");
+        assert_eq!(contract.check_request(Api::Klaviyo, &request).len(), 1);
+        let body = json!({ "data": { "type": "profile", "attributes": {} } });
+        let request = self::request("POST", "/api/profiles", "application/json", &body);
+        assert_eq!(contract.check_request(Api::Klaviyo, &request).len(), 1);
+    }
+
+    #[test]
+    fn answers_are_checked() {
+        let Some(contract) = contract() else { return };
+        let answer = |status: u16, body: &str| {
+            let response = Response::builder()
+                .status(status)
+                .header(CONTENT_TYPE, "application/vnd.api+json")
+                .body(Bytes::from(body.to_owned()))
+                .expect("a response");
+            contract.check_response(Api::Klaviyo, &get("/api/catalog-categories"), &response)
+        };
+        let page =
+            |link: &str| json!({ "data": [], "links": { "self": link, "next": link } }).to_string();
+        assert_eq!(answer(200, &page("http://127.0.0.1/x")), [""; 0]);
+        assert!(
+            !answer(200, &page("no link")).is_empty(),
+            "formats are checked"
+        );
+        assert_eq!(answer(200, "{}").len(), 1);
+        assert_eq!(answer(204, "").len(), 1, "a status that is not described");
+        assert_eq!(
+            answer(400, r#"{"errors":[{"id":"1","code":"x","title":"x"}]}"#).len(),
+            1
+        );
+    }
+}

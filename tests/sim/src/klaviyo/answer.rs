@@ -1,0 +1,241 @@
+//! Answers: JSON:API documents, and refusals in Klaviyo's error format.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// The media type of every body with content.
+pub(super) const MEDIA_TYPE: &str = "application/vnd.api+json";
+
+/// One thing wrong with a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fault {
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    source: Value,
+    meta: Value,
+}
+
+impl Fault {
+    /// A bad value at `pointer` in the body.
+    pub(super) fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            code: "invalid",
+            title: "Invalid input.",
+            detail: detail.into(),
+            source: json!({ "pointer": pointer.into() }),
+            meta: json!({}),
+        }
+    }
+
+    /// A bad query parameter.
+    pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self {
+            source: json!({ "parameter": name }),
+            ..Self::invalid("", detail)
+        }
+    }
+
+    /// The same fault without a word on where it is.
+    pub(super) fn nowhere(mut self) -> Self {
+        self.source = json!({});
+        self
+    }
+
+    /// The same fault, found in a part that begins at `pointer`.
+    pub(super) fn under(mut self, pointer: &str) -> Self {
+        let inner = self.source["pointer"].as_str().unwrap_or_default();
+        self.source = json!({ "pointer": format!("{pointer}{inner}") });
+        self
+    }
+
+    fn to_json(&self, status: StatusCode, id: &str) -> Value {
+        json!({
+            "id": id,
+            "status": status.as_u16(),
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "source": self.source,
+            "links": {},
+            "meta": self.meta,
+        })
+    }
+}
+
+/// A request that is refused as a whole.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    faults: Vec<Fault>,
+    retry_after: Option<u64>,
+}
+
+impl Refusal {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        let fault = Fault {
+            code,
+            title,
+            detail: detail.into(),
+            source: json!({ "pointer": "/data/" }),
+            meta: json!({}),
+        };
+        Self {
+            status,
+            faults: vec![fault],
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not_authenticated",
+            "Authentication credentials were not provided.",
+            "Missing or invalid authorization scheme or API key.",
+        )
+    }
+
+    pub(super) fn revision(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid",
+            "Invalid revision.",
+            detail,
+        )
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found.", detail)
+    }
+
+    pub(super) fn wrong_method(method: &http::Method) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "Method not allowed.",
+            format!("Method \"{method}\" not allowed."),
+        )
+    }
+
+    pub(super) fn not_acceptable() -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "Not acceptable.",
+            format!("The Accept header has to be {MEDIA_TYPE}."),
+        )
+    }
+
+    pub(super) fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Unsupported media type.",
+            format!("The Content-Type header has to be {MEDIA_TYPE}."),
+        )
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            "Payload too large.",
+            format!("The body may have {limit} bytes at most."),
+        )
+    }
+
+    /// A create that met an existing profile, whose id is in `meta.duplicate_profile_id`.
+    pub(super) fn duplicate_profile(id: &str) -> Self {
+        let mut refusal = Self::new(
+            StatusCode::CONFLICT,
+            "duplicate_profile",
+            "Conflict.",
+            "A profile already exists with one of these identifiers.",
+        );
+        refusal.faults[0].meta = json!({ "duplicate_profile_id": id });
+        refusal
+    }
+
+    /// Too many calls or jobs; `retry_after` in whole seconds.
+    pub(super) fn throttled(retry_after: u64, detail: impl Into<String>) -> Self {
+        let mut refusal = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "throttled",
+            "Request was throttled.",
+            detail,
+        );
+        refusal.retry_after = Some(retry_after.max(1));
+        refusal
+    }
+
+    pub(super) fn is_throttled(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// The answer; `id` is the prefix of the errors' ids.
+    pub(super) fn into_response(self, id: &str) -> Response<Bytes> {
+        let errors: Vec<Value> = self
+            .faults
+            .iter()
+            .enumerate()
+            .map(|(n, fault)| fault.to_json(self.status, &format!("{id}-{n}")))
+            .collect();
+        let mut response = document(self.status, &json!({ "errors": errors }));
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::from(vec![fault])
+    }
+}
+
+impl From<Vec<Fault>> for Refusal {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            faults,
+            retry_after: None,
+        }
+    }
+}
+
+/// Passes where nothing was found wrong.
+pub(super) fn refuse_if_any(faults: Vec<Fault>) -> Result<(), Refusal> {
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.into())
+    }
+}
+
+/// A JSON answer.
+pub(super) fn document(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    response
+}
+
+/// The bare 202 of an event batch: nothing to read, nothing to poll.
+pub(super) fn accepted() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}

@@ -1,0 +1,244 @@
+//! Catalogue entries: bulk jobs that create, update and delete them.
+
+use bytes::Bytes;
+use http::Response;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::answer::{Fault, Refusal, refuse_if_any};
+use super::bodies;
+use super::call::Call;
+use super::jobs::{JobError, Jobs};
+use super::operation::{Action, JobKind, Kind};
+use super::options::Options;
+use crate::ledger::{EntryError, Ledger, Written};
+
+const MAX_ENTRIES: usize = 100;
+const MAX_BODY: usize = 5_000_000;
+const MAX_METADATA: usize = 100_000;
+/// What a client is told to wait where too many jobs are in progress, in seconds.
+const JOBS_RETRY_AFTER: u64 = 5;
+/// How every compound id begins.
+const COMPOUND: &str = "$custom:::$default:::";
+
+/// The compound id of an external id.
+pub(super) fn compound(external_id: &str) -> String {
+    format!("{COMPOUND}{external_id}")
+}
+
+/// The external id in a compound id.
+pub(super) fn external(compound: &str) -> Option<&str> {
+    compound.strip_prefix(COMPOUND).filter(|id| !id.is_empty())
+}
+
+/// `POST catalog-{kind}-bulk-{action}-jobs`: one entry of the wrong shape has all of them refused.
+pub(super) fn start_job(
+    call: &Call<'_>,
+    (kind, action): (Kind, Action),
+    options: &Options,
+    jobs: &mut Jobs,
+    ledger: &mut Ledger,
+) -> Result<Response<Bytes>, Refusal> {
+    let mut body = call.json(bodies::catalog_job(kind, action), MAX_BODY)?;
+    let entries = match body["data"]["attributes"][kind.entries()]["data"].take() {
+        Value::Array(entries) => entries,
+        _ => Vec::new(),
+    };
+    if entries.is_empty() || entries.len() > MAX_ENTRIES {
+        let at = format!("/data/attributes/{}/data", kind.entries());
+        let detail = format!("A job takes from 1 to {MAX_ENTRIES} entries.");
+        return Err(Fault::invalid(at, detail).into());
+    }
+    let mut faults = Vec::new();
+    for (n, entry) in entries.iter().enumerate() {
+        check_values(&pointer(kind, n), &entry["attributes"], &mut faults);
+    }
+    refuse_if_any(faults)?;
+    let job = JobKind::Catalog(kind, action);
+    if jobs.in_progress(job) >= options.jobs_in_progress {
+        let detail = format!(
+            "At most {} jobs may be in progress.",
+            options.jobs_in_progress
+        );
+        return Err(Refusal::throttled(JOBS_RETRY_AFTER, detail));
+    }
+    let answer = jobs.start(call, job, entries, options.job_times)?;
+    ledger.note_write(Written::Catalog(kind), call.now);
+    Ok(answer)
+}
+
+/// Checks what the shape does not say about an entry's attributes.
+fn check_values(at: &str, attributes: &Value, faults: &mut Vec<Fault>) {
+    if let Some(metadata) = attributes["custom_metadata"].as_object() {
+        let at = format!("{at}/attributes/custom_metadata");
+        if metadata
+            .values()
+            .any(|value| value.is_object() || value.is_array())
+        {
+            faults.push(Fault::invalid(
+                at.clone(),
+                "custom_metadata has to be flat.",
+            ));
+        }
+        if attributes["custom_metadata"].to_string().len() > MAX_METADATA {
+            let detail = format!("custom_metadata may have {MAX_METADATA} bytes at most.");
+            faults.push(Fault::invalid(at, detail));
+        }
+    }
+    let policy = &attributes["inventory_policy"];
+    if !policy.is_null() && !matches!(policy.as_u64(), Some(0..=2)) {
+        let at = format!("{at}/attributes/inventory_policy");
+        faults.push(Fault::invalid(at, "inventory_policy is 0, 1 or 2."));
+    }
+}
+
+/// Runs a job: each entry succeeds or fails by itself.
+pub(super) fn run_job(
+    at: Timestamp,
+    (kind, action): (Kind, Action),
+    entries: Vec<Value>,
+    options: &Options,
+    ledger: &mut Ledger,
+) -> Vec<JobError> {
+    let mut errors = Vec::new();
+    for (n, entry) in entries.into_iter().enumerate() {
+        if let Err(wrong) = run_entry(at, kind, action, entry, options, ledger) {
+            errors.push(JobError {
+                code: wrong.code,
+                title: "Invalid input.",
+                detail: wrong.detail,
+                pointer: pointer(kind, n) + wrong.place,
+                original_payload: None,
+            });
+        }
+    }
+    errors
+}
+
+/// What is wrong with one entry.
+struct Wrong {
+    code: &'static str,
+    /// Pointer within the entry.
+    place: &'static str,
+    detail: String,
+}
+
+impl Wrong {
+    fn invalid(place: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            code: "invalid",
+            place,
+            detail: detail.into(),
+        }
+    }
+}
+
+fn run_entry(
+    at: Timestamp,
+    kind: Kind,
+    action: Action,
+    mut entry: Value,
+    options: &Options,
+    ledger: &mut Ledger,
+) -> Result<(), Wrong> {
+    let mut attributes = match entry["attributes"].take() {
+        Value::Object(attributes) => attributes,
+        _ => Map::new(),
+    };
+    let (place, id) = match action {
+        Action::Create => ("/attributes/external_id", text(&attributes, "external_id")),
+        Action::Update | Action::Delete => ("/id", known_id(&entry["id"], "/id")?),
+    };
+    if id.is_empty() {
+        return Err(Wrong::invalid(place, "The external id is empty."));
+    }
+    if options.refuse_entries.picks(&id) {
+        return Err(Wrong::invalid(
+            place,
+            format!("{id} was chosen to be refused."),
+        ));
+    }
+    for (name, place) in [
+        ("title", "/attributes/title"),
+        ("url", "/attributes/url"),
+        ("name", "/attributes/name"),
+    ] {
+        if attributes.get(name).and_then(Value::as_str) == Some("") {
+            return Err(Wrong::invalid(
+                place,
+                format!("The {name} of {id} is empty."),
+            ));
+        }
+    }
+    let related = related(kind, &entry)?;
+    attributes.retain(|name, _| !matches!(name.as_str(), "integration_type" | "catalog_type"));
+    let catalog = &mut ledger.catalog;
+    let done = match action {
+        Action::Create => {
+            attributes.retain(|_, value| !value.is_null());
+            catalog.create(at, kind, &id, attributes, &related.unwrap_or_default())
+        }
+        Action::Update => catalog.update(at, kind, &id, attributes, related.as_deref()),
+        Action::Delete => catalog.delete(kind, &id),
+    };
+    done.map_err(|error| {
+        let resource = kind.resource();
+        let id = compound(&id);
+        match error {
+            EntryError::Exists => Wrong {
+                code: "conflict",
+                place,
+                detail: format!("The {resource} {id} already exists."),
+            },
+            EntryError::Unknown => Wrong {
+                code: "not_found",
+                place,
+                detail: format!("The {resource} {id} does not exist."),
+            },
+            EntryError::UnknownRelation => Wrong {
+                code: "not_found",
+                place: "/relationships",
+                detail: format!("Something that the {resource} {id} is related to does not exist."),
+            },
+        }
+    })
+}
+
+fn text(attributes: &Map<String, Value>, name: &str) -> String {
+    attributes
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The external id that a compound id holds.
+fn known_id(id: &Value, place: &'static str) -> Result<String, Wrong> {
+    let id = id.as_str().unwrap_or_default();
+    external(id).map(str::to_owned).ok_or_else(|| {
+        let detail = format!("'{id}' is not a compound id ({COMPOUND} and the external id).");
+        Wrong::invalid(place, detail)
+    })
+}
+
+/// The external ids of an entry's relationship, where the entry has one.
+fn related(kind: Kind, entry: &Value) -> Result<Option<Vec<String>>, Wrong> {
+    let relationship = match kind {
+        Kind::Category => "items",
+        Kind::Item => "categories",
+        Kind::Variant => "item",
+    };
+    let ids = match &entry["relationships"][relationship]["data"] {
+        Value::Array(entries) => entries.iter().collect(),
+        Value::Null => return Ok(None),
+        one => vec![one],
+    };
+    ids.into_iter()
+        .map(|related| known_id(&related["id"], "/relationships"))
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+fn pointer(kind: Kind, n: usize) -> String {
+    format!("/data/attributes/{}/data/{n}", kind.entries())
+}

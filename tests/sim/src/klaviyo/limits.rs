@@ -1,0 +1,144 @@
+//! Rate limits: fixed windows of one second (burst) and one minute (steady), per operation.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+
+use super::operation::{Operation, Rate};
+
+const MINUTE: i64 = 60;
+
+/// Calls counted in the windows in which the last call fell.
+#[derive(Default)]
+struct Windows {
+    second: i64,
+    in_second: u32,
+    minute: i64,
+    in_minute: u32,
+}
+
+/// What the windows say to a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Counted; these are the headers' figures.
+    Passed(Steady),
+    /// Not counted; try again after so many whole seconds.
+    Throttled { retry_after: u64 },
+}
+
+/// The steady window as the headers tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Steady {
+    limit: u32,
+    remaining: u32,
+    reset: u64,
+}
+
+impl Steady {
+    pub(super) fn write(self, headers: &mut HeaderMap) {
+        headers.insert("RateLimit-Limit", HeaderValue::from(self.limit));
+        headers.insert("RateLimit-Remaining", HeaderValue::from(self.remaining));
+        headers.insert("RateLimit-Reset", HeaderValue::from(self.reset));
+    }
+}
+
+/// The windows of all operations of one account.
+#[derive(Default)]
+pub(super) struct RateLimits {
+    windows: HashMap<Operation, Windows>,
+}
+
+impl RateLimits {
+    /// Counts a call at `now`, or throttles it where a window is full and `enforced`.
+    pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        operation: Operation,
+        enforced: bool,
+    ) -> Verdict {
+        let Rate { burst, steady } = operation.rate();
+        let windows = self.windows.entry(operation).or_default();
+        let second = now.as_second();
+        let minute = second.div_euclid(MINUTE);
+        if windows.second != second {
+            (windows.second, windows.in_second) = (second, 0);
+        }
+        if windows.minute != minute {
+            (windows.minute, windows.in_minute) = (minute, 0);
+        }
+        let reset = (MINUTE - second.rem_euclid(MINUTE)).unsigned_abs();
+        if enforced {
+            if windows.in_minute >= steady {
+                return Verdict::Throttled { retry_after: reset };
+            }
+            if windows.in_second >= burst {
+                return Verdict::Throttled { retry_after: 1 };
+            }
+        }
+        windows.in_second += 1;
+        windows.in_minute += 1;
+        Verdict::Passed(Steady {
+            limit: steady,
+            remaining: steady.saturating_sub(windows.in_minute),
+            reset,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_800_000_000_000 + millis).expect("a time in range")
+    }
+
+    fn passed(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Passed(_))
+    }
+
+    #[test]
+    fn the_burst_window_is_one_second() {
+        let mut limits = RateLimits::default();
+        let operation = Operation::BulkCreateEvents;
+        for call in 0..10 {
+            assert!(passed(&limits.admit(at(call * 50), operation, true)));
+        }
+        assert_eq!(
+            limits.admit(at(999), operation, true),
+            Verdict::Throttled { retry_after: 1 }
+        );
+        assert!(
+            passed(&limits.admit(at(999), Operation::ListProfiles, true)),
+            "each operation has its own windows"
+        );
+        assert!(passed(&limits.admit(at(1000), operation, true)));
+    }
+
+    #[test]
+    fn the_steady_window_is_one_minute() {
+        let mut limits = RateLimits::default();
+        let operation = Operation::BulkCreateEvents;
+        let mut last = None;
+        for call in 0..150 {
+            let verdict = limits.admit(at(call / 10 * 1000), operation, true);
+            assert!(passed(&verdict), "call {call}");
+            last = Some(verdict);
+        }
+        assert_eq!(
+            last,
+            Some(Verdict::Passed(Steady {
+                limit: 150,
+                remaining: 0,
+                reset: 46
+            }))
+        );
+        assert_eq!(
+            limits.admit(at(20_500), operation, true),
+            Verdict::Throttled { retry_after: 40 }
+        );
+        assert!(passed(&limits.admit(at(20_500), operation, false)));
+        assert!(passed(&limits.admit(at(60_000), operation, true)));
+    }
+}

@@ -1,0 +1,246 @@
+//! A simulated Klaviyo account, revision 2026-07-15: strict where the real one is, and some more.
+//!
+//! - `operation`: paths and methods, and the rate limit of each; `limits`: its windows
+//! - `shape`, `bodies`: what request bodies may look like; `query`: what queries may
+//! - `profiles`, `events`, `catalog`, `listing`: what the operations do
+//! - `jobs`: the asynchronous jobs behind the bulk operations
+//! - `options`: what a test can choose
+//!
+//! What the account holds is in its [`Ledger`]. Lists, segments, subscriptions, flows and `include` on jobs are
+//! not simulated: asking for them is refused like anything unknown.
+
+mod answer;
+mod bodies;
+mod call;
+mod catalog;
+mod events;
+mod jobs;
+mod limits;
+mod listing;
+mod operation;
+mod options;
+mod profiles;
+mod query;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Request, Response};
+use jiff::Timestamp;
+
+pub use operation::{Action, JobKind, Kind, Operation, Rate};
+pub use options::{Choice, JobTimes, Options};
+
+use crate::ledger::Ledger;
+use crate::peer::Peer;
+use answer::{MEDIA_TYPE, Refusal};
+use call::Call;
+use jobs::Jobs;
+use limits::{RateLimits, Verdict};
+use operation::{Route, route};
+use query::Query;
+
+/// The API revision that calls have to name.
+pub const REVISION: &str = "2026-07-15";
+
+/// A simulated Klaviyo account.
+pub struct Klaviyo {
+    options: Options,
+    ledger: Ledger,
+    limits: RateLimits,
+    jobs: Jobs,
+    /// Answers given so far, for the ids of errors.
+    answers: u64,
+}
+
+impl Klaviyo {
+    /// An empty account.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            jobs: Jobs::new(options.seed),
+            options,
+            ledger: Ledger::default(),
+            limits: RateLimits::default(),
+            answers: 0,
+        }
+    }
+
+    /// What the account holds. Jobs take effect when their time is up *and* something happens: call
+    /// [`Klaviyo::settle`] first to see all of it.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The settings, to change them as a test goes on.
+    pub fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
+    /// Runs all jobs whose time is up at `now`, in the order in which they end.
+    pub fn settle(&mut self, now: Timestamp) {
+        while let Some(due) = self.jobs.next_due(now) {
+            let errors = match due.kind {
+                JobKind::ProfileImport => {
+                    profiles::run_import(due.at, due.records, &self.options, &mut self.ledger)
+                }
+                JobKind::Catalog(kind, action) => {
+                    let job = (kind, action);
+                    catalog::run_job(due.at, job, due.records, &self.options, &mut self.ledger)
+                }
+            };
+            self.jobs.finish(&due.id, errors);
+        }
+    }
+
+    /// The ids of the jobs that are not over, oldest first.
+    #[must_use]
+    pub fn unfinished_jobs(&self) -> Vec<String> {
+        self.jobs.unfinished()
+    }
+
+    /// Cancels a job that is not over at `now`; none of its records is taken in. Answers whether it was.
+    pub fn cancel_job(&mut self, id: &str, now: Timestamp) -> bool {
+        self.settle(now);
+        self.jobs.cancel(id, now)
+    }
+
+    fn handle(
+        &mut self,
+        operation: Operation,
+        call: &Call<'_>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let (options, ledger, jobs) = (&self.options, &mut self.ledger, &mut self.jobs);
+        match operation {
+            Operation::StartJob(JobKind::ProfileImport) => {
+                profiles::start_import(call, options, jobs, ledger)
+            }
+            Operation::StartJob(JobKind::Catalog(kind, action)) => {
+                catalog::start_job(call, (kind, action), options, jobs, ledger)
+            }
+            Operation::GetJob(kind) => jobs.get(call, kind),
+            Operation::ListImportJobs => jobs.list_imports(call),
+            Operation::ListImportErrors => jobs.list_import_errors(call),
+            Operation::BulkCreateEvents => events::create(call, options, ledger),
+            Operation::ImportProfile => profiles::import_one(call, ledger),
+            Operation::CreateProfile => profiles::create(call, ledger),
+            Operation::UpdateProfile => profiles::update(call, ledger),
+            Operation::ListProfiles => profiles::list(call, ledger),
+            Operation::ListCatalog(kind) => listing::list(call, kind, options, &ledger.catalog),
+            Operation::ListVariantsOfItem => listing::list_variants_of_item(call, &ledger.catalog),
+        }
+    }
+
+    /// Checks the headers that every call needs, then rate limits, then lets the operation answer.
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let path = request.uri().path();
+        let (operation, id) = match route(request.method(), path) {
+            Route::To(operation, id) => (operation, id),
+            Route::WrongMethod => return Err(Refusal::wrong_method(request.method())),
+            Route::Unknown => return Err(Refusal::not_found(format!("There is no {path}."))),
+        };
+        let traffic = self.ledger.traffic_mut(operation);
+        traffic.calls += 1;
+        traffic.bytes += request.body().len() as u64;
+        check_key(request, &self.options.api_key).inspect_err(|_| traffic.refused += 1)?;
+        let steady = match self.limits.admit(now, operation, self.options.rate_limits) {
+            Verdict::Passed(steady) => steady,
+            Verdict::Throttled { retry_after } => {
+                traffic.throttled += 1;
+                let detail = format!("Expected available in {retry_after} seconds.");
+                return Err(Refusal::throttled(retry_after, detail));
+            }
+        };
+        let call = Call {
+            now,
+            id: id.as_deref().unwrap_or_default(),
+            query: Query::parse(request.uri().query()),
+            origin: &origin(request),
+            path,
+            body: request.body(),
+        };
+        let answered =
+            check_headers(request, operation).and_then(|()| self.handle(operation, &call));
+        let answer = answered.unwrap_or_else(|refusal| {
+            let traffic = self.ledger.traffic_mut(operation);
+            if refusal.is_throttled() {
+                traffic.throttled += 1;
+            } else {
+                traffic.refused += 1;
+            }
+            refusal.into_response(&self.error_id())
+        });
+        Ok(with_rate_limit(answer, steady))
+    }
+
+    fn error_id(&self) -> String {
+        format!("01SIMERROR{:016}", self.answers)
+    }
+}
+
+impl Peer for Klaviyo {
+    fn answer(&mut self, now: Timestamp, request: &Request<Bytes>) -> Response<Bytes> {
+        self.settle(now);
+        self.answers += 1;
+        self.admit(now, request)
+            .unwrap_or_else(|refusal| refusal.into_response(&self.error_id()))
+    }
+}
+
+/// Every answer but a 429 says how much of the steady window is left.
+fn with_rate_limit(mut answer: Response<Bytes>, steady: limits::Steady) -> Response<Bytes> {
+    if answer.status() != http::StatusCode::TOO_MANY_REQUESTS {
+        steady.write(answer.headers_mut());
+    }
+    answer
+}
+
+fn check_key(request: &Request<Bytes>, key: &str) -> Result<(), Refusal> {
+    let given =
+        header(request, AUTHORIZATION).and_then(|value| value.strip_prefix("Klaviyo-API-Key "));
+    if given == Some(key) {
+        Ok(())
+    } else {
+        Err(Refusal::unauthorized())
+    }
+}
+
+fn check_headers(request: &Request<Bytes>, operation: Operation) -> Result<(), Refusal> {
+    let revisions: Vec<_> = request.headers().get_all("revision").iter().collect();
+    if revisions != [REVISION] {
+        return Err(Refusal::revision(format!(
+            "The revision header has to be {REVISION}."
+        )));
+    }
+    if header(request, ACCEPT) != Some(MEDIA_TYPE) {
+        return Err(Refusal::not_acceptable());
+    }
+    if operation.has_body() && header(request, CONTENT_TYPE) != Some(MEDIA_TYPE) {
+        return Err(Refusal::unsupported_media_type());
+    }
+    Ok(())
+}
+
+fn header(request: &Request<Bytes>, name: http::HeaderName) -> Option<&str> {
+    request
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+}
+
+/// Scheme and host as the caller named them: links in answers have to lead back here.
+fn origin(request: &Request<Bytes>) -> String {
+    let uri = request.uri();
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let host = header(request, HOST)
+        .or_else(|| uri.authority().map(|authority| authority.as_str()))
+        .unwrap_or("127.0.0.1");
+    format!("{scheme}://{host}")
+}

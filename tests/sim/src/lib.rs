@@ -1,0 +1,24 @@
+//! Simulated commercetools and Klaviyo: strict, stateful, with faults, latency and rate limits, and a ledger
+//! of what arrived.
+//!
+//! - [`peer`]: what a simulated API is: one request in, one answer out, at a given moment
+//! - [`commercetools`], [`klaviyo`]: the two APIs; they share no types with the component
+//! - [`seed`]: what the simulated project holds, generated record by record, and what of it Klaviyo must get
+//! - [`ledger`]: what Klaviyo got
+//! - [`contract`]: every request and answer checked against the APIs' OpenAPI descriptions
+//! - [`server`]: a peer over HTTP on 127.0.0.1, with latency and [`faults`], on a [`clock`] that can run fast
+//! - [`world`]: both APIs together
+//! - [`comparison`]: whether Klaviyo got what the project holds
+
+pub mod clock;
+pub mod commercetools;
+pub mod comparison;
+pub mod contract;
+pub mod faults;
+mod json;
+pub mod klaviyo;
+pub mod ledger;
+pub mod peer;
+pub mod seed;
+pub mod server;
+pub mod world;

@@ -1,0 +1,91 @@
+//! Bodies of answers: whole, cut off half-way, or dripping.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tokio::time::Sleep;
+
+/// The body of an answer. Its length is told in full, also where only half of it comes.
+pub(super) struct Body {
+    left: Bytes,
+    way: Way,
+}
+
+enum Way {
+    Whole,
+    /// Ends with an error once fewer than so many bytes are left.
+    CutAt(usize),
+    Drip(Duration, Pin<Box<Sleep>>),
+}
+
+/// The connection is closed in the middle of the body.
+#[derive(Debug)]
+pub(super) struct CutOff;
+
+impl std::fmt::Display for CutOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cut off on purpose")
+    }
+}
+
+impl std::error::Error for CutOff {}
+
+impl Body {
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self {
+            left: bytes,
+            way: Way::Whole,
+        }
+    }
+
+    pub(super) fn half(bytes: Bytes) -> Self {
+        Self {
+            way: Way::CutAt(bytes.len().div_ceil(2)),
+            left: bytes,
+        }
+    }
+
+    pub(super) fn trickle(bytes: Bytes, pause: Duration) -> Self {
+        Self {
+            left: bytes,
+            way: Way::Drip(pause, Box::pin(tokio::time::sleep(pause))),
+        }
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let Self { left, way } = &mut *self;
+        if left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let next = match way {
+            Way::Whole => left.split_to(left.len()),
+            Way::CutAt(end) if left.len() > *end => left.split_to(left.len() - *end),
+            Way::CutAt(_) => return Poll::Ready(Some(Err(CutOff))),
+            Way::Drip(pause, sleep) => {
+                ready!(sleep.as_mut().poll(context));
+                sleep.set(tokio::time::sleep(*pause));
+                left.split_to(1)
+            }
+        };
+        Poll::Ready(Some(Ok(Frame::data(next))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
+    }
+}
