@@ -14,6 +14,8 @@ use uuid::{Builder, Uuid};
 
 use crate::json::Json;
 
+pub use self::product::CHANNEL;
+
 /// What kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -184,7 +186,7 @@ pub(crate) fn payment(id: Uuid) -> String {
             cent_precision(json, rng.i64(100..90_000), "EUR");
         });
         json.object("paymentMethodInfo", |json| {
-            json.text("paymentInterface", "sim")
+            json.text("paymentInterface", "sim");
         });
         json.object("paymentStatus", |_| {});
         json.array("transactions", |json| {

@@ -2,6 +2,8 @@
 //! contract.
 
 mod body;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -24,7 +24,6 @@ pub const PROJECT_KEY: &str = "sim-shop";
 pub const API_TOKEN: &str = "sim-api-token";
 
 /// What a world is like.
-#[derive(Debug)]
 pub struct WorldOptions {
     /// What the commercetools project holds.
     pub seed: Seed,
@@ -229,4 +228,36 @@ impl World {
 /// What a thread that panicked left behind is as good as what it found.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Sizes;
+
+    #[tokio::test]
+    async fn a_klaviyo_that_got_nothing_lacks_everything() {
+        let options = WorldOptions {
+            seed: Seed {
+                sizes: Sizes {
+                    customers: 3,
+                    orders: 0,
+                    categories: 2,
+                    products: 0,
+                },
+                ..Seed::default()
+            },
+            ..WorldOptions::default()
+        };
+        let world = World::start(options).await.unwrap();
+        assert_eq!(world.check_ledger().unwrap_err().count, 5);
+        assert!(world.check_ledger_of(&[Kind::Order]).is_ok());
+        world.commercetools(|project| {
+            for id in project.ids(Kind::Category) {
+                project.delete(Kind::Category, id);
+            }
+        });
+        assert_eq!(world.check_ledger().unwrap_err().count, 3);
+        assert!(world.variables()["ct_api_url"].starts_with("http://127.0.0.1:"));
+    }
 }

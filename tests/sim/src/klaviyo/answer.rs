@@ -14,8 +14,27 @@ pub(super) struct Fault {
     code: &'static str,
     title: &'static str,
     detail: String,
-    source: Value,
-    meta: Value,
+    source: Source,
+    /// The id in `meta.duplicate_profile_id`.
+    duplicate: Option<String>,
+}
+
+/// Where in a request a fault is.
+#[derive(Debug, Clone, PartialEq)]
+enum Source {
+    Nowhere,
+    Pointer(String),
+    Parameter(String),
+}
+
+impl Source {
+    fn to_json(&self) -> Value {
+        match self {
+            Source::Nowhere => json!({}),
+            Source::Pointer(pointer) => json!({ "pointer": pointer }),
+            Source::Parameter(name) => json!({ "parameter": name }),
+        }
+    }
 }
 
 impl Fault {
@@ -25,42 +44,47 @@ impl Fault {
             code: "invalid",
             title: "Invalid input.",
             detail: detail.into(),
-            source: json!({ "pointer": pointer.into() }),
-            meta: json!({}),
+            source: Source::Pointer(pointer.into()),
+            duplicate: None,
         }
     }
 
     /// A bad query parameter.
     pub(super) fn parameter(name: &str, detail: impl Into<String>) -> Self {
         Self {
-            source: json!({ "parameter": name }),
+            source: Source::Parameter(name.to_owned()),
             ..Self::invalid("", detail)
         }
     }
 
     /// The same fault without a word on where it is.
     pub(super) fn nowhere(mut self) -> Self {
-        self.source = json!({});
+        self.source = Source::Nowhere;
         self
     }
 
     /// The same fault, found in a part that begins at `pointer`.
     pub(super) fn under(mut self, pointer: &str) -> Self {
-        let inner = self.source["pointer"].as_str().unwrap_or_default();
-        self.source = json!({ "pointer": format!("{pointer}{inner}") });
+        if let Source::Pointer(inner) = &mut self.source {
+            inner.insert_str(0, pointer);
+        }
         self
     }
 
     fn to_json(&self, status: StatusCode, id: &str) -> Value {
+        let meta = match &self.duplicate {
+            Some(id) => json!({ "duplicate_profile_id": id }),
+            None => json!({}),
+        };
         json!({
             "id": id,
             "status": status.as_u16(),
             "code": self.code,
             "title": self.title,
             "detail": self.detail,
-            "source": self.source,
+            "source": self.source.to_json(),
             "links": {},
-            "meta": self.meta,
+            "meta": meta,
         })
     }
 }
@@ -84,8 +108,8 @@ impl Refusal {
             code,
             title,
             detail: detail.into(),
-            source: json!({ "pointer": "/data/" }),
-            meta: json!({}),
+            source: Source::Nowhere,
+            duplicate: None,
         };
         Self {
             status,
@@ -160,7 +184,7 @@ impl Refusal {
             "Conflict.",
             "A profile already exists with one of these identifiers.",
         );
-        refusal.faults[0].meta = json!({ "duplicate_profile_id": id });
+        refusal.faults[0].duplicate = Some(id.to_owned());
         refusal
     }
 

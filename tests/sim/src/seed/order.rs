@@ -85,11 +85,11 @@ pub(super) fn record(seed: &Seed, index: u32) -> String {
         json.raw("discountCodes", "[]");
         json.raw("itemShippingAddresses", "[]");
         json.object("shippingAddress", |json| {
-            prose::address(json, rng, None, None, None)
+            prose::address(json, rng, None, None, None);
         });
         if rng.bool() {
             json.object("billingAddress", |json| {
-                prose::address(json, rng, None, None, None)
+                prose::address(json, rng, None, None, None);
             });
         }
         if one_in(rng, 3) {
@@ -139,7 +139,7 @@ fn buyer(json: &mut Json, seed: &Seed, rng: &mut Rng) {
 
 fn taxed(json: &mut Json, total: i64, currency: &str) {
     json.object("totalNet", |json| {
-        cent_precision(json, total * 81 / 100, currency)
+        cent_precision(json, total * 81 / 100, currency);
     });
     json.object("totalGross", |json| cent_precision(json, total, currency));
     json.raw("taxPortions", "[]");
@@ -214,7 +214,7 @@ fn line_item(json: &mut Json, seed: &Seed, rng: &mut Rng, currency: &str, bytes:
         });
     });
     json.object("totalPrice", |json| {
-        cent_precision(json, amount * quantity, currency)
+        cent_precision(json, amount * quantity, currency);
     });
     json.object("taxRate", |json| {
         json.text("name", "19% MwSt.");
@@ -223,7 +223,7 @@ fn line_item(json: &mut Json, seed: &Seed, rng: &mut Rng, currency: &str, bytes:
         json.text("country", "DE");
     });
     json.object("taxedPrice", |json| {
-        taxed(json, amount * quantity, currency)
+        taxed(json, amount * quantity, currency);
     });
     json.text("priceMode", "Platform");
     json.text("lineItemMode", "Standard");

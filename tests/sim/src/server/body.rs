@@ -16,8 +16,11 @@ pub(super) struct Body {
 
 enum Way {
     Whole,
-    /// Ends with an error once fewer than so many bytes are left.
-    CutAt(usize),
+    /// Ends with an error once no more than `end` bytes are left and the others are `flushed`.
+    CutAt {
+        end: usize,
+        flushed: bool,
+    },
     Drip(Duration, Pin<Box<Sleep>>),
 }
 
@@ -43,7 +46,10 @@ impl Body {
 
     pub(super) fn half(bytes: Bytes) -> Self {
         Self {
-            way: Way::CutAt(bytes.len().div_ceil(2)),
+            way: Way::CutAt {
+                end: bytes.len().div_ceil(2),
+                flushed: false,
+            },
             left: bytes,
         }
     }
@@ -70,8 +76,14 @@ impl hyper::body::Body for Body {
         }
         let next = match way {
             Way::Whole => left.split_to(left.len()),
-            Way::CutAt(end) if left.len() > *end => left.split_to(left.len() - *end),
-            Way::CutAt(_) => return Poll::Ready(Some(Err(CutOff))),
+            Way::CutAt { end, .. } if left.len() > *end => left.split_to(left.len() - *end),
+            Way::CutAt { flushed: true, .. } => return Poll::Ready(Some(Err(CutOff))),
+            Way::CutAt { flushed, .. } => {
+                // While a body has nothing to give, hyper sends what it has been given.
+                *flushed = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Way::Drip(pause, sleep) => {
                 ready!(sleep.as_mut().poll(context));
                 sleep.set(tokio::time::sleep(*pause));
