@@ -118,7 +118,9 @@ impl Json {
     fn quoted(&mut self, value: &str) {
         self.out.push('"');
         let mut rest = value;
-        while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || c < ' ') {
+        // All that must be escaped is ASCII, so bytes can be looked at instead of characters.
+        let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        while let Some(at) = rest.bytes().position(is_special) {
             self.out.push_str(&rest[..at]);
             match rest.as_bytes()[at] {
                 b'"' => self.out.push_str("\\\""),

@@ -55,6 +55,9 @@ struct Arguments {
     /// Without Klaviyo's rate limits
     #[arg(long)]
     no_limits: bool,
+    /// Without checking calls and answers against the contracts, which costs time
+    #[arg(long)]
+    no_contract: bool,
 }
 
 #[tokio::main]
@@ -96,6 +99,7 @@ fn options(arguments: &Arguments) -> WorldOptions {
             ..klaviyo::Options::default()
         },
         speed: arguments.speed,
+        check_contract: !arguments.no_contract,
         commercetools_port: arguments.commercetools_port,
         klaviyo_port: arguments.klaviyo_port,
         ..WorldOptions::default()

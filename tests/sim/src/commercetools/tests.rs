@@ -373,7 +373,7 @@ fn the_records_are_as_awkward_as_they_should_be() {
     let count = |kind, is_so: &dyn Fn(&Value) -> bool| {
         let mut count = 0;
         project.for_each(kind, |text| {
-            count += u32::from(is_so(&serde_json::from_str(text).unwrap()))
+            count += u32::from(is_so(&serde_json::from_str(text).unwrap()));
         });
         count
     };

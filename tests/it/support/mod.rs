@@ -1,0 +1,233 @@
+//! What the end-to-end tests share: a simulated world, and the built component in the host.
+
+pub(crate) mod native;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use host::{Host, Options, Outbound, PassAll};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use sim::seed::{Kind, Seed, Sizes};
+use sim::server::Latency;
+use sim::world::{World, WorldOptions};
+
+/// The token that the component asks for.
+pub(crate) const TOKEN: &str = "it-api-token-0123456789";
+/// How long a test waits for something to become true, in real time: far more than it takes, so that only a hang fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a test's world and app are like.
+pub(crate) struct Setup {
+    pub(crate) sizes: Sizes,
+    /// Milliseconds that each call takes on average.
+    pub(crate) latency_ms: u64,
+    pub(crate) speed: f64,
+    pub(crate) klaviyo: sim::klaviyo::Options,
+    /// Variables that differ from the world's.
+    pub(crate) variables: BTreeMap<&'static str, String>,
+    pub(crate) outbound: Arc<dyn Outbound>,
+    pub(crate) memory_limit: Option<usize>,
+    pub(crate) request_timeout: Option<Duration>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            sizes: Sizes { customers: 0, orders: 0, categories: 0, products: 0 },
+            latency_ms: 0,
+            speed: 1.0,
+            klaviyo: sim::klaviyo::Options::default(),
+            variables: BTreeMap::new(),
+            outbound: Arc::new(PassAll),
+            memory_limit: None,
+            request_timeout: None,
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn customers(count: u32) -> Self {
+        Self { sizes: Sizes { customers: count, orders: 0, categories: 0, products: 0 }, ..Self::default() }
+    }
+
+    pub(crate) fn orders(count: u32) -> Self {
+        Self { sizes: Sizes { customers: 50, orders: count, categories: 40, products: 60 }, ..Self::default() }
+    }
+
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.insert(name, value.into());
+        self
+    }
+
+    pub(crate) fn latency_ms(mut self, latency: u64) -> Self {
+        self.latency_ms = latency;
+        self
+    }
+
+    pub(crate) fn speed(mut self, speed: f64) -> Self {
+        self.speed = speed;
+        self
+    }
+
+    pub(crate) async fn world(&mut self) -> World {
+        let mean = Duration::from_millis(self.latency_ms);
+        let latency = |seed| Latency { mean, jitter: mean / 2, seed };
+        World::start(WorldOptions {
+            seed: Seed { sizes: self.sizes, ..Seed::default() },
+            commercetools_latency: latency(1),
+            klaviyo_latency: latency(2),
+            klaviyo: std::mem::take(&mut self.klaviyo),
+            speed: self.speed,
+            ..WorldOptions::default()
+        })
+        .await
+        .expect("the simulators start")
+    }
+
+    /// The variables of the app in this world.
+    pub(crate) fn values(&self, world: &World) -> BTreeMap<String, String> {
+        let mut values = world.variables();
+        values.insert("api_token".to_owned(), TOKEN.to_owned());
+        values.extend(self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        values
+    }
+}
+
+/// An answer of the app.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// A simulated world with the built component in it.
+pub(crate) struct Shop {
+    pub(crate) world: World,
+    host: Option<Host>,
+    options: Options,
+    client: reqwest::Client,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Shop {
+    pub(crate) async fn open(mut setup: Setup) -> Self {
+        let world = setup.world().await;
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut options = Options::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spin.toml"));
+        options.variables = setup.values(&world);
+        options.clock = host::Clock::starting_at(SystemTime::from(world.clock().now()), setup.speed);
+        options.outbound = setup.outbound;
+        options.request_timeout = setup.request_timeout;
+        if let Some(limit) = setup.memory_limit {
+            options.memory_limit = limit;
+        }
+        let lines = log.clone();
+        options.log = Arc::new(move |line| lines.lock().expect("no test panics while logging").push(line.to_owned()));
+        let host = Host::start(options.clone()).await.expect("the host starts");
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        Self { world, host: Some(host), options, client: client.expect("an HTTP client"), log }
+    }
+
+    /// Kills the host as SIGKILL would.
+    pub(crate) fn kill(&mut self) {
+        self.host.take().expect("the host runs").kill();
+    }
+
+    /// Starts the host again.
+    pub(crate) async fn revive(&mut self) {
+        self.host = Some(Host::start(self.options.clone()).await.expect("the host starts again"));
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        self.host.as_ref().expect("the host runs")
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().expect("no test panics while logging").clone()
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> Answer {
+        let mut request =
+            self.client.request(method, format!("http://{}{path}", self.host().address())).body(body.to_owned());
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = request.send().await.expect("the host answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.expect("a whole answer");
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into()));
+        Answer { status, headers, body }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send(Method::POST, path, Some(TOKEN), body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, Some(TOKEN), "").await
+    }
+
+    /// Starts an import that must be accepted.
+    pub(crate) async fn start(&self, resource: &str, body: &str) {
+        let answer = self.post(&format!("/sync/{resource}"), body).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    }
+
+    /// Waits until the status of a resource is so.
+    pub(crate) async fn until(&self, resource: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let status = self.get(&format!("/sync/{resource}")).await.body;
+            if is_so(&status) {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "never came to be: {status}\n{}", self.log().join("\n"));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a run is over and asserts that it has completed.
+    pub(crate) async fn completed(&self, resource: &str) -> Value {
+        let status = self.until(resource, |status| status["status"] != "running").await;
+        assert_eq!(status["status"], "completed", "{status}\n{}", self.log().join("\n"));
+        assert_counts_add_up(&status);
+        status
+    }
+
+    /// Asserts that Klaviyo has exactly what the seed asks for, and that no call broke a contract.
+    pub(crate) fn assert_ledger(&self, kinds: &[Kind]) {
+        assert_ledger(&self.world, kinds);
+    }
+}
+
+pub(crate) fn assert_ledger(world: &World, kinds: &[Kind]) {
+    let now = world.clock().now();
+    world.klaviyo(|klaviyo| klaviyo.settle(now));
+    if let Err(differences) = world.check_ledger_of(kinds) {
+        panic!("Klaviyo does not have what the seed asks for: {differences:?}");
+    }
+    assert_contract(world);
+}
+
+pub(crate) fn assert_contract(world: &World) {
+    let violations = world.violations();
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+/// read = sent + skipped + failed.
+pub(crate) fn assert_counts_add_up(status: &Value) {
+    let counts = &status["counts"];
+    let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("not a count: {counts}"));
+    let skipped: u64 = counts["skipped"].as_object().expect("skipped by reason").values().map(number).sum();
+    assert_eq!(number(&counts["read"]), number(&counts["sent"]) + skipped + number(&counts["failed"]), "{counts}");
+}
+
+/// How often a path has been called, whatever the answer.
+pub(crate) fn calls(server: &sim::server::Server, operation: &str) -> u64 {
+    server.calls().iter().filter(|((name, _), _)| name == operation).map(|(_, count)| count).sum()
+}
