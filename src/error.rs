@@ -222,6 +222,29 @@ pub const POLICY: &[Row] = &[
     },
 ];
 
+/// The table as the handbook has it, in Markdown.
+#[must_use]
+pub fn handbook_table() -> String {
+    let mut table = String::from("| what happened | what is done | what you do |\n| --- | --- | --- |\n");
+    for row in POLICY {
+        table.push_str(&format!("| {} | {} | {} |\n", row.what, row.action.in_words(), row.advice));
+    }
+    table
+}
+
+impl Action {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Retry => "tried again, with growing pauses; after five windows without progress the run fails",
+            Self::Wait => "waited for as long as the API asks",
+            Self::RefreshToken => "a new token is fetched once; refused again, the run fails",
+            Self::AskForLess => "asked for fewer records at a time; a single record that is too large fails the run",
+            Self::SetAside => "the records are set aside and named in the report, the others go on",
+            Self::GiveUp => "the run fails; its cursor is kept",
+        }
+    }
+}
+
 impl Error {
     /// An error of this call without an answer.
     #[must_use]
@@ -253,7 +276,9 @@ impl Error {
         }
     }
 
-    fn row(&self) -> &'static Row {
+    /// The row of the table that decides about it.
+    #[must_use]
+    pub fn row(&self) -> &'static Row {
         POLICY.iter().find(|row| (row.matches)(self)).unwrap_or(&POLICY[POLICY.len() - 1])
     }
 

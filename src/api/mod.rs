@@ -1,6 +1,10 @@
 //! The HTTP surface: who may call what, and which answer each call gets.
 
+mod advice;
 pub mod app;
+mod body;
+mod check;
+mod plan;
 pub mod problem;
 mod proceed;
 mod start;
@@ -19,6 +23,7 @@ pub use app::App;
 use problem::Problem;
 
 use crate::config::Secret;
+use crate::ports::LocalFuture;
 use crate::run::state::Resource;
 
 /// Bodies of requests are read up to this size, in bytes: 5,000 ids with room.
@@ -40,8 +45,13 @@ pub struct Request {
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]
 enum Route {
+    All,
     Status,
     ContinueAll,
+    StopAll,
+    Check,
+    Ping,
+    Description,
     Run(Resource),
     Continue(Resource),
     Stop(Resource),
@@ -54,8 +64,13 @@ fn route(path: &str) -> Option<Route> {
     }
     let parts: Vec<&str> = parts.collect();
     match parts[..] {
+        [] => Some(Route::All),
         ["status"] => Some(Route::Status),
         ["continue"] => Some(Route::ContinueAll),
+        ["stop"] => Some(Route::StopAll),
+        ["check"] => Some(Route::Check),
+        ["check", "ping"] => Some(Route::Ping),
+        ["openapi.json"] => Some(Route::Description),
         [resource] => Resource::named(resource).map(Route::Run),
         [resource, "continue"] => Resource::named(resource).map(Route::Continue),
         [resource, "stop"] => Resource::named(resource).map(Route::Stop),
@@ -66,9 +81,9 @@ fn route(path: &str) -> Option<Route> {
 impl Route {
     fn allow(&self) -> &'static str {
         match self {
-            Self::Status => "GET",
-            Self::Run(_) => "GET, POST",
-            Self::ContinueAll | Self::Continue(_) | Self::Stop(_) => "POST",
+            Self::Status | Self::Check | Self::Ping | Self::Description => "GET",
+            Self::All | Self::Run(_) => "GET, POST",
+            Self::ContinueAll | Self::StopAll | Self::Continue(_) | Self::Stop(_) => "POST",
         }
     }
 }
@@ -100,6 +115,9 @@ pub fn misconfigured(request: &Request, problems: &crate::config::Problems, toke
     {
         return problem.into_response();
     }
+    if request.method == Method::GET && route(&request.path) == Some(Route::Check) {
+        return check::misconfigured(problems);
+    }
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The configuration is not usable")
         .detail(problems.to_string())
         .extension("variables", &problems.0)
@@ -123,21 +141,37 @@ async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Prob
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Content too large")
             .detail(format!("The body may have {MAX_BODY_BYTES} bytes")));
     }
-    match (&request.method, &route) {
-        (&Method::GET, Route::Status) => status::all(app).await,
-        (&Method::GET, Route::Run(resource)) => status::one(app, *resource).await,
-        (&Method::POST, Route::Run(resource)) => start::start(app, *resource, &request.body).await,
-        (&Method::POST, Route::Stop(resource)) => stop::stop(app, *resource).await,
-        (&Method::POST, Route::Continue(resource)) => proceed::one(app, *resource).await,
-        (&Method::POST, Route::ContinueAll) => proceed::all(app).await,
+    // boxed: a request's future is as large as the largest of these, and moves through the host's calls
+    let answered: LocalFuture<'_, Result<Response<Bytes>, Problem>> = match (&request.method, &route) {
+        (&Method::GET, Route::All | Route::Status) => Box::pin(status::all(app)),
+        (&Method::POST, Route::All) => Box::pin(plan::start(app, &request.body)),
+        (&Method::POST, Route::StopAll) => Box::pin(plan::stop(app)),
+        (&Method::GET, Route::Check) => Box::pin(async { Ok(check::check(app).await) }),
+        (&Method::GET, Route::Ping) => return Ok(json(StatusCode::OK, &serde_json::json!({"ok": true}))),
+        (&Method::GET, Route::Description) => return Ok(description()),
+        (&Method::GET, Route::Run(resource)) => Box::pin(status::one(app, *resource)),
+        (&Method::POST, Route::Run(resource)) => Box::pin(start::start(app, *resource, &request.body)),
+        (&Method::POST, Route::Stop(resource)) => Box::pin(stop::stop(app, *resource)),
+        (&Method::POST, Route::Continue(resource)) => Box::pin(proceed::one(app, *resource)),
+        (&Method::POST, Route::ContinueAll) => Box::pin(proceed::all(app)),
         _ => {
             let allow = route.allow();
             let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
                 .detail(format!("This path answers {allow}"));
             problem.headers.insert(ALLOW, http::HeaderValue::from_static(allow));
-            Err(problem)
+            return Err(problem);
         }
-    }
+    };
+    answered.await
+}
+
+/// The description of this API (OpenAPI 3.1).
+pub const DESCRIPTION: &str = include_str!("openapi.json");
+
+fn description() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(DESCRIPTION.as_bytes()));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
 }
 
 /// A JSON answer.
@@ -147,4 +181,64 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The path of a route as the description has it. Names every route, so that a new one is not forgotten.
+    fn template(route: &Route) -> &'static str {
+        match route {
+            Route::All => "/sync",
+            Route::Status => "/sync/status",
+            Route::ContinueAll => "/sync/continue",
+            Route::StopAll => "/sync/stop",
+            Route::Check => "/sync/check",
+            Route::Ping => "/sync/check/ping",
+            Route::Description => "/sync/openapi.json",
+            Route::Run(_) => "/sync/{resource}",
+            Route::Continue(_) => "/sync/{resource}/continue",
+            Route::Stop(_) => "/sync/{resource}/stop",
+        }
+    }
+
+    #[test]
+    fn the_description_has_every_route_with_its_methods_and_no_other() {
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        let described: BTreeMap<String, BTreeSet<String>> = description["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(path, operations)| {
+                let methods = operations.as_object().unwrap().keys().filter(|key| *key != "parameters");
+                (path.clone(), methods.map(|method| method.to_ascii_uppercase()).collect())
+            })
+            .collect();
+        let mut answered = BTreeMap::new();
+        for route in [
+            Route::All,
+            Route::Status,
+            Route::ContinueAll,
+            Route::StopAll,
+            Route::Check,
+            Route::Ping,
+            Route::Description,
+            Route::Run(Resource::Orders),
+            Route::Continue(Resource::Orders),
+            Route::Stop(Resource::Orders),
+        ] {
+            let path = template(&route);
+            assert_eq!(super::route(&path.replace("{resource}", "orders")), Some(route), "{path}");
+        }
+        for path in described.keys() {
+            let route = route(&path.replace("{resource}", "orders")).unwrap_or_else(|| panic!("{path} has no route"));
+            answered.insert(template(&route).to_owned(), route.allow().split(", ").map(str::to_owned).collect());
+        }
+        assert_eq!(described, answered);
+    }
 }

@@ -14,7 +14,7 @@ pub struct Problem {
     status: StatusCode,
     members: Map<String, Value>,
     /// Further headers.
-    pub headers: HeaderMap,
+    pub headers: Box<HeaderMap>,
 }
 
 impl Problem {
@@ -25,7 +25,7 @@ impl Problem {
         members.insert("type".to_owned(), "about:blank".into());
         members.insert("title".to_owned(), title.into());
         members.insert("status".to_owned(), status.as_u16().into());
-        Self { status, members, headers: HeaderMap::new() }
+        Self { status, members, headers: Box::default() }
     }
 
     /// What exactly is wrong, and what to do.
@@ -53,7 +53,7 @@ impl Problem {
     pub fn into_response(self) -> Response<Bytes> {
         let mut response = Response::new(Value::Object(self.members).to_string().into());
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = *self.headers;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));

@@ -1,7 +1,7 @@
 //! `POST /sync/{resource}/continue` and `POST /sync/continue`: the next window.
 //!
 //! In `self` mode the answer comes as soon as the lease is claimed, and the window is worked after it. In `scheduler`
-//! mode the window is worked first.
+//! mode the window is worked first. Either way the plan is moved on where a run of it has ended.
 
 use std::rc::Rc;
 
@@ -14,26 +14,58 @@ use super::problem::Problem;
 use super::{App, json, status};
 use crate::config::Continuation;
 use crate::run::chain::{self, Claim};
-use crate::run::state::Resource;
+use crate::run::state::{Resource, Status};
+
+/// What has become of a call to go on.
+struct Proceeded {
+    code: StatusCode,
+    answer: Value,
+    run: RunIs,
+}
+
+/// How the run stands after the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RunIs {
+    GoingOn,
+    /// It ended in this call.
+    Ended,
+    /// There was none to go on with.
+    Absent,
+}
+
+impl Proceeded {
+    fn going_on(code: StatusCode, answer: Value) -> Self {
+        Self { code, answer, run: RunIs::GoingOn }
+    }
+}
 
 pub(super) async fn one(app: &Rc<App>, resource: Resource) -> Result<Response<Bytes>, Problem> {
-    let (code, answer) = proceed(app, resource).await?;
+    let Proceeded { code, answer, run } = Box::pin(proceed(app, resource)).await?;
+    if run != RunIs::GoingOn {
+        chain::advance_plan(app).await;
+    }
     Ok(json(code, &answer))
 }
 
 pub(super) async fn all(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
-    let outcomes = join_all(Resource::ALL.map(|resource| proceed(app, resource))).await;
+    chain::advance_plan(app).await;
+    let outcomes = join_all(Resource::ALL.map(|resource| Box::pin(proceed(app, resource)))).await;
     let mut code = StatusCode::OK;
     let mut answer = serde_json::Map::new();
     let mut failed = None;
+    let mut some_ended = false;
     for (resource, outcome) in Resource::ALL.into_iter().zip(outcomes) {
         match outcome {
-            Ok((status, value)) => {
-                code = code.max(status);
-                answer.insert(resource.name().to_owned(), value);
+            Ok(proceeded) => {
+                code = code.max(proceeded.code);
+                some_ended |= proceeded.run == RunIs::Ended;
+                answer.insert(resource.name().to_owned(), proceeded.answer);
             }
             Err(problem) => failed = Some(problem),
         }
+    }
+    if some_ended {
+        chain::advance_plan(app).await;
     }
     // what one resource cannot do keeps no other from going on, but the caller has to hear of it
     match failed {
@@ -42,28 +74,39 @@ pub(super) async fn all(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
     }
 }
 
-async fn proceed(app: &Rc<App>, resource: Resource) -> Result<(StatusCode, Value), Problem> {
+async fn proceed(app: &Rc<App>, resource: Resource) -> Result<Proceeded, Problem> {
     let calls_itself = app.config.continuation == Continuation::SelfCall;
-    let outcome = |outcome: &str| json_value!({"outcome": outcome});
     match chain::claim(app, resource, calls_itself).await? {
         Claim::Claimed(claimed) if calls_itself => {
             let answer = json_value!({"outcome": "claimed", "window": claimed.stored.document.window});
             chain::spawn(app, *claimed);
-            Ok((StatusCode::ACCEPTED, answer))
+            Ok(Proceeded::going_on(StatusCode::ACCEPTED, answer))
         }
-        Claim::Claimed(claimed) => match chain::work(app, *claimed).await {
+        Claim::Claimed(claimed) => match Box::pin(chain::work(app, *claimed)).await {
             Some((stored, _)) => {
                 let run = status::document(app, resource, Some(&stored.document));
-                Ok((StatusCode::OK, json_value!({"outcome": "worked", "run": run})))
+                let goes_on = stored.document.is_going_on() && stored.document.status == Status::Running;
+                Ok(Proceeded {
+                    code: StatusCode::OK,
+                    answer: json_value!({"outcome": "worked", "run": run}),
+                    run: if goes_on { RunIs::GoingOn } else { RunIs::Ended },
+                })
             }
             None => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The window could not be saved")
                 .detail("What it did is done again by the next window; see the log")),
         },
-        Claim::Busy(lease) => Ok((StatusCode::OK, json_value!({"outcome": "busy", "lease": lease}))),
-        Claim::Waiting { until, what } => {
-            Ok((StatusCode::OK, json_value!({"outcome": "waiting", "until": until, "waitingFor": what})))
+        Claim::Busy(lease) => {
+            Ok(Proceeded::going_on(StatusCode::OK, json_value!({"outcome": "busy", "lease": lease})))
         }
-        Claim::NotRunning => Ok((StatusCode::OK, outcome("not running"))),
-        Claim::Outrun => Ok((StatusCode::OK, outcome("busy"))),
+        Claim::Waiting { until, what } => Ok(Proceeded::going_on(
+            StatusCode::OK,
+            json_value!({"outcome": "waiting", "until": until, "waitingFor": what}),
+        )),
+        Claim::NotRunning => Ok(Proceeded {
+            code: StatusCode::OK,
+            answer: json_value!({"outcome": "not running"}),
+            run: RunIs::Absent,
+        }),
+        Claim::Outrun => Ok(Proceeded::going_on(StatusCode::OK, json_value!({"outcome": "busy"}))),
     }
 }

@@ -1,18 +1,20 @@
-//! `GET /sync/{resource}` and `GET /sync/status`: how a run stands, for operators and their scripts.
+//! `GET /sync/{resource}`, `GET /sync/status` and `GET /sync`: how runs stand, for operators and their scripts.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use http::{Response, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json as json_value};
 
 use super::problem::Problem;
-use super::{App, json};
+use super::{App, advice, json, plan};
 use crate::config::Continuation;
 use crate::ports::Deadline;
 use crate::run::lease::later;
-use crate::run::state::{Resource, RunDocument, Status};
+use crate::run::state::{Order, Resource, RunDocument, Status};
+use crate::run;
 
 /// How long a status may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -31,50 +33,99 @@ pub(super) async fn all(app: &App) -> Result<Response<Bytes>, Problem> {
     let deadline = Deadline::after(&*app.ports.clock, TIMEOUT);
     let store = app.store();
     let loads = Resource::ALL.map(|resource| store.load(resource, deadline));
+    let (runs, plan) = try_join(try_join_all(loads), run::plan::load(app, deadline)).await?;
+    let mut plan = plan.map(|plan| plan.document);
     let mut answer = Map::new();
-    for (resource, stored) in Resource::ALL.into_iter().zip(try_join_all(loads).await?) {
-        let mut status = document(app, resource, stored.as_ref().map(|stored| &stored.document));
+    for (resource, stored) in Resource::ALL.into_iter().zip(runs) {
+        let run = stored.as_ref().map(|stored| &stored.document);
+        if let Some(plan) = &mut plan {
+            plan.observe(resource, run);
+        }
+        let mut status = document(app, resource, run);
         if let Value::Object(fields) = &mut status {
             // at a glance: the lists are in the resource's own status
-            fields.remove("setAside");
+            for list in ["setAside", "samples", "lastReport"] {
+                fields.remove(list);
+            }
         }
         answer.insert(resource.name().to_owned(), status);
     }
+    answer.insert("plan".to_owned(), plan.as_ref().map_or(Value::Null, plan::view));
     Ok(json(StatusCode::OK, &answer))
 }
 
 /// The status document. `status` is `idle` where there never was a run.
 pub(super) fn document(app: &App, resource: Resource, document: Option<&RunDocument>) -> Value {
+    let now = app.commercetools.server_now();
+    let looks_cut = document.is_some_and(|run| looks_cut(app, run));
+    let advice = advice::for_run(resource, document, looks_cut, app.config.continuation, now);
     let Some(run) = document else {
-        return json_value!({"resource": resource, "status": "idle"});
+        return json_value!({"resource": resource, "status": "idle", "advice": advice});
     };
     let cursor = run.cursor.as_ref();
-    let percent = run.total.filter(|&total| total > 0).map(|total| {
-        let done = if run.status == Status::Completed { total } else { run.counts.read.min(total) };
-        done * 100 / total
-    });
+    let rate = run.pace.rate().filter(|_| run.is_going_on());
     json_value!({
         "resource": resource,
         "status": run.status,
         "runId": run.run_id,
+        "plan": run.plan,
+        "options": options(&run.order),
         "startedAt": run.started_at,
         "updatedAt": run.updated_at,
         "finishedAt": run.finished_at,
         "window": run.window,
+        "phase": cursor.and_then(|cursor| cursor.phase.as_ref()),
         "total": run.total,
-        "percent": percent,
+        "percent": percent(run),
+        "rate": rate.map(|rate| (rate * 10.0).round() / 10.0),
+        "estimatedEnd": rate.and_then(|rate| estimated_end(run, rate, now)),
         "counts": run.counts,
+        "variants": run.variants,
         "lastId": run.last_id,
         "rangesLeft": cursor.map_or(0, |cursor| cursor.ranges.len()),
         "jobsUnderWay": cursor.map_or(0, |cursor| cursor.jobs.len()),
         "lease": run.lease,
         "notBefore": run.not_before,
         "waitingFor": run.waiting_for,
-        "chainLooksCut": looks_cut(app, run),
+        "chainLooksCut": looks_cut,
         "lastError": run.last_error,
+        "advice": advice,
         "setAside": run.set_aside,
         "setAsideOmitted": run.set_aside_omitted,
+        "samples": run.samples,
+        "upToDateSince": run.up_to_date_since,
+        "lastReport": run.last_report,
     })
+}
+
+/// What the run was started with; ids are many and only counted.
+fn options(order: &Order) -> Value {
+    json_value!({
+        "ids": order.ids.as_ref().map(Vec::len),
+        "startId": order.start_id,
+        "since": order.since,
+        "triggerFlows": order.trigger_flows,
+        "dryRun": order.dry_run,
+        "deleteAll": order.delete_all,
+    })
+}
+
+/// How much of the run, or of the phase that it is in, is done.
+fn percent(run: &RunDocument) -> Option<u64> {
+    let total = run.total.filter(|&total| total > 0)?;
+    let done = match &run.cursor {
+        _ if run.status == Status::Completed => total,
+        Some(cursor) if cursor.phase.is_some() => cursor.phase_records,
+        _ => run.counts.read,
+    };
+    Some(done.min(total) * 100 / total)
+}
+
+/// When the run will be over at this rate; `None` where there are phases, as the rate of the next is not known.
+fn estimated_end(run: &RunDocument, rate: f64, now: Timestamp) -> Option<Timestamp> {
+    let is_whole = run.cursor.as_ref().is_some_and(|cursor| cursor.phase.is_none()) && run.status == Status::Running;
+    let left = run.total.filter(|_| is_whole)?.saturating_sub(run.counts.read);
+    Some(later(now, Duration::try_from_secs_f64((left as f64 / rate).round()).ok()?))
 }
 
 /// Whether nobody works on a run that should be worked on: `continue` picks it up.

@@ -4,15 +4,17 @@
 //! that it has under way and gives the lease back. `stop` waits for that, so that after its answer nothing is sent any
 //! more; where the holder does not react (it was killed), the answer says until when it could still be alive.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde_json::json as json_value;
+use serde_json::{Value, json as json_value};
 
 use super::problem::Problem;
 use super::{App, json, status};
 use crate::ports::Deadline;
+use crate::run::chain;
 use crate::run::state::{Resource, RunDocument, Status};
 use crate::run::store::{Saved, Stored};
 
@@ -23,7 +25,15 @@ const LOOK: Duration = Duration::from_millis(400);
 /// Tries against a window that saves at the same time.
 const ATTEMPTS: usize = 10;
 
-pub(super) async fn stop(app: &App, resource: Resource) -> Result<Response<Bytes>, Problem> {
+pub(super) async fn stop(app: &Rc<App>, resource: Resource) -> Result<Response<Bytes>, Problem> {
+    let (code, run) = stop_run(app, resource).await?;
+    // the others of its plan may have waited for it
+    chain::advance_plan(app).await;
+    Ok(json(code, &run))
+}
+
+/// Stops the run of a resource: 200 where nothing is sent any more, 202 where its last invocation may still be alive.
+pub(super) async fn stop_run(app: &App, resource: Resource) -> Result<(StatusCode, Value), Problem> {
     let deadline = Deadline::after(&*app.ports.clock, PATIENCE);
     let mut stored = clear_cursor(app, resource, deadline).await?;
     app.log(&json_value!({
@@ -43,7 +53,7 @@ pub(super) async fn stop(app: &App, resource: Resource) -> Result<Response<Bytes
         }
     }
     let code = if is_held(app, &stored.document) { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok(json(code, &status::document(app, resource, Some(&stored.document))))
+    Ok((code, status::document(app, resource, Some(&stored.document))))
 }
 
 async fn clear_cursor(app: &App, resource: Resource, deadline: Deadline) -> Result<Stored, Problem> {

@@ -1,10 +1,9 @@
 //! Calls to the commercetools HTTP API: authorized, bounded in time and size, tried again where that can help.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::lock::Mutex;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{Method, Request, Response};
 use jiff::Timestamp;
@@ -24,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(12);
 pub struct Client {
     pub(super) ports: Ports,
     config: CommercetoolsConfig,
-    token: Mutex<Option<Token>>,
+    token: RefCell<Option<Token>>,
     server_clock: Cell<Option<ServerClock>>,
 }
 
@@ -51,7 +50,7 @@ impl Client {
     /// A client without a token yet.
     #[must_use]
     pub fn new(ports: Ports, config: CommercetoolsConfig) -> Self {
-        Self { ports, config, token: Mutex::new(None), server_clock: Cell::new(None) }
+        Self { ports, config, token: RefCell::default(), server_clock: Cell::new(None) }
     }
 
     /// commercetools' time now, by the `Date` of its latest answer (cut to the second, so never ahead); this instance's
@@ -73,21 +72,23 @@ impl Client {
     }
 
     /// A usable token; a new one where the cached one is `refused`.
+    ///
+    /// Calls that find no token at the same time each fetch one. A lock would spare that, but whoever releases it would
+    /// have to wake a task of another request, which component instances do not do
+    /// (`wit-bindgen` without `inter-task-wakeup` traps).
     async fn token(&self, refused: Option<&Token>, deadline: Deadline) -> Result<Token, Error> {
-        // held while fetching, so that calls that start together share one token
-        let mut cached = self.token.lock().await;
-        if let Some(token) = &*cached {
+        let cached = self.token.borrow().clone();
+        if let Some(token) = cached {
             let is_refused = refused.is_some_and(|refused| refused.value == token.value);
             if !is_refused && token.is_usable(self.ports.clock.monotonic()) {
-                return Ok(token.clone());
+                return Ok(token);
             }
         }
-        *cached = None;
         let token = with_retry(&self.ports, deadline, || {
             Token::fetch(&self.ports, &self.config, TIMEOUT.min(deadline.remaining(&*self.ports.clock)))
         })
         .await?;
-        *cached = Some(token.clone());
+        *self.token.borrow_mut() = Some(token.clone());
         Ok(token)
     }
 

@@ -45,8 +45,10 @@ pub struct Lane {
     pub max_bytes: usize,
     /// Mends a document that is refused at this pointer (below the document), where that is possible.
     pub mend: fn(pointer: &str, document: &[u8]) -> Option<Vec<u8>>,
-    /// Whether the answer names a job that has to be asked how it went.
-    pub has_job: bool,
+    /// Where the answer names a job that has to be asked how it went: the endpoint that is asked.
+    pub job: Option<&'static Endpoint>,
+    /// Whether such a job's errors name a document by its place in the request only.
+    pub names_by_place: bool,
 }
 
 /// A [`Lane::mend`] for what cannot be mended.
@@ -81,11 +83,22 @@ pub struct Batch {
     bytes: usize,
 }
 
+/// A job that Klaviyo has made of a batch, or of a part of it.
+#[derive(Debug)]
+pub struct JobMade {
+    /// Klaviyo's id.
+    pub id: String,
+    /// Where it was handed in.
+    pub lane: &'static Lane,
+    /// The records of its documents in the order of the request.
+    pub records: Vec<usize>,
+}
+
 /// What became of a batch.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Sent {
-    /// The jobs that Klaviyo made of it: `(id, documents)`.
-    pub jobs: Vec<(String, usize)>,
+    /// The jobs that Klaviyo made of it.
+    pub jobs: Vec<JobMade>,
     /// The records that Klaviyo refused, with the reason.
     pub refused: BTreeMap<usize, String>,
     /// Documents that were mended before they were taken.
@@ -195,7 +208,7 @@ impl Batch {
             }
             let (body, places) = sending.body(&part);
             match client.post(sending.lane.endpoint, sending.lane.path, body, deadline).await {
-                Ok(answer) => sending.note_job(&answer, part.len()),
+                Ok(answer) => sending.note_job(&answer, &part),
                 Err(error) if error.action() == Action::SetAside => {
                     let refusal = error.refusal().cloned().unwrap_or_else(|| unreachable_refusal(&error));
                     parts.extend(sending.take_apart(part, &places, &refusal));
@@ -286,11 +299,12 @@ impl Sending {
         slices.push(Bytes::from_static(ENTRY_TAIL.as_bytes()));
     }
 
-    fn note_job(&mut self, answer: &[u8], documents: usize) {
-        if self.lane.has_job
+    fn note_job(&mut self, answer: &[u8], part: &[usize]) {
+        if self.lane.job.is_some()
             && let Ok(answer) = serde_json::from_slice::<JobAnswer>(answer)
         {
-            self.sent.jobs.push((answer.data.id, documents));
+            let records = part.iter().map(|&item| self.items[item].record).collect();
+            self.sent.jobs.push(JobMade { id: answer.data.id, lane: self.lane, records });
         }
     }
 

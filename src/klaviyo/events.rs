@@ -21,5 +21,6 @@ pub static LANE: Lane = Lane {
     max_documents: MAX_EVENTS,
     max_bytes: MAX_REQUEST_BYTES,
     mend: never_mended,
-    has_job: false,
+    job: None,
+    names_by_place: false,
 };

@@ -1,6 +1,7 @@
 //! The Klaviyo client: headers, rate limits, batches packed by count and bytes, jobs.
 
 pub mod batch;
+pub mod catalog;
 pub mod client;
 pub mod events;
 pub mod profiles;

@@ -32,7 +32,8 @@ pub static LANE: Lane = Lane {
     max_documents: MAX_PROFILES,
     max_bytes: MAX_REQUEST_BYTES,
     mend: without_phone_number,
-    has_job: true,
+    job: Some(&READ_JOB),
+    names_by_place: false,
 };
 
 fn without_phone_number(pointer: &str, document: &[u8]) -> Option<Vec<u8>> {

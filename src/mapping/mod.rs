@@ -88,6 +88,9 @@ pub enum Skip {
     /// A variant without a sku, which is its id in Klaviyo.
     #[error("the variant has no sku")]
     NoSku,
+    /// A variant of a product that Klaviyo does not have.
+    #[error("Klaviyo does not have the product as a catalog item: the report says why, or it was deleted there")]
+    ItemNotInKlaviyo,
     /// A document that is larger than Klaviyo takes.
     #[error("the document has {bytes} bytes, Klaviyo takes {most}")]
     TooLarge {
@@ -115,6 +118,7 @@ impl Skip {
             Self::NoName => "no-name",
             Self::NoSlug => "no-slug",
             Self::NoSku => "no-sku",
+            Self::ItemNotInKlaviyo => "item-not-in-klaviyo",
             Self::TooLarge { .. } => "too-large",
             Self::NotFound => "not-found",
         }

@@ -1,7 +1,8 @@
-//! What the events of orders need of the catalogue: the categories of products, by name.
+//! What is looked up in the catalogue: categories with their names and ancestors, for catalog categories and items, and
+//! the categories of products, for the events of orders.
 //!
 //! Products and categories are fetched by id, in chunks, and kept in the instance for a while, within bounds: many
-//! orders are of the same few products.
+//! orders are of the same few products, and all categories have the same few ancestors.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -17,9 +18,10 @@ use super::page::id_of;
 use crate::commercetools::Client;
 use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::error::{Error, Peer};
-use crate::mapping::category::Category;
+use crate::mapping::category::{Category, CategoryNames};
 use crate::mapping::order::{self, CategoryPaths};
 use crate::mapping::Options;
+use crate::mapping::product::CategoryAncestors;
 use crate::ports::{Deadline, Ports};
 
 /// Entries that are kept of each kind; a category takes about 200 bytes, a product 100.
@@ -28,6 +30,8 @@ const CAPACITY: usize = 20_000;
 const FRESH: Duration = Duration::from_secs(300);
 /// Records of one answer are read up to this size: 100 products of 80 KB.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// For errors.
+const CATEGORIES_BY_ID: &str = "query categories by id";
 /// The most ids of one query of products, which are large.
 const PRODUCTS_A_QUERY: usize = 50;
 
@@ -62,6 +66,31 @@ impl<T: Clone> Cache<T> {
 struct Node {
     name: Option<String>,
     ancestors: Vec<String>,
+}
+
+impl Node {
+    fn of(category: &Category<'_>, options: &Options) -> Self {
+        Self {
+            name: category.name(options).map(std::borrow::Cow::into_owned),
+            ancestors: category.ancestors().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Categories that have been looked up, with their ancestors.
+#[derive(Default)]
+pub struct Nodes(HashMap<String, Rc<Node>>);
+
+impl CategoryNames for Nodes {
+    fn name(&self, category_id: &str) -> Option<&str> {
+        self.0.get(category_id)?.name.as_deref()
+    }
+}
+
+impl CategoryAncestors for Nodes {
+    fn ancestors(&self, category_id: &str) -> Option<&[String]> {
+        self.0.get(category_id).map(|node| node.ancestors.as_slice())
+    }
 }
 
 /// Looks up the categories of products.
@@ -111,7 +140,7 @@ impl Catalogue {
     pub async fn paths(&self, products: HashSet<String>, deadline: Deadline) -> Result<PagePaths, Error> {
         let categories = self.product_categories(products, deadline).await?;
         let wanted: HashSet<&String> = categories.values().flat_map(|ids| ids.iter()).collect();
-        let nodes = self.nodes(wanted.into_iter().cloned().collect(), deadline).await?;
+        let Nodes(nodes) = self.categories(wanted.into_iter().cloned().collect(), deadline).await?;
         let paths = categories.into_iter().map(|(product, ids)| {
             let mut paths = Vec::new();
             for node in ids.iter().filter_map(|id| nodes.get(id)) {
@@ -162,8 +191,20 @@ impl Catalogue {
         Ok(found)
     }
 
+    /// Takes note of categories that have been read anyway.
+    pub fn note<'a>(&self, categories: impl IntoIterator<Item = &'a Category<'a>>) {
+        let now = self.ports.clock.monotonic();
+        let mut known = self.categories.borrow_mut();
+        for category in categories {
+            known.insert(category.id().to_owned(), Some(Rc::new(Node::of(category, &self.options))), now);
+        }
+    }
+
     /// These categories and all their ancestors, those that are there.
-    async fn nodes(&self, wanted: Vec<String>, deadline: Deadline) -> Result<HashMap<String, Rc<Node>>, Error> {
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses.
+    pub async fn categories(&self, wanted: Vec<String>, deadline: Deadline) -> Result<Nodes, Error> {
         let now = self.ports.clock.monotonic();
         let mut nodes: HashMap<String, Rc<Node>> = HashMap::new();
         let mut gone: HashSet<String> = HashSet::new();
@@ -185,20 +226,17 @@ impl Catalogue {
             unknown.dedup();
             let chunks = unknown
                 .chunks(IDS_A_QUERY)
-                .map(|chunk| self.by_ids("query categories of products", "categories", &[], chunk, deadline));
+                .map(|chunk| self.by_ids(CATEGORIES_BY_ID, "categories", &[], chunk, deadline));
             gone.extend(unknown.iter().cloned());
             for record in try_join_all(chunks).await?.into_iter().flatten() {
                 let unreadable = || {
-                    Error::unreadable(Peer::Commercetools, "query categories of products", "categories with their ids")
+                    Error::unreadable(Peer::Commercetools, CATEGORIES_BY_ID, "categories with their ids")
                 };
                 let raw: &RawValue = serde_json::from_slice(&record).map_err(|_| unreadable())?;
                 let id = id_of(&record).ok_or_else(unreadable)?;
                 let node = Category::read(raw).map_or_else(
                     |_| Node { name: None, ancestors: Vec::new() },
-                    |category| Node {
-                        name: category.name(&self.options).map(std::borrow::Cow::into_owned),
-                        ancestors: category.ancestors().map(str::to_owned).collect(),
-                    },
+                    |category| Node::of(&category, &self.options),
                 );
                 let node = Rc::new(node);
                 gone.remove(&id);
@@ -213,7 +251,7 @@ impl Catalogue {
                 ancestors.filter(|id| !nodes.contains_key(*id) && !gone.contains(*id)).cloned().collect();
             wanted = next.into_iter().collect();
         }
-        Ok(nodes)
+        Ok(Nodes(nodes))
     }
 
     async fn by_ids(

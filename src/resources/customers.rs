@@ -14,7 +14,7 @@ use crate::mapping::{self, Skip, customer};
 use crate::ports::{Deadline, LocalFuture};
 use crate::run::cursor::Job;
 use crate::run::state::Order;
-use crate::run::group::{Document, Mended};
+use crate::run::group::Mended;
 
 static LANES: [&Lane; 1] = [&profiles::LANE];
 
@@ -61,7 +61,7 @@ impl Import for Customers {
                 if profile.phone_left_out {
                     documents.notes.push("phone-number-left-out");
                 }
-                documents.list.push(Document { lane: 0, profile: None, place: 0..documents.bytes.len() });
+                documents.push(0, 0, None);
                 Ok(profile.id)
             })))
         })

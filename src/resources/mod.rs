@@ -1,21 +1,28 @@
 //! What one page of each resource means: which query, which mapping, which Klaviyo calls.
 
 pub mod catalogue;
+pub mod categories;
 pub mod customers;
+pub mod deletion;
+mod entries;
 pub mod orders;
 pub mod page;
+pub mod products;
 
 use std::rc::Rc;
 
 use serde_json::value::RawValue;
 
+use crate::api::App;
 use crate::error::Error;
 use crate::klaviyo::batch::Lane;
+use crate::klaviyo::catalog::Collection;
 use crate::mapping::Skip;
 use crate::ports::{Deadline, LocalFuture};
 use crate::run::cursor::{IdRange, Job};
 use crate::run::group::{Documents, Mended};
-use crate::run::state::{Order, Resource};
+use crate::run::state::{Order, Resource, RunDocument};
+use deletion::Deletion;
 use page::Page;
 
 /// Which page is wanted.
@@ -31,15 +38,27 @@ pub struct PageQuery {
     pub max_bytes: usize,
 }
 
+/// Records that Klaviyo did not take: id, or name in the cursor, where it is known, and reason.
+pub type Refused = Vec<(Option<String>, String)>;
+
 /// What a job's answer says.
 #[derive(Debug)]
 pub enum JobAnswer {
     /// It is still under way.
     NotYet,
+    /// It is finished.
+    Done {
+        /// Entries that it did not take.
+        refused: Refused,
+        /// Entries that are to be read and sent another time, by their name in the cursor, and why it did not take them.
+        again: Vec<(String, String)>,
+        /// How many entries it did not take that a later phase comes upon again, so that they are not counted yet.
+        left: u64,
+    },
     /// It is finished, or a page of its errors has been read.
     Read {
-        /// Records that it did not take: id, where it is known, and reason.
-        refused: Vec<(Option<String>, String)>,
+        /// Records that it did not take.
+        refused: Refused,
         /// Documents to send again in another form.
         mended: Vec<Mended>,
         /// Where to go on reading its errors.
@@ -59,6 +78,21 @@ pub trait Import {
     /// Batches that are committed together. One where a job has to be traced back to its records.
     fn batches_a_group(&self) -> usize;
 
+    /// What the cursor calls the phase; `None` where the import has one only.
+    fn phase(&self) -> Option<String> {
+        None
+    }
+
+    /// What comes when this phase is over: everything read, and Klaviyo's jobs finished.
+    fn next_phase(&self) -> Option<Rc<dyn Import>> {
+        None
+    }
+
+    /// Whether this phase counts variants, which are counted apart.
+    fn counts_variants(&self) -> bool {
+        false
+    }
+
     /// How many records the run has to read; checks in passing that they may be read at all.
     fn total(&self, order: &Order, deadline: Deadline) -> LocalFuture<'static, Result<u64, Error>>;
 
@@ -72,12 +106,15 @@ pub trait Import {
 /// Maps one record of a page: gives its id and its documents, or the reason why it is not sent.
 pub type Mapper = Box<dyn Fn(&RawValue, &mut Documents) -> Result<String, Skip>>;
 
-/// The import of a resource.
+/// What a run does, in the phase that it is in.
 #[must_use]
-pub fn import(resource: Resource, app: &crate::api::App, order: &Rc<Order>) -> Option<Rc<dyn Import>> {
-    match resource {
-        Resource::Customers => Some(Rc::new(customers::Customers::new(app))),
-        Resource::Orders => Some(Rc::new(orders::Orders::new(app, order))),
-        Resource::Categories | Resource::Products => None,
+pub fn import(app: &App, run: &RunDocument) -> Rc<dyn Import> {
+    match run.resource {
+        Resource::Categories if run.order.delete_all => Rc::new(Deletion::new(app, Collection::Categories, run)),
+        Resource::Products if run.order.delete_all => Rc::new(Deletion::new(app, Collection::Items, run)),
+        Resource::Customers => Rc::new(customers::Customers::new(app)),
+        Resource::Orders => Rc::new(orders::Orders::new(app, &run.order)),
+        Resource::Categories => Rc::new(categories::Categories::new(app)),
+        Resource::Products => products::products(app, run),
     }
 }

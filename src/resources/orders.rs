@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use serde_json::value::RawValue;
-
 use super::catalogue::Catalogue;
-use super::page::{Collection, Page, Record};
+use super::page::{Collection, Page};
 use super::{Import, JobAnswer, PageQuery};
 use crate::api::App;
 use crate::commercetools;
@@ -66,14 +64,7 @@ impl Import for Orders {
         let trigger_flows = self.trigger_flows;
         Box::pin(async move {
             let records = ORDERS.read(&client, &query, deadline).await?;
-            let mut products = HashSet::new();
-            for record in &records.list {
-                if let Record::Present(bytes) = record
-                    && let Ok(raw) = serde_json::from_slice::<&RawValue>(bytes)
-                {
-                    products.extend(order::product_ids(raw));
-                }
-            }
+            let products: HashSet<String> = records.present().flat_map(order::product_ids).collect();
             let paths = catalogue.paths(products, deadline).await?;
             Ok(records.into_page(Box::new(move |record, documents| {
                 let events = order::events(record, &paths, &options, trigger_flows, &mut documents.bytes)?;
@@ -82,6 +73,7 @@ impl Import for Orders {
                     lane: 0,
                     profile: Some(profile.clone()),
                     place: event.range,
+                    part: None,
                 }));
                 Ok(events.id)
             })))

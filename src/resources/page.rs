@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Mapper, PageQuery};
 use crate::commercetools::Client;
@@ -28,7 +29,9 @@ const MAX_TOTAL_BYTES: usize = 64 * 1024;
 pub struct Page {
     /// The records that are not mapped yet, in id order.
     pub records: VecDeque<Record>,
-    /// What is behind this page: the last id of it; `None` where it has nothing.
+    /// Whether each record's id says how far its range is read when it is done. Else only the page as a whole does.
+    pub by_id: bool,
+    /// How far its range is read with this page: the last id of it; `None` where it has nothing.
     pub last: Option<String>,
     /// Whether the range ends with this page.
     pub is_last: bool,
@@ -86,7 +89,7 @@ impl Collection {
             from: order.start_id.as_deref(),
             through: None,
             ids: None,
-            since: None,
+            since: order.since,
             limit: 0,
             parameters: self.parameters,
             max_bytes: MAX_TOTAL_BYTES,
@@ -100,7 +103,10 @@ impl Collection {
     /// # Errors
     /// Where commercetools does not answer or refuses, or answers with records that have no id.
     pub async fn read(&self, client: &Client, query: &PageQuery, deadline: Deadline) -> Result<Records, Error> {
-        let asked: Option<Vec<String>> = query.order.ids.as_ref().map(|ids| {
+        let wanted = query.range.wanted_ids();
+        let is_wanted_again = wanted.is_some();
+        let wanted = wanted.or_else(|| query.order.ids.clone());
+        let asked: Option<Vec<String>> = wanted.as_ref().map(|ids| {
             let limit = query.limit.min(IDS_A_QUERY);
             ids.iter().filter(|id| query.range.contains(id)).take(limit).cloned().collect()
         });
@@ -117,7 +123,7 @@ impl Collection {
                     from: query.range.from.as_deref().filter(|_| asked.is_none()),
                     through: query.range.through.as_deref().filter(|_| asked.is_none()),
                     ids: asked.as_deref(),
-                    since: None,
+                    since: query.order.since.filter(|_| !is_wanted_again),
                     limit,
                     parameters: self.parameters,
                     max_bytes: query.max_bytes,
@@ -138,7 +144,7 @@ impl Collection {
             .ok_or_else(unreadable)?;
         let last = asked.last().cloned();
         let rest = last.as_deref().map(|last| query.range.advanced_to(last));
-        let is_last = !query.order.ids.iter().flatten().any(|id| rest.as_ref().is_some_and(|rest| rest.contains(id)));
+        let is_last = !wanted.iter().flatten().any(|id| rest.as_ref().is_some_and(|rest| rest.contains(id)));
         let list = asked.into_iter().map(|id| match found.remove(&id) {
             Some(record) => Record::Present(record),
             None => Record::Missing(id),
@@ -148,7 +154,8 @@ impl Collection {
 }
 
 impl Record {
-    fn len(&self) -> usize {
+    /// Bytes that it holds.
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Present(record) => record.len(),
             Self::Missing(id) => id.len(),
@@ -157,6 +164,14 @@ impl Record {
 }
 
 impl Records {
+    /// The records that are there and are JSON.
+    pub fn present(&self) -> impl Iterator<Item = &RawValue> {
+        self.list.iter().filter_map(|record| match record {
+            Record::Present(bytes) => serde_json::from_slice(bytes).ok(),
+            Record::Missing(_) => None,
+        })
+    }
+
     /// The page, with how its records are mapped.
     #[must_use]
     pub fn into_page(self, mapper: Mapper) -> Page {
@@ -164,6 +179,7 @@ impl Records {
             bytes: self.list.iter().map(Record::len).sum(),
             len: self.list.len(),
             records: self.list.into(),
+            by_id: true,
             last: self.last,
             is_last: self.is_last,
             mapper,

@@ -3,15 +3,18 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::lease::Lease;
+use super::plan;
 use super::state::{Resource, Status};
 use super::store::{Saved, Stored};
 use super::window::{self, End};
 use crate::api::App;
+use crate::config::Continuation;
 use crate::error::Error;
 use crate::ports::{Body, Deadline, Limits};
 use crate::resources;
@@ -80,6 +83,12 @@ pub async fn claim(app: &App, resource: Resource, waits: bool) -> Result<Claim, 
     if let Some(lease) = document.lease.as_ref().filter(|lease| lease.is_live(now)) {
         return Ok(Claim::Busy(lease.clone()));
     }
+    if plan::has_stopped(app, document, deadline).await? {
+        // the stop came between the start of this run and its first window
+        document.end(Status::Stopped, now);
+        store.save(&mut stored, deadline).await?;
+        return Ok(Claim::NotRunning);
+    }
     if let Some(until) = document.not_before.filter(|&until| until > now && !waits) {
         return Ok(Claim::Waiting { until, what: document.waiting_for.clone().unwrap_or_default() });
     }
@@ -94,10 +103,9 @@ pub async fn claim(app: &App, resource: Resource, waits: bool) -> Result<Claim, 
 /// Works one window and logs how it ended. `None` where it could not be saved: the lease runs out by itself then.
 pub async fn work(app: &App, claimed: Claimed) -> Option<(Stored, End)> {
     let resource = claimed.stored.document.resource;
-    let order = Rc::new(claimed.stored.document.order.clone());
     let begun = claimed.begun;
-    let import = resources::import(resource, app, &order)?;
-    match window::work(app, import, claimed.stored, begun).await {
+    let import = resources::import(app, &claimed.stored.document);
+    match Box::pin(window::work(app, import, claimed.stored, begun)).await {
         Ok((stored, end)) => {
             let duration = app.ports.clock.monotonic().saturating_sub(begun);
             app.log(&window::log_line(resource, &stored, &end, duration));
@@ -124,8 +132,29 @@ pub fn spawn(app: &Rc<App>, claimed: Claimed) {
         let goes_on = stored.document.is_going_on() && stored.document.status == Status::Running;
         if goes_on && !matches!(end, End::Lost) {
             call_next(&spawned, resource).await;
+        } else if !goes_on && stored.document.plan.is_some() {
+            advance_plan(&spawned).await;
         }
     }));
+}
+
+/// Moves the plan on, where there is one, and starts to work on the runs that have begun. What goes wrong is logged: the
+/// next `continue` moves it on as well.
+pub async fn advance_plan(app: &Rc<App>) {
+    match Box::pin(plan::advance(app)).await {
+        Ok(begun) if app.config.continuation == Continuation::SelfCall && !begun.is_empty() => {
+            let spawned = app.clone();
+            app.ports.spawn.spawn(Box::pin(async move {
+                join_all(begun.into_iter().map(|resource| call_next(&spawned, resource))).await;
+            }));
+        }
+        Ok(_) => {}
+        Err(error) => app.log(&json!({
+            "event": "plan_not_advanced",
+            "error": error.to_string(),
+            "advice": error.advice(),
+        })),
+    }
 }
 
 async fn call_next(app: &App, resource: Resource) {

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::state::Counts;
+use super::names::{self, EntryName};
+use super::state::{Counts, Order};
 
-/// How far a run is: what is left to read, and what Klaviyo has not finished yet. The run is over when both are empty.
+/// How far a run is: what is left to read, and what Klaviyo has not finished yet. When both are empty, the run goes on
+/// with its next phase, or is over.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cursor {
@@ -15,6 +17,12 @@ pub struct Cursor {
     /// Klaviyo's jobs that are not known to be finished.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<Job>,
+    /// Which phase the run is in, as the resource names it; absent where it has one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Records that this phase has gone through.
+    #[serde(default)]
+    pub phase_records: u64,
 }
 
 impl Cursor {
@@ -24,10 +32,12 @@ impl Cursor {
         self.ranges.is_empty() && self.jobs.is_empty()
     }
 
-    /// The whole key space, or all from one id on, cut into `parts`.
+    /// A phase that begins: the whole key space, or all from one id on, cut into `parts`. A deletion lists what there
+    /// is in Klaviyo, which can be done in one part only.
     #[must_use]
-    pub fn start(from: Option<&str>, parts: usize) -> Self {
-        Self { ranges: split(from, parts), jobs: Vec::new() }
+    pub fn start(order: &Order, phase: Option<String>, parts: usize) -> Self {
+        let parts = if order.delete_all { 1 } else { parts };
+        Self { ranges: split(order.start_id.as_deref(), parts), jobs: Vec::new(), phase, phase_records: 0 }
     }
 }
 
@@ -44,13 +54,40 @@ pub struct IdRange {
     /// The last id; absent where the range is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
+    /// Where only these entries of the range are wanted, because a job did not take them: their names, sorted
+    /// (see [`EntryName`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "names")]
+    pub entries: Vec<String>,
+    /// How often these entries have been sent before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl IdRange {
+    /// These entries alone, to be sent another time.
+    #[must_use]
+    pub fn of_entries(mut entries: Vec<String>, attempt: u32) -> Self {
+        entries.sort_unstable();
+        entries.dedup();
+        Self { entries, attempt, ..Self::default() }
+    }
+
     /// The range with everything up to `id` done.
     #[must_use]
     pub fn advanced_to(&self, id: &str) -> Self {
-        Self { after: Some(id.to_owned()), from: None, through: self.through.clone() }
+        Self { after: Some(id.to_owned()), from: None, ..self.clone() }
+    }
+
+    /// The ids of the records that the wanted entries belong to, each once; `None` where the whole range is wanted.
+    #[must_use]
+    pub fn wanted_ids(&self) -> Option<Vec<String>> {
+        let mut ids: Vec<String> = self.entries.iter().map(|name| EntryName::read(name).id.to_owned()).collect();
+        ids.dedup();
+        (!ids.is_empty()).then_some(ids)
     }
 
     /// Whether the range has this id.
@@ -86,6 +123,12 @@ pub struct Job {
     /// What was counted for these spans: taken back should they be read again.
     #[serde(default)]
     pub counts: Counts,
+    /// The names of its entries in the order of the request, where an error names an entry by its place only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "names")]
+    pub entries: Vec<String>,
+    /// How often these entries have been sent before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
 }
 
 /// Cuts the key space into `parts` of equal size by the first 32 bits of a UUID. The first part is open below and the
@@ -96,7 +139,7 @@ fn split(from: Option<&str>, parts: usize) -> Vec<IdRange> {
     let mut ranges = Vec::new();
     let mut after: Option<String> = None;
     for through in cuts.map(Some).chain([None]) {
-        ranges.push(IdRange { after: after.take(), from: None, through: through.clone() });
+        ranges.push(IdRange { after: after.take(), through: through.clone(), ..IdRange::default() });
         after = through;
     }
     let Some(from) = from else { return ranges };

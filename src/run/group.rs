@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::cursor::{IdRange, Job};
+use super::names::EntryName;
 use super::state::{Counts, Outcome, SetAside};
-use crate::klaviyo::batch::{Batch, Lane, Sent};
+use crate::klaviyo::batch::{Batch, JobMade, Lane, Sent};
+use crate::mapping::Skip;
 
 /// A document that a record becomes.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct Document {
     pub profile: Option<std::rc::Rc<str>>,
     /// Where it stands in [`Documents::bytes`].
     pub place: std::ops::Range<usize>,
+    /// The part of the record that it is made of, where that is counted and named by itself.
+    pub part: Option<String>,
 }
 
 /// The documents of one record, in a buffer that is used again for the next.
@@ -32,6 +36,9 @@ pub struct Documents {
     pub list: Vec<Document>,
     /// What was done differently for this record.
     pub notes: Vec<&'static str>,
+    /// Where the parts of the record are counted in its place, each document being one: the parts that are not sent,
+    /// by name, with the reason.
+    pub parts_skipped: Option<Vec<(String, Skip)>>,
 }
 
 impl Documents {
@@ -40,6 +47,12 @@ impl Documents {
         self.bytes.clear();
         self.list.clear();
         self.notes.clear();
+        self.parts_skipped = None;
+    }
+
+    /// Takes the bytes from `start` on as a document.
+    pub fn push(&mut self, lane: usize, start: usize, part: Option<String>) {
+        self.list.push(Document { lane, profile: None, place: start..self.bytes.len(), part });
     }
 }
 
@@ -73,16 +86,19 @@ pub struct Group {
     closed: bool,
     outstanding: usize,
     sealed: usize,
-    /// The ids of the records that have documents, as batches number them.
+    /// How often its records have been sent before.
+    attempt: u32,
+    /// What has documents, as batches number it: ids of records, names of parts (see [`EntryName`]).
     records: Vec<String>,
     /// What each range had before and has now.
     spans: BTreeMap<usize, IdRange>,
     finished: Vec<usize>,
     last_id: Option<String>,
+    records_reached: u64,
     counts: Counts,
     set_aside: Vec<SetAside>,
     refused: BTreeMap<usize, String>,
-    jobs: Vec<(String, usize)>,
+    jobs: Vec<JobMade>,
     effect: Option<JobEffect>,
 }
 
@@ -95,14 +111,19 @@ pub struct Commit {
     pub finished: Vec<usize>,
     /// The last record read.
     pub last_id: Option<String>,
+    /// Records that were read for the first time.
+    pub records_reached: u64,
     /// Counts, refusals included.
     pub counts: Counts,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
-    /// Jobs that Klaviyo made: id and documents.
-    pub jobs: Vec<(String, usize)>,
+    /// Jobs that Klaviyo made.
+    pub jobs: Vec<JobMade>,
     /// What a job's answer asks for.
     pub effect: Option<JobEffect>,
+    /// The names of what was sent, as [`JobMade::records`] numbers it.
+    records: Vec<String>,
+    attempt: u32,
 }
 
 /// Packs records and keeps groups in order until they can be committed.
@@ -143,34 +164,39 @@ impl Packer {
     pub fn skip(&mut self, place: Place<'_>, reason: &str, text: String, now: Duration) {
         self.with_open(now, |group| {
             group.reach(&place);
-            group.counts.read += 1;
-            *group.counts.skipped.entry(reason.to_owned()).or_default() += 1;
-            group.set_aside.push(SetAside {
-                id: place.id.map(str::to_owned),
-                outcome: Outcome::Skipped,
-                reason: text,
-            });
+            group.skip(place.id.map(str::to_owned), reason, text);
         });
+    }
+
+    /// A place in a range has been reached without a record.
+    pub fn reach(&mut self, place: Place<'_>, now: Duration) {
+        self.with_open(now, |group| group.reach(&place));
     }
 
     /// A record with its documents, each of which fits into a request of its lane.
     pub fn add(&mut self, place: Place<'_>, documents: &Documents, now: Duration) {
         let (mut group, mut batches) = self.open(now);
-        if group.sealed + 1 >= self.batches_a_group && !fits(&batches, documents) {
+        let is_full = group.sealed + 1 >= self.batches_a_group && !fits(&batches, documents);
+        // what is sent another time is apart, so that its jobs know how often that was
+        let is_another_time = group.attempt != place.before.attempt;
+        if is_full || is_another_time {
             self.open = Some((group, batches));
             self.close();
             (group, batches) = self.open(now);
         }
-        let record = group.records.len();
+        group.attempt = place.before.attempt;
         group.reach(&place);
-        group.records.push(place.id.unwrap_or_default().to_owned());
-        group.counts.read += 1;
-        group.counts.sent += 1;
-        group.counts.documents += documents.list.len() as u64;
-        for note in &documents.notes {
-            *group.counts.notes.entry((*note).to_owned()).or_default() += 1;
+        group.count(&place, documents);
+        let mut record = group.records.len();
+        if documents.parts_skipped.is_none() {
+            group.records.push(place.id.unwrap_or_default().to_owned());
         }
         for document in &documents.list {
+            if documents.parts_skipped.is_some() {
+                let name = EntryName { id: place.id.unwrap_or_default(), part: document.part.as_deref() };
+                record = group.records.len();
+                group.records.push(name.to_string());
+            }
             let text = &documents.bytes[document.place.clone()];
             let batch = &mut batches[document.lane];
             if !batch.push(record, document.profile.as_deref(), text) {
@@ -293,6 +319,8 @@ pub struct Place<'a> {
     pub before: &'a IdRange,
     /// Its id, where it has one.
     pub id: Option<&'a str>,
+    /// How far everything is read and sent with it; `None` where that cannot be said of a single record.
+    pub reached: Option<&'a str>,
 }
 
 fn fits(batches: &[Batch], documents: &Documents) -> bool {
@@ -311,57 +339,93 @@ fn fits(batches: &[Batch], documents: &Documents) -> bool {
 
 impl Group {
     fn reach(&mut self, place: &Place<'_>) {
-        let Some(id) = place.id else { return };
+        if let Some(id) = place.id {
+            self.last_id = Some(id.to_owned());
+            self.records_reached += u64::from(place.before.attempt == 0);
+        }
+        let Some(reached) = place.reached else { return };
         let span = self.spans.entry(place.range).or_insert_with(|| place.before.clone());
-        span.through = Some(id.to_owned());
-        self.last_id = Some(id.to_owned());
+        span.through = Some(reached.to_owned());
+    }
+
+    fn skip(&mut self, id: Option<String>, reason: &str, text: String) {
+        self.counts.read += 1;
+        *self.counts.skipped.entry(reason.to_owned()).or_default() += 1;
+        self.set_aside.push(SetAside { id, outcome: Outcome::Skipped, reason: text });
+    }
+
+    fn count(&mut self, place: &Place<'_>, documents: &Documents) {
+        let sent = match &documents.parts_skipped {
+            None => 1,
+            Some(skipped) => {
+                for (part, skip) in skipped {
+                    self.skip(place.id.map(str::to_owned), skip.code(), format!("{part}: {skip}"));
+                }
+                documents.list.len() as u64
+            }
+        };
+        self.counts.read += sent;
+        self.counts.sent += sent;
+        self.counts.documents += documents.list.len() as u64;
+        for note in &documents.notes {
+            *self.counts.notes.entry((*note).to_owned()).or_default() += 1;
+        }
     }
 
     fn into_commit(mut self) -> Commit {
         for (record, reason) in std::mem::take(&mut self.refused) {
-            let id = self.records.get(record).filter(|id| !id.is_empty()).cloned();
+            let name = self.records.get(record).filter(|id| !id.is_empty());
+            let refused = SetAside::failed(name.map(String::as_str), reason);
             // what a job's answer sends again was counted as sent when the job was handed in
             if let Some(effect) = &mut self.effect {
-                effect.refused.push((id, reason));
+                effect.refused.push((refused.id, refused.reason));
                 continue;
             }
-            self.counts.sent = self.counts.sent.saturating_sub(1);
-            self.counts.failed += 1;
-            self.set_aside.push(SetAside { id, outcome: Outcome::Failed, reason });
+            self.counts.move_to_failed(1);
+            self.set_aside.push(refused);
         }
         Commit {
             spans: self.spans,
             finished: self.finished,
             last_id: self.last_id,
+            records_reached: self.records_reached,
             counts: self.counts,
             set_aside: self.set_aside,
             jobs: self.jobs,
             effect: self.effect,
+            records: self.records,
+            attempt: self.attempt,
         }
     }
 }
 
 impl Commit {
-    /// The jobs as the cursor keeps them. Where Klaviyo made one job of the group, its records can be read again should
-    /// it be cancelled.
+    /// The jobs as the cursor keeps them: with the names of their entries, where their errors do not name them; else,
+    /// where Klaviyo made one job of the group, with the spans that can be read again should it be cancelled.
     #[must_use]
-    pub fn cursor_jobs(&self, kind: &str, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
-        let alone = self.jobs.len() == 1 && self.effect.is_none();
-        let job = |(id, documents): &(String, usize)| {
-            let documents = *documents as u64;
-            Job {
-                id: id.clone(),
-                kind: kind.to_owned(),
+    pub fn cursor_jobs(&self, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
+        let is_alone = self.jobs.len() == 1 && self.effect.is_none();
+        let job = |made: &JobMade| {
+            let documents = made.records.len() as u64;
+            let counts = Counts { read: documents, sent: documents, documents, ..Counts::default() };
+            let job = Job {
+                id: made.id.clone(),
+                kind: made.lane.endpoint.name.to_owned(),
                 since: now,
                 due,
                 asked: 0,
                 errors_at: None,
-                spans: if alone { self.spans.values().cloned().collect() } else { Vec::new() },
-                counts: if alone {
-                    self.counts.clone()
-                } else {
-                    Counts { read: documents, sent: documents, ..Counts::default() }
-                },
+                spans: Vec::new(),
+                counts,
+                entries: Vec::new(),
+                attempt: self.attempt,
+            };
+            if made.lane.names_by_place {
+                Job { entries: made.records.iter().map(|&record| self.records[record].clone()).collect(), ..job }
+            } else if is_alone {
+                Job { spans: self.spans.values().cloned().collect(), counts: self.counts.clone(), ..job }
+            } else {
+                job
             }
         };
         self.jobs.iter().map(job).collect()

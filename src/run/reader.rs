@@ -125,8 +125,7 @@ impl Reader {
     /// A page has arrived.
     pub fn fetched(&mut self, number: usize, page: Page) {
         self.arrived(number);
-        if page.len > 0 {
-            let bytes = page.bytes / page.len;
+        if let Some(bytes) = page.bytes.checked_div(page.len) {
             // pages differ: lean to the larger, so that a page of large records does not come as a surprise
             self.record_bytes = Some(self.record_bytes.map_or(bytes, |known| bytes.max((known * 3 + bytes) / 4)).max(1));
         }
@@ -158,10 +157,10 @@ impl Reader {
         Some((*number, page, &self.ranges[*number].unmapped))
     }
 
-    /// A record has been mapped.
-    pub fn mapped(&mut self, number: usize, id: &str) {
+    /// Everything up to here has been mapped.
+    pub fn mapped(&mut self, number: usize, through: &str) {
         let range = &mut self.ranges[number];
-        range.unmapped = range.unmapped.advanced_to(id);
+        range.unmapped = range.unmapped.advanced_to(through);
     }
 
     /// The page in front is mapped to its end; `true` where its range ends with it.

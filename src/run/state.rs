@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
 use super::lease::Lease;
+use super::names::EntryName;
+use super::report::{Pace, Report};
+use super::sample::Sample;
 
 /// The version of the document that this code writes. It refuses to touch any other.
 pub const SCHEMA: u32 = 1;
@@ -85,6 +88,15 @@ pub struct Order {
     /// Orders: events are to trigger flows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trigger_flows: bool,
+    /// Only what was modified at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Everything is read and mapped, nothing is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Categories, products: nothing is imported; everything of the kind that Klaviyo has is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete_all: bool,
 }
 
 /// How many records. `read` is always the sum of the others.
@@ -141,6 +153,13 @@ impl Counts {
         }
     }
 
+    /// Counts records as refused that had been counted as sent.
+    pub fn move_to_failed(&mut self, records: u64) {
+        let records = records.min(self.sent);
+        self.sent -= records;
+        self.failed += records;
+    }
+
     /// Records skipped for any reason.
     #[must_use]
     pub fn skipped_in_all(&self) -> u64 {
@@ -175,6 +194,19 @@ pub struct SetAside {
     pub outcome: Outcome,
     /// Why.
     pub reason: String,
+}
+
+impl SetAside {
+    /// A catalogue entry that Klaviyo refused, by the name that the cursor gives it.
+    #[must_use]
+    pub fn failed(name: Option<&str>, reason: String) -> Self {
+        let name = name.map(EntryName::read);
+        let reason = match name.and_then(|name| name.part) {
+            Some(part) => format!("{part}: {reason}"),
+            None => reason,
+        };
+        Self { id: name.map(|name| name.id.to_owned()), outcome: Outcome::Failed, reason }
+    }
 }
 
 /// The latest error of a run.
@@ -225,9 +257,12 @@ pub struct RunDocument {
     /// What is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
-    /// How many records.
+    /// How many records. Of products: products, as catalog items. Of a deletion: entries that Klaviyo listed.
     #[serde(default)]
     pub counts: Counts,
+    /// Products: how many variants, those that are deleted from Klaviyo included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Counts>,
     /// The id that was read last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_id: Option<String>,
@@ -249,6 +284,22 @@ pub struct RunDocument {
     /// Windows in a row without progress.
     #[serde(default)]
     pub stalled_windows: u32,
+    /// How far the latest windows got, for the rate.
+    #[serde(default)]
+    pub pace: Pace,
+    /// A dry run: the first documents of each kind, masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+    /// The plan that started the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// When the last run that brought Klaviyo up to date was started: everything modified before that is there. Stays
+    /// from run to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to_date_since: Option<Timestamp>,
+    /// The report of the run before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_report: Option<Report>,
     /// Changes with every write: tells a write of one's own whose answer was lost from somebody else's.
     pub write_id: String,
 }
@@ -272,6 +323,7 @@ impl RunDocument {
             not_before: None,
             waiting_for: None,
             counts: Counts::default(),
+            variants: None,
             last_id: None,
             set_aside: Vec::new(),
             set_aside_omitted: 0,
@@ -279,6 +331,11 @@ impl RunDocument {
             total: None,
             record_bytes: None,
             stalled_windows: 0,
+            pace: Pace::begin(now),
+            samples: Vec::new(),
+            plan: None,
+            up_to_date_since: None,
+            last_report: None,
             write_id: String::new(),
         }
     }
@@ -287,6 +344,33 @@ impl RunDocument {
     #[must_use]
     pub fn is_going_on(&self) -> bool {
         self.cursor.is_some()
+    }
+
+    /// Takes over what stays from run to run. A dry run's report does not take the place of a real one.
+    pub fn succeed(&mut self, previous: Self) {
+        // a deletion takes away what earlier runs have brought
+        self.up_to_date_since = previous.up_to_date_since.filter(|_| !self.order.delete_all);
+        self.last_report = match previous.last_report {
+            Some(report) if previous.order.dry_run => Some(report),
+            _ => Some(Report::of(&previous)),
+        };
+    }
+
+    /// Whether Klaviyo has everything that was modified before this run began, once it has completed. A run of what was
+    /// modified since a later moment than the last such run leaves a gap.
+    fn brings_up_to_date(&self) -> bool {
+        let order = &self.order;
+        let leaves_gap = order.since.is_some_and(|since| self.up_to_date_since.is_some_and(|known| since > known));
+        order.ids.is_none() && order.start_id.is_none() && !order.dry_run && !order.delete_all && !leaves_gap
+    }
+
+    /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress.
+    pub fn resume(&mut self) {
+        self.status = Status::Running;
+        self.finished_at = None;
+        self.stalled_windows = 0;
+        self.not_before = None;
+        self.waiting_for = None;
     }
 
     /// Puts a record into the report.
@@ -298,15 +382,26 @@ impl RunDocument {
         }
     }
 
-    /// Counts records as refused that had been counted as sent.
-    pub fn move_to_failed(&mut self, records: u64) {
-        let records = records.min(self.counts.sent);
-        self.counts.sent -= records;
-        self.counts.failed += records;
+    /// A window brought the run no further, for this reason. After [`MAX_STALLED_WINDOWS`] in a row it gives up.
+    pub fn stall(&mut self, error: LastError) {
+        self.stalled_windows += 1;
+        if self.stalled_windows >= MAX_STALLED_WINDOWS {
+            self.give_up(error.at);
+        }
+        self.last_error = Some(error);
+    }
+
+    /// The run has failed. Its cursor is kept, so that it can go on from there.
+    pub fn give_up(&mut self, now: Timestamp) {
+        self.status = Status::Failed;
+        self.finished_at = Some(now);
     }
 
     /// Ends the run. The report stays, the cursor goes.
     pub fn end(&mut self, status: Status, now: Timestamp) {
+        if status == Status::Completed && self.brings_up_to_date() {
+            self.up_to_date_since = Some(self.started_at);
+        }
         self.status = status;
         self.finished_at = Some(now);
         self.cursor = None;

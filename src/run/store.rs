@@ -3,6 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::state::{Resource, RunDocument, SCHEMA};
 use crate::commercetools::Client;
 use crate::commercetools::custom_objects::Write;
@@ -16,11 +20,42 @@ const WRITE_ATTEMPTS: usize = 3;
 /// How long to wait after a 429 that does not say.
 const UNSAID_WAIT: Duration = Duration::from_secs(1);
 
+/// What is kept in a custom object of its own.
+pub trait Persisted: Serialize + DeserializeOwned {
+    /// The custom object's key.
+    fn key(&self) -> &'static str;
+    /// The schema that the document has, and the one that this version of the app knows.
+    fn schema(&self) -> (u32, u32);
+    /// Names the last write.
+    fn write_id(&self) -> &str;
+    /// Notes a write that is about to be made.
+    fn stamp(&mut self, now: Timestamp, write_id: String);
+}
+
+impl Persisted for RunDocument {
+    fn key(&self) -> &'static str {
+        self.resource.name()
+    }
+
+    fn schema(&self) -> (u32, u32) {
+        (self.schema, SCHEMA)
+    }
+
+    fn write_id(&self) -> &str {
+        &self.write_id
+    }
+
+    fn stamp(&mut self, now: Timestamp, write_id: String) {
+        self.updated_at = now;
+        self.write_id = write_id;
+    }
+}
+
 /// A document with the version that it has in commercetools.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct Stored<D = RunDocument> {
     /// The document.
-    pub document: RunDocument,
+    pub document: D,
     /// Its version; 0 where it is not stored yet.
     pub version: u64,
 }
@@ -34,7 +69,7 @@ pub enum Saved {
     Lost,
 }
 
-/// Reads and writes run documents.
+/// Reads and writes run documents, and the plan.
 #[derive(Clone)]
 pub struct Store {
     ports: Ports,
@@ -53,22 +88,28 @@ impl Store {
     /// # Errors
     /// Where commercetools does not answer, and where the document is not one that this version can read.
     pub async fn load(&self, resource: Resource, deadline: Deadline) -> Result<Option<Stored>, Error> {
-        let found = self.client.custom_object::<RunDocument>(CONTAINER, resource.name(), deadline).await?;
-        let stored = found.map(|object| Stored { document: object.value, version: object.version });
-        if let Some(stored) = &stored
-            && stored.document.schema != SCHEMA
-        {
-            return Err(Error::unreadable(
-                Peer::Commercetools,
-                "read the run document",
-                format!(
-                    "custom object {CONTAINER}/{resource} has schema {}, this version of the app knows {SCHEMA}: \
-                     deploy the version that wrote it, or delete the object",
-                    stored.document.schema
-                ),
-            ));
+        self.load_key(resource.name(), deadline).await
+    }
+
+    /// Reads the document with this key.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub async fn load_key<D: Persisted>(&self, key: &str, deadline: Deadline) -> Result<Option<Stored<D>>, Error> {
+        let found = self.client.custom_object::<D>(CONTAINER, key, deadline).await?;
+        let Some(object) = found else { return Ok(None) };
+        let (written, known) = object.value.schema();
+        if written == known {
+            return Ok(Some(Stored { document: object.value, version: object.version }));
         }
-        Ok(stored)
+        Err(Error::unreadable(
+            Peer::Commercetools,
+            "read the run document",
+            format!(
+                "custom object {CONTAINER}/{key} has schema {written}, this version of the app knows {known}: \
+                 deploy the version that wrote it, or delete the object"
+            ),
+        ))
     }
 
     /// Writes the document if nobody else has since `stored.version`; sets its version, time and write id.
@@ -76,17 +117,16 @@ impl Store {
     /// # Errors
     /// Where commercetools does not answer or refuses. Whether the write took effect is known only where there is an
     /// answer: one that gets lost is looked up by the write id before it is tried again.
-    pub async fn save(&self, stored: &mut Stored, deadline: Deadline) -> Result<Saved, Error> {
-        stored.document.updated_at = self.client.server_now();
-        stored.document.write_id = format!("{:016x}", fastrand::u64(..));
-        let resource = stored.document.resource;
+    pub async fn save<D: Persisted>(&self, stored: &mut Stored<D>, deadline: Deadline) -> Result<Saved, Error> {
+        stored.document.stamp(self.client.server_now(), format!("{:016x}", fastrand::u64(..)));
+        let key = stored.document.key();
         let mut attempts = 0;
         let mut answer_lost = false;
         loop {
             attempts += 1;
             let written = self
                 .client
-                .write_custom_object(CONTAINER, resource.name(), &stored.document, stored.version, deadline)
+                .write_custom_object(CONTAINER, key, &stored.document, stored.version, deadline)
                 .await;
             let may_be_ours = match written {
                 Ok(Write::Done { version }) => {
@@ -105,9 +145,9 @@ impl Store {
                 Err(error) => return Err(error),
             };
             answer_lost = true;
-            let found = self.load(resource, deadline).await?;
+            let found = self.load_key::<D>(key, deadline).await?;
             match (found, may_be_ours) {
-                (Some(found), _) if found.document.write_id == stored.document.write_id => {
+                (Some(found), _) if found.document.write_id() == stored.document.write_id() => {
                     stored.version = found.version;
                     return Ok(Saved::Done);
                 }

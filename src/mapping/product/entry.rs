@@ -29,6 +29,13 @@ pub fn compound_id(external_id: &str) -> String {
     format!("{INTEGRATION_TYPE}:::{CATALOG_TYPE}:::{external_id}")
 }
 
+/// The external id in a compound id; the whole where it is none of ours.
+#[must_use]
+pub fn external_id(compound_id: &str) -> &str {
+    let parts = compound_id.splitn(3, ":::");
+    parts.last().unwrap_or(compound_id)
+}
+
 /// A JSON:API resource identifier by compound id.
 #[derive(Serialize)]
 pub(in crate::mapping) struct Reference {

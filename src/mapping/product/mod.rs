@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
-pub use self::entry::{Entry, Write, compound_id};
+pub use self::entry::{Entry, Write, compound_id, external_id};
 pub use self::item::CategoryAncestors;
 pub use self::listing::Listing;
 pub use self::variant::Variant;

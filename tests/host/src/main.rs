@@ -2,6 +2,8 @@
 
 mod commands;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Runs the component without the Spin CLI.
@@ -16,11 +18,20 @@ struct Arguments {
 enum Command {
     /// Serve the application until Ctrl-C.
     Serve(commands::serve::Arguments),
+    /// Import a simulated shop into a simulated Klaviyo, and watch.
+    Demo(commands::demo::Arguments),
+    /// Measure an import of a large simulated shop.
+    Bench(commands::bench::Arguments),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Serve(arguments) => commands::serve::run(arguments).await,
+        Command::Serve(arguments) => {
+            commands::serve::run(arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Demo(arguments) => commands::demo::run(arguments).await,
+        Command::Bench(arguments) => commands::bench::run(arguments).await,
     }
 }

@@ -97,6 +97,11 @@ impl Setup {
     }
 }
 
+fn wall_clock(moment: jiff::Timestamp) -> SystemTime {
+    let since = moment.duration_since(jiff::Timestamp::UNIX_EPOCH);
+    SystemTime::UNIX_EPOCH + Duration::try_from(since).expect("the world's time is after 1970")
+}
+
 /// An answer of the app.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -120,7 +125,7 @@ impl Shop {
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut options = Options::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spin.toml"));
         options.variables = setup.values(&world);
-        options.clock = host::Clock::starting_at(SystemTime::from(world.clock().now()), setup.speed);
+        options.clock = host::Clock::starting_at(wall_clock(world.clock().now()), setup.speed);
         options.outbound = setup.outbound;
         options.request_timeout = setup.request_timeout;
         if let Some(limit) = setup.memory_limit {
@@ -134,8 +139,8 @@ impl Shop {
     }
 
     /// Kills the host as SIGKILL would.
-    pub(crate) fn kill(&mut self) {
-        self.host.take().expect("the host runs").kill();
+    pub(crate) async fn kill(&mut self) {
+        self.host.take().expect("the host runs").kill().await;
     }
 
     /// Starts the host again.

@@ -21,7 +21,7 @@ use crate::server::{Latency, ServeOptions, Server, serve};
 pub const PROJECT_KEY: &str = "sim-shop";
 
 /// The token that the component asks of its own callers in a world.
-pub const API_TOKEN: &str = "sim-api-token";
+pub const API_TOKEN: &str = "sim-api-token-of-this-world";
 
 /// What a world is like.
 pub struct WorldOptions {

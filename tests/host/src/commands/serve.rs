@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use host::{Clock, Host, Options};
 
+use super::values::{seconds, speed, variable};
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Where to listen.
@@ -62,24 +64,4 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(())
-}
-
-fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number: f64 = text
-        .trim_end_matches('s')
-        .parse()
-        .map_err(|_| "write a number of seconds")?;
-    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
-}
-
-fn speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
-        _ => Err("write a number above 0".to_owned()),
-    }
 }

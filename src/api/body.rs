@@ -1,0 +1,244 @@
+//! The bodies of starts: what may be asked for, and what goes with what.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+use crate::run::launch::{Since, Wish};
+use crate::run::plan::PlanOptions;
+use crate::run::sample::is_id;
+use crate::run::state::{Order, Resource};
+
+/// "ids": at most.
+pub(super) const MAX_IDS: usize = 5_000;
+
+/// The body of `POST /sync/{resource}`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct StartBody {
+    ids: Option<Vec<String>>,
+    start_id: Option<String>,
+    trigger_flows: bool,
+    since: Option<Since>,
+    dry_run: bool,
+    resume: bool,
+    retry_failed: bool,
+    delete_all: bool,
+    // the Node plugin's documentation has the second spelling
+    #[serde(alias = "confirmDeletetion")]
+    confirm_deletion: Option<String>,
+}
+
+/// The body of `POST /sync`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct PlanBody {
+    resources: Option<Vec<Resource>>,
+    since: Option<Since>,
+    dry_run: bool,
+    trigger_flows: bool,
+}
+
+/// What `POST /sync/{resource}` is to do.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Begin a run.
+    Start(Wish),
+    /// Take up the failed one.
+    Resume,
+}
+
+pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "The request is not valid").detail(detail)
+}
+
+/// No body is the same as `{}`.
+fn parse<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| bad_request(format!("body: {error}")))
+}
+
+fn id(name: &str, id: &str) -> Result<String, Problem> {
+    if is_id(id) {
+        Ok(id.to_ascii_lowercase())
+    } else {
+        Err(bad_request(format!("{name}: must be a commercetools id (a UUID)")))
+    }
+}
+
+fn ids(ids: &[String]) -> Result<Vec<String>, Problem> {
+    match ids.len() {
+        0 => return Err(bad_request("ids: must name at least one id, or be left out")),
+        count if count > MAX_IDS => {
+            return Err(bad_request(format!("ids: has {count} ids, the most is {MAX_IDS}")));
+        }
+        _ => {}
+    }
+    let named = ids.iter().enumerate().map(|(at, text)| id(&format!("ids[{at}]"), text));
+    let mut ids = named.collect::<Result<Vec<_>, _>>()?;
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Reads what is to be done with a resource.
+pub(super) fn start(resource: Resource, body: &Bytes) -> Result<Asked, Problem> {
+    let body: StartBody = parse(body)?;
+    let given = [
+        ("ids", body.ids.is_some()),
+        ("startId", body.start_id.is_some()),
+        ("since", body.since.is_some()),
+        ("retryFailed", body.retry_failed),
+        ("resume", body.resume),
+        ("triggerFlows", body.trigger_flows),
+        ("dryRun", body.dry_run),
+        ("deleteAll", body.delete_all),
+    ];
+    let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    if resource != Resource::Orders
+        && let Some(name) = given.iter().find(|name| matches!(**name, "startId" | "triggerFlows"))
+    {
+        return Err(bad_request(format!("{name}: is for orders only")));
+    }
+    let deletes = deletion(resource, &body)?;
+    // which records: each of these says it differently
+    let choices = |name: &&&str| matches!(**name, "ids" | "startId" | "since" | "retryFailed" | "resume" | "deleteAll");
+    if let [first, second, ..] = given.iter().filter(choices).collect::<Vec<_>>()[..] {
+        return Err(bad_request(format!("{second}: cannot be combined with {first}")));
+    }
+    for alone in ["resume", "deleteAll"] {
+        if let Some(other) = given.iter().find(|name| given.contains(&alone) && **name != alone) {
+            return Err(bad_request(format!("{other}: cannot be combined with {alone}")));
+        }
+    }
+    if body.resume {
+        return Ok(Asked::Resume);
+    }
+    let order = Order {
+        ids: body.ids.as_deref().map(ids).transpose()?,
+        start_id: body.start_id.map(|start| id("startId", &start)).transpose()?,
+        trigger_flows: body.trigger_flows,
+        since: None,
+        dry_run: body.dry_run,
+        delete_all: deletes,
+    };
+    Ok(Asked::Start(Wish { order, since: body.since, retry_failed: body.retry_failed, plan: None }))
+}
+
+/// Whether everything of a kind is to be deleted, which has to be asked for twice.
+fn deletion(resource: Resource, body: &StartBody) -> Result<bool, Problem> {
+    let confirmed = body.confirm_deletion.as_deref();
+    if !body.delete_all && confirmed.is_none() {
+        return Ok(false);
+    }
+    if !matches!(resource, Resource::Categories | Resource::Products) {
+        return Err(bad_request("deleteAll: is for categories and products only; nothing has been started"));
+    }
+    if body.delete_all && confirmed == Some(resource.name()) {
+        return Ok(true);
+    }
+    Err(bad_request(format!(
+        "deleteAll deletes ALL {resource} that the Klaviyo account has, whoever made them. If that is what you want, send \
+         {{\"deleteAll\": true, \"confirmDeletion\": \"{resource}\"}}; nothing has been started"
+    )))
+}
+
+/// Reads which resources are to be imported, and with which options.
+pub(super) fn plan(body: &Bytes) -> Result<(Vec<Resource>, PlanOptions), Problem> {
+    let body: PlanBody = parse(body)?;
+    let resources = body.resources.unwrap_or_else(|| Resource::ALL.to_vec());
+    if resources.is_empty() {
+        return Err(bad_request("resources: must name at least one, or be left out for all"));
+    }
+    if body.trigger_flows && !resources.contains(&Resource::Orders) {
+        return Err(bad_request("triggerFlows: is for orders only"));
+    }
+    let PlanBody { since, dry_run, trigger_flows, .. } = body;
+    Ok((resources, PlanOptions { since, dry_run, trigger_flows }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0000000A-0000-4000-8000-000000000000";
+
+    fn asked(resource: Resource, body: &str) -> Result<Asked, String> {
+        start(resource, &Bytes::copy_from_slice(body.as_bytes())).map_err(|problem| format!("{problem:?}"))
+    }
+
+    fn wish(resource: Resource, body: &str) -> Wish {
+        match asked(resource, body) {
+            Ok(Asked::Start(wish)) => wish,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_start_is_read() {
+        assert_eq!(wish(Resource::Customers, " ").order, Order::default());
+        assert!(wish(Resource::Customers, r#"{"dryRun":true}"#).order.dry_run);
+        assert_eq!(wish(Resource::Orders, r#"{"since":"lastRun","triggerFlows":true}"#).since, Some(Since::LastRun));
+        let moment = "2026-07-15T02:00:00+02:00";
+        let since = wish(Resource::Orders, &format!(r#"{{"since":"{moment}"}}"#)).since;
+        assert_eq!(since, Some(Since::Moment("2026-07-15T00:00:00Z".parse().unwrap())));
+        let ids = wish(Resource::Orders, &format!(r#"{{"ids":["{ID}","{ID}"]}}"#)).order.ids;
+        assert_eq!(ids, Some(vec![ID.to_ascii_lowercase()]));
+        assert!(matches!(asked(Resource::Orders, r#"{"resume":true}"#), Ok(Asked::Resume)));
+        assert!(matches!(asked(Resource::Orders, r#"{"resume":false}"#), Ok(Asked::Start(_))));
+        assert!(wish(Resource::Orders, r#"{"retryFailed":true,"triggerFlows":true}"#).retry_failed);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        for (resource, body, named) in [
+            (Resource::Orders, r#"{"since":"yesterday"}"#.to_owned(), "since"),
+            (Resource::Orders, r#"{"since":7}"#.to_owned(), "line 1"),
+            (Resource::Orders, format!(r#"{{"since":"lastRun","ids":["{ID}"]}}"#), "since: cannot be combined with ids"),
+            (Resource::Orders, format!(r#"{{"since":"lastRun","startId":"{ID}"}}"#), "since"),
+            (Resource::Orders, r#"{"resume":true,"since":"lastRun"}"#.to_owned(), "resume"),
+            (Resource::Orders, r#"{"resume":true,"dryRun":true}"#.to_owned(), "dryRun: cannot be combined with resume"),
+            (Resource::Orders, format!(r#"{{"retryFailed":true,"ids":["{ID}"]}}"#), "retryFailed"),
+            (Resource::Customers, r#"{"triggerFlows":true}"#.to_owned(), "triggerFlows: is for orders only"),
+        ] {
+            let problem = asked(resource, &body).unwrap_err();
+            assert!(problem.contains(named), "{body}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_has_to_be_confirmed_for_the_same_resource() {
+        for spelling in ["confirmDeletion", "confirmDeletetion"] {
+            let body = format!(r#"{{"deleteAll":true,"{spelling}":"products"}}"#);
+            assert!(wish(Resource::Products, &body).order.delete_all);
+            let problem = asked(Resource::Categories, &body).unwrap_err();
+            assert!(problem.contains("ALL categories"), "{problem}");
+        }
+        for body in [
+            r#"{"deleteAll":true}"#,
+            r#"{"deleteAll":false,"confirmDeletion":"products"}"#,
+            r#"{"confirmDeletion":"products"}"#,
+            r#"{"deleteAll":true,"confirmDeletion":"products","dryRun":true}"#,
+            r#"{"deleteAll":true,"confirmDeletion":"products","since":"lastRun"}"#,
+        ] {
+            assert!(asked(Resource::Products, body).is_err(), "{body}");
+        }
+        assert!(asked(Resource::Orders, r#"{"deleteAll":true,"confirmDeletion":"orders"}"#).is_err());
+    }
+
+    #[test]
+    fn a_plan_is_read() {
+        let read = |body: &'static str| plan(&Bytes::from_static(body.as_bytes()));
+        assert_eq!(read("").unwrap().0, Resource::ALL);
+        let (resources, options) = read(r#"{"resources":["orders"],"since":"lastRun","triggerFlows":true}"#).unwrap();
+        assert_eq!(resources, [Resource::Orders]);
+        assert_eq!(options, PlanOptions { since: Some(Since::LastRun), dry_run: false, trigger_flows: true });
+        for body in [r#"{"resources":[]}"#, r#"{"resources":["carts"]}"#, r#"{"resources":["products"],"triggerFlows":true}"#] {
+            assert!(read(body).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `POST /sync` and `POST /sync/stop`: imports of several resources, in the right order.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::header::LOCATION;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Value, json as json_value};
+
+use super::problem::Problem;
+use super::{App, body, json, start, stop};
+use crate::ports::Deadline;
+use crate::run::chain;
+use crate::run::launch::{self, Refusal, rehearse};
+use crate::run::plan::{self, Plan};
+use crate::run::state::Status;
+use crate::run::store::{Saved, Stored};
+
+/// How long a stop may take to be written down.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tries against invocations that move the plan on at the same time.
+const ATTEMPTS: usize = 10;
+
+/// Starts a plan.
+pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>, Problem> {
+    let (resources, options) = body::plan(body)?;
+    let deadline = Deadline::after(&*app.ports.clock, launch::TIMEOUT);
+    let known = plan::load(app, deadline).await?;
+    if let Some(known) = known.as_ref().filter(|known| known.document.status == Status::Running) {
+        return Err(locked(&known.document));
+    }
+    let now = app.commercetools.server_now();
+    let document = Plan::start(launch::new_id(now), &resources, options, now);
+    // before anything is written: that each of its runs could begin
+    let rehearsals = document.steps.iter().map(async |step| {
+        let wish = document.wish(step.resource);
+        rehearse(app, step.resource, &wish, deadline).await.map_err(|refusal| (step.resource, refusal))
+    });
+    if let Some((resource, refusal)) = join_all(rehearsals).await.into_iter().find_map(Result::err) {
+        let is_of_resource = !matches!(refusal, Refusal::Api(_));
+        let problem = start::refused(resource, refusal);
+        return Err(if is_of_resource { problem.extension("resource", &resource) } else { problem });
+    }
+    let mut stored = Stored { document, version: known.map_or(0, |known| known.version) };
+    if app.store().save(&mut stored, deadline).await? == Saved::Lost {
+        return Err(match plan::load(app, deadline).await? {
+            Some(winner) => locked(&winner.document),
+            None => Problem::new(StatusCode::LOCKED, "Another start was faster").detail("Try again"),
+        });
+    }
+    plan::log(app, "plan_started", &stored.document);
+    // what does not begin now is begun by the next that comes along
+    chain::advance_plan(app).await;
+    let deadline = Deadline::after(&*app.ports.clock, launch::TIMEOUT);
+    let shown = plan::load(app, deadline).await.ok().flatten().unwrap_or(stored);
+    let mut response = json(StatusCode::ACCEPTED, &json_value!({"plan": view(&shown.document)}));
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/sync/status"));
+    Ok(response)
+}
+
+fn locked(plan: &Plan) -> Problem {
+    Problem::new(StatusCode::LOCKED, "A plan is going on")
+        .detail("Watch it with GET /sync/status, end it with POST /sync/stop.")
+        .extension("plan", &view(plan))
+}
+
+/// Stops the plan and its runs. As with a single run, nothing more is sent after an answer of 200.
+pub(super) async fn stop(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
+    let deadline = Deadline::after(&*app.ports.clock, STOP_TIMEOUT);
+    let mut stored = clear(app, deadline).await?;
+    plan::log(app, "plan_stopped", &stored.document);
+    let store = app.store();
+    let stops = stored.document.steps.iter().map(async |step| {
+        let run_id = stored.document.run_id(step.resource);
+        match store.load(step.resource, deadline).await?.map(|found| found.document) {
+            Some(run) if run.run_id == run_id && run.is_going_on() => stop::stop_run(app, step.resource).await.map(Some),
+            _ => Ok(None),
+        }
+    });
+    let mut code = StatusCode::OK;
+    let mut runs = serde_json::Map::new();
+    let mut failed = None;
+    for outcome in join_all(stops).await {
+        match outcome {
+            Ok(Some((status, run))) => {
+                code = code.max(status);
+                runs.insert(run["resource"].as_str().unwrap_or_default().to_owned(), run);
+            }
+            Ok(None) => {}
+            Err(problem) => failed = Some(problem),
+        }
+    }
+    if let Some(problem) = failed {
+        return Err(problem.extension("runs", &runs));
+    }
+    plan::observe(app, &mut stored.document, deadline).await?;
+    Ok(json(code, &json_value!({"plan": view(&stored.document), "runs": runs})))
+}
+
+/// Writes the end of the plan: after this no run of it begins and none of its windows is claimed.
+async fn clear(app: &App, deadline: Deadline) -> Result<Stored<Plan>, Problem> {
+    for _ in 0..ATTEMPTS {
+        let mut stored = match plan::load(app, deadline).await? {
+            Some(stored) if stored.document.status == Status::Running => stored,
+            _ => {
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "Not running")
+                    .detail("No plan is going on. POST /sync/{resource}/stop stops a single import"));
+            }
+        };
+        stored.document.status = Status::Stopped;
+        stored.document.finished_at = Some(app.commercetools.server_now());
+        if app.store().save(&mut stored, deadline).await? == Saved::Done {
+            return Ok(stored);
+        }
+    }
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The plan is being written by others all the time")
+        .detail("Nothing has been stopped. Try again")
+        .retry_after(1))
+}
+
+/// The plan as it is shown.
+pub(super) fn view(plan: &Plan) -> Value {
+    let step = |step: &plan::Step| {
+        json_value!({
+            "resource": step.resource,
+            "state": step.state,
+            "runId": plan.run_id(step.resource),
+            "note": step.note,
+        })
+    };
+    json_value!({
+        "planId": plan.plan_id,
+        "status": plan.status,
+        "startedAt": plan.started_at,
+        "updatedAt": plan.updated_at,
+        "finishedAt": plan.finished_at,
+        "options": plan.options,
+        "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}

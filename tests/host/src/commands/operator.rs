@@ -1,0 +1,167 @@
+//! The component's API as an operator's script uses it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// What can be imported; its name in the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Resource {
+    Categories,
+    Products,
+    Customers,
+    Orders,
+}
+
+impl Resource {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Categories => "categories",
+            Self::Products => "products",
+            Self::Customers => "customers",
+            Self::Orders => "orders",
+        }
+    }
+}
+
+/// How a run stands; `Other` is a status that this client does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    Idle,
+    Running,
+    Completed,
+    Stopped,
+    Failed,
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+/// The part of the status document that is looked at here.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Status {
+    pub(super) status: State,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) finished_at: Option<Timestamp>,
+    /// The number of the window that is worked on, or was the last.
+    pub(super) window: u64,
+    /// Records to read.
+    pub(super) total: Option<u64>,
+    pub(super) percent: Option<f64>,
+    /// Records a second over the latest windows, while the run goes on.
+    pub(super) rate: Option<f64>,
+    pub(super) counts: Counts,
+    /// Products only.
+    pub(super) variants: Option<Counts>,
+    pub(super) waiting_for: Option<String>,
+    pub(super) chain_looks_cut: bool,
+    pub(super) last_error: Option<LastError>,
+}
+
+impl Status {
+    /// How long the run took, in the world's seconds; none before it has ended.
+    pub(super) fn seconds(&self) -> Option<f64> {
+        let span = self.finished_at?.duration_since(self.started_at?);
+        Some(span.as_secs_f64())
+    }
+}
+
+/// How many records.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Counts {
+    pub(super) read: u64,
+    pub(super) sent: u64,
+    /// By reason.
+    pub(super) skipped: BTreeMap<String, u64>,
+    pub(super) failed: u64,
+    /// Profiles, events or catalogue entries made of the records sent.
+    pub(super) documents: u64,
+}
+
+/// The latest error of a run.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct LastError {
+    pub(super) message: String,
+    pub(super) advice: String,
+}
+
+/// What a start was answered.
+pub(super) enum Started {
+    Yes,
+    /// The component cannot import this kind of records.
+    NotImplemented,
+}
+
+/// A client with the token.
+pub(super) struct Operator {
+    client: Client<HttpConnector, Full<Bytes>>,
+    url: String,
+    token: String,
+}
+
+impl Operator {
+    /// A client of the application at `url`, which has no slash at its end.
+    pub(super) fn new(url: String, token: &str) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            url,
+            token: format!("Bearer {token}"),
+        }
+    }
+
+    /// Starts an import of everything of a kind.
+    pub(super) async fn start(&self, resource: Resource) -> Result<Started> {
+        let path = format!("/sync/{}", resource.name());
+        match self.call(Method::POST, &path).await? {
+            (StatusCode::ACCEPTED, _) => Ok(Started::Yes),
+            (StatusCode::NOT_IMPLEMENTED, _) => Ok(Started::NotImplemented),
+            (status, body) => bail!("POST {path} was answered {status}: {}", text(&body)),
+        }
+    }
+
+    /// How the import stands.
+    pub(super) async fn status(&self, resource: Resource) -> Result<Status> {
+        let path = format!("/sync/{}", resource.name());
+        match self.call(Method::GET, &path).await? {
+            (StatusCode::OK, body) => serde_json::from_slice(&body)
+                .with_context(|| format!("reading the status document of {path}")),
+            (status, body) => bail!("GET {path} was answered {status}: {}", text(&body)),
+        }
+    }
+
+    /// Picks up a chain that was cut. Whatever the answer, the next status shows what came of it.
+    pub(super) async fn proceed(&self, resource: Resource) -> Result<()> {
+        let path = format!("/sync/{}/continue", resource.name());
+        self.call(Method::POST, &path).await.map(drop)
+    }
+
+    async fn call(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes)> {
+        let request = Request::builder()
+            .method(&method)
+            .uri(format!("{}{path}", self.url))
+            .header(header::AUTHORIZATION, &self.token)
+            .body(Full::default())?;
+        let calling = async {
+            let response = self.client.request(request).await?;
+            let status = response.status();
+            let body = response.into_body().collect().await?.to_bytes();
+            anyhow::Ok((status, body))
+        };
+        calling.await.with_context(|| format!("{method} {path}"))
+    }
+}
+
+fn text(body: &Bytes) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}

@@ -1,0 +1,185 @@
+//! What is printed at the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::figures::{duration, grouped, percent};
+use super::operator::{Counts, State};
+use super::testbed::{Import, Run, Testbed};
+
+/// The status of an answer to a call too many.
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// The Node plugin's bulk import, by the reading of its source: it sends one record a request, each after the other...
+const PLUGIN_BATCH: u64 = 10;
+/// ...and pauses so many seconds after each [`PLUGIN_BATCH`].
+const PLUGIN_PAUSE_SECONDS: f64 = 2.0;
+
+/// Prints what became of every resource.
+pub(super) fn imports(imports: &[Import]) {
+    println!(
+        "{:<11} {:>9} {:>9} {:>8} {:>7} {:>10} {:>8} {:>12} {:>10}  status",
+        "", "read", "sent", "skipped", "failed", "documents", "windows", "duration", "records/s"
+    );
+    for import in imports {
+        let name = import.resource.name();
+        let Some(run) = &import.run else {
+            println!("{name:<11} not imported: the component answered 501");
+            continue;
+        };
+        let status = &run.status;
+        let seconds = status.seconds();
+        println!(
+            "{} {:>8} {:>12} {:>10}  {}",
+            counts(name, &status.counts),
+            grouped(status.window),
+            seconds.map_or_else(|| "-".to_owned(), duration),
+            rate(status.counts.read, seconds).map_or_else(|| "-".to_owned(), grouped),
+            format!("{:?}", status.status).to_lowercase(),
+        );
+        if let Some(variants) = &status.variants {
+            println!("{}", counts("  variants", variants));
+        }
+        for (reason, count) in &status.counts.skipped {
+            println!("              skipped {}: {reason}", grouped(*count));
+        }
+        if let Some(error) = &status.last_error {
+            println!(
+                "              last error: {} {}",
+                error.message, error.advice
+            );
+        }
+    }
+}
+
+fn counts(name: &str, counts: &Counts) -> String {
+    format!(
+        "{name:<11} {:>9} {:>9} {:>8} {:>7} {:>10}",
+        grouped(counts.read),
+        grouped(counts.sent),
+        grouped(counts.skipped.values().sum()),
+        grouped(counts.failed),
+        grouped(counts.documents),
+    )
+}
+
+/// Records a second.
+fn rate(records: u64, seconds: Option<f64>) -> Option<u64> {
+    let seconds = seconds.filter(|seconds| *seconds > 0.0)?;
+    Some((records as f64 / seconds).round() as u64)
+}
+
+/// Prints how often the APIs were called.
+pub(super) fn calls(imports: &[Import]) {
+    for import in imports {
+        if let Some(run) = &import.run {
+            println!(
+                "{:<11} commercetools {}; Klaviyo {}",
+                import.resource.name(),
+                answers(&run.commercetools),
+                answers(&run.klaviyo),
+            );
+        }
+    }
+}
+
+fn answers(by_status: &BTreeMap<u16, u64>) -> String {
+    let all: u64 = by_status.values().sum();
+    let throttled = by_status
+        .get(&TOO_MANY_REQUESTS)
+        .copied()
+        .unwrap_or_default();
+    let share = percent(throttled as f64, all as f64);
+    let errors: Vec<_> = by_status
+        .iter()
+        .filter(|(status, count)| **count > 0 && !matches!(**status, 200..300 | TOO_MANY_REQUESTS))
+        .map(|(status, count)| format!(", {} x {status}", grouped(*count)))
+        .collect();
+    format!(
+        "{} calls ({} x 429, {share}{})",
+        grouped(all),
+        grouped(throttled),
+        errors.concat()
+    )
+}
+
+/// Prints memory and instances.
+pub(super) fn guest(testbed: &Testbed, limit_mib: usize) {
+    let stats = testbed.stats();
+    println!(
+        "guest       at most {:.1} of {limit_mib} MiB in one instance, {} instances, {} traps",
+        stats.peak_memory as f64 / f64::from(1 << 20),
+        grouped(stats.instances),
+        grouped(stats.traps),
+    );
+}
+
+/// Prints how long the Node plugin would have taken for the same records, and by which reckoning.
+pub(super) fn plugin(imports: &[Import], latency: Duration) {
+    let runs: Vec<&Run> = imports
+        .iter()
+        .filter_map(|import| import.run.as_ref())
+        .collect();
+    let records = runs.iter().map(|run| run.status.counts.read).sum();
+    let ours: f64 = runs.iter().filter_map(|run| run.status.seconds()).sum();
+    println!(
+        "Node plugin about {} for these {} records, here {} (reckoned: one record a request, each of {} ms, one after \
+         the other, and a pause of {PLUGIN_PAUSE_SECONDS} s for each {PLUGIN_BATCH} records)",
+        duration(plugin_seconds(records, latency)),
+        grouped(records),
+        duration(ours),
+        latency.as_millis(),
+    );
+}
+
+fn plugin_seconds(records: u64, latency: Duration) -> f64 {
+    let pauses = records / PLUGIN_BATCH;
+    records as f64 * latency.as_secs_f64() + pauses as f64 * PLUGIN_PAUSE_SECONDS
+}
+
+/// Prints whether Klaviyo holds what it should, where traffic broke a contract, and, where something went wrong, the
+/// component's last words. Gives whether all is well.
+pub(super) fn verdict(testbed: &Testbed, imports: &[Import]) -> bool {
+    let (equal, found) = testbed.ledger(imports);
+    println!("ledger      {found}");
+    let violations = testbed.world.violations();
+    for violation in &violations {
+        println!("contract    {violation}");
+    }
+    let completed = imports
+        .iter()
+        .filter_map(|import| import.run.as_ref())
+        .all(|run| run.status.status == State::Completed);
+    let well = equal && completed && violations.is_empty();
+    if !well {
+        println!("the component's last lines:");
+        for line in testbed.latest_lines() {
+            println!("  {line}");
+        }
+    }
+    well
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_pauses_after_each_batch() {
+        let seconds = plugin_seconds(10_000, Duration::from_millis(150));
+        assert!((seconds - 3_500.0).abs() < 1e-6, "{seconds}");
+    }
+
+    #[test]
+    fn answers_tell_throttled_calls_from_errors() {
+        let told = answers(&[(200, 97), (202, 1), (429, 1), (503, 1)].into());
+        assert_eq!(told, "100 calls (1 x 429, 1.0 %, 1 x 503)");
+    }
+
+    #[test]
+    fn no_rate_without_time() {
+        assert_eq!(rate(10, Some(4.0)), Some(3));
+        assert_eq!(rate(10, Some(0.0)), None);
+        assert_eq!(rate(10, None), None);
+    }
+}

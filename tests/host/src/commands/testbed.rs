@@ -1,0 +1,350 @@
+//! A simulated world, the component in its host, and an operator who imports one resource after the other.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use host::{Clock, Host, Log, Options, Stats};
+use sim::klaviyo::{self, Operation};
+use sim::ledger::Traffic;
+use sim::seed::{Kind, Seed};
+use sim::server::{Calls, Latency};
+use sim::world::{API_TOKEN, World, WorldOptions};
+
+use super::operator::{Operator, Resource, Started, State, Status};
+use super::progress::Progress;
+
+/// Lines of the component's log that are kept for when something goes wrong.
+const KEPT_LINES: usize = 20;
+/// How often the status may fail in a row: an instance may be replaced under a request.
+const FAILURES: u32 = 10;
+/// The exit code of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// What both `demo` and `bench` let choose.
+#[derive(clap::Args)]
+pub(super) struct Settings {
+    /// The application's manifest
+    #[arg(long, default_value = "spin.toml")]
+    manifest: PathBuf,
+    /// What to import, in this order
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "categories,products,customers,orders"
+    )]
+    pub(super) resources: Vec<Resource>,
+    /// Decides the records and the jitter of the answers
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The most memory that an instance may hold
+    #[arg(long, value_name = "MIB", default_value_t = 128)]
+    pub(super) memory_limit_mib: usize,
+    /// How long a window works [default: the manifest's]
+    #[arg(long, value_name = "SECONDS")]
+    window_seconds: Option<u32>,
+    /// Simulated seconds in a real one; the limits and pauses of the APIs shrink with it, the work to do does not
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = super::values::speed)]
+    pub(super) speed: f64,
+    /// The value of one more of the component's variables
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = super::values::variable)]
+    variables: Vec<(String, String)>,
+    /// Show the component's log on standard error
+    #[arg(long)]
+    log: bool,
+}
+
+/// The world that is imported.
+pub(super) struct Shop {
+    pub(super) seed: Seed,
+    /// How long either API takes to answer, half as much more or less.
+    pub(super) latency: Duration,
+    /// Whether all traffic is checked against the APIs' contracts, which costs time.
+    pub(super) check_contract: bool,
+}
+
+impl Settings {
+    /// The seed with the chosen number.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
+/// World, host and operator.
+pub(super) struct Testbed {
+    pub(super) world: World,
+    host: Host,
+    operator: Operator,
+    latest_lines: Arc<Mutex<VecDeque<String>>>,
+}
+
+/// What came of one resource.
+pub(super) struct Import {
+    pub(super) resource: Resource,
+    /// None where the component cannot import it yet.
+    pub(super) run: Option<Run>,
+}
+
+/// A run that has ended.
+pub(super) struct Run {
+    pub(super) status: Status,
+    /// Answers of commercetools, those to this run's operator among them, by status.
+    pub(super) commercetools: BTreeMap<u16, u64>,
+    /// Answers of Klaviyo, by status.
+    pub(super) klaviyo: BTreeMap<u16, u64>,
+    /// What Klaviyo was sent.
+    pub(super) traffic: Vec<(Operation, Traffic)>,
+}
+
+impl Testbed {
+    /// Starts all three; builds the component where it is stale.
+    pub(super) async fn start(settings: &Settings, shop: Shop) -> Result<Self> {
+        let latency = |seed| Latency {
+            mean: shop.latency,
+            jitter: shop.latency / 2,
+            seed,
+        };
+        let world = World::start(WorldOptions {
+            seed: shop.seed,
+            commercetools_latency: latency(settings.seed),
+            klaviyo_latency: latency(settings.seed + 1),
+            klaviyo: klaviyo::Options {
+                seed: settings.seed,
+                ..klaviyo::Options::default()
+            },
+            speed: settings.speed,
+            check_contract: shop.check_contract,
+            ..WorldOptions::default()
+        })
+        .await
+        .context("starting the simulated APIs")?;
+
+        let mut variables = world.variables();
+        variables.insert("memory_mib".into(), settings.memory_limit_mib.to_string());
+        if let Some(seconds) = settings.window_seconds {
+            variables.insert("window_seconds".into(), seconds.to_string());
+        }
+        variables.extend(settings.variables.iter().cloned());
+
+        let latest_lines = Arc::new(Mutex::new(VecDeque::new()));
+        // The host's clock goes on from the world's, which has begun already.
+        let now = SystemTime::try_from(world.clock().now())
+            .context("the world's time is out of the system's range")?;
+        let host = Host::start(Options {
+            variables,
+            memory_limit: settings.memory_limit_mib << 20,
+            clock: Clock::starting_at(now, settings.speed),
+            log: log(settings.log, Arc::clone(&latest_lines)),
+            ..Options::new(&settings.manifest)
+        })
+        .await?;
+        let operator = Operator::new(format!("http://{}", host.address()), API_TOKEN);
+        Ok(Self {
+            world,
+            host,
+            operator,
+            latest_lines,
+        })
+    }
+
+    /// Imports the resources one after the other, looking `every` so often; stops at the first that does not complete.
+    pub(super) async fn import(
+        &self,
+        resources: &[Resource],
+        every: Duration,
+        progress: &Progress,
+    ) -> Result<Vec<Import>> {
+        let mut imports = Vec::new();
+        for &resource in resources {
+            let before = self.counted();
+            let run = match self.operator.start(resource).await? {
+                Started::NotImplemented => {
+                    let name = resource.name();
+                    progress.say(&format!("{name}: the component cannot import them yet"));
+                    None
+                }
+                Started::Yes => {
+                    let status = self.watch(resource, every, progress).await?;
+                    Some(self.counted().since(&before, status))
+                }
+            };
+            let completed = run
+                .as_ref()
+                .is_none_or(|run| run.status.status == State::Completed);
+            imports.push(Import { resource, run });
+            if !completed {
+                break;
+            }
+        }
+        Ok(imports)
+    }
+
+    async fn watch(
+        &self,
+        resource: Resource,
+        every: Duration,
+        progress: &Progress,
+    ) -> Result<Status> {
+        let mut shown = progress.show(resource);
+        let mut failures = 0;
+        loop {
+            match self.operator.status(resource).await {
+                Ok(status) => {
+                    failures = 0;
+                    shown.update(&status);
+                    if status.status != State::Running {
+                        return Ok(status);
+                    }
+                    if status.chain_looks_cut {
+                        self.operator.proceed(resource).await?;
+                    }
+                }
+                Err(error) if failures == FAILURES => return Err(error),
+                Err(_) => failures += 1,
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Compares what Klaviyo holds with what the imports that completed should have brought there, and says it.
+    pub(super) fn ledger(&self, imports: &[Import]) -> (bool, String) {
+        let kinds: Vec<Kind> = imports
+            .iter()
+            .filter(|import| import.run.is_some())
+            .map(|import| match import.resource {
+                Resource::Categories => Kind::Category,
+                Resource::Products => Kind::Product,
+                Resource::Customers => Kind::Customer,
+                Resource::Orders => Kind::Order,
+            })
+            .collect();
+        match self.world.check_ledger_of(&kinds) {
+            Ok(found) => {
+                let found = [
+                    (found.profiles, "profiles"),
+                    (found.events, "events"),
+                    (found.categories, "categories"),
+                    (found.items, "items"),
+                    (found.variants, "variants"),
+                ];
+                let found: Vec<_> = found
+                    .into_iter()
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, name)| format!("{} {name}", super::figures::grouped(count)))
+                    .collect();
+                (true, format!("equal to the seed ({})", found.join(", ")))
+            }
+            Err(differences) => (false, format!("NOT equal to the seed: {differences}")),
+        }
+    }
+
+    /// What the host counted.
+    pub(super) fn stats(&self) -> Stats {
+        self.host.stats()
+    }
+
+    /// The last lines that the component logged.
+    pub(super) fn latest_lines(&self) -> Vec<String> {
+        let lines = self
+            .latest_lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        lines.iter().cloned().collect()
+    }
+
+    /// Ends the host; nothing is worth waiting for.
+    pub(super) async fn end(self) {
+        self.host.kill().await;
+    }
+
+    fn counted(&self) -> Counted {
+        Counted {
+            commercetools: by_status(self.world.commercetools_server().calls()),
+            klaviyo: by_status(self.world.klaviyo_server().calls()),
+            traffic: self
+                .world
+                .klaviyo(|klaviyo| klaviyo.ledger().all_traffic().collect()),
+        }
+    }
+}
+
+/// The APIs' counters at a moment.
+struct Counted {
+    commercetools: BTreeMap<u16, u64>,
+    klaviyo: BTreeMap<u16, u64>,
+    traffic: BTreeMap<Operation, Traffic>,
+}
+
+impl Counted {
+    fn since(mut self, before: &Self, status: Status) -> Run {
+        for (counts, earlier) in [
+            (&mut self.commercetools, &before.commercetools),
+            (&mut self.klaviyo, &before.klaviyo),
+        ] {
+            for (status, count) in counts {
+                *count -= earlier.get(status).copied().unwrap_or_default();
+            }
+        }
+        let traffic = self
+            .traffic
+            .into_iter()
+            .map(|(operation, traffic)| {
+                let earlier = before.traffic.get(&operation).copied().unwrap_or_default();
+                let traffic = Traffic {
+                    calls: traffic.calls - earlier.calls,
+                    bytes: traffic.bytes - earlier.bytes,
+                    throttled: traffic.throttled - earlier.throttled,
+                    refused: traffic.refused - earlier.refused,
+                };
+                (operation, traffic)
+            })
+            .filter(|(_, traffic)| traffic.calls > 0)
+            .collect();
+        Run {
+            status,
+            commercetools: self.commercetools,
+            klaviyo: self.klaviyo,
+            traffic,
+        }
+    }
+}
+
+fn by_status(calls: Calls) -> BTreeMap<u16, u64> {
+    let mut sums = BTreeMap::new();
+    for ((_, status), count) in calls {
+        *sums.entry(status).or_default() += count;
+    }
+    sums
+}
+
+fn log(show: bool, latest: Arc<Mutex<VecDeque<String>>>) -> Log {
+    Arc::new(move |line| {
+        if show {
+            eprintln!("{line}");
+        }
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.len() == KEPT_LINES {
+            latest.pop_front();
+        }
+        latest.push_back(line.to_owned());
+    })
+}
+
+/// Works until it is done or Ctrl-C comes; the world and the host go with the future. The exit code says whether all
+/// was well.
+pub(super) async fn until_interrupted(
+    work: impl Future<Output = Result<bool>>,
+) -> Result<ExitCode> {
+    tokio::select! {
+        well = work => Ok(if well? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        pressed = tokio::signal::ctrl_c() => {
+            pressed.context("waiting for Ctrl-C")?;
+            eprintln!("interrupted");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}

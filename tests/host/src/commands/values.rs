@@ -1,0 +1,26 @@
+//! What the values of arguments look like.
+
+use std::time::Duration;
+
+/// `NAME=VALUE`.
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Seconds, such as `1`, `0.5` or `30s`.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .trim_end_matches('s')
+        .parse()
+        .map_err(|_| "write a number of seconds")?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+/// The speed of a clock: a finite number above 0.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        _ => Err("write a number above 0".to_owned()),
+    }
+}
