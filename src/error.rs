@@ -78,7 +78,10 @@ impl fmt::Display for Error {
             Kind::Unreadable(what) => write!(formatter, "the answer could not be read: {what}"),
             Kind::Refused(refusal) => {
                 write!(formatter, "status {}", refusal.status)?;
-                refusal.code.as_ref().map_or(Ok(()), |code| write!(formatter, " ({code})"))
+                refusal
+                    .code
+                    .as_ref()
+                    .map_or(Ok(()), |code| write!(formatter, " ({code})"))
             }
         }
     }
@@ -114,7 +117,11 @@ pub struct Row {
 
 impl fmt::Debug for Row {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Row").field("what", &self.what).field("action", &self.action).finish_non_exhaustive()
+        formatter
+            .debug_struct("Row")
+            .field("what", &self.what)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,13 +161,19 @@ pub const POLICY: &[Row] = &[
     },
     Row {
         what: "any: 408, 5xx",
-        matches: |error| error.status().is_some_and(|status| status == 408 || status >= 500),
+        matches: |error| {
+            error
+                .status()
+                .is_some_and(|status| status == 408 || status >= 500)
+        },
         action: Action::Retry,
         advice: "Check the API's status page; the run goes on by itself when it answers.",
     },
     Row {
         what: "commercetools (token): 400 invalid_scope",
-        matches: |error| from(error, Peer::CommercetoolsAuth, 400) && has_code(error, "invalid_scope"),
+        matches: |error| {
+            from(error, Peer::CommercetoolsAuth, 400) && has_code(error, "invalid_scope")
+        },
         action: Action::GiveUp,
         advice: "Give the API client the scopes that ct_scope names, or name only those that it has.",
     },
@@ -225,9 +238,15 @@ pub const POLICY: &[Row] = &[
 /// The table as the handbook has it, in Markdown.
 #[must_use]
 pub fn handbook_table() -> String {
-    let mut table = String::from("| what happened | what is done | what you do |\n| --- | --- | --- |\n");
+    let mut table =
+        String::from("| what happened | what is done | what you do |\n| --- | --- | --- |\n");
     for row in POLICY {
-        table.push_str(&format!("| {} | {} | {} |\n", row.what, row.action.in_words(), row.advice));
+        table.push_str(&format!(
+            "| {} | {} | {} |\n",
+            row.what,
+            row.action.in_words(),
+            row.advice
+        ));
     }
     table
 }
@@ -235,10 +254,14 @@ pub fn handbook_table() -> String {
 impl Action {
     fn in_words(self) -> &'static str {
         match self {
-            Self::Retry => "tried again, with growing pauses; after five windows without progress the run fails",
+            Self::Retry => {
+                "tried again, with growing pauses; after five windows without progress the run fails"
+            }
             Self::Wait => "waited for as long as the API asks",
             Self::RefreshToken => "a new token is fetched once; refused again, the run fails",
-            Self::AskForLess => "asked for fewer records at a time; a single record that is too large fails the run",
+            Self::AskForLess => {
+                "asked for fewer records at a time; a single record that is too large fails the run"
+            }
             Self::SetAside => "the records are set aside and named in the report, the others go on",
             Self::GiveUp => "the run fails; its cursor is kept",
         }
@@ -249,13 +272,21 @@ impl Error {
     /// An error of this call without an answer.
     #[must_use]
     pub fn transport(peer: Peer, operation: &'static str, error: TransportError) -> Self {
-        Self { peer, operation, kind: Kind::Transport(error) }
+        Self {
+            peer,
+            operation,
+            kind: Kind::Transport(error),
+        }
     }
 
     /// An error of this call whose answer is not what the contract says.
     #[must_use]
     pub fn unreadable(peer: Peer, operation: &'static str, expected: impl Into<String>) -> Self {
-        Self { peer, operation, kind: Kind::Unreadable(expected.into()) }
+        Self {
+            peer,
+            operation,
+            kind: Kind::Unreadable(expected.into()),
+        }
     }
 
     /// The answer's status, where there is an answer.
@@ -279,7 +310,10 @@ impl Error {
     /// The row of the table that decides about it.
     #[must_use]
     pub fn row(&self) -> &'static Row {
-        POLICY.iter().find(|row| (row.matches)(self)).unwrap_or(&POLICY[POLICY.len() - 1])
+        POLICY
+            .iter()
+            .find(|row| (row.matches)(self))
+            .unwrap_or(&POLICY[POLICY.len() - 1])
     }
 
     /// What is done about it.

@@ -14,8 +14,13 @@ pub(super) fn for_run(
     continuation: Continuation,
     now: Timestamp,
 ) -> String {
-    let Some(run) = run else { return format!("Start an import with POST /sync/{resource}.") };
-    let is_held = run.lease.as_ref().is_some_and(|lease: &Lease| lease.is_live(now));
+    let Some(run) = run else {
+        return format!("Start an import with POST /sync/{resource}.");
+    };
+    let is_held = run
+        .lease
+        .as_ref()
+        .is_some_and(|lease: &Lease| lease.is_live(now));
     match run.status {
         Status::Running if looks_cut => format!(
             "Nobody is working on it. POST /sync/{resource}/continue goes on from here; a scheduler that calls \
@@ -23,7 +28,10 @@ pub(super) fn for_run(
         ),
         Status::Running => running(run, is_held, continuation, now),
         Status::Failed => {
-            let cause = run.last_error.as_ref().map_or("", |error| error.advice.as_str());
+            let cause = run
+                .last_error
+                .as_ref()
+                .map_or("", |error| error.advice.as_str());
             format!(
                 "{cause} Then POST {{\"resume\": true}} to /sync/{resource} goes on from where it stands; \
                  POST /sync/{resource}/stop gives it up."
@@ -31,8 +39,12 @@ pub(super) fn for_run(
             .trim_start()
             .to_owned()
         }
-        Status::Stopped if is_held => "Its last invocation may still be sending. A new import can start shortly.".to_owned(),
-        Status::Stopped => format!("Nothing. A new import with POST /sync/{resource} starts from the beginning."),
+        Status::Stopped if is_held => {
+            "Its last invocation may still be sending. A new import can start shortly.".to_owned()
+        }
+        Status::Stopped => {
+            format!("Nothing. A new import with POST /sync/{resource} starts from the beginning.")
+        }
         Status::Completed => completed(resource, run),
     }
 }
@@ -42,11 +54,15 @@ fn running(run: &RunDocument, is_held: bool, continuation: Continuation, now: Ti
     let waits = run.not_before.filter(|&moment| moment > now && !is_held);
     match (trouble, waits, continuation) {
         (Some(trouble), _, _) => format!("It is being tried again. {trouble}"),
-        (None, Some(moment), Continuation::SelfCall) => format!("Nothing. It goes on by itself after {moment}."),
+        (None, Some(moment), Continuation::SelfCall) => {
+            format!("Nothing. It goes on by itself after {moment}.")
+        }
         (None, Some(moment), Continuation::Scheduler) => {
             format!("Nothing. The scheduler's first call after {moment} goes on.")
         }
-        (None, None, Continuation::Scheduler) if !is_held => "Nothing. The scheduler's next call goes on.".to_owned(),
+        (None, None, Continuation::Scheduler) if !is_held => {
+            "Nothing. The scheduler's next call goes on.".to_owned()
+        }
         (None, None, _) => "Nothing. It is being worked on.".to_owned(),
     }
 }
@@ -77,7 +93,13 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn run() -> RunDocument {
-        RunDocument::start(Resource::Orders, "run".to_owned(), Order::default(), Cursor::default(), NOW)
+        RunDocument::start(
+            Resource::Orders,
+            "run".to_owned(),
+            Order::default(),
+            Cursor::default(),
+            NOW,
+        )
     }
 
     fn advice(run: Option<&RunDocument>, looks_cut: bool, continuation: Continuation) -> String {
@@ -89,29 +111,63 @@ mod tests {
         let by_itself = Continuation::SelfCall;
         assert!(advice(None, false, by_itself).contains("POST /sync/orders"));
         assert!(advice(Some(&run()), true, by_itself).contains("/sync/orders/continue"));
-        assert_eq!(advice(Some(&run()), false, by_itself), "Nothing. It is being worked on.");
-        assert!(advice(Some(&run()), false, Continuation::Scheduler).contains("scheduler's next call"));
-        let waiting = RunDocument { not_before: Some(later(NOW, Duration::from_secs(60))), ..run() };
+        assert_eq!(
+            advice(Some(&run()), false, by_itself),
+            "Nothing. It is being worked on."
+        );
+        assert!(
+            advice(Some(&run()), false, Continuation::Scheduler).contains("scheduler's next call")
+        );
+        let waiting = RunDocument {
+            not_before: Some(later(NOW, Duration::from_secs(60))),
+            ..run()
+        };
         assert!(advice(Some(&waiting), false, by_itself).contains("1970-01-01T00:01:00Z"));
-        assert!(advice(Some(&waiting), false, Continuation::Scheduler).contains("scheduler's first call"));
-        let error = LastError { at: NOW, message: String::new(), advice: "Mend it.".to_owned() };
-        let failed = RunDocument { status: Status::Failed, last_error: Some(error), ..run() };
+        assert!(
+            advice(Some(&waiting), false, Continuation::Scheduler)
+                .contains("scheduler's first call")
+        );
+        let error = LastError {
+            at: NOW,
+            message: String::new(),
+            advice: "Mend it.".to_owned(),
+        };
+        let failed = RunDocument {
+            status: Status::Failed,
+            last_error: Some(error),
+            ..run()
+        };
         let text = advice(Some(&failed), false, by_itself);
-        assert!(text.starts_with("Mend it. Then POST") && text.contains("resume"), "{text}");
-        let tried_again = RunDocument { status: Status::Running, ..failed };
-        assert_eq!(advice(Some(&tried_again), false, by_itself), "It is being tried again. Mend it.");
+        assert!(
+            text.starts_with("Mend it. Then POST") && text.contains("resume"),
+            "{text}"
+        );
+        let tried_again = RunDocument {
+            status: Status::Running,
+            ..failed
+        };
+        assert_eq!(
+            advice(Some(&tried_again), false, by_itself),
+            "It is being tried again. Mend it."
+        );
         let mut completed = run();
         completed.end(Status::Completed, NOW);
         assert_eq!(advice(Some(&completed), false, by_itself), "Nothing.");
         completed.counts.failed = 3;
         let text = advice(Some(&completed), false, by_itself);
-        assert!(text.contains("refused 3 records") && text.contains("retryFailed"), "{text}");
+        assert!(
+            text.contains("refused 3 records") && text.contains("retryFailed"),
+            "{text}"
+        );
         completed.order.dry_run = true;
         assert!(advice(Some(&completed), false, by_itself).contains("samples"));
         let mut stopped = run();
         stopped.end(Status::Stopped, NOW);
         assert!(advice(Some(&stopped), false, by_itself).contains("from the beginning"));
-        stopped.lease = Some(Lease { holder: String::new(), until: NOW });
+        stopped.lease = Some(Lease {
+            holder: String::new(),
+            until: NOW,
+        });
         assert!(advice(Some(&stopped), false, by_itself).contains("may still be sending"));
     }
 }

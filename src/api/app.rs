@@ -1,5 +1,6 @@
 //! The app: configuration, ports and clients, for as long as the instance lives.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -24,22 +25,53 @@ pub struct App {
     pub catalogue: Rc<Catalogue>,
     /// What the mappings read of the configuration.
     pub options: Rc<mapping::Options>,
+    /// Windows that this instance works on at the same time.
+    windows: Rc<Cell<usize>>,
+}
+
+/// A window that is being worked on, for as long as it lives.
+#[derive(Debug)]
+pub struct Working(Rc<Cell<usize>>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl App {
     /// An app with this configuration in this world.
     #[must_use]
     pub fn new(config: Config, ports: Ports) -> Self {
-        let commercetools = Rc::new(commercetools::Client::new(ports.clone(), config.commercetools.clone()));
+        let commercetools = Rc::new(commercetools::Client::new(
+            ports.clone(),
+            config.commercetools.clone(),
+        ));
         let options = Rc::new(config.mapping.clone());
         Self {
-            catalogue: Rc::new(Catalogue::new(ports.clone(), commercetools.clone(), options.clone())),
+            catalogue: Rc::new(Catalogue::new(
+                ports.clone(),
+                commercetools.clone(),
+                options.clone(),
+            )),
             commercetools,
             klaviyo: Rc::new(klaviyo::Client::new(ports.clone(), config.klaviyo.clone())),
             options,
             config,
             ports,
+            windows: Rc::default(),
         }
+    }
+
+    /// Begins a window: gives its share of the instance's memory in MiB. Imports that go side by side may meet in one
+    /// instance, and the first of them has its buffers when the next comes along.
+    #[must_use]
+    pub fn begin_window(&self) -> (usize, Working) {
+        self.windows.set(self.windows.get() + 1);
+        (
+            self.config.memory_mib / self.windows.get(),
+            Working(self.windows.clone()),
+        )
     }
 
     /// The place of the run documents.
@@ -53,7 +85,12 @@ impl App {
         let mut line = serde_json::Map::new();
         line.insert("time".to_owned(), self.ports.clock.now().to_string().into());
         if let Value::Object(fields) = event {
-            line.extend(fields.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())));
+            line.extend(
+                fields
+                    .iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(k, v)| (k.clone(), v.clone())),
+            );
         }
         self.ports.log.line(&Value::Object(line).to_string());
     }

@@ -59,6 +59,10 @@ fn parse<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
+    // a list would be taken for the fields in their order
+    if !body.trim_ascii().starts_with(b"{") {
+        return Err(bad_request("body: must be a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| bad_request(format!("body: {error}")))
 }
 
@@ -66,19 +70,30 @@ fn id(name: &str, id: &str) -> Result<String, Problem> {
     if is_id(id) {
         Ok(id.to_ascii_lowercase())
     } else {
-        Err(bad_request(format!("{name}: must be a commercetools id (a UUID)")))
+        Err(bad_request(format!(
+            "{name}: must be a commercetools id (a UUID)"
+        )))
     }
 }
 
 fn ids(ids: &[String]) -> Result<Vec<String>, Problem> {
     match ids.len() {
-        0 => return Err(bad_request("ids: must name at least one id, or be left out")),
+        0 => {
+            return Err(bad_request(
+                "ids: must name at least one id, or be left out",
+            ));
+        }
         count if count > MAX_IDS => {
-            return Err(bad_request(format!("ids: has {count} ids, the most is {MAX_IDS}")));
+            return Err(bad_request(format!(
+                "ids: has {count} ids, the most is {MAX_IDS}"
+            )));
         }
         _ => {}
     }
-    let named = ids.iter().enumerate().map(|(at, text)| id(&format!("ids[{at}]"), text));
+    let named = ids
+        .iter()
+        .enumerate()
+        .map(|(at, text)| id(&format!("ids[{at}]"), text));
     let mut ids = named.collect::<Result<Vec<_>, _>>()?;
     ids.sort_unstable();
     ids.dedup();
@@ -98,21 +113,39 @@ pub(super) fn start(resource: Resource, body: &Bytes) -> Result<Asked, Problem> 
         ("dryRun", body.dry_run),
         ("deleteAll", body.delete_all),
     ];
-    let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    let given: Vec<&str> = given
+        .into_iter()
+        .filter(|(_, given)| *given)
+        .map(|(name, _)| name)
+        .collect();
     if resource != Resource::Orders
-        && let Some(name) = given.iter().find(|name| matches!(**name, "startId" | "triggerFlows"))
+        && let Some(name) = given
+            .iter()
+            .find(|name| matches!(**name, "startId" | "triggerFlows"))
     {
         return Err(bad_request(format!("{name}: is for orders only")));
     }
     let deletes = deletion(resource, &body)?;
     // which records: each of these says it differently
-    let choices = |name: &&&str| matches!(**name, "ids" | "startId" | "since" | "retryFailed" | "resume" | "deleteAll");
+    let choices = |name: &&&str| {
+        matches!(
+            **name,
+            "ids" | "startId" | "since" | "retryFailed" | "resume" | "deleteAll"
+        )
+    };
     if let [first, second, ..] = given.iter().filter(choices).collect::<Vec<_>>()[..] {
-        return Err(bad_request(format!("{second}: cannot be combined with {first}")));
+        return Err(bad_request(format!(
+            "{second}: cannot be combined with {first}"
+        )));
     }
     for alone in ["resume", "deleteAll"] {
-        if let Some(other) = given.iter().find(|name| given.contains(&alone) && **name != alone) {
-            return Err(bad_request(format!("{other}: cannot be combined with {alone}")));
+        if let Some(other) = given
+            .iter()
+            .find(|name| given.contains(&alone) && **name != alone)
+        {
+            return Err(bad_request(format!(
+                "{other}: cannot be combined with {alone}"
+            )));
         }
     }
     if body.resume {
@@ -120,13 +153,21 @@ pub(super) fn start(resource: Resource, body: &Bytes) -> Result<Asked, Problem> 
     }
     let order = Order {
         ids: body.ids.as_deref().map(ids).transpose()?,
-        start_id: body.start_id.map(|start| id("startId", &start)).transpose()?,
+        start_id: body
+            .start_id
+            .map(|start| id("startId", &start))
+            .transpose()?,
         trigger_flows: body.trigger_flows,
         since: None,
         dry_run: body.dry_run,
         delete_all: deletes,
     };
-    Ok(Asked::Start(Wish { order, since: body.since, retry_failed: body.retry_failed, plan: None }))
+    Ok(Asked::Start(Wish {
+        order,
+        since: body.since,
+        retry_failed: body.retry_failed,
+        plan: None,
+    }))
 }
 
 /// Whether everything of a kind is to be deleted, which has to be asked for twice.
@@ -136,7 +177,9 @@ fn deletion(resource: Resource, body: &StartBody) -> Result<bool, Problem> {
         return Ok(false);
     }
     if !matches!(resource, Resource::Categories | Resource::Products) {
-        return Err(bad_request("deleteAll: is for categories and products only; nothing has been started"));
+        return Err(bad_request(
+            "deleteAll: is for categories and products only; nothing has been started",
+        ));
     }
     if body.delete_all && confirmed == Some(resource.name()) {
         return Ok(true);
@@ -152,13 +195,27 @@ pub(super) fn plan(body: &Bytes) -> Result<(Vec<Resource>, PlanOptions), Problem
     let body: PlanBody = parse(body)?;
     let resources = body.resources.unwrap_or_else(|| Resource::ALL.to_vec());
     if resources.is_empty() {
-        return Err(bad_request("resources: must name at least one, or be left out for all"));
+        return Err(bad_request(
+            "resources: must name at least one, or be left out for all",
+        ));
     }
     if body.trigger_flows && !resources.contains(&Resource::Orders) {
         return Err(bad_request("triggerFlows: is for orders only"));
     }
-    let PlanBody { since, dry_run, trigger_flows, .. } = body;
-    Ok((resources, PlanOptions { since, dry_run, trigger_flows }))
+    let PlanBody {
+        since,
+        dry_run,
+        trigger_flows,
+        ..
+    } = body;
+    Ok((
+        resources,
+        PlanOptions {
+            since,
+            dry_run,
+            trigger_flows,
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -168,7 +225,8 @@ mod tests {
     const ID: &str = "0000000A-0000-4000-8000-000000000000";
 
     fn asked(resource: Resource, body: &str) -> Result<Asked, String> {
-        start(resource, &Bytes::copy_from_slice(body.as_bytes())).map_err(|problem| format!("{problem:?}"))
+        start(resource, &Bytes::copy_from_slice(body.as_bytes()))
+            .map_err(|problem| format!("{problem:?}"))
     }
 
     fn wish(resource: Resource, body: &str) -> Wish {
@@ -181,29 +239,85 @@ mod tests {
     #[test]
     fn a_start_is_read() {
         assert_eq!(wish(Resource::Customers, " ").order, Order::default());
-        assert!(wish(Resource::Customers, r#"{"dryRun":true}"#).order.dry_run);
-        assert_eq!(wish(Resource::Orders, r#"{"since":"lastRun","triggerFlows":true}"#).since, Some(Since::LastRun));
+        assert!(
+            wish(Resource::Customers, r#"{"dryRun":true}"#)
+                .order
+                .dry_run
+        );
+        assert_eq!(
+            wish(
+                Resource::Orders,
+                r#"{"since":"lastRun","triggerFlows":true}"#
+            )
+            .since,
+            Some(Since::LastRun)
+        );
         let moment = "2026-07-15T02:00:00+02:00";
         let since = wish(Resource::Orders, &format!(r#"{{"since":"{moment}"}}"#)).since;
-        assert_eq!(since, Some(Since::Moment("2026-07-15T00:00:00Z".parse().unwrap())));
-        let ids = wish(Resource::Orders, &format!(r#"{{"ids":["{ID}","{ID}"]}}"#)).order.ids;
+        assert_eq!(
+            since,
+            Some(Since::Moment("2026-07-15T00:00:00Z".parse().unwrap()))
+        );
+        let ids = wish(Resource::Orders, &format!(r#"{{"ids":["{ID}","{ID}"]}}"#))
+            .order
+            .ids;
         assert_eq!(ids, Some(vec![ID.to_ascii_lowercase()]));
-        assert!(matches!(asked(Resource::Orders, r#"{"resume":true}"#), Ok(Asked::Resume)));
-        assert!(matches!(asked(Resource::Orders, r#"{"resume":false}"#), Ok(Asked::Start(_))));
-        assert!(wish(Resource::Orders, r#"{"retryFailed":true,"triggerFlows":true}"#).retry_failed);
+        assert!(matches!(
+            asked(Resource::Orders, r#"{"resume":true}"#),
+            Ok(Asked::Resume)
+        ));
+        assert!(matches!(
+            asked(Resource::Orders, r#"{"resume":false}"#),
+            Ok(Asked::Start(_))
+        ));
+        assert!(
+            wish(
+                Resource::Orders,
+                r#"{"retryFailed":true,"triggerFlows":true}"#
+            )
+            .retry_failed
+        );
     }
 
     #[test]
     fn what_does_not_go_together_is_named() {
         for (resource, body, named) in [
-            (Resource::Orders, r#"{"since":"yesterday"}"#.to_owned(), "since"),
+            (
+                Resource::Orders,
+                r#"{"since":"yesterday"}"#.to_owned(),
+                "since",
+            ),
             (Resource::Orders, r#"{"since":7}"#.to_owned(), "line 1"),
-            (Resource::Orders, format!(r#"{{"since":"lastRun","ids":["{ID}"]}}"#), "since: cannot be combined with ids"),
-            (Resource::Orders, format!(r#"{{"since":"lastRun","startId":"{ID}"}}"#), "since"),
-            (Resource::Orders, r#"{"resume":true,"since":"lastRun"}"#.to_owned(), "resume"),
-            (Resource::Orders, r#"{"resume":true,"dryRun":true}"#.to_owned(), "dryRun: cannot be combined with resume"),
-            (Resource::Orders, format!(r#"{{"retryFailed":true,"ids":["{ID}"]}}"#), "retryFailed"),
-            (Resource::Customers, r#"{"triggerFlows":true}"#.to_owned(), "triggerFlows: is for orders only"),
+            (
+                Resource::Orders,
+                format!(r#"{{"since":"lastRun","ids":["{ID}"]}}"#),
+                "since: cannot be combined with ids",
+            ),
+            (
+                Resource::Orders,
+                format!(r#"{{"since":"lastRun","startId":"{ID}"}}"#),
+                "since",
+            ),
+            (
+                Resource::Orders,
+                r#"{"resume":true,"since":"lastRun"}"#.to_owned(),
+                "resume",
+            ),
+            (
+                Resource::Orders,
+                r#"{"resume":true,"dryRun":true}"#.to_owned(),
+                "dryRun: cannot be combined with resume",
+            ),
+            (
+                Resource::Orders,
+                format!(r#"{{"retryFailed":true,"ids":["{ID}"]}}"#),
+                "retryFailed",
+            ),
+            (
+                Resource::Customers,
+                r#"{"triggerFlows":true}"#.to_owned(),
+                "triggerFlows: is for orders only",
+            ),
         ] {
             let problem = asked(resource, &body).unwrap_err();
             assert!(problem.contains(named), "{body}: {problem}");
@@ -227,17 +341,36 @@ mod tests {
         ] {
             assert!(asked(Resource::Products, body).is_err(), "{body}");
         }
-        assert!(asked(Resource::Orders, r#"{"deleteAll":true,"confirmDeletion":"orders"}"#).is_err());
+        assert!(
+            asked(
+                Resource::Orders,
+                r#"{"deleteAll":true,"confirmDeletion":"orders"}"#
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn a_plan_is_read() {
         let read = |body: &'static str| plan(&Bytes::from_static(body.as_bytes()));
         assert_eq!(read("").unwrap().0, Resource::ALL);
-        let (resources, options) = read(r#"{"resources":["orders"],"since":"lastRun","triggerFlows":true}"#).unwrap();
+        let (resources, options) =
+            read(r#"{"resources":["orders"],"since":"lastRun","triggerFlows":true}"#).unwrap();
         assert_eq!(resources, [Resource::Orders]);
-        assert_eq!(options, PlanOptions { since: Some(Since::LastRun), dry_run: false, trigger_flows: true });
-        for body in [r#"{"resources":[]}"#, r#"{"resources":["carts"]}"#, r#"{"resources":["products"],"triggerFlows":true}"#] {
+        assert_eq!(
+            options,
+            PlanOptions {
+                since: Some(Since::LastRun),
+                dry_run: false,
+                trigger_flows: true
+            }
+        );
+        for body in [
+            "[]",
+            r#"{"resources":[]}"#,
+            r#"{"resources":["carts"]}"#,
+            r#"{"resources":["products"],"triggerFlows":true}"#,
+        ] {
             assert!(read(body).is_err(), "{body}");
         }
     }

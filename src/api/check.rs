@@ -57,15 +57,30 @@ struct Line {
 
 impl Line {
     fn ok(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Ok, detail: detail.into(), fix: None }
+        Self {
+            what: what.into(),
+            state: State::Ok,
+            detail: detail.into(),
+            fix: None,
+        }
     }
 
     fn failed(what: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Failed, detail: detail.into(), fix: Some(fix.into()) }
+        Self {
+            what: what.into(),
+            state: State::Failed,
+            detail: detail.into(),
+            fix: Some(fix.into()),
+        }
     }
 
     fn unknown(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Unknown, detail: detail.into(), fix: None }
+        Self {
+            what: what.into(),
+            state: State::Unknown,
+            detail: detail.into(),
+            fix: None,
+        }
     }
 
     fn of(what: impl Into<String>, error: &Error) -> Self {
@@ -82,23 +97,67 @@ impl Line {
 const COLLECTIONS: [(&str, &str, &[&str]); 4] = [
     ("customers", "customers", &["view_customers"]),
     ("orders", "orders", &["view_orders"]),
-    ("categories", "categories", &["view_categories", "view_products", "view_published_products"]),
-    ("published products", "product-projections", &["view_published_products", "view_products"]),
+    (
+        "categories",
+        "categories",
+        &[
+            "view_categories",
+            "view_products",
+            "view_published_products",
+        ],
+    ),
+    (
+        "published products",
+        "product-projections",
+        &["view_published_products", "view_products"],
+    ),
 ];
 /// What the run documents need.
 const DOCUMENT_SCOPE: &str = "manage_key_value_documents";
 
-static READ_IMPORTS: Endpoint = Endpoint { name: "check profiles", burst: 10, steady: 150 };
-static READ_EVENTS: Endpoint = Endpoint { name: "check events", burst: 350, steady: 3_500 };
-static READ_ITEMS: Endpoint = Endpoint { name: "check catalog items", burst: 350, steady: 3_500 };
-static READ_CATEGORIES: Endpoint = Endpoint { name: "check catalog categories", burst: 350, steady: 3_500 };
+static READ_IMPORTS: Endpoint = Endpoint {
+    name: "check profiles",
+    burst: 10,
+    steady: 150,
+};
+static READ_EVENTS: Endpoint = Endpoint {
+    name: "check events",
+    burst: 350,
+    steady: 3_500,
+};
+static READ_ITEMS: Endpoint = Endpoint {
+    name: "check catalog items",
+    burst: 350,
+    steady: 3_500,
+};
+static READ_CATEGORIES: Endpoint = Endpoint {
+    name: "check catalog categories",
+    burst: 350,
+    steady: 3_500,
+};
 
 /// What is read of the Klaviyo account: the endpoint, the path, and the scopes that an import needs there.
 static ENDPOINTS: [(&Endpoint, &str, &str); 4] = [
-    (&READ_IMPORTS, "/api/profile-bulk-import-jobs?page%5Bsize%5D=1", "profiles:read profiles:write lists:write"),
-    (&READ_EVENTS, "/api/events?page%5Bsize%5D=1", "events:read events:write"),
-    (&READ_ITEMS, "/api/catalog-items?page%5Bsize%5D=1", "catalogs:read catalogs:write"),
-    (&READ_CATEGORIES, "/api/catalog-categories?page%5Bsize%5D=1", "catalogs:read catalogs:write"),
+    (
+        &READ_IMPORTS,
+        "/api/profile-bulk-import-jobs?page%5Bsize%5D=1",
+        "profiles:read profiles:write lists:write",
+    ),
+    (
+        &READ_EVENTS,
+        "/api/events?page%5Bsize%5D=1",
+        "events:read events:write",
+    ),
+    (
+        &READ_ITEMS,
+        "/api/catalog-items?page%5Bsize%5D=1",
+        "catalogs:read catalogs:write",
+    ),
+    (
+        &READ_CATEGORIES,
+        "/api/catalog-categories?page%5Bsize%5D=1",
+        "catalogs:read catalogs:write",
+    ),
 ];
 
 /// Tries everything.
@@ -108,15 +167,33 @@ pub(super) async fn check(app: &App) -> Response<Bytes> {
     // first, so that whatever asks commercetools afterwards finds a token, and its clock is known
     let (token, granted) = token(app, deadline).await;
     let collections = async {
-        if granted.is_none() { Vec::new() } else { collections(app, deadline).await }
+        if granted.is_none() {
+            Vec::new()
+        } else {
+            collections(app, deadline).await
+        }
     };
     let documents = async {
-        if granted.is_none() { Vec::new() } else { vec![documents(app, deadline).await] }
+        if granted.is_none() {
+            Vec::new()
+        } else {
+            vec![documents(app, deadline).await]
+        }
     };
-    let (collections, documents, klaviyo, itself) =
-        join4(collections, documents, klaviyo(app, deadline), self_call(app)).await;
+    let (collections, documents, klaviyo, itself) = join4(
+        collections,
+        documents,
+        klaviyo(app, deadline),
+        self_call(app),
+    )
+    .await;
     let mut lines = vec![variables, token];
-    lines.extend(granted.as_deref().map(|granted| scopes(granted, &app.config.commercetools.project)).unwrap_or_default());
+    lines.extend(
+        granted
+            .as_deref()
+            .map(|granted| scopes(granted, &app.config.commercetools.project))
+            .unwrap_or_default(),
+    );
     lines.extend(collections);
     lines.extend(documents);
     lines.extend(klaviyo);
@@ -130,44 +207,72 @@ pub(super) fn misconfigured(problems: &Problems) -> Response<Bytes> {
     let lines: Vec<Line> = problems
         .0
         .iter()
-        .map(|problem| Line::failed(format!("variable {}", problem.variable), "it cannot be used", &problem.expected))
+        .map(|problem| {
+            Line::failed(
+                format!("variable {}", problem.variable),
+                "it cannot be used",
+                &problem.expected,
+            )
+        })
         .collect();
     answer(&lines)
 }
 
 fn answer(lines: &[Line]) -> Response<Bytes> {
     let ok = lines.iter().all(|line| line.state != State::Failed);
-    json(StatusCode::OK, &serde_json::json!({"ok": ok, "lines": lines}))
+    json(
+        StatusCode::OK,
+        &serde_json::json!({"ok": ok, "lines": lines}),
+    )
 }
 
 async fn token(app: &App, deadline: Deadline) -> (Line, Option<String>) {
     match app.commercetools.granted_scope(deadline).await {
-        Ok(granted) => (Line::ok("commercetools: token", "the API client is given a token"), Some(granted)),
+        Ok(granted) => (
+            Line::ok("commercetools: token", "the API client is given a token"),
+            Some(granted),
+        ),
         Err(error) => (Line::of("commercetools: token", &error), None),
     }
 }
 
 /// Whether the token was granted a scope: by itself, by `manage_...` where it is a `view_...`, or by `manage_project`.
 fn is_granted(granted: &str, scope: &str, project: &str) -> bool {
-    let manage = scope.strip_prefix("view_").map(|what| format!("manage_{}", what.trim_start_matches("published_")));
+    let manage = scope
+        .strip_prefix("view_")
+        .map(|what| format!("manage_{}", what.trim_start_matches("published_")));
     granted.split_whitespace().any(|one| {
         let (name, of) = one.split_once(':').unwrap_or((one, project));
-        of == project && (name == scope || name == "manage_project" || manage.as_deref() == Some(name))
+        of == project
+            && (name == scope || name == "manage_project" || manage.as_deref() == Some(name))
     })
 }
 
 fn scopes(granted: &str, project: &str) -> Vec<Line> {
-    let needed = COLLECTIONS.iter().map(|(what, _, scopes)| (format!("commercetools: scope for {what}"), *scopes));
-    let documents = ("commercetools: scope for run documents".to_owned(), &[DOCUMENT_SCOPE][..]);
+    let needed = COLLECTIONS
+        .iter()
+        .map(|(what, _, scopes)| (format!("commercetools: scope for {what}"), *scopes));
+    let documents = (
+        "commercetools: scope for run documents".to_owned(),
+        &[DOCUMENT_SCOPE][..],
+    );
     needed
         .chain([documents])
-        .map(|(what, scopes)| match scopes.iter().find(|scope| is_granted(granted, scope, project)) {
-            Some(scope) => Line::ok(what, format!("{scope} is granted")),
-            None => Line::failed(
-                what,
-                format!("{} is not granted", scopes.join(" or ")),
-                format!("Give the API client {}:{project} and put it into ct_scope.", scopes[0]),
-            ),
+        .map(|(what, scopes)| {
+            match scopes
+                .iter()
+                .find(|scope| is_granted(granted, scope, project))
+            {
+                Some(scope) => Line::ok(what, format!("{scope} is granted")),
+                None => Line::failed(
+                    what,
+                    format!("{} is not granted", scopes.join(" or ")),
+                    format!(
+                        "Give the API client {}:{project} and put it into ct_scope.",
+                        scopes[0]
+                    ),
+                ),
+            }
         })
         .collect()
 }
@@ -201,16 +306,28 @@ async fn documents(app: &App, deadline: Deadline) -> Line {
     let tried = async {
         let client = &app.commercetools;
         // one that an earlier check could not delete is written over
-        let found = client.custom_object::<serde_json::Value>(CONTAINER, KEY, deadline).await?;
+        let found = client
+            .custom_object::<serde_json::Value>(CONTAINER, KEY, deadline)
+            .await?;
         let version = found.map_or(0, |found| found.version);
         let value = serde_json::json!({"checkedAt": client.server_now()});
-        let written = client.write_custom_object(CONTAINER, KEY, &value, version, deadline).await?;
-        let Write::Done { version } = written else { return Ok(Write::Conflict) };
-        client.delete_custom_object(CONTAINER, KEY, version, deadline).await
+        let written = client
+            .write_custom_object(CONTAINER, KEY, &value, version, deadline)
+            .await?;
+        let Write::Done { version } = written else {
+            return Ok(Write::Conflict);
+        };
+        client
+            .delete_custom_object(CONTAINER, KEY, version, deadline)
+            .await
     };
     match tried.await {
-        Ok(Write::Done { .. }) => Line::ok(WHAT, format!("{CONTAINER}/{KEY} was written and deleted")),
-        Ok(Write::Conflict) => Line::unknown(WHAT, "another check wrote at the same time; try again"),
+        Ok(Write::Done { .. }) => {
+            Line::ok(WHAT, format!("{CONTAINER}/{KEY} was written and deleted"))
+        }
+        Ok(Write::Conflict) => {
+            Line::unknown(WHAT, "another check wrote at the same time; try again")
+        }
         Err(error) => Line::of(WHAT, &error),
     }
 }
@@ -219,12 +336,19 @@ async fn klaviyo(app: &App, deadline: Deadline) -> Vec<Line> {
     let lines = ENDPOINTS.iter().map(async |(endpoint, path, scopes)| {
         let what = format!("Klaviyo: {}", endpoint.name.trim_start_matches("check "));
         match app.klaviyo.get(endpoint, path, deadline).await {
-            Ok(_) => Line::ok(what, format!("can be read; an import needs the key's scopes {scopes}")),
-            Err(error) if error.status() == Some(403) => {
-                Line::failed(what, error.to_string(), format!("Give the key of klaviyo_auth_key the scopes {scopes}."))
-            }
+            Ok(_) => Line::ok(
+                what,
+                format!("can be read; an import needs the key's scopes {scopes}"),
+            ),
+            Err(error) if error.status() == Some(403) => Line::failed(
+                what,
+                error.to_string(),
+                format!("Give the key of klaviyo_auth_key the scopes {scopes}."),
+            ),
             // the key was accepted, and the question was not: it cannot be told from here
-            Err(error) if matches!(error.status(), Some(400 | 404 | 405)) => Line::unknown(what, error.to_string()),
+            Err(error) if matches!(error.status(), Some(400 | 404 | 405)) => {
+                Line::unknown(what, error.to_string())
+            }
             Err(error) => Line::of(what, &error),
         }
     });
@@ -236,13 +360,24 @@ async fn self_call(app: &App) -> Line {
     const FIX: &str = "Put http://self into allowed_outbound_hosts of the component in spin.toml; where the platform \
                        does not let an app call itself, set continuation to scheduler.";
     if app.config.continuation == Continuation::Scheduler {
-        return Line::ok(WHAT, "not needed: continuation is scheduler, which has to call POST /sync/continue");
+        return Line::ok(
+            WHAT,
+            "not needed: continuation is scheduler, which has to call POST /sync/continue",
+        );
     }
     let request = http::Request::get(format!("{SELF_URL}/sync/check/ping"))
-        .header(AUTHORIZATION, format!("Bearer {}", app.config.api_token.expose()))
+        .header(
+            AUTHORIZATION,
+            format!("Bearer {}", app.config.api_token.expose()),
+        )
         .body(Body::default());
-    let Ok(request) = request else { return Line::failed(WHAT, "the call could not be made", FIX) };
-    let limits = Limits { timeout: SELF_TIMEOUT, max_bytes: MAX_BYTES };
+    let Ok(request) = request else {
+        return Line::failed(WHAT, "the call could not be made", FIX);
+    };
+    let limits = Limits {
+        timeout: SELF_TIMEOUT,
+        max_bytes: MAX_BYTES,
+    };
     match app.ports.send(request, limits).await {
         Ok(response) if response.status().is_success() => Line::ok(WHAT, "the app reaches itself"),
         Ok(response) => Line::failed(WHAT, format!("status {}", response.status().as_u16()), FIX),
@@ -258,7 +393,11 @@ fn clock(app: &App) -> Line {
     if difference.unsigned_abs() <= CLOCK_TOLERANCE {
         Line::ok(WHAT, detail)
     } else {
-        Line::failed(WHAT, detail, "Set the clock of the machine (NTP). Imports do not depend on it, the times in logs do.")
+        Line::failed(
+            WHAT,
+            detail,
+            "Set the clock of the machine (NTP). Imports do not depend on it, the times in logs do.",
+        )
     }
 }
 
@@ -270,22 +409,39 @@ mod tests {
     fn scopes_are_implied_by_those_that_allow_more() {
         for (granted, scope, expected) in [
             ("view_orders:shop", "view_orders", true),
-            ("view_customers:shop manage_orders:shop", "view_orders", true),
+            (
+                "view_customers:shop manage_orders:shop",
+                "view_orders",
+                true,
+            ),
             ("manage_project:shop", "manage_key_value_documents", true),
             ("manage_products:shop", "view_published_products", true),
             ("view_orders:other", "view_orders", false),
             ("view_orders:shop", "manage_orders", false),
             ("", "view_orders", false),
         ] {
-            assert_eq!(is_granted(granted, scope, "shop"), expected, "{granted} {scope}");
+            assert_eq!(
+                is_granted(granted, scope, "shop"),
+                expected,
+                "{granted} {scope}"
+            );
         }
     }
 
     #[test]
     fn a_missing_scope_is_named_with_the_project() {
-        let lines = scopes("view_customers:shop manage_key_value_documents:shop view_products:shop", "shop");
-        let failed: Vec<&Line> = lines.iter().filter(|line| line.state == State::Failed).collect();
+        let lines = scopes(
+            "view_customers:shop manage_key_value_documents:shop view_products:shop",
+            "shop",
+        );
+        let failed: Vec<&Line> = lines
+            .iter()
+            .filter(|line| line.state == State::Failed)
+            .collect();
         assert_eq!(failed.len(), 1);
-        assert_eq!(failed[0].fix.as_deref(), Some("Give the API client view_orders:shop and put it into ct_scope."));
+        assert_eq!(
+            failed[0].fix.as_deref(),
+            Some("Give the API client view_orders:shop and put it into ct_scope.")
+        );
     }
 }

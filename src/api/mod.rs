@@ -58,7 +58,10 @@ enum Route {
 }
 
 fn route(path: &str) -> Option<Route> {
-    let mut parts = path.trim_end_matches('/').trim_start_matches('/').split('/');
+    let mut parts = path
+        .trim_end_matches('/')
+        .trim_start_matches('/')
+        .split('/');
     if parts.next() != Some("sync") {
         return None;
     }
@@ -93,7 +96,10 @@ impl Route {
 /// # Errors
 /// 401 with `WWW-Authenticate` where it is missing or wrong.
 pub fn authorize(headers: &HeaderMap, token: &Secret) -> Result<(), Problem> {
-    let shown = headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let shown = headers
+        .get(AUTHORIZATION)
+        .map(http::HeaderValue::as_bytes)
+        .unwrap_or_default();
     let shown = match shown.split_at_checked(7) {
         Some((scheme, shown)) if scheme.eq_ignore_ascii_case(b"Bearer ") => shown,
         _ => b"",
@@ -103,13 +109,20 @@ pub fn authorize(headers: &HeaderMap, token: &Secret) -> Result<(), Problem> {
     }
     let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized")
         .detail("Send the api_token of this app: Authorization: Bearer <api_token>");
-    problem.headers.insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer realm=\"klaviyo-bulk-import\""));
+    problem.headers.insert(
+        WWW_AUTHENTICATE,
+        http::HeaderValue::from_static("Bearer realm=\"klaviyo-bulk-import\""),
+    );
     Err(problem)
 }
 
 /// Answers a request to an app whose configuration is not usable: what is wrong is told to those who have the token.
 #[must_use]
-pub fn misconfigured(request: &Request, problems: &crate::config::Problems, token: Option<&Secret>) -> Response<Bytes> {
+pub fn misconfigured(
+    request: &Request,
+    problems: &crate::config::Problems,
+    token: Option<&Secret>,
+) -> Response<Bytes> {
     if let Some(token) = token
         && let Err(problem) = authorize(&request.headers, token)
     {
@@ -118,10 +131,13 @@ pub fn misconfigured(request: &Request, problems: &crate::config::Problems, toke
     if request.method == Method::GET && route(&request.path) == Some(Route::Check) {
         return check::misconfigured(problems);
     }
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The configuration is not usable")
-        .detail(problems.to_string())
-        .extension("variables", &problems.0)
-        .into_response()
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The configuration is not usable",
+    )
+    .detail(problems.to_string())
+    .extension("variables", &problems.0)
+    .into_response()
 }
 
 /// Answers a request.
@@ -135,33 +151,44 @@ pub async fn handle(app: &Rc<App>, request: Request) -> Response<Bytes> {
 async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Problem> {
     authorize(&request.headers, &app.config.api_token)?;
     let route = route(&request.path).ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "Not found").detail("There is nothing under this path; see GET /sync/status")
+        Problem::new(StatusCode::NOT_FOUND, "Not found")
+            .detail("There is nothing under this path; see GET /sync/status")
     })?;
     if request.body.len() > MAX_BODY_BYTES {
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Content too large")
-            .detail(format!("The body may have {MAX_BODY_BYTES} bytes")));
+        return Err(
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Content too large")
+                .detail(format!("The body may have {MAX_BODY_BYTES} bytes")),
+        );
     }
     // boxed: a request's future is as large as the largest of these, and moves through the host's calls
-    let answered: LocalFuture<'_, Result<Response<Bytes>, Problem>> = match (&request.method, &route) {
-        (&Method::GET, Route::All | Route::Status) => Box::pin(status::all(app)),
-        (&Method::POST, Route::All) => Box::pin(plan::start(app, &request.body)),
-        (&Method::POST, Route::StopAll) => Box::pin(plan::stop(app)),
-        (&Method::GET, Route::Check) => Box::pin(async { Ok(check::check(app).await) }),
-        (&Method::GET, Route::Ping) => return Ok(json(StatusCode::OK, &serde_json::json!({"ok": true}))),
-        (&Method::GET, Route::Description) => return Ok(description()),
-        (&Method::GET, Route::Run(resource)) => Box::pin(status::one(app, *resource)),
-        (&Method::POST, Route::Run(resource)) => Box::pin(start::start(app, *resource, &request.body)),
-        (&Method::POST, Route::Stop(resource)) => Box::pin(stop::stop(app, *resource)),
-        (&Method::POST, Route::Continue(resource)) => Box::pin(proceed::one(app, *resource)),
-        (&Method::POST, Route::ContinueAll) => Box::pin(proceed::all(app)),
-        _ => {
-            let allow = route.allow();
-            let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
-                .detail(format!("This path answers {allow}"));
-            problem.headers.insert(ALLOW, http::HeaderValue::from_static(allow));
-            return Err(problem);
-        }
-    };
+    let answered: LocalFuture<'_, Result<Response<Bytes>, Problem>> =
+        match (&request.method, &route) {
+            (&Method::GET, Route::All | Route::Status) => Box::pin(status::all(app)),
+            (&Method::POST, Route::All) => Box::pin(plan::start(app, &request.body)),
+            (&Method::POST, Route::StopAll) => Box::pin(plan::stop(app)),
+            (&Method::GET, Route::Check) => Box::pin(async { Ok(check::check(app).await) }),
+            (&Method::GET, Route::Ping) => {
+                return Ok(json(StatusCode::OK, &serde_json::json!({"ok": true})));
+            }
+            (&Method::GET, Route::Description) => return Ok(description()),
+            (&Method::GET, Route::Run(resource)) => Box::pin(status::one(app, *resource)),
+            (&Method::POST, Route::Run(resource)) => {
+                Box::pin(start::start(app, *resource, &request.body))
+            }
+            (&Method::POST, Route::Stop(resource)) => Box::pin(stop::stop(app, *resource)),
+            (&Method::POST, Route::Continue(resource)) => Box::pin(proceed::one(app, *resource)),
+            (&Method::POST, Route::ContinueAll) => Box::pin(proceed::all(app)),
+            _ => {
+                let allow = route.allow();
+                let mut problem =
+                    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+                        .detail(format!("This path answers {allow}"));
+                problem
+                    .headers
+                    .insert(ALLOW, http::HeaderValue::from_static(allow));
+                return Err(problem);
+            }
+        };
     answered.await
 }
 
@@ -170,7 +197,10 @@ pub const DESCRIPTION: &str = include_str!("openapi.json");
 
 fn description() -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(DESCRIPTION.as_bytes()));
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     response
 }
 
@@ -178,8 +208,13 @@ fn description() -> Response<Bytes> {
 fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     let mut response = Response::new(serde_json::to_vec(body).unwrap_or_default().into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
     response
 }
 
@@ -215,8 +250,15 @@ mod tests {
             .unwrap()
             .iter()
             .map(|(path, operations)| {
-                let methods = operations.as_object().unwrap().keys().filter(|key| *key != "parameters");
-                (path.clone(), methods.map(|method| method.to_ascii_uppercase()).collect())
+                let methods = operations
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .filter(|key| *key != "parameters");
+                (
+                    path.clone(),
+                    methods.map(|method| method.to_ascii_uppercase()).collect(),
+                )
             })
             .collect();
         let mut answered = BTreeMap::new();
@@ -233,11 +275,19 @@ mod tests {
             Route::Stop(Resource::Orders),
         ] {
             let path = template(&route);
-            assert_eq!(super::route(&path.replace("{resource}", "orders")), Some(route), "{path}");
+            assert_eq!(
+                super::route(&path.replace("{resource}", "orders")),
+                Some(route),
+                "{path}"
+            );
         }
         for path in described.keys() {
-            let route = route(&path.replace("{resource}", "orders")).unwrap_or_else(|| panic!("{path} has no route"));
-            answered.insert(template(&route).to_owned(), route.allow().split(", ").map(str::to_owned).collect());
+            let route = route(&path.replace("{resource}", "orders"))
+                .unwrap_or_else(|| panic!("{path} has no route"));
+            answered.insert(
+                template(&route).to_owned(),
+                route.allow().split(", ").map(str::to_owned).collect(),
+            );
         }
         assert_eq!(described, answered);
     }

@@ -28,7 +28,10 @@ pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>
     let (resources, options) = body::plan(body)?;
     let deadline = Deadline::after(&*app.ports.clock, launch::TIMEOUT);
     let known = plan::load(app, deadline).await?;
-    if let Some(known) = known.as_ref().filter(|known| known.document.status == Status::Running) {
+    if let Some(known) = known
+        .as_ref()
+        .filter(|known| known.document.status == Status::Running)
+    {
         return Err(locked(&known.document));
     }
     let now = app.commercetools.server_now();
@@ -36,27 +39,48 @@ pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>
     // before anything is written: that each of its runs could begin
     let rehearsals = document.steps.iter().map(async |step| {
         let wish = document.wish(step.resource);
-        rehearse(app, step.resource, &wish, deadline).await.map_err(|refusal| (step.resource, refusal))
+        rehearse(app, step.resource, &wish, deadline)
+            .await
+            .map_err(|refusal| (step.resource, refusal))
     });
-    if let Some((resource, refusal)) = join_all(rehearsals).await.into_iter().find_map(Result::err) {
+    if let Some((resource, refusal)) = join_all(rehearsals).await.into_iter().find_map(Result::err)
+    {
         let is_of_resource = !matches!(refusal, Refusal::Api(_));
         let problem = start::refused(resource, refusal);
-        return Err(if is_of_resource { problem.extension("resource", &resource) } else { problem });
+        return Err(if is_of_resource {
+            problem.extension("resource", &resource)
+        } else {
+            problem
+        });
     }
-    let mut stored = Stored { document, version: known.map_or(0, |known| known.version) };
+    let mut stored = Stored {
+        document,
+        version: known.map_or(0, |known| known.version),
+    };
     if app.store().save(&mut stored, deadline).await? == Saved::Lost {
         return Err(match plan::load(app, deadline).await? {
             Some(winner) => locked(&winner.document),
-            None => Problem::new(StatusCode::LOCKED, "Another start was faster").detail("Try again"),
+            None => {
+                Problem::new(StatusCode::LOCKED, "Another start was faster").detail("Try again")
+            }
         });
     }
     plan::log(app, "plan_started", &stored.document);
     // what does not begin now is begun by the next that comes along
     chain::advance_plan(app).await;
     let deadline = Deadline::after(&*app.ports.clock, launch::TIMEOUT);
-    let shown = plan::load(app, deadline).await.ok().flatten().unwrap_or(stored);
-    let mut response = json(StatusCode::ACCEPTED, &json_value!({"plan": view(&shown.document)}));
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/sync/status"));
+    let shown = plan::load(app, deadline)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or(stored);
+    let mut response = json(
+        StatusCode::ACCEPTED,
+        &json_value!({"plan": view(&shown.document)}),
+    );
+    response
+        .headers_mut()
+        .insert(LOCATION, HeaderValue::from_static("/sync/status"));
     Ok(response)
 }
 
@@ -74,8 +98,14 @@ pub(super) async fn stop(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
     let store = app.store();
     let stops = stored.document.steps.iter().map(async |step| {
         let run_id = stored.document.run_id(step.resource);
-        match store.load(step.resource, deadline).await?.map(|found| found.document) {
-            Some(run) if run.run_id == run_id && run.is_going_on() => stop::stop_run(app, step.resource).await.map(Some),
+        match store
+            .load(step.resource, deadline)
+            .await?
+            .map(|found| found.document)
+        {
+            Some(run) if run.run_id == run_id && run.is_going_on() => {
+                stop::stop_run(app, step.resource).await.map(Some)
+            }
             _ => Ok(None),
         }
     });
@@ -96,7 +126,10 @@ pub(super) async fn stop(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
         return Err(problem.extension("runs", &runs));
     }
     plan::observe(app, &mut stored.document, deadline).await?;
-    Ok(json(code, &json_value!({"plan": view(&stored.document), "runs": runs})))
+    Ok(json(
+        code,
+        &json_value!({"plan": view(&stored.document), "runs": runs}),
+    ))
 }
 
 /// Writes the end of the plan: after this no run of it begins and none of its windows is claimed.
@@ -105,8 +138,9 @@ async fn clear(app: &App, deadline: Deadline) -> Result<Stored<Plan>, Problem> {
         let mut stored = match plan::load(app, deadline).await? {
             Some(stored) if stored.document.status == Status::Running => stored,
             _ => {
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "Not running")
-                    .detail("No plan is going on. POST /sync/{resource}/stop stops a single import"));
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "Not running").detail(
+                    "No plan is going on. POST /sync/{resource}/stop stops a single import",
+                ));
             }
         };
         stored.document.status = Status::Stopped;
@@ -115,9 +149,12 @@ async fn clear(app: &App, deadline: Deadline) -> Result<Stored<Plan>, Problem> {
             return Ok(stored);
         }
     }
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The plan is being written by others all the time")
-        .detail("Nothing has been stopped. Try again")
-        .retry_after(1))
+    Err(Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The plan is being written by others all the time",
+    )
+    .detail("Nothing has been stopped. Try again")
+    .retry_after(1))
 }
 
 /// The plan as it is shown.

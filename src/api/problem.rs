@@ -25,7 +25,11 @@ impl Problem {
         members.insert("type".to_owned(), "about:blank".into());
         members.insert("title".to_owned(), title.into());
         members.insert("status".to_owned(), status.as_u16().into());
-        Self { status, members, headers: Box::default() }
+        Self {
+            status,
+            members,
+            headers: Box::default(),
+        }
     }
 
     /// What exactly is wrong, and what to do.
@@ -37,7 +41,10 @@ impl Problem {
     /// A further member.
     #[must_use]
     pub fn extension(mut self, name: &str, value: &impl Serialize) -> Self {
-        self.members.insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self.members.insert(
+            name.to_owned(),
+            serde_json::to_value(value).unwrap_or_default(),
+        );
         self
     }
 
@@ -55,7 +62,10 @@ impl Problem {
         *response.status_mut() = self.status;
         *response.headers_mut() = *self.headers;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            http::HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
         response
     }
@@ -68,8 +78,11 @@ impl From<Error> for Problem {
             Action::Retry | Action::Wait => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         };
-        Self::new(status, "An API that this app depends on did not do its part")
-            .detail(error.to_string())
-            .extension("advice", &error.advice())
+        Self::new(
+            status,
+            "An API that this app depends on did not do its part",
+        )
+        .detail(error.to_string())
+        .extension("advice", &error.advice())
     }
 }

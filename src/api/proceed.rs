@@ -35,7 +35,11 @@ enum RunIs {
 
 impl Proceeded {
     fn going_on(code: StatusCode, answer: Value) -> Self {
-        Self { code, answer, run: RunIs::GoingOn }
+        Self {
+            code,
+            answer,
+            run: RunIs::GoingOn,
+        }
     }
 }
 
@@ -78,26 +82,36 @@ async fn proceed(app: &Rc<App>, resource: Resource) -> Result<Proceeded, Problem
     let calls_itself = app.config.continuation == Continuation::SelfCall;
     match chain::claim(app, resource, calls_itself).await? {
         Claim::Claimed(claimed) if calls_itself => {
-            let answer = json_value!({"outcome": "claimed", "window": claimed.stored.document.window});
+            let answer =
+                json_value!({"outcome": "claimed", "window": claimed.stored.document.window});
             chain::spawn(app, *claimed);
             Ok(Proceeded::going_on(StatusCode::ACCEPTED, answer))
         }
         Claim::Claimed(claimed) => match Box::pin(chain::work(app, *claimed)).await {
             Some((stored, _)) => {
                 let run = status::document(app, resource, Some(&stored.document));
-                let goes_on = stored.document.is_going_on() && stored.document.status == Status::Running;
+                let goes_on =
+                    stored.document.is_going_on() && stored.document.status == Status::Running;
                 Ok(Proceeded {
                     code: StatusCode::OK,
                     answer: json_value!({"outcome": "worked", "run": run}),
-                    run: if goes_on { RunIs::GoingOn } else { RunIs::Ended },
+                    run: if goes_on {
+                        RunIs::GoingOn
+                    } else {
+                        RunIs::Ended
+                    },
                 })
             }
-            None => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The window could not be saved")
-                .detail("What it did is done again by the next window; see the log")),
+            None => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The window could not be saved",
+            )
+            .detail("What it did is done again by the next window; see the log")),
         },
-        Claim::Busy(lease) => {
-            Ok(Proceeded::going_on(StatusCode::OK, json_value!({"outcome": "busy", "lease": lease})))
-        }
+        Claim::Busy(lease) => Ok(Proceeded::going_on(
+            StatusCode::OK,
+            json_value!({"outcome": "busy", "lease": lease}),
+        )),
         Claim::Waiting { until, what } => Ok(Proceeded::going_on(
             StatusCode::OK,
             json_value!({"outcome": "waiting", "until": until, "waitingFor": what}),
@@ -107,6 +121,9 @@ async fn proceed(app: &Rc<App>, resource: Resource) -> Result<Proceeded, Problem
             answer: json_value!({"outcome": "not running"}),
             run: RunIs::Absent,
         }),
-        Claim::Outrun => Ok(Proceeded::going_on(StatusCode::OK, json_value!({"outcome": "busy"}))),
+        Claim::Outrun => Ok(Proceeded::going_on(
+            StatusCode::OK,
+            json_value!({"outcome": "busy"}),
+        )),
     }
 }

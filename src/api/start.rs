@@ -15,19 +15,33 @@ use crate::run::chain::{self, Claimed};
 use crate::run::launch::{self, Launched, Refusal};
 use crate::run::state::{Resource, RunDocument, Status};
 
-pub(super) async fn start(app: &Rc<App>, resource: Resource, body: &Bytes) -> Result<Response<Bytes>, Problem> {
+pub(super) async fn start(
+    app: &Rc<App>,
+    resource: Resource,
+    body: &Bytes,
+) -> Result<Response<Bytes>, Problem> {
     let (launched, retries) = match body::start(resource, body)? {
         Asked::Resume => (launch::resume(app, resource).await, false),
-        Asked::Start(wish) => (launch::launch(app, resource, &wish).await, wish.retry_failed),
+        Asked::Start(wish) => (
+            launch::launch(app, resource, &wish).await,
+            wish.retry_failed,
+        ),
     };
-    let Launched { stored, begun, unnamed } = launched.map_err(|refusal| refused(resource, refusal))?;
+    let Launched {
+        stored,
+        begun,
+        unnamed,
+    } = launched.map_err(|refusal| refused(resource, refusal))?;
     let document = &stored.document;
     let mut answer = status::document(app, resource, Some(document));
     if let Value::Object(answer) = &mut answer
         && retries
     {
         let named = document.order.ids.as_ref().map_or(0, Vec::len);
-        answer.insert("retried".to_owned(), json_value!({"records": named, "missed": unnamed}));
+        answer.insert(
+            "retried".to_owned(),
+            json_value!({"records": named, "missed": unnamed}),
+        );
     }
     let mut response = json(StatusCode::ACCEPTED, &answer);
     if let Ok(location) = HeaderValue::from_str(&format!("/sync/{resource}")) {
@@ -45,7 +59,9 @@ fn locked(document: &RunDocument) -> Problem {
             "The last run has failed and its cursor is kept. POST {\"resume\": true} goes on from there, POST .../stop \
              gives it up."
         }
-        Status::Stopped => "The last run has been stopped, but its last invocation may still be sending. Try again shortly.",
+        Status::Stopped => {
+            "The last run has been stopped, but its last invocation may still be sending. Try again shortly."
+        }
         _ => "An import of this kind is going on. Watch it with GET, end it with POST .../stop.",
     };
     Problem::new(StatusCode::LOCKED, "An import of this kind is going on")
@@ -59,21 +75,28 @@ fn locked(document: &RunDocument) -> Problem {
 pub(super) fn refused(resource: Resource, refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Locked(document) => locked(&document),
-        Refusal::Outrun => Problem::new(StatusCode::LOCKED, "Another start was faster").detail("Try again"),
+        Refusal::Outrun => {
+            Problem::new(StatusCode::LOCKED, "Another start was faster").detail("Try again")
+        }
         Refusal::NoLastRun => body::bad_request(format!(
             "since: no import of all {resource} has completed yet, so there is no last run. Start one without since, or \
              name a time"
         )),
-        Refusal::NothingFailed { unnamed: 0 } => {
-            body::bad_request(format!("retryFailed: the last report of {resource} has no record that failed"))
-        }
+        Refusal::NothingFailed { unnamed: 0 } => body::bad_request(format!(
+            "retryFailed: the last report of {resource} has no record that failed"
+        )),
         Refusal::NothingFailed { unnamed } => body::bad_request(format!(
             "retryFailed: {unnamed} records of {resource} failed, but the last report names none of them. Import all again"
         )),
-        Refusal::NothingToResume => body::bad_request(format!("resume: there is no failed import of {resource}")),
-        Refusal::GoingOn(document) => Problem::new(StatusCode::CONFLICT, "There is nothing to resume")
-            .detail("The import is going on. Where its chain looks cut, POST .../continue picks it up")
-            .extension("runId", &document.run_id),
+        Refusal::NothingToResume => {
+            body::bad_request(format!("resume: there is no failed import of {resource}"))
+        }
+        Refusal::GoingOn(document) => Problem::new(
+            StatusCode::CONFLICT,
+            "There is nothing to resume",
+        )
+        .detail("The import is going on. Where its chain looks cut, POST .../continue picks it up")
+        .extension("runId", &document.run_id),
         Refusal::Api(error) => error.into(),
     }
 }

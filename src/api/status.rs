@@ -12,9 +12,9 @@ use super::problem::Problem;
 use super::{App, advice, json, plan};
 use crate::config::Continuation;
 use crate::ports::Deadline;
+use crate::run;
 use crate::run::lease::later;
 use crate::run::state::{Order, Resource, RunDocument, Status};
-use crate::run;
 
 /// How long a status may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -26,7 +26,14 @@ const CUT_AFTER_SCHEDULED: Duration = Duration::from_secs(600);
 pub(super) async fn one(app: &App, resource: Resource) -> Result<Response<Bytes>, Problem> {
     let deadline = Deadline::after(&*app.ports.clock, TIMEOUT);
     let stored = app.store().load(resource, deadline).await?;
-    Ok(json(StatusCode::OK, &document(app, resource, stored.as_ref().map(|stored| &stored.document))))
+    Ok(json(
+        StatusCode::OK,
+        &document(
+            app,
+            resource,
+            stored.as_ref().map(|stored| &stored.document),
+        ),
+    ))
 }
 
 pub(super) async fn all(app: &App) -> Result<Response<Bytes>, Problem> {
@@ -50,7 +57,10 @@ pub(super) async fn all(app: &App) -> Result<Response<Bytes>, Problem> {
         }
         answer.insert(resource.name().to_owned(), status);
     }
-    answer.insert("plan".to_owned(), plan.as_ref().map_or(Value::Null, plan::view));
+    answer.insert(
+        "plan".to_owned(),
+        plan.as_ref().map_or(Value::Null, plan::view),
+    );
     Ok(json(StatusCode::OK, &answer))
 }
 
@@ -123,9 +133,19 @@ fn percent(run: &RunDocument) -> Option<u64> {
 
 /// When the run will be over at this rate; `None` where there are phases, as the rate of the next is not known.
 fn estimated_end(run: &RunDocument, rate: f64, now: Timestamp) -> Option<Timestamp> {
-    let is_whole = run.cursor.as_ref().is_some_and(|cursor| cursor.phase.is_none()) && run.status == Status::Running;
-    let left = run.total.filter(|_| is_whole)?.saturating_sub(run.counts.read);
-    Some(later(now, Duration::try_from_secs_f64((left as f64 / rate).round()).ok()?))
+    let is_whole = run
+        .cursor
+        .as_ref()
+        .is_some_and(|cursor| cursor.phase.is_none())
+        && run.status == Status::Running;
+    let left = run
+        .total
+        .filter(|_| is_whole)?
+        .saturating_sub(run.counts.read);
+    Some(later(
+        now,
+        Duration::try_from_secs_f64((left as f64 / rate).round()).ok()?,
+    ))
 }
 
 /// Whether nobody works on a run that should be worked on: `continue` picks it up.
@@ -138,7 +158,11 @@ fn looks_cut(app: &App, run: &RunDocument) -> bool {
     let since = match &run.lease {
         Some(lease) if lease.is_live(now) => return false,
         Some(lease) => lease.until,
-        None => later(run.not_before.map_or(run.updated_at, |moment| moment.max(run.updated_at)), patience),
+        None => later(
+            run.not_before
+                .map_or(run.updated_at, |moment| moment.max(run.updated_at)),
+            patience,
+        ),
     };
     run.is_going_on() && run.status == Status::Running && now > since
 }

@@ -33,7 +33,10 @@ pub(super) async fn stop(app: &Rc<App>, resource: Resource) -> Result<Response<B
 }
 
 /// Stops the run of a resource: 200 where nothing is sent any more, 202 where its last invocation may still be alive.
-pub(super) async fn stop_run(app: &App, resource: Resource) -> Result<(StatusCode, Value), Problem> {
+pub(super) async fn stop_run(
+    app: &App,
+    resource: Resource,
+) -> Result<(StatusCode, Value), Problem> {
     let deadline = Deadline::after(&*app.ports.clock, PATIENCE);
     let mut stored = clear_cursor(app, resource, deadline).await?;
     app.log(&json_value!({
@@ -52,11 +55,22 @@ pub(super) async fn stop_run(app: &App, resource: Resource) -> Result<(StatusCod
             }
         }
     }
-    let code = if is_held(app, &stored.document) { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((code, status::document(app, resource, Some(&stored.document))))
+    let code = if is_held(app, &stored.document) {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    Ok((
+        code,
+        status::document(app, resource, Some(&stored.document)),
+    ))
 }
 
-async fn clear_cursor(app: &App, resource: Resource, deadline: Deadline) -> Result<Stored, Problem> {
+async fn clear_cursor(
+    app: &App,
+    resource: Resource,
+    deadline: Deadline,
+) -> Result<Stored, Problem> {
     for _ in 0..ATTEMPTS {
         let mut stored = match app.store().load(resource, deadline).await? {
             Some(stored) if stored.document.is_going_on() => stored,
@@ -65,16 +79,24 @@ async fn clear_cursor(app: &App, resource: Resource, deadline: Deadline) -> Resu
                     .detail(format!("No import of {resource} is going on")));
             }
         };
-        stored.document.end(Status::Stopped, app.commercetools.server_now());
+        stored
+            .document
+            .end(Status::Stopped, app.commercetools.server_now());
         if app.store().save(&mut stored, deadline).await? == Saved::Done {
             return Ok(stored);
         }
     }
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The run document is being written by others all the time")
-        .detail("Nothing has been stopped. Try again")
-        .retry_after(1))
+    Err(Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The run document is being written by others all the time",
+    )
+    .detail("Nothing has been stopped. Try again")
+    .retry_after(1))
 }
 
 fn is_held(app: &App, document: &RunDocument) -> bool {
-    document.lease.as_ref().is_some_and(|lease| lease.is_live(app.commercetools.server_now()))
+    document
+        .lease
+        .as_ref()
+        .is_some_and(|lease| lease.is_live(app.commercetools.server_now()))
 }

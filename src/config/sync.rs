@@ -157,12 +157,12 @@ impl SyncConfig {
             });
             order.properties(&mut config.order.properties);
             order.section("customFields", |fields| {
-                fields.properties(&mut config.order.custom_fields)
+                fields.properties(&mut config.order.custom_fields);
             });
         });
         root.section("customer", |customer| {
             customer.section("customFields", |fields| {
-                fields.properties(&mut config.customer.custom_fields)
+                fields.properties(&mut config.customer.custom_fields);
             });
         });
         root.section("product", |product| {

@@ -173,7 +173,11 @@ impl Batch {
         }
         let start = self.buffer.len();
         self.buffer.extend_from_slice(document);
-        self.items.push(Item { record, entry, place: start..self.buffer.len() });
+        self.items.push(Item {
+            record,
+            entry,
+            place: start..self.buffer.len(),
+        });
         self.bytes = bytes;
         true
     }
@@ -183,7 +187,8 @@ impl Batch {
             return entry;
         }
         self.profiles.push(profile.to_owned());
-        self.entries.insert(profile.to_owned(), self.profiles.len() - 1);
+        self.entries
+            .insert(profile.to_owned(), self.profiles.len() - 1);
         self.profiles.len() - 1
     }
 
@@ -207,10 +212,16 @@ impl Batch {
                 continue;
             }
             let (body, places) = sending.body(&part);
-            match client.post(sending.lane.endpoint, sending.lane.path, body, deadline).await {
+            match client
+                .post(sending.lane.endpoint, sending.lane.path, body, deadline)
+                .await
+            {
                 Ok(answer) => sending.note_job(&answer, &part),
                 Err(error) if error.action() == Action::SetAside => {
-                    let refusal = error.refusal().cloned().unwrap_or_else(|| unreachable_refusal(&error));
+                    let refusal = error
+                        .refusal()
+                        .cloned()
+                        .unwrap_or_else(|| unreachable_refusal(&error));
                     parts.extend(sending.take_apart(part, &places, &refusal));
                 }
                 Err(error) => return Err(error),
@@ -223,7 +234,12 @@ impl Batch {
 
 /// Only answers are set aside by the table; should a row ever say otherwise, nothing is pointed at.
 fn unreachable_refusal(error: &Error) -> Refusal {
-    Refusal { status: error.status().unwrap_or(0), code: None, retry_after: None, pointers: Vec::new() }
+    Refusal {
+        status: error.status().unwrap_or(0),
+        code: None,
+        retry_after: None,
+        pointers: Vec::new(),
+    }
 }
 
 /// A batch while it is being sent.
@@ -252,7 +268,10 @@ struct JobData {
 
 impl Sending {
     fn document(&self, item: usize) -> Bytes {
-        self.mended.get(&item).cloned().unwrap_or_else(|| self.buffer.slice(self.items[item].place.clone()))
+        self.mended
+            .get(&item)
+            .cloned()
+            .unwrap_or_else(|| self.buffer.slice(self.items[item].place.clone()))
     }
 
     fn body(&self, part: &[usize]) -> (Body, Places) {
@@ -269,7 +288,10 @@ impl Sending {
                     }
                     members.push(item);
                 }
-                order.into_iter().filter_map(|entry| entries.remove(&entry)).collect()
+                order
+                    .into_iter()
+                    .filter_map(|entry| entries.remove(&entry))
+                    .collect()
             }
         };
         let mut slices = vec![Bytes::from_static(self.lane.head.as_bytes())];
@@ -304,12 +326,21 @@ impl Sending {
             && let Ok(answer) = serde_json::from_slice::<JobAnswer>(answer)
         {
             let records = part.iter().map(|&item| self.items[item].record).collect();
-            self.sent.jobs.push(JobMade { id: answer.data.id, lane: self.lane, records });
+            self.sent.jobs.push(JobMade {
+                id: answer.data.id,
+                lane: self.lane,
+                records,
+            });
         }
     }
 
     /// Decides what a refused part is sent as next.
-    fn take_apart(&mut self, part: Vec<usize>, places: &Places, refusal: &Refusal) -> Vec<Vec<usize>> {
+    fn take_apart(
+        &mut self,
+        part: Vec<usize>,
+        places: &Places,
+        refusal: &Refusal,
+    ) -> Vec<Vec<usize>> {
         let mut culprits: BTreeMap<usize, &str> = BTreeMap::new();
         for pointer in &refusal.pointers {
             for item in self.pointed_at(pointer, places) {
@@ -322,7 +353,11 @@ impl Sending {
         for (&item, pointer) in &culprits {
             let field = self.field(pointer);
             // what has been mended once and is refused again is not worth a third try
-            let mended = if self.mended.contains_key(&item) { None } else { (self.lane.mend)(field, &self.document(item)) };
+            let mended = if self.mended.contains_key(&item) {
+                None
+            } else {
+                (self.lane.mend)(field, &self.document(item))
+            };
             match mended {
                 Some(document) => {
                     self.mended.insert(item, document.into());
@@ -333,7 +368,10 @@ impl Sending {
                 }
             }
         }
-        let left = part.into_iter().filter(|item| !culprits.contains_key(item) || self.is_worth_a_try(*item)).collect();
+        let left = part
+            .into_iter()
+            .filter(|item| !culprits.contains_key(item) || self.is_worth_a_try(*item))
+            .collect();
         vec![left]
     }
 
@@ -343,7 +381,9 @@ impl Sending {
 
     fn halve(&mut self, mut part: Vec<usize>, refusal: &Refusal) -> Vec<Vec<usize>> {
         if let [item] = part[..] {
-            self.sent.refused.insert(self.items[item].record, reason(refusal, ""));
+            self.sent
+                .refused
+                .insert(self.items[item].record, reason(refusal, ""));
             return Vec::new();
         }
         let second = part.split_off(part.len() / 2);
@@ -353,9 +393,14 @@ impl Sending {
 
     /// The items that a pointer names: one, or all of an entry.
     fn pointed_at(&self, pointer: &str, places: &Places) -> Vec<usize> {
-        let Some(below) = pointer.strip_prefix(self.lane.pointer) else { return Vec::new() };
+        let Some(below) = pointer.strip_prefix(self.lane.pointer) else {
+            return Vec::new();
+        };
         let mut parts = below.splitn(2, '/');
-        let Some(entry) = parts.next().and_then(|index| index.parse().ok()).and_then(|index: usize| places.get(index))
+        let Some(entry) = parts
+            .next()
+            .and_then(|index| index.parse().ok())
+            .and_then(|index: usize| places.get(index))
         else {
             return Vec::new();
         };

@@ -25,7 +25,11 @@ macro_rules! lane {
     ($name:ident, $action:literal, $kind:literal, $entries:literal, ($burst:literal, $steady:literal)) => {
         #[doc = concat!("The bulk jobs that ", $action, " catalog ", $entries, ".")]
         pub static $name: Lane = Lane {
-            endpoint: &Endpoint { name: concat!($action, " catalog ", $entries), burst: 75, steady: 750 },
+            endpoint: &Endpoint {
+                name: concat!($action, " catalog ", $entries),
+                burst: 75,
+                steady: 750,
+            },
             path: concat!("/api/catalog-", $kind, "-bulk-", $action, "-jobs"),
             shape: Shape::Flat,
             head: concat!(
@@ -52,19 +56,55 @@ macro_rules! lane {
     };
 }
 
-lane!(CREATE_CATEGORIES, "create", "category", "categories", (350, 3_500));
-lane!(UPDATE_CATEGORIES, "update", "category", "categories", (350, 3_500));
-lane!(DELETE_CATEGORIES, "delete", "category", "categories", (350, 3_500));
+lane!(
+    CREATE_CATEGORIES,
+    "create",
+    "category",
+    "categories",
+    (350, 3_500)
+);
+lane!(
+    UPDATE_CATEGORIES,
+    "update",
+    "category",
+    "categories",
+    (350, 3_500)
+);
+lane!(
+    DELETE_CATEGORIES,
+    "delete",
+    "category",
+    "categories",
+    (350, 3_500)
+);
 lane!(CREATE_ITEMS, "create", "item", "items", (75, 750));
 lane!(UPDATE_ITEMS, "update", "item", "items", (75, 750));
 lane!(DELETE_ITEMS, "delete", "item", "items", (350, 3_500));
 lane!(CREATE_VARIANTS, "create", "variant", "variants", (75, 750));
 lane!(UPDATE_VARIANTS, "update", "variant", "variants", (75, 750));
-lane!(DELETE_VARIANTS, "delete", "variant", "variants", (350, 3_500));
+lane!(
+    DELETE_VARIANTS,
+    "delete",
+    "variant",
+    "variants",
+    (350, 3_500)
+);
 
-static LIST_ITEMS: Endpoint = Endpoint { name: "list catalog items", burst: 350, steady: 3_500 };
-static LIST_CATEGORIES: Endpoint = Endpoint { name: "list catalog categories", burst: 350, steady: 3_500 };
-static LIST_VARIANTS: Endpoint = Endpoint { name: "list an item's catalog variants", burst: 350, steady: 3_500 };
+static LIST_ITEMS: Endpoint = Endpoint {
+    name: "list catalog items",
+    burst: 350,
+    steady: 3_500,
+};
+static LIST_CATEGORIES: Endpoint = Endpoint {
+    name: "list catalog categories",
+    burst: 350,
+    steady: 3_500,
+};
+static LIST_VARIANTS: Endpoint = Endpoint {
+    name: "list an item's catalog variants",
+    burst: 350,
+    steady: 3_500,
+};
 
 /// What can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,14 +127,21 @@ impl Collection {
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
-            Self::Categories => "/api/catalog-categories?fields%5Bcatalog-category%5D=external_id&page%5Bsize%5D=100",
-            Self::Items => "/api/catalog-items?fields%5Bcatalog-item%5D=external_id&page%5Bsize%5D=100",
+            Self::Categories => {
+                "/api/catalog-categories?fields%5Bcatalog-category%5D=external_id&page%5Bsize%5D=100"
+            }
+            Self::Items => {
+                "/api/catalog-items?fields%5Bcatalog-item%5D=external_id&page%5Bsize%5D=100"
+            }
         }
     }
 
     fn of_ids(self, ids: &[String]) -> String {
         // what need not be escaped in a query is not, so that 100 ids stay under the 8 KB that servers accept
-        let ids: Vec<String> = ids.iter().map(|id| format!("'{}'", compound_id(id))).collect();
+        let ids: Vec<String> = ids
+            .iter()
+            .map(|id| format!("'{}'", compound_id(id)))
+            .collect();
         format!("{}&filter=any(ids,%5B{}%5D)", self.path(), ids.join(","))
     }
 }
@@ -102,7 +149,9 @@ impl Collection {
 /// The entry of a delete job.
 #[must_use]
 pub fn identifier(kind: &str, compound_id: &str) -> Vec<u8> {
-    serde_json::json!({ "type": kind, "id": compound_id }).to_string().into_bytes()
+    serde_json::json!({ "type": kind, "id": compound_id })
+        .to_string()
+        .into_bytes()
 }
 
 #[derive(Deserialize)]
@@ -158,9 +207,13 @@ async fn page(
     deadline: Deadline,
 ) -> Result<(Vec<Resource>, Option<String>), Error> {
     let body = client.get(endpoint, path, deadline).await?;
-    let unreadable = || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of catalogue entries");
+    let unreadable =
+        || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of catalogue entries");
     let listed: Listed = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-    let next = listed.links.and_then(|links| links.next).map(|next| Client::next_path(&next).ok_or_else(unreadable));
+    let next = listed
+        .links
+        .and_then(|links| links.next)
+        .map(|next| Client::next_path(&next).ok_or_else(unreadable));
     Ok((listed.data, next.transpose()?))
 }
 
@@ -190,7 +243,10 @@ pub async fn list(
     deadline: Deadline,
 ) -> Result<Listing, Error> {
     let (entries, next) = page(client, collection.endpoint(), path, deadline).await?;
-    Ok(Listing { ids: entries.into_iter().map(|entry| entry.id).collect(), next })
+    Ok(Listing {
+        ids: entries.into_iter().map(|entry| entry.id).collect(),
+        next,
+    })
 }
 
 /// Which of these entries, by external id, Klaviyo has: their compound ids.
@@ -204,7 +260,14 @@ pub async fn existing(
     deadline: Deadline,
 ) -> Result<HashSet<String>, Error> {
     let chunks = ids.chunks(MAX_ENTRIES);
-    let answers = chunks.map(|ids| pages(client, collection.endpoint(), collection.of_ids(ids), deadline));
+    let answers = chunks.map(|ids| {
+        pages(
+            client,
+            collection.endpoint(),
+            collection.of_ids(ids),
+            deadline,
+        )
+    });
     let entries = try_join_all(answers).await?.into_iter().flatten();
     Ok(entries.map(|entry| entry.id).collect())
 }
@@ -223,11 +286,22 @@ pub async fn variants_of_items(
     let mut ids: Vec<String> = wanted.keys().cloned().collect();
     ids.sort_unstable();
     let chunks = ids.chunks(MAX_ENTRIES).map(|ids| {
-        let path = format!("{}&include=variants&fields%5Bcatalog-variant%5D=external_id", Collection::Items.of_ids(ids));
+        let path = format!(
+            "{}&include=variants&fields%5Bcatalog-variant%5D=external_id",
+            Collection::Items.of_ids(ids)
+        );
         pages(client, &LIST_ITEMS, path, deadline)
     });
-    let items: Vec<(String, HashSet<String>)> = try_join_all(chunks).await?.into_iter().flatten().map(linked).collect();
-    let wanted: HashMap<String, &Vec<String>> = wanted.iter().map(|(id, skus)| (compound_id(id), skus)).collect();
+    let items: Vec<(String, HashSet<String>)> = try_join_all(chunks)
+        .await?
+        .into_iter()
+        .flatten()
+        .map(linked)
+        .collect();
+    let wanted: HashMap<String, &Vec<String>> = wanted
+        .iter()
+        .map(|(id, skus)| (compound_id(id), skus))
+        .collect();
     let complete = items.into_iter().map(|(item, linked)| {
         let lacks_one = wanted.get(&item).is_some_and(|wanted| wanted.iter().any(|id| !linked.contains(id)));
         let may_have_more = linked.len() >= SURELY_ALL_INCLUDED || (!linked.is_empty() && lacks_one);
@@ -248,8 +322,14 @@ pub async fn variants_of_items(
 }
 
 fn linked(item: Resource) -> (String, HashSet<String>) {
-    let linkage = item.relationships.and_then(|related| related.variants?.data).unwrap_or_default();
-    (item.id, linkage.into_iter().map(|variant| variant.id).collect())
+    let linkage = item
+        .relationships
+        .and_then(|related| related.variants?.data)
+        .unwrap_or_default();
+    (
+        item.id,
+        linkage.into_iter().map(|variant| variant.id).collect(),
+    )
 }
 
 /// How a job stands.
@@ -313,17 +393,33 @@ struct JobErrorSource {
 ///
 /// # Errors
 /// Where Klaviyo does not answer or refuses.
-pub async fn job(client: &Client, lane: &'static Lane, id: &str, deadline: Deadline) -> Result<JobState, Error> {
+pub async fn job(
+    client: &Client,
+    lane: &'static Lane,
+    id: &str,
+    deadline: Deadline,
+) -> Result<JobState, Error> {
     let endpoint = lane.job.unwrap_or(lane.endpoint);
-    let answer = match client.get(endpoint, &format!("{}/{id}", lane.path), deadline).await {
+    let answer = match client
+        .get(endpoint, &format!("{}/{id}", lane.path), deadline)
+        .await
+    {
         Err(error) if error.status() == Some(404) => return Ok(JobState::Unknown),
         answer => answer?,
     };
     let answer: JobAnswer = serde_json::from_slice(&answer)
         .map_err(|_| Error::unreadable(Peer::Klaviyo, endpoint.name, "a job with its status"))?;
-    let JobAttributes { status, failed_count, errors } = answer.data.attributes;
+    let JobAttributes {
+        status,
+        failed_count,
+        errors,
+    } = answer.data.attributes;
     Ok(match status.as_str() {
-        "complete" => JobState::Complete(entry_errors(lane, errors.unwrap_or_default(), failed_count.unwrap_or(0))),
+        "complete" => JobState::Complete(entry_errors(
+            lane,
+            errors.unwrap_or_default(),
+            failed_count.unwrap_or(0),
+        )),
         "cancelled" => JobState::Cancelled,
         _ => JobState::UnderWay,
     })
@@ -334,17 +430,28 @@ fn entry_errors(lane: &'static Lane, errors: Vec<JobError>, failed: usize) -> Ve
     let mut places = HashSet::new();
     let mut list: Vec<EntryError> = Vec::new();
     for error in errors {
-        let pointer = error.source.and_then(|source| source.pointer).unwrap_or_default();
+        let pointer = error
+            .source
+            .and_then(|source| source.pointer)
+            .unwrap_or_default();
         let below = pointer.strip_prefix(lane.pointer).unwrap_or_default();
         let (place, field) = below.split_at(below.find('/').unwrap_or(below.len()));
         let place: Option<usize> = place.parse().ok();
         if place.is_none_or(|place| places.insert(place)) {
             let code = error.code.unwrap_or_else(|| "no code".to_owned());
-            list.push(EntryError { place, field: field.to_owned(), code });
+            list.push(EntryError {
+                place,
+                field: field.to_owned(),
+                code,
+            });
         }
     }
     while list.len() < failed {
-        list.push(EntryError { place: None, field: String::new(), code: "no error that names the entry".to_owned() });
+        list.push(EntryError {
+            place: None,
+            field: String::new(),
+            code: "no error that names the entry".to_owned(),
+        });
     }
     list
 }

@@ -8,7 +8,11 @@ use super::rate::Endpoint;
 /// "Maximum number of events per request: 1,000".
 const MAX_EVENTS: usize = 1_000;
 
-static CREATE: Endpoint = Endpoint { name: "create events", burst: 10, steady: 150 };
+static CREATE: Endpoint = Endpoint {
+    name: "create events",
+    burst: 10,
+    steady: 150,
+};
 
 /// The bulk creation of events.
 pub static LANE: Lane = Lane {

@@ -17,9 +17,21 @@ const MAX_PROFILES: usize = 10_000;
 /// "Maximum payload size: 100KB per profile".
 pub const MAX_PROFILE_BYTES: usize = 100_000;
 
-static IMPORT: Endpoint = Endpoint { name: "import profiles", burst: 10, steady: 150 };
-static READ_JOB: Endpoint = Endpoint { name: "read a profile import job", burst: 10, steady: 150 };
-static READ_ERRORS: Endpoint = Endpoint { name: "read a profile import job's errors", burst: 10, steady: 150 };
+static IMPORT: Endpoint = Endpoint {
+    name: "import profiles",
+    burst: 10,
+    steady: 150,
+};
+static READ_JOB: Endpoint = Endpoint {
+    name: "read a profile import job",
+    burst: 10,
+    steady: 150,
+};
+static READ_ERRORS: Endpoint = Endpoint {
+    name: "read a profile import job's errors",
+    burst: 10,
+    steady: 150,
+};
 
 /// The bulk import of profiles.
 pub static LANE: Lane = Lane {
@@ -37,7 +49,10 @@ pub static LANE: Lane = Lane {
 };
 
 fn without_phone_number(pointer: &str, document: &[u8]) -> Option<Vec<u8>> {
-    pointer.ends_with("/phone_number").then(|| customer::without_phone_number(document)).flatten()
+    pointer
+        .ends_with("/phone_number")
+        .then(|| customer::without_phone_number(document))
+        .flatten()
 }
 
 /// How a job stands.
@@ -136,14 +151,19 @@ struct ErrorSource {
 /// # Errors
 /// Where Klaviyo does not answer or refuses.
 pub async fn job(client: &Client, id: &str, deadline: Deadline) -> Result<JobState, Error> {
-    let answer = match client.get(&READ_JOB, &format!("{}/{id}", LANE.path), deadline).await {
+    let answer = match client
+        .get(&READ_JOB, &format!("{}/{id}", LANE.path), deadline)
+        .await
+    {
         Err(error) if error.status() == Some(404) => return Ok(JobState::Unknown),
         answer => answer?,
     };
     let answer: JobAnswer = serde_json::from_slice(&answer)
         .map_err(|_| Error::unreadable(Peer::Klaviyo, READ_JOB.name, "a job with its status"))?;
     Ok(match answer.data.attributes.status.as_str() {
-        "complete" => JobState::Complete { failed: answer.data.attributes.failed_count.unwrap_or(0) },
+        "complete" => JobState::Complete {
+            failed: answer.data.attributes.failed_count.unwrap_or(0),
+        },
         "cancelled" => JobState::Cancelled,
         _ => JobState::UnderWay,
     })
@@ -159,21 +179,42 @@ pub fn errors_path(id: &str) -> String {
 ///
 /// # Errors
 /// Where Klaviyo does not answer or refuses.
-pub async fn import_errors(client: &Client, path: &str, deadline: Deadline) -> Result<ImportErrors, Error> {
+pub async fn import_errors(
+    client: &Client,
+    path: &str,
+    deadline: Deadline,
+) -> Result<ImportErrors, Error> {
     let body = client.get(&READ_ERRORS, path, deadline).await?;
-    let unreadable = || Error::unreadable(Peer::Klaviyo, READ_ERRORS.name, "a page of import errors");
+    let unreadable =
+        || Error::unreadable(Peer::Klaviyo, READ_ERRORS.name, "a page of import errors");
     let answer: ErrorsAnswer<'_> = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-    let errors = answer.data.into_iter().map(|error| import_error(error.attributes)).collect();
-    let next = answer.links.and_then(|links| links.next).map(|next| Client::next_path(&next).ok_or_else(unreadable));
-    Ok(ImportErrors { errors, next: next.transpose()? })
+    let errors = answer
+        .data
+        .into_iter()
+        .map(|error| import_error(error.attributes))
+        .collect();
+    let next = answer
+        .links
+        .and_then(|links| links.next)
+        .map(|next| Client::next_path(&next).ok_or_else(unreadable));
+    Ok(ImportErrors {
+        errors,
+        next: next.transpose()?,
+    })
 }
 
 fn import_error(error: ErrorAttributes<'_>) -> ImportError {
-    let pointer = error.source.and_then(|source| source.pointer).unwrap_or_default();
+    let pointer = error
+        .source
+        .and_then(|source| source.pointer)
+        .unwrap_or_default();
     // "/data/attributes/profiles/data/17/attributes/email", or the field alone
-    let field = pointer.find("/attributes/").filter(|_| pointer.starts_with(LANE.pointer)).map_or(0, |_| {
-        LANE.pointer.len() + pointer[LANE.pointer.len()..].find('/').unwrap_or(0)
-    });
+    let field = pointer
+        .find("/attributes/")
+        .filter(|_| pointer.starts_with(LANE.pointer))
+        .map_or(0, |_| {
+            LANE.pointer.len() + pointer[LANE.pointer.len()..].find('/').unwrap_or(0)
+        });
     let field = pointer[field..].to_owned();
     let payload = error.original_payload.map(RawValue::get);
     ImportError {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,9 +18,9 @@ use super::page::id_of;
 use crate::commercetools::Client;
 use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::error::{Error, Peer};
+use crate::mapping::Options;
 use crate::mapping::category::{Category, CategoryNames};
 use crate::mapping::order::{self, CategoryPaths};
-use crate::mapping::Options;
 use crate::mapping::product::CategoryAncestors;
 use crate::ports::{Deadline, Ports};
 
@@ -30,6 +30,8 @@ const CAPACITY: usize = 20_000;
 const FRESH: Duration = Duration::from_secs(300);
 /// Records of one answer are read up to this size: 100 products of 80 KB.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Chunks of one page that are fetched at the same time.
+const CHUNKS_AT_A_TIME: usize = 4;
 /// For errors.
 const CATEGORIES_BY_ID: &str = "query categories by id";
 /// The most ids of one query of products, which are large.
@@ -42,18 +44,24 @@ struct Cache<T> {
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        Self { entries: HashMap::new() }
+        Self {
+            entries: HashMap::new(),
+        }
     }
 }
 
 impl<T: Clone> Cache<T> {
     fn get(&self, id: &str, now: Duration) -> Option<T> {
-        self.entries.get(id).filter(|(_, at)| now.saturating_sub(*at) < FRESH).map(|(value, _)| value.clone())
+        self.entries
+            .get(id)
+            .filter(|(_, at)| now.saturating_sub(*at) < FRESH)
+            .map(|(value, _)| value.clone())
     }
 
     fn insert(&mut self, id: String, value: T, now: Duration) {
         if self.entries.len() >= CAPACITY {
-            self.entries.retain(|_, (_, at)| now.saturating_sub(*at) < FRESH);
+            self.entries
+                .retain(|_, (_, at)| now.saturating_sub(*at) < FRESH);
         }
         if self.entries.len() >= CAPACITY {
             self.entries.clear();
@@ -89,7 +97,9 @@ impl CategoryNames for Nodes {
 
 impl CategoryAncestors for Nodes {
     fn ancestors(&self, category_id: &str) -> Option<&[String]> {
-        self.0.get(category_id).map(|node| node.ancestors.as_slice())
+        self.0
+            .get(category_id)
+            .map(|node| node.ancestors.as_slice())
     }
 }
 
@@ -126,25 +136,50 @@ struct CategoryReference {
     id: String,
 }
 
+/// Fetches chunks, a few at a time: their answers are held in memory together with the page that they are for.
+async fn fetched<F: Future<Output = Result<Vec<Bytes>, Error>>>(
+    chunks: impl Iterator<Item = F>,
+) -> Result<Vec<Bytes>, Error> {
+    stream::iter(chunks)
+        .buffered(CHUNKS_AT_A_TIME)
+        .try_concat()
+        .await
+}
+
 impl Catalogue {
     /// An empty one.
     #[must_use]
     pub fn new(ports: Ports, client: Rc<Client>, options: Rc<Options>) -> Self {
-        Self { ports, client, options, products: RefCell::default(), categories: RefCell::default() }
+        Self {
+            ports,
+            client,
+            options,
+            products: RefCell::default(),
+            categories: RefCell::default(),
+        }
     }
 
     /// The category paths of all these products.
     ///
     /// # Errors
     /// Where commercetools does not answer or refuses: what cannot be looked up is never taken for empty.
-    pub async fn paths(&self, products: HashSet<String>, deadline: Deadline) -> Result<PagePaths, Error> {
+    pub async fn paths(
+        &self,
+        products: HashSet<String>,
+        deadline: Deadline,
+    ) -> Result<PagePaths, Error> {
         let categories = self.product_categories(products, deadline).await?;
         let wanted: HashSet<&String> = categories.values().flat_map(|ids| ids.iter()).collect();
-        let Nodes(nodes) = self.categories(wanted.into_iter().cloned().collect(), deadline).await?;
+        let Nodes(nodes) = self
+            .categories(wanted.into_iter().cloned().collect(), deadline)
+            .await?;
         let paths = categories.into_iter().map(|(product, ids)| {
             let mut paths = Vec::new();
             for node in ids.iter().filter_map(|id| nodes.get(id)) {
-                let ancestors = node.ancestors.iter().filter_map(|id| nodes.get(id)?.name.clone());
+                let ancestors = node
+                    .ancestors
+                    .iter()
+                    .filter_map(|id| nodes.get(id)?.name.clone());
                 let names: Vec<String> = ancestors.chain(node.name.clone()).collect();
                 paths.extend(order::paths(&names));
             }
@@ -173,16 +208,29 @@ impl Catalogue {
         }
         unknown.sort_unstable();
         let chunks = unknown.chunks(PRODUCTS_A_QUERY).map(|chunk| {
-            self.by_ids("query products of orders", "product-projections", &[("staged", "false")], chunk, deadline)
+            self.by_ids(
+                "query products of orders",
+                "product-projections",
+                &[("staged", "false")],
+                chunk,
+                deadline,
+            )
         });
         let mut missing: HashSet<String> = unknown.iter().cloned().collect();
-        for record in try_join_all(chunks).await?.into_iter().flatten() {
+        for record in fetched(chunks).await? {
             let Projection { id, categories } = serde_json::from_slice(&record).map_err(|_| {
-                Error::unreadable(Peer::Commercetools, "query products of orders", "products with their categories")
+                Error::unreadable(
+                    Peer::Commercetools,
+                    "query products of orders",
+                    "products with their categories",
+                )
             })?;
-            let categories: Rc<[String]> = categories.into_iter().map(|category| category.id).collect();
+            let categories: Rc<[String]> =
+                categories.into_iter().map(|category| category.id).collect();
             missing.remove(&id);
-            self.products.borrow_mut().insert(id.clone(), Some(categories.clone()), now);
+            self.products
+                .borrow_mut()
+                .insert(id.clone(), Some(categories.clone()), now);
             found.insert(id, categories);
         }
         for id in missing {
@@ -196,7 +244,11 @@ impl Catalogue {
         let now = self.ports.clock.monotonic();
         let mut known = self.categories.borrow_mut();
         for category in categories {
-            known.insert(category.id().to_owned(), Some(Rc::new(Node::of(category, &self.options))), now);
+            known.insert(
+                category.id().to_owned(),
+                Some(Rc::new(Node::of(category, &self.options))),
+                now,
+            );
         }
     }
 
@@ -204,7 +256,11 @@ impl Catalogue {
     ///
     /// # Errors
     /// Where commercetools does not answer or refuses.
-    pub async fn categories(&self, wanted: Vec<String>, deadline: Deadline) -> Result<Nodes, Error> {
+    pub async fn categories(
+        &self,
+        wanted: Vec<String>,
+        deadline: Deadline,
+    ) -> Result<Nodes, Error> {
         let now = self.ports.clock.monotonic();
         let mut nodes: HashMap<String, Rc<Node>> = HashMap::new();
         let mut gone: HashSet<String> = HashSet::new();
@@ -228,27 +284,38 @@ impl Catalogue {
                 .chunks(IDS_A_QUERY)
                 .map(|chunk| self.by_ids(CATEGORIES_BY_ID, "categories", &[], chunk, deadline));
             gone.extend(unknown.iter().cloned());
-            for record in try_join_all(chunks).await?.into_iter().flatten() {
+            for record in fetched(chunks).await? {
                 let unreadable = || {
-                    Error::unreadable(Peer::Commercetools, CATEGORIES_BY_ID, "categories with their ids")
+                    Error::unreadable(
+                        Peer::Commercetools,
+                        CATEGORIES_BY_ID,
+                        "categories with their ids",
+                    )
                 };
                 let raw: &RawValue = serde_json::from_slice(&record).map_err(|_| unreadable())?;
                 let id = id_of(&record).ok_or_else(unreadable)?;
                 let node = Category::read(raw).map_or_else(
-                    |_| Node { name: None, ancestors: Vec::new() },
+                    |_| Node {
+                        name: None,
+                        ancestors: Vec::new(),
+                    },
                     |category| Node::of(&category, &self.options),
                 );
                 let node = Rc::new(node);
                 gone.remove(&id);
-                self.categories.borrow_mut().insert(id.clone(), Some(node.clone()), now);
+                self.categories
+                    .borrow_mut()
+                    .insert(id.clone(), Some(node.clone()), now);
                 nodes.insert(id, node);
             }
             for id in unknown.iter().filter(|id| gone.contains(*id)) {
                 self.categories.borrow_mut().insert(id.clone(), None, now);
             }
             let ancestors = nodes.values().flat_map(|node| node.ancestors.iter());
-            let next: HashSet<String> =
-                ancestors.filter(|id| !nodes.contains_key(*id) && !gone.contains(*id)).cloned().collect();
+            let next: HashSet<String> = ancestors
+                .filter(|id| !nodes.contains_key(*id) && !gone.contains(*id))
+                .cloned()
+                .collect();
             wanted = next.into_iter().collect();
         }
         Ok(Nodes(nodes))

@@ -27,11 +27,19 @@ static LANES: [&Lane; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
 /// jobs, small enough that little is sent again after a crash.
 pub(super) const JOBS_A_GROUP: usize = 8;
 
-const CATEGORIES: Collection = Collection { operation: "query categories", path: "categories", parameters: &[] };
+const CATEGORIES: Collection = Collection {
+    operation: "query categories",
+    path: "categories",
+    parameters: &[],
+};
 
 /// The lane of a write, where creating comes first and updating second.
 pub(super) fn write_of(is_there: bool) -> (usize, Write) {
-    if is_there { (1, Write::Update) } else { (0, Write::Create) }
+    if is_there {
+        (1, Write::Update)
+    } else {
+        (0, Write::Create)
+    }
 }
 
 /// The import of categories.
@@ -69,28 +77,42 @@ impl Import for Categories {
         Box::pin(async move { CATEGORIES.total(&client, &order, deadline).await })
     }
 
-    fn fetch(&self, query: PageQuery, deadline: Deadline) -> LocalFuture<'static, Result<Page, Error>> {
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
         let (client, klaviyo) = (self.commercetools.clone(), self.klaviyo.clone());
         let (catalogue, options) = (self.catalogue.clone(), self.options.clone());
         Box::pin(async move {
             let records = CATEGORIES.read(&client, &query, deadline).await?;
             let (ids, ancestors) = {
-                let categories: Vec<Category<'_>> = records.present().filter_map(|raw| Category::read(raw).ok()).collect();
+                let categories: Vec<Category<'_>> = records
+                    .present()
+                    .filter_map(|raw| Category::read(raw).ok())
+                    .collect();
                 catalogue.note(&categories);
-                let ids: Vec<String> = categories.iter().map(|category| category.id().to_owned()).collect();
-                let ancestors: HashSet<&str> = categories.iter().flat_map(Category::ancestors).collect();
+                let ids: Vec<String> = categories
+                    .iter()
+                    .map(|category| category.id().to_owned())
+                    .collect();
+                let ancestors: HashSet<&str> =
+                    categories.iter().flat_map(Category::ancestors).collect();
                 (ids, ancestors.into_iter().map(str::to_owned).collect())
             };
             let names = catalogue.categories(ancestors, deadline);
-            let existing = catalog::existing(&klaviyo, catalog::Collection::Categories, &ids, deadline);
+            let existing =
+                catalog::existing(&klaviyo, catalog::Collection::Categories, &ids, deadline);
             let (names, existing) = futures_util::future::try_join(names, existing).await?;
-            Ok(records.into_page(Box::new(move |record: &RawValue, documents| {
-                let category = Category::read(record)?;
-                let (lane, write) = write_of(existing.contains(&compound_id(category.id())));
-                let entry = category.entry(&names, write, &options, &mut documents.bytes)?;
-                documents.push(lane, 0, None);
-                Ok(entry.id)
-            })))
+            Ok(
+                records.into_page(Box::new(move |record: &RawValue, documents| {
+                    let category = Category::read(record)?;
+                    let (lane, write) = write_of(existing.contains(&compound_id(category.id())));
+                    let entry = category.entry(&names, write, &options, &mut documents.bytes)?;
+                    documents.push(lane, 0, None);
+                    Ok(entry.id)
+                })),
+            )
         })
     }
 

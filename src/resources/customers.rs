@@ -7,18 +7,22 @@ use super::{Import, JobAnswer, PageQuery};
 use crate::api::App;
 use crate::commercetools;
 use crate::error::Error;
+use crate::klaviyo;
 use crate::klaviyo::batch::Lane;
 use crate::klaviyo::profiles::{self, ImportError, JobState, MAX_PROFILE_BYTES};
-use crate::klaviyo;
 use crate::mapping::{self, Skip, customer};
 use crate::ports::{Deadline, LocalFuture};
 use crate::run::cursor::Job;
-use crate::run::state::Order;
 use crate::run::group::Mended;
+use crate::run::state::Order;
 
 static LANES: [&Lane; 1] = [&profiles::LANE];
 
-const CUSTOMERS: Collection = Collection { operation: "query customers", path: "customers", parameters: &[] };
+const CUSTOMERS: Collection = Collection {
+    operation: "query customers",
+    path: "customers",
+    parameters: &[],
+};
 
 /// The import of customers.
 pub struct Customers {
@@ -31,7 +35,11 @@ impl Customers {
     /// With the clients and options of the app.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        Self { commercetools: app.commercetools.clone(), klaviyo: app.klaviyo.clone(), options: app.options.clone() }
+        Self {
+            commercetools: app.commercetools.clone(),
+            klaviyo: app.klaviyo.clone(),
+            options: app.options.clone(),
+        }
     }
 }
 
@@ -49,14 +57,21 @@ impl Import for Customers {
         Box::pin(async move { CUSTOMERS.total(&client, &order, deadline).await })
     }
 
-    fn fetch(&self, query: PageQuery, deadline: Deadline) -> LocalFuture<'static, Result<Page, Error>> {
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
         let (client, options) = (self.commercetools.clone(), self.options.clone());
         Box::pin(async move {
             let records = CUSTOMERS.read(&client, &query, deadline).await?;
             Ok(records.into_page(Box::new(move |record, documents| {
                 let profile = customer::profile(record, &options, &mut documents.bytes)?;
                 if documents.bytes.len() > MAX_PROFILE_BYTES {
-                    return Err(Skip::TooLarge { bytes: documents.bytes.len(), most: MAX_PROFILE_BYTES });
+                    return Err(Skip::TooLarge {
+                        bytes: documents.bytes.len(),
+                        most: MAX_PROFILE_BYTES,
+                    });
                 }
                 if profile.phone_left_out {
                     documents.notes.push("phone-number-left-out");
@@ -77,20 +92,40 @@ impl Import for Customers {
                     JobState::Cancelled => return Ok(JobAnswer::Cancelled),
                     JobState::Unknown => return Ok(JobAnswer::Unknown),
                     JobState::Complete { failed: 0 } => {
-                        return Ok(JobAnswer::Read { refused: Vec::new(), mended: Vec::new(), errors_at: None });
+                        return Ok(JobAnswer::Read {
+                            refused: Vec::new(),
+                            mended: Vec::new(),
+                            errors_at: None,
+                        });
                     }
                     JobState::Complete { .. } => profiles::errors_path(&job.id),
                 },
             };
             let page = profiles::import_errors(&client, &path, deadline).await?;
             let (mut refused, mut mended) = (Vec::new(), Vec::new());
-            for ImportError { external_id, field, code, mended: document } in page.errors {
+            for ImportError {
+                external_id,
+                field,
+                code,
+                mended: document,
+            } in page.errors
+            {
                 match document {
-                    Some(document) => mended.push(Mended { id: external_id, document }),
-                    None => refused.push((external_id, format!("Klaviyo did not import it: {code} at {field}"))),
+                    Some(document) => mended.push(Mended {
+                        id: external_id,
+                        document,
+                    }),
+                    None => refused.push((
+                        external_id,
+                        format!("Klaviyo did not import it: {code} at {field}"),
+                    )),
                 }
             }
-            Ok(JobAnswer::Read { refused, mended, errors_at: page.next })
+            Ok(JobAnswer::Read {
+                refused,
+                mended,
+                errors_at: page.next,
+            })
         })
     }
 }

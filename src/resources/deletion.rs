@@ -44,10 +44,14 @@ impl Deletion {
     pub fn new(app: &App, collection: Collection, run: &RunDocument) -> Self {
         let cursor = run.cursor.as_ref();
         let phase = cursor.and_then(|cursor| cursor.phase.as_deref());
-        let pass = phase.and_then(|phase| phase.strip_prefix("pass-")?.parse().ok()).unwrap_or(1);
+        let pass = phase
+            .and_then(|phase| phase.strip_prefix("pass-")?.parse().ok())
+            .unwrap_or(1);
         // a listing that is neither at its beginning nor to begin has found something to go on from
         let is_at_the_beginning = cursor.is_none_or(|cursor| {
-            cursor.jobs.is_empty() && cursor.ranges.len() == 1 && cursor.ranges.iter().all(|range| range.after.is_none())
+            cursor.jobs.is_empty()
+                && cursor.ranges.len() == 1
+                && cursor.ranges.iter().all(|range| range.after.is_none())
         });
         Self {
             klaviyo: app.klaviyo.clone(),
@@ -97,7 +101,11 @@ impl Import for Deletion {
     }
 
     /// Klaviyo does not say how many entries there are: 0.
-    fn total(&self, _order: &Order, deadline: Deadline) -> LocalFuture<'static, Result<u64, Error>> {
+    fn total(
+        &self,
+        _order: &Order,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<u64, Error>> {
         let (client, collection) = (self.klaviyo.clone(), self.collection);
         Box::pin(async move {
             catalog::list(&client, collection, collection.path(), deadline).await?;
@@ -105,7 +113,11 @@ impl Import for Deletion {
         })
     }
 
-    fn fetch(&self, query: PageQuery, deadline: Deadline) -> LocalFuture<'static, Result<Page, Error>> {
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
         let (client, collection, kind) = (self.klaviyo.clone(), self.collection, self.kind());
         let (has_found, only_looks) = (self.has_found.clone(), self.only_looks());
         Box::pin(async move {
@@ -114,13 +126,23 @@ impl Import for Deletion {
                 let listing = catalog::list(&client, collection, path, deadline).await?;
                 (listing.ids, listing.next)
             } else {
-                (query.range.entries.iter().map(|id| compound_id(id)).collect(), None)
+                (
+                    query
+                        .range
+                        .entries
+                        .iter()
+                        .map(|id| compound_id(id))
+                        .collect(),
+                    None,
+                )
             };
             if !ids.is_empty() {
                 has_found.set(true);
             }
-            let records: Vec<Record> =
-                ids.iter().map(|id| Record::Present(catalog::identifier(kind, id).into())).collect();
+            let records: Vec<Record> = ids
+                .iter()
+                .map(|id| Record::Present(catalog::identifier(kind, id).into()))
+                .collect();
             Ok(Page {
                 bytes: records.iter().map(Record::len).sum(),
                 len: records.len(),
@@ -148,9 +170,15 @@ impl Import for Deletion {
         let is_listed_again = self.pass < MAX_PASSES;
         Box::pin(async move {
             Ok(match entries::ask(&client, lanes, job, deadline).await? {
-                JobAnswer::Done { refused, again, left } if is_listed_again => {
-                    JobAnswer::Done { left: left + refused.len() as u64, refused: Vec::new(), again }
-                }
+                JobAnswer::Done {
+                    refused,
+                    again,
+                    left,
+                } if is_listed_again => JobAnswer::Done {
+                    left: left + refused.len() as u64,
+                    refused: Vec::new(),
+                    again,
+                },
                 answer => answer,
             })
         })

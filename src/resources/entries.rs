@@ -37,7 +37,9 @@ enum Verdict {
 }
 
 fn verdict(act: Act, error: &EntryError) -> Verdict {
-    let is_there = ["conflict", "duplicate", "exists"].iter().any(|word| error.code.contains(word));
+    let is_there = ["conflict", "duplicate", "exists"]
+        .iter()
+        .any(|word| error.code.contains(word));
     let is_gone = error.code.contains("not_found") && !error.field.starts_with("/relationships");
     match act {
         Act::Create if is_there => Verdict::Again,
@@ -57,7 +59,9 @@ pub(super) async fn ask(
     job: Job,
     deadline: Deadline,
 ) -> Result<JobAnswer, Error> {
-    let Some(lane) = lanes.iter().find(|lane| lane.endpoint.name == job.kind) else { return Ok(JobAnswer::Unknown) };
+    let Some(lane) = lanes.iter().find(|lane| lane.endpoint.name == job.kind) else {
+        return Ok(JobAnswer::Unknown);
+    };
     let errors = match catalog::job(client, lane, &job.id, deadline).await? {
         JobState::UnderWay => return Ok(JobAnswer::NotYet),
         JobState::Cancelled => return Ok(JobAnswer::Cancelled),
@@ -66,7 +70,10 @@ pub(super) async fn ask(
     };
     let (mut refused, mut again) = (Vec::new(), Vec::new());
     for error in errors {
-        let name = error.place.and_then(|place| job.entries.get(place)).cloned();
+        let name = error
+            .place
+            .and_then(|place| job.entries.get(place))
+            .cloned();
         let reason = reason(lane, &error);
         match (verdict(act(lane), &error), name) {
             (Verdict::AsWanted, _) => {}
@@ -74,7 +81,11 @@ pub(super) async fn ask(
             (Verdict::Again | Verdict::Refused, name) => refused.push((name, reason)),
         }
     }
-    Ok(JobAnswer::Done { refused, again, left: 0 })
+    Ok(JobAnswer::Done {
+        refused,
+        again,
+        left: 0,
+    })
 }
 
 /// Klaviyo's code and field; never its words, which can quote the record.
@@ -91,7 +102,11 @@ mod tests {
     use super::*;
 
     fn error(code: &str, field: &str) -> EntryError {
-        EntryError { place: Some(0), field: field.to_owned(), code: code.to_owned() }
+        EntryError {
+            place: Some(0),
+            field: field.to_owned(),
+            code: code.to_owned(),
+        }
     }
 
     #[test]

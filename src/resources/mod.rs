@@ -96,8 +96,21 @@ pub trait Import {
     /// How many records the run has to read; checks in passing that they may be read at all.
     fn total(&self, order: &Order, deadline: Deadline) -> LocalFuture<'static, Result<u64, Error>>;
 
+    /// What is to be said of records that the run does not read, by name: notes of its counts.
+    fn left_alone(
+        &self,
+        _order: &Order,
+        _deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Vec<(String, u64)>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Reads a page and everything that mapping its records needs.
-    fn fetch(&self, query: PageQuery, deadline: Deadline) -> LocalFuture<'static, Result<Page, Error>>;
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>>;
 
     /// Asks for a job.
     fn ask(&self, job: Job, deadline: Deadline) -> LocalFuture<'static, Result<JobAnswer, Error>>;
@@ -110,8 +123,12 @@ pub type Mapper = Box<dyn Fn(&RawValue, &mut Documents) -> Result<String, Skip>>
 #[must_use]
 pub fn import(app: &App, run: &RunDocument) -> Rc<dyn Import> {
     match run.resource {
-        Resource::Categories if run.order.delete_all => Rc::new(Deletion::new(app, Collection::Categories, run)),
-        Resource::Products if run.order.delete_all => Rc::new(Deletion::new(app, Collection::Items, run)),
+        Resource::Categories if run.order.delete_all => {
+            Rc::new(Deletion::new(app, Collection::Categories, run))
+        }
+        Resource::Products if run.order.delete_all => {
+            Rc::new(Deletion::new(app, Collection::Items, run))
+        }
         Resource::Customers => Rc::new(customers::Customers::new(app)),
         Resource::Orders => Rc::new(orders::Orders::new(app, &run.order)),
         Resource::Categories => Rc::new(categories::Categories::new(app)),

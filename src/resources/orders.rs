@@ -19,7 +19,11 @@ use crate::run::state::Order;
 
 static LANES: [&Lane; 1] = [&events::LANE];
 
-const ORDERS: Collection = Collection { operation: "query orders", path: "orders", parameters: &[] };
+const ORDERS: Collection = Collection {
+    operation: "query orders",
+    path: "orders",
+    parameters: &[],
+};
 
 /// The import of orders.
 pub struct Orders {
@@ -58,29 +62,49 @@ impl Import for Orders {
         Box::pin(async move { ORDERS.total(&client, &order, deadline).await })
     }
 
-    fn fetch(&self, query: PageQuery, deadline: Deadline) -> LocalFuture<'static, Result<Page, Error>> {
-        let (client, catalogue, options) =
-            (self.commercetools.clone(), self.catalogue.clone(), self.options.clone());
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
+        let (client, catalogue, options) = (
+            self.commercetools.clone(),
+            self.catalogue.clone(),
+            self.options.clone(),
+        );
         let trigger_flows = self.trigger_flows;
         Box::pin(async move {
             let records = ORDERS.read(&client, &query, deadline).await?;
-            let products: HashSet<String> = records.present().flat_map(order::product_ids).collect();
+            let products: HashSet<String> =
+                records.present().flat_map(order::product_ids).collect();
             let paths = catalogue.paths(products, deadline).await?;
             Ok(records.into_page(Box::new(move |record, documents| {
-                let events = order::events(record, &paths, &options, trigger_flows, &mut documents.bytes)?;
+                let events = order::events(
+                    record,
+                    &paths,
+                    &options,
+                    trigger_flows,
+                    &mut documents.bytes,
+                )?;
                 let profile: Rc<str> = events.profile.into();
-                documents.list.extend(events.events.into_iter().map(|event| Document {
-                    lane: 0,
-                    profile: Some(profile.clone()),
-                    place: event.range,
-                    part: None,
-                }));
+                documents
+                    .list
+                    .extend(events.events.into_iter().map(|event| Document {
+                        lane: 0,
+                        profile: Some(profile.clone()),
+                        place: event.range,
+                        part: None,
+                    }));
                 Ok(events.id)
             })))
         })
     }
 
-    fn ask(&self, _job: Job, _deadline: Deadline) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+    fn ask(
+        &self,
+        _job: Job,
+        _deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         // Klaviyo answers a bulk creation of events with a bare 202: there is no job to ask
         Box::pin(async { Ok(JobAnswer::Unknown) })
     }

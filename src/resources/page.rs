@@ -73,7 +73,9 @@ struct Identified<'a> {
 /// The id of a record.
 #[must_use]
 pub fn id_of(record: &[u8]) -> Option<String> {
-    serde_json::from_slice::<Identified<'_>>(record).ok().map(|record| record.id.into_owned())
+    serde_json::from_slice::<Identified<'_>>(record)
+        .ok()
+        .map(|record| record.id.into_owned())
 }
 
 impl Collection {
@@ -81,7 +83,12 @@ impl Collection {
     ///
     /// # Errors
     /// Where commercetools does not answer or refuses.
-    pub async fn total(&self, client: &Client, order: &Order, deadline: Deadline) -> Result<u64, Error> {
+    pub async fn total(
+        &self,
+        client: &Client,
+        order: &Order,
+        deadline: Deadline,
+    ) -> Result<u64, Error> {
         let query = Query {
             operation: self.operation,
             path: self.path,
@@ -102,16 +109,29 @@ impl Collection {
     ///
     /// # Errors
     /// Where commercetools does not answer or refuses, or answers with records that have no id.
-    pub async fn read(&self, client: &Client, query: &PageQuery, deadline: Deadline) -> Result<Records, Error> {
+    pub async fn read(
+        &self,
+        client: &Client,
+        query: &PageQuery,
+        deadline: Deadline,
+    ) -> Result<Records, Error> {
         let wanted = query.range.wanted_ids();
         let is_wanted_again = wanted.is_some();
         let wanted = wanted.or_else(|| query.order.ids.clone());
         let asked: Option<Vec<String>> = wanted.as_ref().map(|ids| {
             let limit = query.limit.min(IDS_A_QUERY);
-            ids.iter().filter(|id| query.range.contains(id)).take(limit).cloned().collect()
+            ids.iter()
+                .filter(|id| query.range.contains(id))
+                .take(limit)
+                .cloned()
+                .collect()
         });
         if asked.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Records { list: Vec::new(), last: None, is_last: true });
+            return Ok(Records {
+                list: Vec::new(),
+                last: None,
+                is_last: true,
+            });
         }
         let limit = asked.as_ref().map_or(query.limit, Vec::len);
         let list = client
@@ -131,11 +151,24 @@ impl Collection {
                 deadline,
             )
             .await?;
-        let unreadable = || Error::unreadable(Peer::Commercetools, self.operation, "records with their ids");
+        let unreadable = || {
+            Error::unreadable(
+                Peer::Commercetools,
+                self.operation,
+                "records with their ids",
+            )
+        };
         let Some(asked) = asked else {
-            let last = list.last().map(|record| id_of(record).ok_or_else(unreadable)).transpose()?;
+            let last = list
+                .last()
+                .map(|record| id_of(record).ok_or_else(unreadable))
+                .transpose()?;
             let is_last = list.len() < limit;
-            return Ok(Records { list: list.into_iter().map(Record::Present).collect(), last, is_last });
+            return Ok(Records {
+                list: list.into_iter().map(Record::Present).collect(),
+                last,
+                is_last,
+            });
         };
         let mut found: HashMap<String, Bytes> = list
             .into_iter()
@@ -144,12 +177,19 @@ impl Collection {
             .ok_or_else(unreadable)?;
         let last = asked.last().cloned();
         let rest = last.as_deref().map(|last| query.range.advanced_to(last));
-        let is_last = !wanted.iter().flatten().any(|id| rest.as_ref().is_some_and(|rest| rest.contains(id)));
+        let is_last = !wanted
+            .iter()
+            .flatten()
+            .any(|id| rest.as_ref().is_some_and(|rest| rest.contains(id)));
         let list = asked.into_iter().map(|id| match found.remove(&id) {
             Some(record) => Record::Present(record),
             None => Record::Missing(id),
         });
-        Ok(Records { list: list.collect(), last, is_last })
+        Ok(Records {
+            list: list.collect(),
+            last,
+            is_last,
+        })
     }
 }
 

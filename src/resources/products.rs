@@ -37,8 +37,18 @@ const DELETE: usize = 2;
 const ITEMS: &str = "items";
 const VARIANTS: &str = "variants";
 
-const PRODUCTS: Collection =
-    Collection { operation: "query products", path: "product-projections", parameters: &[("staged", "false")] };
+const PRODUCTS: Collection = Collection {
+    operation: "query products",
+    path: "product-projections",
+    parameters: &[("staged", "false")],
+};
+
+/// What is not published: neither sent nor deleted.
+const UNPUBLISHED: Collection = Collection {
+    operation: "count unpublished products",
+    path: "products",
+    parameters: &[("where", "masterData(published = false)")],
+};
 
 /// What both phases need.
 #[derive(Clone)]
@@ -61,13 +71,21 @@ pub fn products(app: &App, run: &RunDocument) -> Rc<dyn Import> {
         options: app.options.clone(),
         now: run.started_at,
     };
-    match run.cursor.as_ref().and_then(|cursor| cursor.phase.as_deref()) {
+    match run
+        .cursor
+        .as_ref()
+        .and_then(|cursor| cursor.phase.as_deref())
+    {
         Some(VARIANTS) => Rc::new(Variants(shared)),
         _ => Rc::new(Items(shared)),
     }
 }
 
-fn total(shared: &Shared, order: &Order, deadline: Deadline) -> LocalFuture<'static, Result<u64, Error>> {
+fn total(
+    shared: &Shared,
+    order: &Order,
+    deadline: Deadline,
+) -> LocalFuture<'static, Result<u64, Error>> {
     let (client, order) = (shared.commercetools.clone(), order.clone());
     Box::pin(async move { PRODUCTS.total(&client, &order, deadline).await })
 }
@@ -88,6 +106,26 @@ impl Import for Items {
         Some(ITEMS.to_owned())
     }
 
+    fn left_alone(
+        &self,
+        order: &Order,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Vec<(String, u64)>, Error>> {
+        let (client, order) = (self.0.commercetools.clone(), order.clone());
+        Box::pin(async move {
+            if order.ids.is_some() || order.since.is_some() {
+                return Ok(Vec::new());
+            }
+            match UNPUBLISHED.total(&client, &order, deadline).await {
+                Ok(0) => Ok(Vec::new()),
+                Ok(count) => Ok(vec![("unpublished-left-alone".to_owned(), count)]),
+                // published products can be read without the scope that counting the others needs
+                Err(error) if error.status() == Some(403) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
     fn next_phase(&self) -> Option<Rc<dyn Import>> {
         Some(Rc::new(Variants(self.0.clone())))
     }
@@ -96,26 +134,50 @@ impl Import for Items {
         total(&self.0, order, deadline)
     }
 
-    fn fetch(&self, query: PageQuery, deadline: Deadline) -> LocalFuture<'static, Result<Page, Error>> {
-        let Shared { commercetools, klaviyo, catalogue, options, now } = self.0.clone();
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
+        let Shared {
+            commercetools,
+            klaviyo,
+            catalogue,
+            options,
+            now,
+        } = self.0.clone();
         Box::pin(async move {
             let records = PRODUCTS.read(&commercetools, &query, deadline).await?;
             let (ids, categories) = {
-                let products: Vec<Product<'_>> = records.present().filter_map(|raw| Product::read(raw).ok()).collect();
-                let ids: Vec<String> = products.iter().map(|product| product.id().to_owned()).collect();
-                let categories: HashSet<String> = products.iter().flat_map(Product::category_ids).collect();
+                let products: Vec<Product<'_>> = records
+                    .present()
+                    .filter_map(|raw| Product::read(raw).ok())
+                    .collect();
+                let ids: Vec<String> = products
+                    .iter()
+                    .map(|product| product.id().to_owned())
+                    .collect();
+                let categories: HashSet<String> =
+                    products.iter().flat_map(Product::category_ids).collect();
                 (ids, categories.into_iter().collect())
             };
             let categories = catalogue.categories(categories, deadline);
             let existing = catalog::existing(&klaviyo, catalog::Collection::Items, &ids, deadline);
-            let (categories, existing) = futures_util::future::try_join(categories, existing).await?;
-            Ok(records.into_page(Box::new(move |record: &RawValue, documents| {
-                let product = Product::read(record)?;
-                let (lane, write) = write_of(existing.contains(&compound_id(product.id())));
-                let entry = Listing::of(&product, now, &options)?.item(&categories, write, &mut documents.bytes)?;
-                documents.push(lane, 0, None);
-                Ok(entry.id)
-            })))
+            let (categories, existing) =
+                futures_util::future::try_join(categories, existing).await?;
+            Ok(
+                records.into_page(Box::new(move |record: &RawValue, documents| {
+                    let product = Product::read(record)?;
+                    let (lane, write) = write_of(existing.contains(&compound_id(product.id())));
+                    let entry = Listing::of(&product, now, &options)?.item(
+                        &categories,
+                        write,
+                        &mut documents.bytes,
+                    )?;
+                    documents.push(lane, 0, None);
+                    Ok(entry.id)
+                })),
+            )
         })
     }
 
@@ -149,28 +211,60 @@ impl Import for Variants {
         total(&self.0, order, deadline)
     }
 
-    fn fetch(&self, query: PageQuery, deadline: Deadline) -> LocalFuture<'static, Result<Page, Error>> {
-        let Shared { commercetools, klaviyo, options, now, .. } = self.0.clone();
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
+        let Shared {
+            commercetools,
+            klaviyo,
+            options,
+            now,
+            ..
+        } = self.0.clone();
         Box::pin(async move {
             let mut records = PRODUCTS.read(&commercetools, &query, deadline).await?;
             // what is not there has been counted by the first phase
-            records.list.retain(|record| matches!(record, Record::Present(_)));
+            records
+                .list
+                .retain(|record| matches!(record, Record::Present(_)));
             let skus: HashMap<String, Vec<String>> = records
                 .present()
                 .filter_map(|raw| Product::read(raw).ok())
-                .map(|product| (product.id().to_owned(), product.skus().map(compound_id).collect()))
+                .map(|product| {
+                    (
+                        product.id().to_owned(),
+                        product.skus().map(compound_id).collect(),
+                    )
+                })
                 .collect();
             let known = catalog::variants_of_items(&klaviyo, &skus, deadline).await?;
             let again: HashSet<String> = query.range.entries.into_iter().collect();
-            Ok(records.into_page(Box::new(move |record: &RawValue, documents| {
-                let product = Product::read(record)?;
-                let is_wanted = |part: &str| {
-                    let name = EntryName { id: product.id(), part: Some(part) };
-                    again.is_empty() || again.contains(&name.to_string())
-                };
-                map(&product, known.get(&compound_id(product.id())), is_wanted, (now, &options), documents);
-                Ok(product.id().to_owned())
-            })))
+            // a dry run has created no items: it shows their variants as they would follow
+            let known_without_item = query.order.dry_run.then(HashSet::new);
+            Ok(
+                records.into_page(Box::new(move |record: &RawValue, documents| {
+                    let product = Product::read(record)?;
+                    let is_wanted = |part: &str| {
+                        let name = EntryName {
+                            id: product.id(),
+                            part: Some(part),
+                        };
+                        again.is_empty() || again.contains(&name.to_string())
+                    };
+                    map(
+                        &product,
+                        known
+                            .get(&compound_id(product.id()))
+                            .or(known_without_item.as_ref()),
+                        is_wanted,
+                        (now, &options),
+                        documents,
+                    );
+                    Ok(product.id().to_owned())
+                })),
+            )
         })
     }
 
@@ -213,7 +307,9 @@ fn map(
         let part = external_id(id);
         if is_wanted(part) {
             let start = documents.bytes.len();
-            documents.bytes.extend(catalog::identifier("catalog-variant", id));
+            documents
+                .bytes
+                .extend(catalog::identifier("catalog-variant", id));
             documents.push(DELETE, start, Some(part.to_owned()));
             documents.notes.push("obsolete-variants-deleted");
         }

@@ -37,7 +37,12 @@ impl Cursor {
     #[must_use]
     pub fn start(order: &Order, phase: Option<String>, parts: usize) -> Self {
         let parts = if order.delete_all { 1 } else { parts };
-        Self { ranges: split(order.start_id.as_deref(), parts), jobs: Vec::new(), phase, phase_records: 0 }
+        Self {
+            ranges: split(order.start_id.as_deref(), parts),
+            jobs: Vec::new(),
+            phase,
+            phase_records: 0,
+        }
     }
 }
 
@@ -73,19 +78,31 @@ impl IdRange {
     pub fn of_entries(mut entries: Vec<String>, attempt: u32) -> Self {
         entries.sort_unstable();
         entries.dedup();
-        Self { entries, attempt, ..Self::default() }
+        Self {
+            entries,
+            attempt,
+            ..Self::default()
+        }
     }
 
     /// The range with everything up to `id` done.
     #[must_use]
     pub fn advanced_to(&self, id: &str) -> Self {
-        Self { after: Some(id.to_owned()), from: None, ..self.clone() }
+        Self {
+            after: Some(id.to_owned()),
+            from: None,
+            ..self.clone()
+        }
     }
 
     /// The ids of the records that the wanted entries belong to, each once; `None` where the whole range is wanted.
     #[must_use]
     pub fn wanted_ids(&self) -> Option<Vec<String>> {
-        let mut ids: Vec<String> = self.entries.iter().map(|name| EntryName::read(name).id.to_owned()).collect();
+        let mut ids: Vec<String> = self
+            .entries
+            .iter()
+            .map(|name| EntryName::read(name).id.to_owned())
+            .collect();
         ids.dedup();
         (!ids.is_empty()).then_some(ids)
     }
@@ -135,15 +152,25 @@ pub struct Job {
 /// last is open above, so that no id is outside, whatever it looks like.
 fn split(from: Option<&str>, parts: usize) -> Vec<IdRange> {
     let parts = parts.max(1) as u64;
-    let cuts = (1..parts).map(|part| format!("{:08x}-0000-0000-0000-000000000000", (part << 32) / parts));
+    let cuts =
+        (1..parts).map(|part| format!("{:08x}-0000-0000-0000-000000000000", (part << 32) / parts));
     let mut ranges = Vec::new();
     let mut after: Option<String> = None;
     for through in cuts.map(Some).chain([None]) {
-        ranges.push(IdRange { after: after.take(), through: through.clone(), ..IdRange::default() });
+        ranges.push(IdRange {
+            after: after.take(),
+            through: through.clone(),
+            ..IdRange::default()
+        });
         after = through;
     }
     let Some(from) = from else { return ranges };
-    ranges.retain(|range| range.through.as_deref().is_none_or(|through| through >= from));
+    ranges.retain(|range| {
+        range
+            .through
+            .as_deref()
+            .is_none_or(|through| through >= from)
+    });
     if let Some(first) = ranges.first_mut() {
         first.after = None;
         first.from = Some(from.to_owned());

@@ -52,7 +52,12 @@ impl Documents {
 
     /// Takes the bytes from `start` on as a document.
     pub fn push(&mut self, lane: usize, start: usize, part: Option<String>) {
-        self.list.push(Document { lane, profile: None, place: start..self.bytes.len(), part });
+        self.list.push(Document {
+            lane,
+            profile: None,
+            place: start..self.bytes.len(),
+            part,
+        });
     }
 }
 
@@ -141,15 +146,29 @@ impl Packer {
     /// An empty packer. A group is closed before it has more than `batches_a_group` full batches.
     #[must_use]
     pub fn new(lanes: &'static [&'static Lane], batches_a_group: usize) -> Self {
-        Self { lanes, batches_a_group, next_seq: 0, open: None, waiting: VecDeque::new(), outbox: VecDeque::new() }
+        Self {
+            lanes,
+            batches_a_group,
+            next_seq: 0,
+            open: None,
+            waiting: VecDeque::new(),
+            outbox: VecDeque::new(),
+        }
     }
 
     fn open(&mut self, now: Duration) -> (Group, Vec<Batch>) {
         self.open.take().unwrap_or_else(|| {
             let seq = self.next_seq;
             self.next_seq += 1;
-            let group = Group { seq, opened_at: now, ..Group::default() };
-            (group, self.lanes.iter().map(|lane| Batch::new(lane)).collect())
+            let group = Group {
+                seq,
+                opened_at: now,
+                ..Group::default()
+            };
+            (
+                group,
+                self.lanes.iter().map(|lane| Batch::new(lane)).collect(),
+            )
         })
     }
 
@@ -193,7 +212,10 @@ impl Packer {
         }
         for document in &documents.list {
             if documents.parts_skipped.is_some() {
-                let name = EntryName { id: place.id.unwrap_or_default(), part: document.part.as_deref() };
+                let name = EntryName {
+                    id: place.id.unwrap_or_default(),
+                    part: document.part.as_deref(),
+                };
                 record = group.records.len();
                 group.records.push(name.to_string());
             }
@@ -205,7 +227,10 @@ impl Packer {
                 group.sealed += 1;
                 group.outstanding += 1;
                 let taken = batch.push(record, document.profile.as_deref(), text);
-                debug_assert!(taken, "a document that fits into no request is skipped before it comes here");
+                debug_assert!(
+                    taken,
+                    "a document that fits into no request is skipped before it comes here"
+                );
             }
         }
         self.open = Some((group, batches));
@@ -238,7 +263,9 @@ impl Packer {
 
     /// Closes the open group: what it holds is sent as it is.
     pub fn close(&mut self) {
-        let Some((mut group, batches)) = self.open.take() else { return };
+        let Some((mut group, batches)) = self.open.take() else {
+            return;
+        };
         for batch in batches {
             if !batch.is_empty() {
                 self.outbox.push_back((group.seq, batch));
@@ -247,7 +274,9 @@ impl Packer {
         }
         group.closed = true;
         // sealed batches of this group may be out already: it stands where it was opened
-        let at = self.waiting.partition_point(|waiting| waiting.seq < group.seq);
+        let at = self
+            .waiting
+            .partition_point(|waiting| waiting.seq < group.seq);
         self.waiting.insert(at, group);
     }
 
@@ -283,12 +312,23 @@ impl Packer {
     /// A batch has been acknowledged.
     pub fn acknowledge(&mut self, seq: u64, sent: Sent) {
         let open = self.open.as_mut().map(|(group, _)| group);
-        let Some(group) = self.waiting.iter_mut().chain(open).find(|group| group.seq == seq) else { return };
+        let Some(group) = self
+            .waiting
+            .iter_mut()
+            .chain(open)
+            .find(|group| group.seq == seq)
+        else {
+            return;
+        };
         group.outstanding -= 1;
         group.jobs.extend(sent.jobs);
         group.refused.extend(sent.refused);
         if sent.mended > 0 {
-            *group.counts.notes.entry(NOTE_MENDED.to_owned()).or_default() += sent.mended as u64;
+            *group
+                .counts
+                .notes
+                .entry(NOTE_MENDED.to_owned())
+                .or_default() += sent.mended as u64;
         }
     }
 
@@ -300,7 +340,11 @@ impl Packer {
 
     /// The next group that is complete, as are all before it.
     pub fn commit(&mut self) -> Option<Commit> {
-        if self.waiting.front().is_none_or(|group| group.outstanding > 0) {
+        if self
+            .waiting
+            .front()
+            .is_none_or(|group| group.outstanding > 0)
+        {
             return None;
         }
         self.waiting.pop_front().map(Group::into_commit)
@@ -328,13 +372,20 @@ fn fits(batches: &[Batch], documents: &Documents) -> bool {
     let mut count = vec![0; batches.len()];
     for document in &documents.list {
         // the entry of a profile that is new to the batch costs a little more: counted for each, to be on the safe side
-        let profile = document.profile.as_ref().map_or(0, |profile| profile.len() + 128);
+        let profile = document
+            .profile
+            .as_ref()
+            .map_or(0, |profile| profile.len() + 128);
         bytes[document.lane] += document.place.len() + 1 + profile;
         count[document.lane] += 1;
     }
-    batches.iter().zip(bytes.iter().zip(&count)).all(|(batch, (bytes, count))| {
-        batch.bytes() + bytes <= batch.lane().max_bytes && batch.len() + count <= batch.lane().max_documents
-    })
+    batches
+        .iter()
+        .zip(bytes.iter().zip(&count))
+        .all(|(batch, (bytes, count))| {
+            batch.bytes() + bytes <= batch.lane().max_bytes
+                && batch.len() + count <= batch.lane().max_documents
+        })
 }
 
 impl Group {
@@ -344,23 +395,53 @@ impl Group {
             self.records_reached += u64::from(place.before.attempt == 0);
         }
         let Some(reached) = place.reached else { return };
-        let span = self.spans.entry(place.range).or_insert_with(|| place.before.clone());
+        let span = self
+            .spans
+            .entry(place.range)
+            .or_insert_with(|| place.before.clone());
         span.through = Some(reached.to_owned());
     }
 
     fn skip(&mut self, id: Option<String>, reason: &str, text: String) {
         self.counts.read += 1;
         *self.counts.skipped.entry(reason.to_owned()).or_default() += 1;
-        self.set_aside.push(SetAside { id, outcome: Outcome::Skipped, reason: text });
+        self.set_aside.push(SetAside {
+            id,
+            outcome: Outcome::Skipped,
+            reason: text,
+        });
+    }
+
+    /// Counts each part that is not sent; the report names those with the same reason together.
+    fn skip_parts(&mut self, id: Option<&str>, skipped: &[(String, Skip)]) {
+        for alike in skipped.chunk_by(|(_, one), (_, next)| one == next) {
+            let [(first, skip), others @ ..] = alike else {
+                continue;
+            };
+            let count = alike.len() as u64;
+            self.counts.read += count;
+            *self
+                .counts
+                .skipped
+                .entry(skip.code().to_owned())
+                .or_default() += count;
+            let reason = match others.len() {
+                0 => format!("{first}: {skip}"),
+                more => format!("{first} and {more} more: {skip}"),
+            };
+            self.set_aside.push(SetAside {
+                id: id.map(str::to_owned),
+                outcome: Outcome::Skipped,
+                reason,
+            });
+        }
     }
 
     fn count(&mut self, place: &Place<'_>, documents: &Documents) {
         let sent = match &documents.parts_skipped {
             None => 1,
             Some(skipped) => {
-                for (part, skip) in skipped {
-                    self.skip(place.id.map(str::to_owned), skip.code(), format!("{part}: {skip}"));
-                }
+                self.skip_parts(place.id, skipped);
                 documents.list.len() as u64
             }
         };
@@ -407,7 +488,12 @@ impl Commit {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
         let job = |made: &JobMade| {
             let documents = made.records.len() as u64;
-            let counts = Counts { read: documents, sent: documents, documents, ..Counts::default() };
+            let counts = Counts {
+                read: documents,
+                sent: documents,
+                documents,
+                ..Counts::default()
+            };
             let job = Job {
                 id: made.id.clone(),
                 kind: made.lane.endpoint.name.to_owned(),
@@ -421,9 +507,20 @@ impl Commit {
                 attempt: self.attempt,
             };
             if made.lane.names_by_place {
-                Job { entries: made.records.iter().map(|&record| self.records[record].clone()).collect(), ..job }
+                Job {
+                    entries: made
+                        .records
+                        .iter()
+                        .map(|&record| self.records[record].clone())
+                        .collect(),
+                    ..job
+                }
             } else if is_alone {
-                Job { spans: self.spans.values().cloned().collect(), counts: self.counts.clone(), ..job }
+                Job {
+                    spans: self.spans.values().cloned().collect(),
+                    counts: self.counts.clone(),
+                    ..job
+                }
             } else {
                 job
             }

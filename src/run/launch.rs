@@ -43,7 +43,9 @@ impl<'de> Deserialize<'de> for Since {
         match text.parse() {
             _ if text == LAST_RUN => Ok(Self::LastRun),
             Ok(moment) => Ok(Self::Moment(moment)),
-            Err(_) => Err(D::Error::custom("since: must be \"lastRun\" or a time such as 2026-07-15T00:00:00Z")),
+            Err(_) => Err(D::Error::custom(
+                "since: must be \"lastRun\" or a time such as 2026-07-15T00:00:00Z",
+            )),
         }
     }
 }
@@ -132,7 +134,9 @@ fn settle(wish: &Wish, known: Option<&RunDocument>) -> Result<(Order, u64), Refu
         None => None,
         Some(Since::Moment(moment)) => Some(moment),
         Some(Since::LastRun) => {
-            let last = known.and_then(|known| known.up_to_date_since).ok_or(Refusal::NoLastRun)?;
+            let last = known
+                .and_then(|known| known.up_to_date_since)
+                .ok_or(Refusal::NoLastRun)?;
             Some(last.checked_sub(OVERLAP).unwrap_or(last))
         }
     };
@@ -151,7 +155,12 @@ fn settle(wish: &Wish, known: Option<&RunDocument>) -> Result<(Order, u64), Refu
 ///
 /// # Errors
 /// As [`launch`].
-pub async fn rehearse(app: &App, resource: Resource, wish: &Wish, deadline: Deadline) -> Result<(), Refusal> {
+pub async fn rehearse(
+    app: &App,
+    resource: Resource,
+    wish: &Wish,
+    deadline: Deadline,
+) -> Result<(), Refusal> {
     prepare(app, resource, wish, deadline).await.map(|_| ())
 }
 
@@ -163,17 +172,28 @@ async fn prepare(
     deadline: Deadline,
 ) -> Result<(Stored, u64), Refusal> {
     let known = app.store().load(resource, deadline).await?;
-    if let Some(known) = known.as_ref().filter(|known| is_locked(app, &known.document)) {
+    if let Some(known) = known
+        .as_ref()
+        .filter(|known| is_locked(app, &known.document))
+    {
         return Err(Refusal::Locked(Box::new(known.document.clone())));
     }
     let (order, unnamed) = settle(wish, known.as_ref().map(|known| &known.document))?;
     let now = app.commercetools.server_now();
-    let run_id = wish.plan.as_ref().map_or_else(|| new_id(now), |plan| plan.run_id.clone());
+    let run_id = wish
+        .plan
+        .as_ref()
+        .map_or_else(|| new_id(now), |plan| plan.run_id.clone());
     let mut document = RunDocument::start(resource, run_id, order, Cursor::default(), now);
     let import = resources::import(app, &document);
     // before anything is written: that the records may be read at all
     document.total = Some(import.total(&document.order, deadline).await?);
-    document.cursor = Some(Cursor::start(&document.order, import.phase(), app.config.id_ranges));
+    document.counts.notes.extend(import.left_alone(&document.order, deadline).await?);
+    document.cursor = Some(Cursor::start(
+        &document.order,
+        import.phase(),
+        app.config.id_ranges,
+    ));
     document.plan = wish.plan.as_ref().map(|plan| plan.plan_id.clone());
     let version = known.as_ref().map_or(0, |known| known.version);
     if let Some(known) = known {
@@ -197,7 +217,11 @@ pub async fn launch(app: &App, resource: Resource, wish: &Wish) -> Result<Launch
     }
     let stored = save(app, stored, deadline).await?;
     log(app, "run_started", &stored.document);
-    Ok(Launched { stored, begun, unnamed })
+    Ok(Launched {
+        stored,
+        begun,
+        unnamed,
+    })
 }
 
 /// Takes up a run that has failed, from its cursor.
@@ -221,7 +245,11 @@ pub async fn resume(app: &App, resource: Resource) -> Result<Launched, Refusal> 
     claim_if_self(app, &mut stored.document);
     let stored = save(app, stored, deadline).await?;
     log(app, "run_resumed", &stored.document);
-    Ok(Launched { stored, begun, unnamed: 0 })
+    Ok(Launched {
+        stored,
+        begun,
+        unnamed: 0,
+    })
 }
 
 async fn save(app: &App, mut stored: Stored, deadline: Deadline) -> Result<Stored, Refusal> {
@@ -229,7 +257,9 @@ async fn save(app: &App, mut stored: Stored, deadline: Deadline) -> Result<Store
         return Ok(stored);
     }
     let winner = app.store().load(stored.document.resource, deadline).await?;
-    Err(winner.map_or(Refusal::Outrun, |winner| Refusal::Locked(Box::new(winner.document))))
+    Err(winner.map_or(Refusal::Outrun, |winner| {
+        Refusal::Locked(Box::new(winner.document))
+    }))
 }
 
 fn claim_if_self(app: &App, document: &mut RunDocument) {
@@ -243,7 +273,11 @@ fn claim_if_self(app: &App, document: &mut RunDocument) {
 /// A name for a run or a plan that begins now.
 #[must_use]
 pub fn new_id(now: Timestamp) -> String {
-    format!("{}-{:08x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u32(..))
+    format!(
+        "{}-{:08x}",
+        now.strftime("%Y%m%dT%H%M%SZ"),
+        fastrand::u32(..)
+    )
 }
 
 fn log(app: &App, event: &str, document: &RunDocument) {

@@ -19,8 +19,14 @@ impl<'a> EntryName<'a> {
     #[must_use]
     pub fn read(name: &'a str) -> Self {
         match name.split_once('/') {
-            Some((id, part)) => Self { id, part: Some(part) },
-            None => Self { id: name, part: None },
+            Some((id, part)) => Self {
+                id,
+                part: Some(part),
+            },
+            None => Self {
+                id: name,
+                part: None,
+            },
         }
     }
 }
@@ -28,7 +34,8 @@ impl<'a> EntryName<'a> {
 impl fmt::Display for EntryName<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.id)?;
-        self.part.map_or(Ok(()), |part| write!(formatter, "/{part}"))
+        self.part
+            .map_or(Ok(()), |part| write!(formatter, "/{part}"))
     }
 }
 
@@ -45,7 +52,9 @@ pub(super) fn serialize<S: Serializer>(names: &[String], serializer: S) -> Resul
 }
 
 /// Reads what [`serialize`] has written.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     let mut names: Vec<String> = Vec::deserialize(deserializer)?;
     let mut last = String::new();
     for name in &mut names {
@@ -67,7 +76,9 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_were_written() {
-        let names = ["a/1", "a/2/x", "b", "b", "c/", "c/3"].map(str::to_owned).to_vec();
+        let names = ["a/1", "a/2/x", "b", "b", "c/", "c/3"]
+            .map(str::to_owned)
+            .to_vec();
         let text = serde_json::to_string(&List(names.clone())).unwrap();
         assert_eq!(text, r#"["a/1","/2/x","b","b","c/","/3"]"#);
         assert_eq!(serde_json::from_str::<List>(&text).unwrap().0, names);

@@ -145,9 +145,22 @@ fn needs(resource: Resource) -> Option<(Resource, bool)> {
 impl Plan {
     /// A plan that begins.
     #[must_use]
-    pub fn start(plan_id: String, resources: &[Resource], options: PlanOptions, now: Timestamp) -> Self {
-        let wanted = Resource::ALL.into_iter().filter(|resource| resources.contains(resource));
-        let steps = wanted.map(|resource| Step { resource, state: StepState::Waiting, note: None }).collect();
+    pub fn start(
+        plan_id: String,
+        resources: &[Resource],
+        options: PlanOptions,
+        now: Timestamp,
+    ) -> Self {
+        let wanted = Resource::ALL
+            .into_iter()
+            .filter(|resource| resources.contains(resource));
+        let steps = wanted
+            .map(|resource| Step {
+                resource,
+                state: StepState::Waiting,
+                note: None,
+            })
+            .collect();
         Self {
             schema: SCHEMA,
             plan_id,
@@ -172,25 +185,39 @@ impl Plan {
     pub fn wish(&self, resource: Resource) -> Wish {
         let trigger_flows = self.options.trigger_flows && resource == Resource::Orders;
         Wish {
-            order: Order { trigger_flows, dry_run: self.options.dry_run, ..Order::default() },
+            order: Order {
+                trigger_flows,
+                dry_run: self.options.dry_run,
+                ..Order::default()
+            },
             since: self.options.since,
             retry_failed: false,
-            plan: Some(PlannedRun { plan_id: self.plan_id.clone(), run_id: self.run_id(resource) }),
+            plan: Some(PlannedRun {
+                plan_id: self.plan_id.clone(),
+                run_id: self.run_id(resource),
+            }),
         }
     }
 
     fn state(&self, resource: Resource) -> Option<StepState> {
-        self.steps.iter().find(|step| step.resource == resource).map(|step| step.state)
+        self.steps
+            .iter()
+            .find(|step| step.resource == resource)
+            .map(|step| step.state)
     }
 
     /// Takes note of how the run of a resource stands.
     pub fn observe(&mut self, resource: Resource, document: Option<&RunDocument>) {
         let run_id = self.run_id(resource);
-        let Some(step) = self.steps.iter_mut().find(|step| step.resource == resource) else { return };
+        let Some(step) = self.steps.iter_mut().find(|step| step.resource == resource) else {
+            return;
+        };
         let report = document.and_then(|document| document.last_report.as_ref());
         let status = match document {
             Some(document) if document.run_id == run_id => Some(document.status),
-            _ => report.filter(|report| report.run_id == run_id).map(|report| report.status),
+            _ => report
+                .filter(|report| report.run_id == run_id)
+                .map(|report| report.status),
         };
         match status {
             Some(status) if step.state != StepState::of(status) => {
@@ -209,8 +236,11 @@ impl Plan {
     pub fn due(&mut self) -> Vec<Resource> {
         let mut due = Vec::new();
         for number in 0..self.steps.len() {
-            let Step { resource, state, .. } = self.steps[number];
-            let needed = needs(resource).and_then(|(other, well)| Some((other, well, self.state(other)?)));
+            let Step {
+                resource, state, ..
+            } = self.steps[number];
+            let needed =
+                needs(resource).and_then(|(other, well)| Some((other, well, self.state(other)?)));
             match needed {
                 _ if state != StepState::Waiting => {}
                 Some((_, _, needed)) if !needed.is_over() => {}
@@ -228,8 +258,15 @@ impl Plan {
     /// Ends the plan where all its steps are over.
     pub fn settle(&mut self, now: Timestamp) {
         if self.status == Status::Running && self.steps.iter().all(|step| step.state.is_over()) {
-            let went_well = self.steps.iter().all(|step| step.state == StepState::Completed);
-            self.status = if went_well { Status::Completed } else { Status::Failed };
+            let went_well = self
+                .steps
+                .iter()
+                .all(|step| step.state == StepState::Completed);
+            self.status = if went_well {
+                Status::Completed
+            } else {
+                Status::Failed
+            };
             self.finished_at = Some(now);
         }
     }
@@ -247,21 +284,34 @@ impl Plan {
             Refusal::Locked(document) if document.run_id == self.run_id(resource) => {
                 (StepState::of(document.status), None)
             }
-            Refusal::Locked(document) if document.status == Status::Failed => {
-                (StepState::Failed, Some("an earlier run has failed: resume it or stop it".to_owned()))
-            }
-            Refusal::Locked(_) | Refusal::Outrun => {
-                (StepState::Waiting, Some("waits for the end of another import of this kind".to_owned()))
-            }
-            Refusal::Api(error) if matches!(error.action(), Action::Retry | Action::Wait | Action::AskForLess) => {
+            Refusal::Locked(document) if document.status == Status::Failed => (
+                StepState::Failed,
+                Some("an earlier run has failed: resume it or stop it".to_owned()),
+            ),
+            Refusal::Locked(_) | Refusal::Outrun => (
+                StepState::Waiting,
+                Some("waits for the end of another import of this kind".to_owned()),
+            ),
+            Refusal::Api(error)
+                if matches!(
+                    error.action(),
+                    Action::Retry | Action::Wait | Action::AskForLess
+                ) =>
+            {
                 (StepState::Waiting, Some(error.to_string()))
             }
-            Refusal::Api(error) => (StepState::Failed, Some(format!("{error}. {}", error.advice()))),
-            Refusal::NoLastRun => {
-                (StepState::Failed, Some("no run has completed yet whose changes could be looked for".to_owned()))
-            }
+            Refusal::Api(error) => (
+                StepState::Failed,
+                Some(format!("{error}. {}", error.advice())),
+            ),
+            Refusal::NoLastRun => (
+                StepState::Failed,
+                Some("no run has completed yet whose changes could be looked for".to_owned()),
+            ),
             // what a plan does not ask for
-            Refusal::NothingFailed { .. } | Refusal::NothingToResume | Refusal::GoingOn(_) => (StepState::Failed, None),
+            Refusal::NothingFailed { .. } | Refusal::NothingToResume | Refusal::GoingOn(_) => {
+                (StepState::Failed, None)
+            }
         };
         self.step(resource, state, note);
     }
@@ -284,7 +334,9 @@ pub async fn advance(app: &App) -> Result<Vec<Resource>, Error> {
     let mut begun = Vec::new();
     for _ in 0..ATTEMPTS {
         let deadline = Deadline::after(&*app.ports.clock, launch::TIMEOUT);
-        let Some(mut stored) = load(app, deadline).await? else { return Ok(begun) };
+        let Some(mut stored) = load(app, deadline).await? else {
+            return Ok(begun);
+        };
         if stored.document.status != Status::Running {
             return Ok(begun);
         }
@@ -323,8 +375,13 @@ pub async fn advance(app: &App) -> Result<Vec<Resource>, Error> {
 pub async fn observe(app: &App, plan: &mut Plan, deadline: Deadline) -> Result<(), Error> {
     let resources: Vec<Resource> = plan.steps.iter().map(|step| step.resource).collect();
     let store = app.store();
-    let loads = resources.iter().map(|&resource| store.load(resource, deadline));
-    for (&resource, found) in resources.iter().zip(futures_util::future::try_join_all(loads).await?) {
+    let loads = resources
+        .iter()
+        .map(|&resource| store.load(resource, deadline));
+    for (&resource, found) in resources
+        .iter()
+        .zip(futures_util::future::try_join_all(loads).await?)
+    {
         plan.observe(resource, found.as_ref().map(|found| &found.document));
     }
     Ok(())
@@ -334,10 +391,18 @@ pub async fn observe(app: &App, plan: &mut Plan, deadline: Deadline) -> Result<(
 ///
 /// # Errors
 /// Where commercetools does not answer or refuses.
-pub async fn has_stopped(app: &App, document: &RunDocument, deadline: Deadline) -> Result<bool, Error> {
-    let Some(plan_id) = &document.plan else { return Ok(false) };
+pub async fn has_stopped(
+    app: &App,
+    document: &RunDocument,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    let Some(plan_id) = &document.plan else {
+        return Ok(false);
+    };
     let plan = load(app, deadline).await?;
-    Ok(plan.is_some_and(|plan| plan.document.plan_id == *plan_id && plan.document.status == Status::Stopped))
+    Ok(plan.is_some_and(|plan| {
+        plan.document.plan_id == *plan_id && plan.document.status == Status::Stopped
+    }))
 }
 
 /// Writes a log line about a plan.
@@ -357,8 +422,13 @@ mod tests {
     }
 
     fn run(plan: &Plan, resource: Resource, status: Status) -> RunDocument {
-        let mut document =
-            RunDocument::start(resource, plan.run_id(resource), Order::default(), Cursor::default(), NOW);
+        let mut document = RunDocument::start(
+            resource,
+            plan.run_id(resource),
+            Order::default(),
+            Cursor::default(),
+            NOW,
+        );
         if status != Status::Running {
             document.end(status, NOW);
         }
@@ -402,7 +472,10 @@ mod tests {
 
     #[test]
     fn what_is_not_part_of_the_plan_is_not_waited_for() {
-        assert_eq!(plan(&[Resource::Products, Resource::Orders]).due(), [Resource::Orders, Resource::Products]);
+        assert_eq!(
+            plan(&[Resource::Products, Resource::Orders]).due(),
+            [Resource::Orders, Resource::Products]
+        );
     }
 
     #[test]

@@ -76,7 +76,16 @@ impl Reader {
         record_bytes: Option<usize>,
     ) -> Self {
         let ranges = ranges.into_iter().map(Range::new).collect();
-        Self { order, ranges, ready: VecDeque::new(), budget, max_bytes, expected: Vec::new(), record_bytes, next: 0 }
+        Self {
+            order,
+            ranges,
+            ready: VecDeque::new(),
+            budget,
+            max_bytes,
+            expected: Vec::new(),
+            record_bytes,
+            next: 0,
+        }
     }
 
     /// Adds a range that is to be read (again).
@@ -85,7 +94,9 @@ impl Reader {
     }
 
     fn limit(&self, cap: usize) -> usize {
-        let wanted = self.record_bytes.map_or(FIRST_LIMIT, |bytes| PAGE_BYTES.min(self.budget) / bytes.max(1));
+        let wanted = self.record_bytes.map_or(FIRST_LIMIT, |bytes| {
+            PAGE_BYTES.min(self.budget) / bytes.max(1)
+        });
         wanted.clamp(1, cap)
     }
 
@@ -97,8 +108,11 @@ impl Reader {
     /// The next page to fetch, where there is one to fetch and room for it. Ranges take turns.
     pub fn next_fetch(&mut self) -> Option<(usize, PageQuery)> {
         let count = self.ranges.len();
-        let wants = |range: &Range| !range.fetching && !range.is_fetched && range.ready <= READY_PAGES;
-        let number = (0..count).map(|turn| (self.next + turn) % count).find(|&number| wants(&self.ranges[number]))?;
+        let wants =
+            |range: &Range| !range.fetching && !range.is_fetched && range.ready <= READY_PAGES;
+        let number = (0..count)
+            .map(|turn| (self.next + turn) % count)
+            .find(|&number| wants(&self.ranges[number]))?;
         let limit = self.limit(self.ranges[number].cap);
         let expected = limit * self.record_bytes.unwrap_or(PAGE_BYTES / FIRST_LIMIT);
         if self.held() > 0 && self.held() + expected > self.budget {
@@ -127,7 +141,11 @@ impl Reader {
         self.arrived(number);
         if let Some(bytes) = page.bytes.checked_div(page.len) {
             // pages differ: lean to the larger, so that a page of large records does not come as a surprise
-            self.record_bytes = Some(self.record_bytes.map_or(bytes, |known| bytes.max((known * 3 + bytes) / 4)).max(1));
+            self.record_bytes = Some(
+                self.record_bytes
+                    .map_or(bytes, |known| bytes.max((known * 3 + bytes) / 4))
+                    .max(1),
+            );
         }
         let range = &mut self.ranges[number];
         range.is_fetched = page.is_last;
@@ -165,7 +183,9 @@ impl Reader {
 
     /// The page in front is mapped to its end; `true` where its range ends with it.
     pub fn page_done(&mut self) -> bool {
-        let Some((number, page)) = self.ready.pop_front() else { return false };
+        let Some((number, page)) = self.ready.pop_front() else {
+            return false;
+        };
         self.ranges[number].ready -= 1;
         page.is_last
     }
@@ -201,7 +221,11 @@ impl Reader {
     /// What is left, for the cursor.
     #[must_use]
     pub fn left(&self) -> Vec<IdRange> {
-        self.ranges.iter().filter(|range| !range.is_done).map(|range| range.committed.clone()).collect()
+        self.ranges
+            .iter()
+            .filter(|range| !range.is_done)
+            .map(|range| range.committed.clone())
+            .collect()
     }
 
     /// Mean size of a record in bytes, where it is known.

@@ -26,6 +26,9 @@ pub struct Report {
     /// Whether it sent nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Whether it deleted instead of importing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete_all: bool,
     /// How many records.
     pub counts: Counts,
     /// Products: how many variants.
@@ -53,6 +56,7 @@ impl Report {
             started_at: document.started_at,
             finished_at: document.finished_at,
             dry_run: document.order.dry_run,
+            delete_all: document.order.delete_all,
             counts: document.counts.clone(),
             variants: document.variants.clone(),
             set_aside,
@@ -77,21 +81,31 @@ impl Failures {
         match &document.last_report {
             // what could not be deleted is no record of commercetools
             _ if document.order.delete_all => Self::default(),
+            Some(report) if document.order.dry_run && report.delete_all => Self::default(),
             Some(report) if document.order.dry_run => {
                 Self::listed(&report.set_aside, &report.counts, report.variants.as_ref())
             }
-            _ => Self::listed(&document.set_aside, &document.counts, document.variants.as_ref()),
+            _ => Self::listed(
+                &document.set_aside,
+                &document.counts,
+                document.variants.as_ref(),
+            ),
         }
     }
 
     fn listed(set_aside: &[SetAside], counts: &Counts, variants: Option<&Counts>) -> Self {
         let in_all = counts.failed + variants.map_or(0, |variants| variants.failed);
-        let failed = set_aside.iter().filter(|record| record.outcome == Outcome::Failed);
+        let failed = set_aside
+            .iter()
+            .filter(|record| record.outcome == Outcome::Failed);
         let mut ids: Vec<String> = failed.filter_map(|record| record.id.clone()).collect();
         let named = ids.len() as u64;
         ids.sort_unstable();
         ids.dedup();
-        Self { ids, unnamed: in_all.saturating_sub(named) }
+        Self {
+            ids,
+            unnamed: in_all.saturating_sub(named),
+        }
     }
 }
 
@@ -144,11 +158,25 @@ mod tests {
     }
 
     fn finished(order: Order, failed: usize) -> RunDocument {
-        let mut document = RunDocument::start(Resource::Orders, "run".to_owned(), order, Cursor::default(), at(0));
+        let mut document = RunDocument::start(
+            Resource::Orders,
+            "run".to_owned(),
+            order,
+            Cursor::default(),
+            at(0),
+        );
         for number in 0..failed {
             let id = Some(format!("id-{number:03}"));
-            document.set_aside(SetAside { id: id.clone(), outcome: Outcome::Skipped, reason: String::new() });
-            document.set_aside(SetAside { id, outcome: Outcome::Failed, reason: String::new() });
+            document.set_aside(SetAside {
+                id: id.clone(),
+                outcome: Outcome::Skipped,
+                reason: String::new(),
+            });
+            document.set_aside(SetAside {
+                id,
+                outcome: Outcome::Failed,
+                reason: String::new(),
+            });
             document.counts.failed += 1;
         }
         document.end(Status::Completed, at(60));
@@ -158,15 +186,28 @@ mod tests {
     #[test]
     fn a_report_is_bounded_and_names_failures_before_what_was_skipped() {
         let report = Report::of(&finished(Order::default(), 80));
-        assert_eq!((report.set_aside.len(), report.set_aside_omitted), (MAX_SET_ASIDE, 60));
-        let failed = report.set_aside.iter().filter(|record| record.outcome == Outcome::Failed).count();
+        assert_eq!(
+            (report.set_aside.len(), report.set_aside_omitted),
+            (MAX_SET_ASIDE, 60)
+        );
+        let failed = report
+            .set_aside
+            .iter()
+            .filter(|record| record.outcome == Outcome::Failed)
+            .count();
         assert_eq!(failed, 80);
     }
 
     #[test]
     fn a_dry_run_does_not_hide_the_failures_of_the_run_before_it() {
         let real = finished(Order::default(), 3);
-        let mut dry = finished(Order { dry_run: true, ..Order::default() }, 0);
+        let mut dry = finished(
+            Order {
+                dry_run: true,
+                ..Order::default()
+            },
+            0,
+        );
         dry.succeed(real.clone());
         assert_eq!(Failures::of(&dry), Failures::of(&real));
         let mut next = finished(Order::default(), 0);
@@ -183,9 +224,18 @@ mod tests {
 
     #[test]
     fn only_a_run_without_gaps_brings_up_to_date() {
-        let since = |second| Order { since: Some(at(second)), ..Order::default() };
+        let since = |second| Order {
+            since: Some(at(second)),
+            ..Order::default()
+        };
         let ended = |order: Order, known: Option<Timestamp>| {
-            let mut document = RunDocument::start(Resource::Orders, "run".to_owned(), order, Cursor::default(), at(50));
+            let mut document = RunDocument::start(
+                Resource::Orders,
+                "run".to_owned(),
+                order,
+                Cursor::default(),
+                at(50),
+            );
             document.up_to_date_since = known;
             document.end(Status::Completed, at(60));
             document.up_to_date_since
@@ -193,9 +243,36 @@ mod tests {
         assert_eq!(ended(Order::default(), None), Some(at(50)));
         assert_eq!(ended(since(9), Some(at(10))), Some(at(50)));
         assert_eq!(ended(since(11), Some(at(10))), Some(at(10)));
-        assert_eq!(ended(Order { ids: Some(Vec::new()), ..Order::default() }, Some(at(10))), Some(at(10)));
-        assert_eq!(ended(Order { dry_run: true, ..Order::default() }, None), None);
-        assert_eq!(ended(Order { start_id: Some(String::new()), ..Order::default() }, None), None);
+        assert_eq!(
+            ended(
+                Order {
+                    ids: Some(Vec::new()),
+                    ..Order::default()
+                },
+                Some(at(10))
+            ),
+            Some(at(10))
+        );
+        assert_eq!(
+            ended(
+                Order {
+                    dry_run: true,
+                    ..Order::default()
+                },
+                None
+            ),
+            None
+        );
+        assert_eq!(
+            ended(
+                Order {
+                    start_id: Some(String::new()),
+                    ..Order::default()
+                },
+                None
+            ),
+            None
+        );
     }
 
     #[test]
@@ -203,7 +280,14 @@ mod tests {
         let mut pace = Pace::begin(at(0));
         assert_eq!(pace.rate(), None);
         for window in 1..=20 {
-            pace.note(at(window * 10), if window <= 10 { 0 } else { (window as u64 - 10) * 500 });
+            pace.note(
+                at(window * 10),
+                if window <= 10 {
+                    0
+                } else {
+                    (window as u64 - 10) * 500
+                },
+            );
         }
         assert_eq!(pace.rate(), Some(50.0));
         assert_eq!(pace.0.len(), MAX_MARKS);

@@ -22,7 +22,14 @@ const SHOWN_CHARS: usize = 200;
 /// What stands for a masked text.
 const MASK: &str = "***";
 /// Texts that are shown outside of `properties`, by their key. `id`s and `external_id`s are commercetools' own.
-const SHOWN: [&str; 6] = ["type", "id", "external_id", "unique_id", "time", "value_currency"];
+const SHOWN: [&str; 6] = [
+    "type",
+    "id",
+    "external_id",
+    "unique_id",
+    "time",
+    "value_currency",
+];
 
 /// A document as Klaviyo would have got it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,23 +70,37 @@ fn is_full(samples: &[Sample], kind: &str) -> bool {
 fn sample(lane: &str, document: &Document, bytes: &[u8]) -> Option<Sample> {
     let text = &bytes[document.place.clone()];
     let mut value: Value = serde_json::from_slice(text).ok()?;
-    let metric = value.pointer("/attributes/metric/data/attributes/name").and_then(Value::as_str);
+    let metric = value
+        .pointer("/attributes/metric/data/attributes/name")
+        .and_then(Value::as_str);
     let kind = metric.map_or_else(|| lane.to_owned(), |metric| format!("{lane}: {metric}"));
-    let is_of_a_person = value["type"].as_str().is_none_or(|kind| !kind.starts_with("catalog-"));
+    let is_of_a_person = value["type"]
+        .as_str()
+        .is_none_or(|kind| !kind.starts_with("catalog-"));
     let metric = metric.map(str::to_owned);
     shorten(&mut value);
     if is_of_a_person {
         mask(&mut value, "", false);
-        if let (Some(metric), Some(name)) = (metric, value.pointer_mut("/attributes/metric/data/attributes/name")) {
+        if let (Some(metric), Some(name)) = (
+            metric,
+            value.pointer_mut("/attributes/metric/data/attributes/name"),
+        ) {
             *name = metric.into();
         }
     }
-    let profile = document.profile.as_deref().and_then(|profile| serde_json::from_str(profile).ok());
+    let profile = document
+        .profile
+        .as_deref()
+        .and_then(|profile| serde_json::from_str(profile).ok());
     let profile = profile.map(|mut profile: Value| {
         mask(&mut profile, "", false);
         profile
     });
-    let sample = Sample { kind, profile, document: value };
+    let sample = Sample {
+        kind,
+        profile,
+        document: value,
+    };
     (serde_json::to_vec(&sample).ok()?.len() <= MAX_BYTES).then_some(sample)
 }
 
@@ -103,12 +124,18 @@ fn shorten(value: &mut Value) {
 fn mask(value: &mut Value, key: &str, in_properties: bool) {
     match value {
         Value::String(text) => {
-            let is_shown = if in_properties { is_id(text) } else { SHOWN.contains(&key) };
+            let is_shown = if in_properties {
+                is_id(text)
+            } else {
+                SHOWN.contains(&key)
+            };
             if !is_shown {
                 MASK.clone_into(text);
             }
         }
-        Value::Array(elements) => elements.iter_mut().for_each(|element| mask(element, key, in_properties)),
+        Value::Array(elements) => elements
+            .iter_mut()
+            .for_each(|element| mask(element, key, in_properties)),
         Value::Object(members) => {
             for (key, value) in members {
                 mask(value, key, in_properties || key == "properties");
@@ -139,9 +166,16 @@ mod tests {
         let mut documents = Documents::default();
         for value in values {
             let start = documents.bytes.len();
-            documents.bytes.extend_from_slice(value.to_string().as_bytes());
+            documents
+                .bytes
+                .extend_from_slice(value.to_string().as_bytes());
             let place = start..documents.bytes.len();
-            documents.list.push(Document { lane: 0, profile: profile.map(Into::into), place, part: None });
+            documents.list.push(Document {
+                lane: 0,
+                profile: profile.map(Into::into),
+                place,
+                part: None,
+            });
         }
         documents
     }
@@ -156,7 +190,11 @@ mod tests {
             },
         }});
         let mut samples = Vec::new();
-        take(&mut samples, &[&profiles::LANE], &documents(&[profile], None));
+        take(
+            &mut samples,
+            &[&profiles::LANE],
+            &documents(&[profile], None),
+        );
         let masked = json!({"type": "profile", "attributes": {
             "email": "***", "external_id": "e", "first_name": "***", "title": "***",
             "location": {"city": "***", "latitude": 48.4},
@@ -164,7 +202,14 @@ mod tests {
                 "id": "00000000-0000-4000-8000-000000000000", "type": "***", "points": 7, "pets": ["***", "***"],
             },
         }});
-        assert_eq!(samples, [Sample { kind: "import profiles".to_owned(), profile: None, document: masked }]);
+        assert_eq!(
+            samples,
+            [Sample {
+                kind: "import profiles".to_owned(),
+                profile: None,
+                document: masked
+            }]
+        );
     }
 
     #[test]
@@ -175,10 +220,21 @@ mod tests {
                 "properties": {"note": "call Jane"}, "value": 1.5,
             }})
         };
-        let profile = json!({"type": "profile", "attributes": {"email": "jane@example.com"}}).to_string();
+        let profile =
+            json!({"type": "profile", "attributes": {"email": "jane@example.com"}}).to_string();
         let mut samples = Vec::new();
-        let events = ["Placed Order", "Ordered Product", "Ordered Product", "Ordered Product"].map(event);
-        take(&mut samples, &[&events::LANE], &documents(&events, Some(&profile)));
+        let events = [
+            "Placed Order",
+            "Ordered Product",
+            "Ordered Product",
+            "Ordered Product",
+        ]
+        .map(event);
+        take(
+            &mut samples,
+            &[&events::LANE],
+            &documents(&events, Some(&profile)),
+        );
         let kinds: Vec<&str> = samples.iter().map(|sample| sample.kind.as_str()).collect();
         let ordered = "create events: Ordered Product";
         assert_eq!(kinds, ["create events: Placed Order", ordered, ordered]);
@@ -187,14 +243,24 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_passed_over_and_lists_and_texts_are_cut() {
-        let large: serde_json::Map<String, Value> =
-            (0..2_000).map(|number| (format!("key-{number}"), number.into())).collect();
+        let large: serde_json::Map<String, Value> = (0..2_000)
+            .map(|number| (format!("key-{number}"), number.into()))
+            .collect();
         let long = json!({"type": "catalog-item", "attributes": {"title": "ü".repeat(10_000), "images": [1, 2, 3]}});
         let mut samples = Vec::new();
-        take(&mut samples, &[&profiles::LANE], &documents(&[Value::Object(large), long], None));
+        take(
+            &mut samples,
+            &[&profiles::LANE],
+            &documents(&[Value::Object(large), long], None),
+        );
         assert_eq!(samples.len(), 1);
         let attributes = &samples[0].document["attributes"];
-        assert_eq!(attributes["title"].as_str().map(|title| title.chars().count()), Some(SHOWN_CHARS + 1));
+        assert_eq!(
+            attributes["title"]
+                .as_str()
+                .map(|title| title.chars().count()),
+            Some(SHOWN_CHARS + 1)
+        );
         assert_eq!(attributes["images"], json!([1, 2]));
     }
 }

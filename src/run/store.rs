@@ -87,7 +87,11 @@ impl Store {
     ///
     /// # Errors
     /// Where commercetools does not answer, and where the document is not one that this version can read.
-    pub async fn load(&self, resource: Resource, deadline: Deadline) -> Result<Option<Stored>, Error> {
+    pub async fn load(
+        &self,
+        resource: Resource,
+        deadline: Deadline,
+    ) -> Result<Option<Stored>, Error> {
         self.load_key(resource.name(), deadline).await
     }
 
@@ -95,12 +99,22 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::load`].
-    pub async fn load_key<D: Persisted>(&self, key: &str, deadline: Deadline) -> Result<Option<Stored<D>>, Error> {
-        let found = self.client.custom_object::<D>(CONTAINER, key, deadline).await?;
+    pub async fn load_key<D: Persisted>(
+        &self,
+        key: &str,
+        deadline: Deadline,
+    ) -> Result<Option<Stored<D>>, Error> {
+        let found = self
+            .client
+            .custom_object::<D>(CONTAINER, key, deadline)
+            .await?;
         let Some(object) = found else { return Ok(None) };
         let (written, known) = object.value.schema();
         if written == known {
-            return Ok(Some(Stored { document: object.value, version: object.version }));
+            return Ok(Some(Stored {
+                document: object.value,
+                version: object.version,
+            }));
         }
         Err(Error::unreadable(
             Peer::Commercetools,
@@ -117,8 +131,15 @@ impl Store {
     /// # Errors
     /// Where commercetools does not answer or refuses. Whether the write took effect is known only where there is an
     /// answer: one that gets lost is looked up by the write id before it is tried again.
-    pub async fn save<D: Persisted>(&self, stored: &mut Stored<D>, deadline: Deadline) -> Result<Saved, Error> {
-        stored.document.stamp(self.client.server_now(), format!("{:016x}", fastrand::u64(..)));
+    pub async fn save<D: Persisted>(
+        &self,
+        stored: &mut Stored<D>,
+        deadline: Deadline,
+    ) -> Result<Saved, Error> {
+        stored.document.stamp(
+            self.client.server_now(),
+            format!("{:016x}", fastrand::u64(..)),
+        );
         let key = stored.document.key();
         let mut attempts = 0;
         let mut answer_lost = false;
@@ -138,8 +159,14 @@ impl Store {
                 Ok(Write::Conflict) => None,
                 Err(error) if is_ambiguous(&error) => Some(error),
                 Err(error) if error.action() == Action::Wait && attempts < WRITE_ATTEMPTS => {
-                    let wait = error.refusal().and_then(|refusal| refusal.retry_after).unwrap_or(UNSAID_WAIT);
-                    self.ports.clock.sleep(wait.min(deadline.remaining(&*self.ports.clock))).await;
+                    let wait = error
+                        .refusal()
+                        .and_then(|refusal| refusal.retry_after)
+                        .unwrap_or(UNSAID_WAIT);
+                    self.ports
+                        .clock
+                        .sleep(wait.min(deadline.remaining(&*self.ports.clock)))
+                        .await;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -151,7 +178,8 @@ impl Store {
                     stored.version = found.version;
                     return Ok(Saved::Done);
                 }
-                (Some(found), Some(_)) if found.version == stored.version && attempts < WRITE_ATTEMPTS => {}
+                (Some(found), Some(_))
+                    if found.version == stored.version && attempts < WRITE_ATTEMPTS => {}
                 (None, Some(_)) if stored.version == 0 && attempts < WRITE_ATTEMPTS => {}
                 (Some(found), Some(error)) if found.version == stored.version => return Err(error),
                 (None, Some(error)) if stored.version == 0 => return Err(error),

@@ -18,20 +18,29 @@ struct Description {
 
 impl Description {
     fn read() -> Self {
-        let description: Value = serde_json::from_str(DESCRIPTION).expect("the description is JSON");
+        let description: Value =
+            serde_json::from_str(DESCRIPTION).expect("the description is JSON");
         let mut answers = HashMap::new();
         for (path, operations) in description["paths"].as_object().expect("paths") {
             for (method, operation) in operations.as_object().expect("operations") {
                 for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
-                    let shared = answer["$ref"].as_str().and_then(|name| description.pointer(name.strip_prefix('#')?));
-                    let content = shared.unwrap_or(answer)["content"].as_object().expect("every answer has content");
-                    let mut schema = content.values().next().expect("a media type")["schema"].clone();
+                    let shared = answer["$ref"]
+                        .as_str()
+                        .and_then(|name| description.pointer(name.strip_prefix('#')?));
+                    let content = shared.unwrap_or(answer)["content"]
+                        .as_object()
+                        .expect("every answer has content");
+                    let mut schema =
+                        content.values().next().expect("a media type")["schema"].clone();
                     schema["components"] = json!({"schemas": description["components"]["schemas"]});
                     let validator = jsonschema::draft202012::options()
                         .should_validate_formats(true)
                         .build(&schema)
                         .unwrap_or_else(|error| panic!("{method} {path} {status}: {error}"));
-                    answers.insert((method.to_ascii_uppercase(), path.clone(), status.clone()), validator);
+                    answers.insert(
+                        (method.to_ascii_uppercase(), path.clone(), status.clone()),
+                        validator,
+                    );
                 }
             }
         }
@@ -44,9 +53,14 @@ impl Description {
             template = template.replace(&format!("/{resource}"), "/{resource}");
         }
         let key = (method.to_string(), template, status.to_string());
-        let validator = self.answers.get(&key).unwrap_or_else(|| panic!("{key:?} is not described; it is {body}"));
-        let errors: Vec<String> =
-            validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let validator = self
+            .answers
+            .get(&key)
+            .unwrap_or_else(|| panic!("{key:?} is not described; it is {body}"));
+        let errors: Vec<String> = validator
+            .iter_errors(body)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
         assert!(errors.is_empty(), "{key:?}: {errors:#?}\n{body}");
     }
 }
@@ -70,7 +84,10 @@ fn the_description_is_served_as_it_is_written() {
         let app = app(&setup, &world);
         let (status, served) = call(&app, Method::GET, "/sync/openapi.json", "").await;
         assert_eq!((status, served["openapi"].as_str()), (200, Some("3.1.0")));
-        assert_eq!(served, serde_json::from_str::<Value>(DESCRIPTION).expect("JSON"));
+        assert_eq!(
+            served,
+            serde_json::from_str::<Value>(DESCRIPTION).expect("JSON")
+        );
     });
 }
 
@@ -79,7 +96,13 @@ fn references_and_operation_ids_are_sound() {
     let description: Value = serde_json::from_str(DESCRIPTION).expect("the description is JSON");
     let mut ids = Vec::new();
     for operations in description["paths"].as_object().expect("paths").values() {
-        ids.extend(operations.as_object().into_iter().flatten().filter_map(|(_, one)| one["operationId"].as_str()));
+        ids.extend(
+            operations
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter_map(|(_, one)| one["operationId"].as_str()),
+        );
     }
     let count = ids.len();
     ids.sort_unstable();
@@ -88,7 +111,10 @@ fn references_and_operation_ids_are_sound() {
     let mut open = vec![&description];
     while let Some(value) = open.pop() {
         if let Some(name) = value["$ref"].as_str() {
-            let found = description.pointer(name.strip_prefix('#').expect("a reference within the description"));
+            let found = description.pointer(
+                name.strip_prefix('#')
+                    .expect("a reference within the description"),
+            );
             assert!(found.is_some(), "{name} leads nowhere");
         }
         match value {

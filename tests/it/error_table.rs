@@ -7,8 +7,17 @@ use klaviyo_bulk_import::error::{Action, Error, Kind, POLICY, Peer, Refusal, han
 use klaviyo_bulk_import::ports::TransportError;
 
 fn refused(peer: Peer, status: u16, code: Option<&str>) -> Error {
-    let refusal = Refusal { status, code: code.map(str::to_owned), retry_after: None, pointers: Vec::new() };
-    Error { peer, operation: "test", kind: Kind::Refused(refusal) }
+    let refusal = Refusal {
+        status,
+        code: code.map(str::to_owned),
+        retry_after: None,
+        pointers: Vec::new(),
+    };
+    Error {
+        peer,
+        operation: "test",
+        kind: Kind::Refused(refusal),
+    }
 }
 
 fn lost(peer: Peer, error: TransportError) -> Error {
@@ -18,10 +27,21 @@ fn lost(peer: Peer, error: TransportError) -> Error {
 /// Row by row: examples that it must decide about, and what is done about them.
 fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
     use Peer::{Commercetools, CommercetoolsAuth, Klaviyo};
-    let all = |status| [CommercetoolsAuth, Commercetools, Klaviyo].map(|peer| refused(peer, status, None));
-    let each = |peer, statuses: &[u16]| statuses.iter().map(|&status| refused(peer, status, None)).collect::<Vec<_>>();
+    let all = |status| {
+        [CommercetoolsAuth, Commercetools, Klaviyo].map(|peer| refused(peer, status, None))
+    };
+    let each = |peer, statuses: &[u16]| {
+        statuses
+            .iter()
+            .map(|&status| refused(peer, status, None))
+            .collect::<Vec<_>>()
+    };
     vec![
-        ("any: the host is not allowed", Action::GiveUp, vec![lost(Klaviyo, TransportError::Denied)]),
+        (
+            "any: the host is not allowed",
+            Action::GiveUp,
+            vec![lost(Klaviyo, TransportError::Denied)],
+        ),
         (
             "any: the answer is too large to hold",
             Action::AskForLess,
@@ -37,7 +57,11 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             ],
         ),
         ("any: 429", Action::Wait, all(429).into()),
-        ("any: 408, 5xx", Action::Retry, [all(408), all(500), all(503), all(599)].concat()),
+        (
+            "any: 408, 5xx",
+            Action::Retry,
+            [all(408), all(500), all(503), all(599)].concat(),
+        ),
         (
             "commercetools (token): 400 invalid_scope",
             Action::GiveUp,
@@ -46,17 +70,52 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
         (
             "commercetools (token): 400, 401, 403",
             Action::GiveUp,
-            [each(CommercetoolsAuth, &[400, 401, 403]), vec![refused(CommercetoolsAuth, 401, Some("invalid_client"))]]
-                .concat(),
+            [
+                each(CommercetoolsAuth, &[400, 401, 403]),
+                vec![refused(CommercetoolsAuth, 401, Some("invalid_client"))],
+            ]
+            .concat(),
         ),
-        ("commercetools (token): any other 4xx", Action::GiveUp, each(CommercetoolsAuth, &[404, 405, 409])),
-        ("commercetools: 401", Action::RefreshToken, each(Commercetools, &[401])),
-        ("commercetools: 403", Action::GiveUp, each(Commercetools, &[403])),
-        ("commercetools: 404", Action::GiveUp, each(Commercetools, &[404])),
-        ("commercetools: any other 4xx", Action::GiveUp, each(Commercetools, &[400, 409, 413])),
-        ("Klaviyo: 401, 403", Action::GiveUp, each(Klaviyo, &[401, 403])),
-        ("Klaviyo: 400, 409, 413, 422", Action::SetAside, each(Klaviyo, &[400, 409, 413, 422])),
-        ("Klaviyo: any other 4xx", Action::GiveUp, each(Klaviyo, &[404, 405, 410])),
+        (
+            "commercetools (token): any other 4xx",
+            Action::GiveUp,
+            each(CommercetoolsAuth, &[404, 405, 409]),
+        ),
+        (
+            "commercetools: 401",
+            Action::RefreshToken,
+            each(Commercetools, &[401]),
+        ),
+        (
+            "commercetools: 403",
+            Action::GiveUp,
+            each(Commercetools, &[403]),
+        ),
+        (
+            "commercetools: 404",
+            Action::GiveUp,
+            each(Commercetools, &[404]),
+        ),
+        (
+            "commercetools: any other 4xx",
+            Action::GiveUp,
+            each(Commercetools, &[400, 409, 413]),
+        ),
+        (
+            "Klaviyo: 401, 403",
+            Action::GiveUp,
+            each(Klaviyo, &[401, 403]),
+        ),
+        (
+            "Klaviyo: 400, 409, 413, 422",
+            Action::SetAside,
+            each(Klaviyo, &[400, 409, 413, 422]),
+        ),
+        (
+            "Klaviyo: any other 4xx",
+            Action::GiveUp,
+            each(Klaviyo, &[404, 405, 410]),
+        ),
     ]
 }
 
@@ -70,7 +129,10 @@ fn every_row_decides_about_its_examples() {
         for error in errors {
             assert_eq!(error.row().what, what, "{error}");
             assert_eq!(error.action(), action, "{error}");
-            assert!(error.advice().ends_with('.'), "{what}: the advice is no sentence");
+            assert!(
+                error.advice().ends_with('.'),
+                "{what}: the advice is no sentence"
+            );
         }
     }
 }
@@ -89,5 +151,8 @@ fn the_handbook_has_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/HANDBOOK.md");
     let handbook = std::fs::read_to_string(path).expect("docs/HANDBOOK.md can be read");
     let table = handbook_table();
-    assert!(handbook.contains(&table), "docs/HANDBOOK.md, \"Errors\", is to have this table:\n{table}");
+    assert!(
+        handbook.contains(&table),
+        "docs/HANDBOOK.md, \"Errors\", is to have this table:\n{table}"
+    );
 }

@@ -1,8 +1,10 @@
 //! Integration tests, in one binary: a module for each thing that is tested.
 
+mod api_component;
 mod api_description;
 mod api_operating;
 mod component;
+mod crash_points;
 mod e2e_api;
 mod e2e_customers;
 mod e2e_orders;

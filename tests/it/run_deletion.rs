@@ -8,8 +8,8 @@ use sim::klaviyo::{Choice, Kind};
 use sim::world::World;
 
 use crate::run_catalogue::{catalogue, complete};
-use crate::support::native::{app, call, run};
 use crate::support::assert_contract;
+use crate::support::native::{app, call, run};
 
 fn count(world: &World, kind: Kind) -> usize {
     world.klaviyo(|klaviyo| klaviyo.ledger().catalog().entries(kind).len())
@@ -18,23 +18,39 @@ fn count(world: &World, kind: Kind) -> usize {
 #[test]
 fn a_deletion_leaves_nothing_of_its_kind() {
     run(async || {
-        let mut setup = catalogue(130, 260).variable("window_seconds", "3").latency_ms(200);
+        let mut setup = catalogue(130, 260)
+            .variable("window_seconds", "6")
+            .latency_ms(200);
         let world = setup.world().await;
         let app = app(&setup, &world);
         complete(&app, &world, "categories", "").await;
         complete(&app, &world, "products", "").await;
         let items = count(&world, Kind::Item);
         assert!(items > 200);
-        let refuse = Fault::Refuse { status: 429, retry_after: Some(2) };
-        world.klaviyo_faults().add(Rule::new(When::Every(4), refuse));
+        let refuse = Fault::Refuse {
+            status: 429,
+            retry_after: Some(2),
+        };
+        world
+            .klaviyo_faults()
+            .add(Rule::new(When::Every(4), refuse));
 
         let body = r#"{"deleteAll": true, "confirmDeletion": "products"}"#;
         let status = complete(&app, &world, "products", body).await;
-        assert_eq!((count(&world, Kind::Item), count(&world, Kind::Variant)), (0, 0));
+        assert_eq!(
+            (count(&world, Kind::Item), count(&world, Kind::Variant)),
+            (0, 0)
+        );
         assert_eq!(count(&world, Kind::Category), 130);
         assert_eq!(status["counts"]["sent"], items, "{status}");
 
-        complete(&app, &world, "categories", r#"{"deleteAll": true, "confirmDeletetion": "categories"}"#).await;
+        complete(
+            &app,
+            &world,
+            "categories",
+            r#"{"deleteAll": true, "confirmDeletetion": "categories"}"#,
+        )
+        .await;
         assert_eq!(count(&world, Kind::Category), 0);
         assert_contract(&world);
     });
@@ -43,16 +59,21 @@ fn a_deletion_leaves_nothing_of_its_kind() {
 #[test]
 fn a_deletion_that_is_killed_goes_on() {
     run(async || {
-        let mut setup = catalogue(450, 0).variable("window_seconds", "2").latency_ms(100);
+        let mut setup = catalogue(450, 0)
+            .variable("window_seconds", "4")
+            .latency_ms(100);
         let world = setup.world().await;
         let app = app(&setup, &world);
         complete(&app, &world, "categories", "").await;
         let body = r#"{"deleteAll": true, "confirmDeletion": "categories"}"#;
-        assert_eq!(call(&app, Method::POST, "/sync/categories", body).await.0, 202);
-        for kill in [5, 15, 30, 60, 90] {
+        assert_eq!(
+            call(&app, Method::POST, "/sync/categories", body).await.0,
+            202
+        );
+        for kill in [5, 20, 60, 120, 250] {
             let window = call(&app, Method::POST, "/sync/categories/continue", "");
             let _ = tokio::time::timeout(Duration::from_millis(kill), window).await;
-            world.clock().sleep(Duration::from_secs(13)).await;
+            world.clock().sleep(Duration::from_secs(15)).await;
         }
         loop {
             call(&app, Method::POST, "/sync/categories/continue", "").await;
@@ -74,13 +95,19 @@ fn what_cannot_be_deleted_is_said_after_a_bounded_number_of_passes() {
         let world = setup.world().await;
         let app = app(&setup, &world);
         complete(&app, &world, "categories", "").await;
-        let stays = world.commercetools(|project| project.ids(sim::seed::Kind::Category)[3].to_string());
-        world.klaviyo(|klaviyo| klaviyo.options_mut().refuse_entries = Choice::ids([stays.clone()]));
+        let stays =
+            world.commercetools(|project| project.ids(sim::seed::Kind::Category)[3].to_string());
+        world
+            .klaviyo(|klaviyo| klaviyo.options_mut().refuse_entries = Choice::ids([stays.clone()]));
         let body = r#"{"deleteAll": true, "confirmDeletion": "categories"}"#;
         let status = complete(&app, &world, "categories", body).await;
         assert_eq!(count(&world, Kind::Category), 1);
         let counts = &status["counts"];
-        assert_eq!((&counts["sent"], &counts["failed"]), (&119.into(), &1.into()), "{status}");
+        assert_eq!(
+            (&counts["sent"], &counts["failed"]),
+            (&119.into(), &1.into()),
+            "{status}"
+        );
         assert_eq!(counts["notes"]["left-in-klaviyo"], 1);
         assert_eq!(status["setAside"][0]["id"], stays);
     });
@@ -94,10 +121,22 @@ fn nothing_is_deleted_without_the_right_confirmation() {
         let app = app(&setup, &world);
         for (resource, body) in [
             ("categories", r#"{"deleteAll": true}"#),
-            ("categories", r#"{"deleteAll": true, "confirmDeletion": "products"}"#),
-            ("categories", r#"{"deleteAll": false, "confirmDeletion": "categories"}"#),
-            ("customers", r#"{"deleteAll": true, "confirmDeletion": "customers"}"#),
-            ("orders", r#"{"deleteAll": true, "confirmDeletion": "orders"}"#),
+            (
+                "categories",
+                r#"{"deleteAll": true, "confirmDeletion": "products"}"#,
+            ),
+            (
+                "categories",
+                r#"{"deleteAll": false, "confirmDeletion": "categories"}"#,
+            ),
+            (
+                "customers",
+                r#"{"deleteAll": true, "confirmDeletion": "customers"}"#,
+            ),
+            (
+                "orders",
+                r#"{"deleteAll": true, "confirmDeletion": "orders"}"#,
+            ),
         ] {
             let (code, answer) = call(&app, Method::POST, &format!("/sync/{resource}"), body).await;
             assert_eq!(code, 400, "{resource} {body}: {answer}");

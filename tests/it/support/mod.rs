@@ -156,17 +156,26 @@ impl Shop {
         self.log.lock().expect("no test panics while logging").clone()
     }
 
+    /// As [`Shop::send`] with the token; `None` where the connection broke, as it does when the instance is killed.
+    pub(crate) async fn try_send(&self, method: Method, path: &str, body: &str) -> Option<Answer> {
+        self.exchange(method, path, Some(TOKEN), body).await.ok()
+    }
+
     pub(crate) async fn send(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> Answer {
+        self.exchange(method, path, token, body).await.expect("the host answers")
+    }
+
+    async fn exchange(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> reqwest::Result<Answer> {
         let mut request =
             self.client.request(method, format!("http://{}{path}", self.host().address())).body(body.to_owned());
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let response = request.send().await.expect("the host answers");
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes().await.expect("a whole answer");
+        let body = response.bytes().await?;
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into()));
-        Answer { status, headers, body }
+        Ok(Answer { status, headers, body })
     }
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {

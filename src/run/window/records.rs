@@ -1,0 +1,156 @@
+//! Records: mapped, page by page, and packed.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::Window;
+use crate::klaviyo::batch::Batch;
+use crate::mapping::Skip;
+use crate::resources::page::{Record, id_of};
+use crate::run::cursor::IdRange;
+use crate::run::group::Place;
+use crate::run::sample;
+
+/// Bytes of records that are mapped before others get a turn.
+const MAPPING_SLICE: usize = 256 * 1024;
+/// Full batches that may wait: mapping pauses behind them.
+const MAX_OUTBOX: usize = 2;
+
+impl Window<'_> {
+    pub(super) fn map(&mut self) -> bool {
+        let now = self.ports.clock.monotonic();
+        let mut bytes = 0;
+        let mut mapped = false;
+        while bytes < MAPPING_SLICE && self.packer.outbox() < MAX_OUTBOX && !self.jobs_are_full() {
+            let Some((range, page, before)) = self.reader.page() else {
+                break;
+            };
+            let before = before.clone();
+            let Some(record) = page.records.pop_front() else {
+                self.turn_page(range, &before, now);
+                continue;
+            };
+            let by_id = page.by_id;
+            mapped = true;
+            let id = match record {
+                Record::Missing(id) => {
+                    let place = Place {
+                        range,
+                        before: &before,
+                        id: Some(&id),
+                        reached: Some(&id),
+                    };
+                    self.packer.skip(
+                        place,
+                        Skip::NotFound.code(),
+                        Skip::NotFound.to_string(),
+                        now,
+                    );
+                    Some(id)
+                }
+                Record::Present(record) => {
+                    bytes += record.len();
+                    self.documents.clear();
+                    let outcome = match serde_json::from_slice::<&RawValue>(&record) {
+                        Ok(raw) => (page.mapper)(raw, &mut self.documents),
+                        Err(_) => Err(Skip::Malformed { missing: "JSON" }),
+                    };
+                    self.pack(range, &before, by_id, &record, outcome, now)
+                }
+            };
+            if let Some(id) = id.filter(|_| by_id) {
+                self.reader.mapped(range, &id);
+            }
+        }
+        mapped
+    }
+
+    /// A page is mapped to its end. Where its records do not say how far that is, the page does, and what is sent ends
+    /// with it.
+    fn turn_page(&mut self, range: usize, before: &IdRange, now: Duration) {
+        let next = self
+            .reader
+            .page()
+            .filter(|(_, page, _)| !page.by_id)
+            .and_then(|(_, page, _)| page.last.clone());
+        if let Some(next) = next {
+            self.packer.reach(
+                Place {
+                    range,
+                    before,
+                    id: None,
+                    reached: Some(&next),
+                },
+                now,
+            );
+            self.packer.close();
+            self.reader.mapped(range, &next);
+        }
+        if self.reader.page_done() {
+            self.packer.finish(range, now);
+        }
+    }
+
+    /// Packs what a record has become; gives its id.
+    fn pack(
+        &mut self,
+        range: usize,
+        before: &IdRange,
+        by_id: bool,
+        record: &[u8],
+        outcome: Result<String, Skip>,
+        now: Duration,
+    ) -> Option<String> {
+        match outcome.and_then(|id| self.fit().map(|()| id)) {
+            Ok(id) => {
+                if self.stored.document.order.dry_run {
+                    sample::take(
+                        &mut self.stored.document.samples,
+                        self.import.lanes(),
+                        &self.documents,
+                    );
+                }
+                let reached = by_id.then_some(id.as_str());
+                self.packer.add(
+                    Place {
+                        range,
+                        before,
+                        id: Some(&id),
+                        reached,
+                    },
+                    &self.documents,
+                    now,
+                );
+                Some(id)
+            }
+            Err(skip) => {
+                let id = id_of(record);
+                let reached = id.as_deref().filter(|_| by_id);
+                let place = Place {
+                    range,
+                    before,
+                    id: id.as_deref(),
+                    reached,
+                };
+                self.packer.skip(place, skip.code(), skip.to_string(), now);
+                id
+            }
+        }
+    }
+
+    /// Checks that every document of the record that has been mapped fits into a request.
+    fn fit(&self) -> Result<(), Skip> {
+        for document in &self.documents.list {
+            let lane = self.import.lanes()[document.lane];
+            let text = &self.documents.bytes[document.place.clone()];
+            if !Batch::fits_alone(lane, document.profile.as_deref(), text) {
+                return Err(Skip::TooLarge {
+                    bytes: text.len(),
+                    most: lane.max_bytes,
+                });
+            }
+        }
+        Ok(())
+    }
+}
