@@ -122,6 +122,7 @@ struct Window<'a> {
     in_flight: FuturesUnordered<LocalFuture<'static, Event>>,
     documents: Documents,
     progress: bool,
+    has_mapped: bool,
     ending: Option<End>,
     holder: String,
 }
@@ -169,12 +170,13 @@ pub async fn work(
         sending: 0,
         saving: false,
         budget,
-        soft: Deadline::after(clock, app.config.window.saturating_sub(elapsed)),
+        soft: Deadline::after(clock, app.config.window),
         hard,
         saved_at: clock.monotonic(),
         in_flight: FuturesUnordered::new(),
         documents: Documents::default(),
         progress: false,
+        has_mapped: false,
         ending: None,
         holder,
     };
@@ -211,6 +213,18 @@ impl Window<'_> {
         self.ending.is_none() && self.held_until.is_none()
     }
 
+    /// How long the window goes on. One that has nothing to show yet is not ended by its time while a page is on its
+    /// way: a window shorter than the time that a page takes would be followed by another like it.
+    fn time_left(&self) -> Duration {
+        let clock = &*self.ports.clock;
+        let is_empty_handed = !self.progress && !self.has_mapped && self.held_until.is_none();
+        if is_empty_handed && !self.in_flight.is_empty() {
+            self.hard.less(FINISHING).remaining(clock).max(self.soft.remaining(clock))
+        } else {
+            self.soft.remaining(clock)
+        }
+    }
+
     fn check_time(&mut self) {
         if self
             .held_until
@@ -218,7 +232,7 @@ impl Window<'_> {
         {
             self.held_until = None;
         }
-        if self.ending.is_none() && self.soft.is_over(&*self.ports.clock) {
+        if self.ending.is_none() && self.time_left().is_zero() {
             let held = self.held_until.map(|until| End::Wait {
                 until,
                 what: self.stored.document.waiting_for.clone().unwrap_or_default(),
@@ -374,9 +388,8 @@ impl Window<'_> {
         }
         let now = self.app.commercetools.server_now();
         let save = (self.saved_at + CHECKPOINT).saturating_sub(clock.monotonic());
-        let mut pause = self
-            .soft
-            .remaining(clock)
+        let time_left = self.time_left();
+        let mut pause = time_left
             .min(if self.saving { CHECKPOINT } else { save });
         if let Some(until) = self.held_until {
             return Some(Some(
@@ -398,7 +411,7 @@ impl Window<'_> {
             .filter(|_| self.sending < self.budget.sends)
         {
             let wait = self.ready_in(lane);
-            if only_waiting && wait > self.soft.remaining(clock) {
+            if only_waiting && wait > time_left {
                 let what = format!("the rate limit of: {}", lane.endpoint.name);
                 self.end(End::Wait {
                     until: later(now, wait),
@@ -411,7 +424,7 @@ impl Window<'_> {
             let wait = between(now, due);
             let nothing_else =
                 only_waiting && self.packer.is_empty() && (is_read || self.jobs_are_full());
-            if nothing_else && wait > self.soft.remaining(clock) {
+            if nothing_else && wait > time_left {
                 self.end(End::Wait {
                     until: due,
                     what: "Klaviyo's jobs".to_owned(),

@@ -33,6 +33,7 @@ impl Window<'_> {
             };
             let by_id = page.by_id;
             mapped = true;
+            self.has_mapped = true;
             let id = match record {
                 Record::Missing(id) => {
                     let place = Place {
