@@ -19,7 +19,11 @@ const RETRIES: usize = 4;
 ///
 /// # Errors
 /// The last attempt's error.
-pub async fn with_retry<T, F>(ports: &Ports, deadline: Deadline, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+pub async fn with_retry<T, F>(
+    ports: &Ports,
+    deadline: Deadline,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
@@ -40,7 +44,9 @@ where
             _ => None,
         };
         match pause {
-            Some(pause) if pause < deadline.remaining(&*ports.clock) => ports.clock.sleep(pause).await,
+            Some(pause) if pause < deadline.remaining(&*ports.clock) => {
+                ports.clock.sleep(pause).await
+            }
             _ => return Err(error),
         }
     }

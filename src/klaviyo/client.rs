@@ -45,7 +45,9 @@ impl Begun<'_> {
         self.ended = true;
         let now = self.client.ports.clock.monotonic();
         let status = response.status().as_u16();
-        self.client.limiter(self.endpoint, |limiter| limiter.end(status, response.headers(), now));
+        self.client.limiter(self.endpoint, |limiter| {
+            limiter.end(status, response.headers(), now)
+        });
     }
 }
 
@@ -61,7 +63,11 @@ impl Client {
     /// A client that knows nothing of the limits' state yet.
     #[must_use]
     pub fn new(ports: Ports, config: KlaviyoConfig) -> Self {
-        Self { ports, config, limiters: RefCell::default() }
+        Self {
+            ports,
+            config,
+            limiters: RefCell::default(),
+        }
     }
 
     fn limiter<T>(&self, endpoint: &'static Endpoint, act: impl FnOnce(&mut Limiter) -> T) -> T {
@@ -79,13 +85,21 @@ impl Client {
     }
 
     /// Waits for the endpoint's limits, or says how long that would take where the deadline is nearer.
-    async fn admit(&self, endpoint: &'static Endpoint, deadline: Deadline) -> Result<Begun<'_>, Error> {
+    async fn admit(
+        &self,
+        endpoint: &'static Endpoint,
+        deadline: Deadline,
+    ) -> Result<Begun<'_>, Error> {
         loop {
             let wait = self.ready_in(endpoint);
             if wait.is_zero() {
                 let now = self.ports.clock.monotonic();
                 self.limiter(endpoint, |limiter| limiter.begin(now));
-                return Ok(Begun { client: self, endpoint, ended: false });
+                return Ok(Begun {
+                    client: self,
+                    endpoint,
+                    ended: false,
+                });
             }
             if wait >= deadline.remaining(&*self.ports.clock) {
                 return Err(Error {
@@ -107,8 +121,16 @@ impl Client {
     ///
     /// # Errors
     /// Where Klaviyo does not answer or refuses.
-    pub async fn get(&self, endpoint: &'static Endpoint, path: &str, deadline: Deadline) -> Result<Bytes, Error> {
-        with_retry(&self.ports, deadline, || self.send(endpoint, Method::GET, path, Body::default(), deadline)).await
+    pub async fn get(
+        &self,
+        endpoint: &'static Endpoint,
+        path: &str,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        with_retry(&self.ports, deadline, || {
+            self.send(endpoint, Method::GET, path, Body::default(), deadline)
+        })
+        .await
     }
 
     /// Posts a document; `path` begins with `/api/`. What is posted here is harmless when it arrives twice.
@@ -122,7 +144,10 @@ impl Client {
         body: Body,
         deadline: Deadline,
     ) -> Result<Bytes, Error> {
-        with_retry(&self.ports, deadline, || self.send(endpoint, Method::POST, path, body.clone(), deadline)).await
+        with_retry(&self.ports, deadline, || {
+            self.send(endpoint, Method::POST, path, body.clone(), deadline)
+        })
+        .await
     }
 
     async fn send(
@@ -139,17 +164,30 @@ impl Client {
             .uri(format!("{}{path}", self.config.api_url))
             .header(ACCEPT, MEDIA_TYPE)
             .header("revision", REVISION)
-            .header(AUTHORIZATION, format!("Klaviyo-API-Key {}", self.config.auth_key.expose()));
+            .header(
+                AUTHORIZATION,
+                format!("Klaviyo-API-Key {}", self.config.auth_key.expose()),
+            );
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, MEDIA_TYPE);
         }
-        let request = request
-            .body(body)
-            .map_err(|_| Error::unreadable(Peer::Klaviyo, endpoint.name, "a usable klaviyo_api_url and key"))?;
+        let request = request.body(body).map_err(|_| {
+            Error::unreadable(
+                Peer::Klaviyo,
+                endpoint.name,
+                "a usable klaviyo_api_url and key",
+            )
+        })?;
         let timeout = TIMEOUT.min(deadline.remaining(&*self.ports.clock));
         let response = self
             .ports
-            .send(request, Limits { timeout, max_bytes: MAX_BYTES })
+            .send(
+                request,
+                Limits {
+                    timeout,
+                    max_bytes: MAX_BYTES,
+                },
+            )
             .await
             .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error))?;
         begun.end(&response);
@@ -159,7 +197,10 @@ impl Client {
     /// Path and query of a `links.next` of this API, wherever it says that it is served.
     #[must_use]
     pub fn next_path(next: &str) -> Option<String> {
-        let parsed = url::Url::options().base_url(url::Url::parse("https://a.klaviyo.com").ok().as_ref()).parse(next).ok()?;
+        let parsed = url::Url::options()
+            .base_url(url::Url::parse("https://a.klaviyo.com").ok().as_ref())
+            .parse(next)
+            .ok()?;
         Some(match parsed.query() {
             Some(query) => format!("{}?{query}", parsed.path()),
             None => parsed.path().to_owned(),
@@ -196,9 +237,23 @@ fn accept(operation: &'static str, response: Response<Bytes>) -> Result<Bytes, E
         return Ok(response.into_body());
     }
     let retry_after = retry_after(response.headers());
-    let errors = serde_json::from_slice::<ErrorBody>(response.body()).map(|body| body.errors).unwrap_or_default();
+    let errors = serde_json::from_slice::<ErrorBody>(response.body())
+        .map(|body| body.errors)
+        .unwrap_or_default();
     let code = errors.iter().find_map(|error| error.code.clone());
-    let pointers = errors.into_iter().filter_map(|error| error.source?.pointer).collect();
-    let refusal = Refusal { status: status.as_u16(), code, retry_after, pointers };
-    Err(Error { peer: Peer::Klaviyo, operation, kind: Kind::Refused(refusal) })
+    let pointers = errors
+        .into_iter()
+        .filter_map(|error| error.source?.pointer)
+        .collect();
+    let refusal = Refusal {
+        status: status.as_u16(),
+        code,
+        retry_after,
+        pointers,
+    };
+    Err(Error {
+        peer: Peer::Klaviyo,
+        operation,
+        kind: Kind::Refused(refusal),
+    })
 }

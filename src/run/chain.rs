@@ -74,7 +74,9 @@ pub async fn claim(app: &App, resource: Resource, waits: bool) -> Result<Claim, 
     let begun = app.ports.clock.monotonic();
     let deadline = Deadline::after(&*app.ports.clock, CLAIM_TIMEOUT);
     let store = app.store();
-    let Some(mut stored) = store.load(resource, deadline).await? else { return Ok(Claim::NotRunning) };
+    let Some(mut stored) = store.load(resource, deadline).await? else {
+        return Ok(Claim::NotRunning);
+    };
     let now = app.commercetools.server_now();
     let document = &mut stored.document;
     if document.status != Status::Running || !document.is_going_on() {
@@ -90,7 +92,10 @@ pub async fn claim(app: &App, resource: Resource, waits: bool) -> Result<Claim, 
         return Ok(Claim::NotRunning);
     }
     if let Some(until) = document.not_before.filter(|&until| until > now && !waits) {
-        return Ok(Claim::Waiting { until, what: document.waiting_for.clone().unwrap_or_default() });
+        return Ok(Claim::Waiting {
+            until,
+            what: document.waiting_for.clone().unwrap_or_default(),
+        });
     }
     document.lease = Some(Lease::begin(holder(), now, app.config.window));
     document.window += 1;
@@ -128,7 +133,9 @@ pub fn spawn(app: &Rc<App>, claimed: Claimed) {
     let spawned = app.clone();
     app.ports.spawn.spawn(Box::pin(async move {
         let resource = claimed.stored.document.resource;
-        let Some((stored, end)) = work(&spawned, claimed).await else { return };
+        let Some((stored, end)) = work(&spawned, claimed).await else {
+            return;
+        };
         let goes_on = stored.document.is_going_on() && stored.document.status == Status::Running;
         if goes_on && !matches!(end, End::Lost) {
             call_next(&spawned, resource).await;
@@ -145,7 +152,12 @@ pub async fn advance_plan(app: &Rc<App>) {
         Ok(begun) if app.config.continuation == Continuation::SelfCall && !begun.is_empty() => {
             let spawned = app.clone();
             app.ports.spawn.spawn(Box::pin(async move {
-                join_all(begun.into_iter().map(|resource| call_next(&spawned, resource))).await;
+                join_all(
+                    begun
+                        .into_iter()
+                        .map(|resource| call_next(&spawned, resource)),
+                )
+                .await;
             }));
         }
         Ok(_) => {}
@@ -164,10 +176,23 @@ async fn call_next(app: &App, resource: Resource) {
             app.ports.clock.sleep(CALL_PAUSE * attempt).await;
         }
         let request = http::Request::post(format!("{SELF_URL}/sync/{resource}/continue"))
-            .header(AUTHORIZATION, format!("Bearer {}", app.config.api_token.expose()))
+            .header(
+                AUTHORIZATION,
+                format!("Bearer {}", app.config.api_token.expose()),
+            )
             .body(Body::default());
         let Ok(request) = request else { break };
-        match app.ports.send(request, Limits { timeout: CALL_TIMEOUT, max_bytes: 64 * 1024 }).await {
+        match app
+            .ports
+            .send(
+                request,
+                Limits {
+                    timeout: CALL_TIMEOUT,
+                    max_bytes: 64 * 1024,
+                },
+            )
+            .await
+        {
             Ok(response) if response.status().is_success() => return,
             Ok(response) => outcome = format!("status {}", response.status().as_u16()),
             Err(error) => outcome = error.to_string(),

@@ -188,7 +188,10 @@ async fn prepare(
     let import = resources::import(app, &document);
     // before anything is written: that the records may be read at all
     document.total = Some(import.total(&document.order, deadline).await?);
-    document.counts.notes.extend(import.left_alone(&document.order, deadline).await?);
+    document
+        .counts
+        .notes
+        .extend(import.left_alone(&document.order, deadline).await?);
     document.cursor = Some(Cursor::start(
         &document.order,
         import.phase(),

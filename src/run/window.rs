@@ -219,7 +219,10 @@ impl Window<'_> {
         let clock = &*self.ports.clock;
         let is_empty_handed = !self.progress && !self.has_mapped && self.held_until.is_none();
         if is_empty_handed && !self.in_flight.is_empty() {
-            self.hard.less(FINISHING).remaining(clock).max(self.soft.remaining(clock))
+            self.hard
+                .less(FINISHING)
+                .remaining(clock)
+                .max(self.soft.remaining(clock))
         } else {
             self.soft.remaining(clock)
         }
@@ -389,8 +392,7 @@ impl Window<'_> {
         let now = self.app.commercetools.server_now();
         let save = (self.saved_at + CHECKPOINT).saturating_sub(clock.monotonic());
         let time_left = self.time_left();
-        let mut pause = time_left
-            .min(if self.saving { CHECKPOINT } else { save });
+        let mut pause = time_left.min(if self.saving { CHECKPOINT } else { save });
         if let Some(until) = self.held_until {
             return Some(Some(
                 pause.min(between(now, until)).max(Duration::from_millis(1)),
