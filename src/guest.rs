@@ -43,8 +43,16 @@ async fn handle(request: spin_sdk::http::Request) -> http::Response<FullBody<Byt
         Err(problems) => {
             let line = serde_json::json!({"event": "misconfigured", "variables": problems.0});
             StandardError.line(&line.to_string());
-            let token = values.get("api_token").filter(|_| !problems.0.iter().any(|p| p.variable == "api_token"));
-            api::misconfigured(&request, &problems, token.map(|token| Secret::from(token.trim().to_owned())).as_ref())
+            let token = values
+                .get("api_token")
+                .filter(|_| !problems.0.iter().any(|p| p.variable == "api_token"));
+            api::misconfigured(
+                &request,
+                &problems,
+                token
+                    .map(|token| Secret::from(token.trim().to_owned()))
+                    .as_ref(),
+            )
         }
     };
     response.map(FullBody::new)
@@ -63,7 +71,8 @@ fn app(values: &Values) -> Result<Rc<App>, crate::config::Problems> {
 
 /// The variables; one that is not defined counts as empty.
 async fn read_variables() -> Values {
-    let values = VARIABLES.map(|name| async move { (name, variables::get(name).await.unwrap_or_default()) });
+    let values =
+        VARIABLES.map(|name| async move { (name, variables::get(name).await.unwrap_or_default()) });
     join_all(values).await.into_iter().collect()
 }
 
@@ -80,13 +89,20 @@ async fn read_request(request: spin_sdk::http::Request) -> Request {
             break;
         }
     }
-    Request { method: parts.method, path: parts.uri.path().to_owned(), headers: parts.headers, body: body.into() }
+    Request {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        headers: parts.headers,
+        body: body.into(),
+    }
 }
 
 fn ports() -> Ports {
     Ports {
         http: Rc::new(WasiHttp),
-        clock: Rc::new(WasiClock { start: Instant::now() }),
+        clock: Rc::new(WasiClock {
+            start: Instant::now(),
+        }),
         spawn: Rc::new(WitSpawn),
         log: Rc::new(StandardError),
     }
@@ -149,7 +165,12 @@ fn connection(error: ErrorCode) -> TransportError {
         | ErrorCode::DnsTimeout => TransportError::Timeout,
         // the variant's name only: what it carries can quote the request
         other => TransportError::Connection(
-            format!("{other:?}").split(['(', '{', ' ']).next().unwrap_or("unknown").trim_start_matches("ErrorCode::").to_owned(),
+            format!("{other:?}")
+                .split(['(', '{', ' '])
+                .next()
+                .unwrap_or("unknown")
+                .trim_start_matches("ErrorCode::")
+                .to_owned(),
         ),
     }
 }
@@ -158,11 +179,17 @@ fn unusable(what: &str) -> TransportError {
     TransportError::Connection(format!("the request has an unusable {what}"))
 }
 
-async fn send(request: http::Request<Body>, limits: Limits) -> Result<http::Response<Bytes>, TransportError> {
+async fn send(
+    request: http::Request<Body>,
+    limits: Limits,
+) -> Result<http::Response<Bytes>, TransportError> {
     let (parts, body) = request.into_parts();
     let length = body.len();
-    let mut headers: Vec<(String, Vec<u8>)> =
-        parts.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    let mut headers: Vec<(String, Vec<u8>)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+        .collect();
     headers.push(("content-length".to_owned(), length.to_string().into_bytes()));
     let headers = Fields::from_list(&headers).map_err(|_| unusable("header"))?;
 
@@ -178,15 +205,26 @@ async fn send(request: http::Request<Body>, limits: Limits) -> Result<http::Resp
     let (trailers_writer, trailers) = wit_future::new(|| Ok(None));
     let (request, _sent) = types::Request::new(headers, Some(contents), trailers, Some(options));
     let method = Method::from(&parts.method);
-    request.set_method(&method).map_err(|()| unusable("method"))?;
+    request
+        .set_method(&method)
+        .map_err(|()| unusable("method"))?;
     let scheme = match parts.uri.scheme_str() {
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
-    request.set_scheme(Some(&scheme)).map_err(|()| unusable("scheme"))?;
-    request.set_authority(parts.uri.authority().map(http::uri::Authority::as_str)).map_err(|()| unusable("host"))?;
     request
-        .set_path_with_query(parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str))
+        .set_scheme(Some(&scheme))
+        .map_err(|()| unusable("scheme"))?;
+    request
+        .set_authority(parts.uri.authority().map(http::uri::Authority::as_str))
+        .map_err(|()| unusable("host"))?;
+    request
+        .set_path_with_query(
+            parts
+                .uri
+                .path_and_query()
+                .map(http::uri::PathAndQuery::as_str),
+        )
         .map_err(|()| unusable("path"))?;
 
     wit_bindgen::spawn(async move {
@@ -215,8 +253,8 @@ async fn send(request: http::Request<Body>, limits: Limits) -> Result<http::Resp
 
     let response = client::send(request).await.map_err(connection)?;
     let mut answer = http::Response::new(Bytes::new());
-    *answer.status_mut() =
-        http::StatusCode::from_u16(response.get_status_code()).map_err(|_| unusable("status in its answer"))?;
+    *answer.status_mut() = http::StatusCode::from_u16(response.get_status_code())
+        .map_err(|_| unusable("status in its answer"))?;
     for (name, value) in response.get_headers().copy_all() {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             answer.headers_mut().append(name, value);
@@ -232,8 +270,9 @@ async fn read_body(
     max_bytes: usize,
 ) -> Result<Bytes, TransportError> {
     let too_large = TransportError::TooLarge { limit: max_bytes };
-    let length: Option<usize> =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length: Option<usize> = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length| length > max_bytes) {
         return Err(too_large);
     }
@@ -256,7 +295,9 @@ async fn read_body(
     }
     trailers.await.map_err(connection)?;
     match length {
-        Some(length) if length != body.len() => Err(TransportError::Connection("half an answer".to_owned())),
+        Some(length) if length != body.len() => {
+            Err(TransportError::Connection("half an answer".to_owned()))
+        }
         _ => Ok(body.into()),
     }
 }

@@ -45,7 +45,7 @@ where
         };
         match pause {
             Some(pause) if pause < deadline.remaining(&*ports.clock) => {
-                ports.clock.sleep(pause).await
+                ports.clock.sleep(pause).await;
             }
             _ => return Err(error),
         }

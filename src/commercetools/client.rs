@@ -50,7 +50,12 @@ impl Client {
     /// A client without a token yet.
     #[must_use]
     pub fn new(ports: Ports, config: CommercetoolsConfig) -> Self {
-        Self { ports, config, token: RefCell::default(), server_clock: Cell::new(None) }
+        Self {
+            ports,
+            config,
+            token: RefCell::default(),
+            server_clock: Cell::new(None),
+        }
     }
 
     /// commercetools' time now, by the `Date` of its latest answer (cut to the second, so never ahead); this instance's
@@ -58,7 +63,10 @@ impl Client {
     #[must_use]
     pub fn server_now(&self) -> Timestamp {
         match self.server_clock.get() {
-            Some(clock) => later(clock.time, self.ports.clock.monotonic().saturating_sub(clock.seen_at)),
+            Some(clock) => later(
+                clock.time,
+                self.ports.clock.monotonic().saturating_sub(clock.seen_at),
+            ),
             None => self.ports.clock.now(),
         }
     }
@@ -85,7 +93,11 @@ impl Client {
             }
         }
         let token = with_retry(&self.ports, deadline, || {
-            Token::fetch(&self.ports, &self.config, TIMEOUT.min(deadline.remaining(&*self.ports.clock)))
+            Token::fetch(
+                &self.ports,
+                &self.config,
+                TIMEOUT.min(deadline.remaining(&*self.ports.clock)),
+            )
         })
         .await?;
         *self.token.borrow_mut() = Some(token.clone());
@@ -93,12 +105,20 @@ impl Client {
     }
 
     /// Sends a call, tried again as [`crate::error::POLICY`] says.
-    pub(super) async fn call(&self, call: Call<'_>, deadline: Deadline) -> Result<Response<Bytes>, Error> {
+    pub(super) async fn call(
+        &self,
+        call: Call<'_>,
+        deadline: Deadline,
+    ) -> Result<Response<Bytes>, Error> {
         with_retry(&self.ports, deadline, || self.call_once(&call, deadline)).await
     }
 
     /// Sends a call once (and once more with a new token where the token is refused).
-    pub(super) async fn call_once(&self, call: &Call<'_>, deadline: Deadline) -> Result<Response<Bytes>, Error> {
+    pub(super) async fn call_once(
+        &self,
+        call: &Call<'_>,
+        deadline: Deadline,
+    ) -> Result<Response<Bytes>, Error> {
         let token = self.token(None, deadline).await?;
         match self.attempt(call, &token, deadline).await {
             Err(error) if error.action() == Action::RefreshToken => {
@@ -109,8 +129,16 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, token: &Token, deadline: Deadline) -> Result<Response<Bytes>, Error> {
-        let uri = format!("{}/{}/{}", self.config.api_url, self.config.project, call.path);
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        token: &Token,
+        deadline: Deadline,
+    ) -> Result<Response<Bytes>, Error> {
+        let uri = format!(
+            "{}/{}/{}",
+            self.config.api_url, self.config.project, call.path
+        );
         let mut request = Request::builder()
             .method(&call.method)
             .uri(uri)
@@ -121,16 +149,28 @@ impl Client {
         }
         let request = request
             .body(call.body.clone().map_or_else(Body::default, Body::from))
-            .map_err(|_| Error::unreadable(Peer::Commercetools, call.operation, "a usable ct_api_url and token"))?;
+            .map_err(|_| {
+                Error::unreadable(
+                    Peer::Commercetools,
+                    call.operation,
+                    "a usable ct_api_url and token",
+                )
+            })?;
         let timeout = TIMEOUT.min(deadline.remaining(&*self.ports.clock));
-        let limits = Limits { timeout, max_bytes: call.max_bytes };
+        let limits = Limits {
+            timeout,
+            max_bytes: call.max_bytes,
+        };
         let response = self
             .ports
             .send(request, limits)
             .await
             .map_err(|error| Error::transport(Peer::Commercetools, call.operation, error))?;
         if let Some(time) = server_time(&response) {
-            self.server_clock.set(Some(ServerClock { time, seen_at: self.ports.clock.monotonic() }));
+            self.server_clock.set(Some(ServerClock {
+                time,
+                seen_at: self.ports.clock.monotonic(),
+            }));
         }
         accept(Peer::Commercetools, call.operation, response)
     }
@@ -160,18 +200,34 @@ pub(super) fn accept(
         return Ok(response);
     }
     let body: Option<ErrorBody> = serde_json::from_slice(response.body()).ok();
-    let code = body.and_then(|body| body.errors.into_iter().find_map(|error| error.code).or(body.error));
+    let code = body.and_then(|body| {
+        body.errors
+            .into_iter()
+            .find_map(|error| error.code)
+            .or(body.error)
+    });
     let retry_after = response
         .headers()
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .map(Duration::from_secs);
-    let refusal = Refusal { status: status.as_u16(), code, retry_after, pointers: Vec::new() };
-    Err(Error { peer, operation, kind: Kind::Refused(refusal) })
+    let refusal = Refusal {
+        status: status.as_u16(),
+        code,
+        retry_after,
+        pointers: Vec::new(),
+    };
+    Err(Error {
+        peer,
+        operation,
+        kind: Kind::Refused(refusal),
+    })
 }
 
 /// commercetools' clock: the `Date` of an answer (RFC 9110), cut to the second.
 fn server_time(response: &Response<Bytes>) -> Option<Timestamp> {
     let date = response.headers().get(DATE)?.to_str().ok()?;
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(date)
+        .ok()
 }

@@ -66,16 +66,29 @@ impl Client {
     ) -> Result<Option<CustomObject<T>>, Error> {
         const OPERATION: &str = "read a custom object";
         let path = format!("custom-objects/{container}/{key}");
-        let call = Call { operation: OPERATION, method: Method::GET, path: &path, body: None, max_bytes: MAX_BYTES };
+        let call = Call {
+            operation: OPERATION,
+            method: Method::GET,
+            path: &path,
+            body: None,
+            max_bytes: MAX_BYTES,
+        };
         let response = match self.call(call, deadline).await {
             // a project that does not exist answers 404 too, but with another code
             Err(error) if is_missing_object(&error) => return Ok(None),
             answer => answer?,
         };
         let object: Answer<T> = serde_json::from_slice(response.body()).map_err(|error| {
-            Error::unreadable(Peer::Commercetools, OPERATION, format!("{container}/{key} is not as this version writes it: {error}"))
+            Error::unreadable(
+                Peer::Commercetools,
+                OPERATION,
+                format!("{container}/{key} is not as this version writes it: {error}"),
+            )
         })?;
-        Ok(Some(CustomObject { version: object.version, value: object.value }))
+        Ok(Some(CustomObject {
+            version: object.version,
+            value: object.value,
+        }))
     }
 
     /// Writes a custom object if its version is still `version` (0: if there is none yet). Sent once: whether a write
@@ -92,8 +105,19 @@ impl Client {
         deadline: Deadline,
     ) -> Result<Write, Error> {
         const OPERATION: &str = "write a custom object";
-        let body = serde_json::to_vec(&Draft { container, key, value, version })
-            .map_err(|_| Error::unreadable(Peer::Commercetools, OPERATION, "a value that can be written as JSON"))?;
+        let body = serde_json::to_vec(&Draft {
+            container,
+            key,
+            value,
+            version,
+        })
+        .map_err(|_| {
+            Error::unreadable(
+                Peer::Commercetools,
+                OPERATION,
+                "a value that can be written as JSON",
+            )
+        })?;
         let call = Call {
             operation: OPERATION,
             method: Method::POST,
@@ -117,7 +141,13 @@ impl Client {
     ) -> Result<Write, Error> {
         const OPERATION: &str = "delete a custom object";
         let path = format!("custom-objects/{container}/{key}?version={version}");
-        let call = Call { operation: OPERATION, method: Method::DELETE, path: &path, body: None, max_bytes: MAX_BYTES };
+        let call = Call {
+            operation: OPERATION,
+            method: Method::DELETE,
+            path: &path,
+            body: None,
+            max_bytes: MAX_BYTES,
+        };
         match self.call(call, deadline).await {
             Err(error) if is_missing_object(&error) => Ok(Write::Done { version }),
             answer => written(OPERATION, answer),
@@ -127,18 +157,32 @@ impl Client {
 
 fn is_missing_object(error: &Error) -> bool {
     error.refusal().is_some_and(|refusal| {
-        refusal.status == 404 && matches!(refusal.code.as_deref(), None | Some("ResourceNotFound" | "NotFound"))
+        refusal.status == 404
+            && matches!(
+                refusal.code.as_deref(),
+                None | Some("ResourceNotFound" | "NotFound")
+            )
     })
 }
 
-fn written(operation: &'static str, answer: Result<Response<Bytes>, Error>) -> Result<Write, Error> {
+fn written(
+    operation: &'static str,
+    answer: Result<Response<Bytes>, Error>,
+) -> Result<Write, Error> {
     match answer {
         Err(error) if error.status() == Some(409) => Ok(Write::Conflict),
         Err(error) => Err(error),
         Ok(response) => {
-            let written: Written = serde_json::from_slice(response.body())
-                .map_err(|_| Error::unreadable(Peer::Commercetools, operation, "a custom object with its version"))?;
-            Ok(Write::Done { version: written.version })
+            let written: Written = serde_json::from_slice(response.body()).map_err(|_| {
+                Error::unreadable(
+                    Peer::Commercetools,
+                    operation,
+                    "a custom object with its version",
+                )
+            })?;
+            Ok(Write::Done {
+                version: written.version,
+            })
         }
     }
 }

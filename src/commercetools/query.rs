@@ -109,7 +109,13 @@ impl Client {
         let path = query.path_and_query(query.limit.min(MAX_LIMIT), false);
         self.query(query, &path, deadline, |body| {
             let answer: PagedAnswer<'_> = serde_json::from_slice(body).ok()?;
-            Some(answer.results.into_iter().map(|record| body.slice_ref(record.get().as_bytes())).collect())
+            Some(
+                answer
+                    .results
+                    .into_iter()
+                    .map(|record| body.slice_ref(record.get().as_bytes()))
+                    .collect(),
+            )
         })
         .await
     }
@@ -136,12 +142,21 @@ impl Client {
         deadline: Deadline,
         read: impl Fn(&Bytes) -> Option<T>,
     ) -> Result<T, Error> {
-        let call =
-            Call { operation: query.operation, method: Method::GET, path, body: None, max_bytes: query.max_bytes };
+        let call = Call {
+            operation: query.operation,
+            method: Method::GET,
+            path,
+            body: None,
+            max_bytes: query.max_bytes,
+        };
         with_retry(&self.ports, deadline, || async {
             let body = self.call_once(&call, deadline).await?.into_body();
             read(&body).ok_or_else(|| {
-                Error::unreadable(Peer::Commercetools, query.operation, "a page with its results")
+                Error::unreadable(
+                    Peer::Commercetools,
+                    query.operation,
+                    "a page with its results",
+                )
             })
         })
         .await

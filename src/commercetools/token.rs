@@ -43,27 +43,52 @@ impl Token {
     }
 
     /// Fetches a new token.
-    pub(super) async fn fetch(ports: &Ports, config: &CommercetoolsConfig, timeout: Duration) -> Result<Self, Error> {
+    pub(super) async fn fetch(
+        ports: &Ports,
+        config: &CommercetoolsConfig,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         if !config.scope.is_empty() {
             form.append_pair("scope", &config.scope);
         }
-        let credentials = BASE64_STANDARD.encode(format!("{}:{}", config.client_id, config.client_secret.expose()));
+        let credentials = BASE64_STANDARD.encode(format!(
+            "{}:{}",
+            config.client_id,
+            config.client_secret.expose()
+        ));
         let request = http::Request::post(format!("{}/oauth/token", config.auth_url))
             .header(AUTHORIZATION, format!("Basic {credentials}"))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .body(form.finish().into())
-            .map_err(|_| Error::unreadable(Peer::CommercetoolsAuth, OPERATION, "ct_auth_url is not a usable URL"))?;
+            .map_err(|_| {
+                Error::unreadable(
+                    Peer::CommercetoolsAuth,
+                    OPERATION,
+                    "ct_auth_url is not a usable URL",
+                )
+            })?;
         let asked_at = ports.clock.monotonic();
         let response = ports
-            .send(request, Limits { timeout, max_bytes: MAX_BYTES })
+            .send(
+                request,
+                Limits {
+                    timeout,
+                    max_bytes: MAX_BYTES,
+                },
+            )
             .await
             .map_err(|error| Error::transport(Peer::CommercetoolsAuth, OPERATION, error))?;
         let response = super::client::accept(Peer::CommercetoolsAuth, OPERATION, response)?;
-        let answer: TokenAnswer = serde_json::from_slice(response.body())
-            .map_err(|_| Error::unreadable(Peer::CommercetoolsAuth, OPERATION, "an access_token with expires_in"))?;
+        let answer: TokenAnswer = serde_json::from_slice(response.body()).map_err(|_| {
+            Error::unreadable(
+                Peer::CommercetoolsAuth,
+                OPERATION,
+                "an access_token with expires_in",
+            )
+        })?;
         let lifetime = Duration::from_secs(answer.expires_in);
         Ok(Self {
             value: answer.access_token.into(),

@@ -140,8 +140,11 @@ pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
     fn summary(&self) -> String {
-        let lines: Vec<String> =
-            self.0.iter().map(|problem| format!("{}: {}", problem.variable, problem.expected)).collect();
+        let lines: Vec<String> = self
+            .0
+            .iter()
+            .map(|problem| format!("{}: {}", problem.variable, problem.expected))
+            .collect();
         format!("the configuration is not usable: {}", lines.join("; "))
     }
 }
@@ -179,14 +182,21 @@ impl Config {
     /// # Errors
     /// Every problem there is, not just the first.
     pub fn parse(values: &Values) -> Result<Self, Problems> {
-        let mut reader = Reader { values, problems: Vec::new() };
+        let mut reader = Reader {
+            values,
+            problems: Vec::new(),
+        };
         let client = reader.api_client();
         let config = Self {
             commercetools: CommercetoolsConfig {
                 api_url: reader.url("ct_api_url", None),
                 auth_url: reader.url("ct_auth_url", None),
                 project: reader.project(),
-                scope: reader.text("ct_scope").split_whitespace().collect::<Vec<_>>().join(" "),
+                scope: reader
+                    .text("ct_scope")
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 client_id: client.client_id,
                 client_secret: client.secret.into(),
             },
@@ -196,9 +206,16 @@ impl Config {
             },
             api_token: reader.api_token(),
             continuation: reader.continuation(),
-            window: Duration::from_secs(reader.number("window_seconds", WINDOW_SECONDS, 1, MAX_WINDOW_SECONDS)),
-            id_ranges: reader.number("id_ranges", ID_RANGES as u64, 1, MAX_ID_RANGES as u64) as usize,
-            memory_mib: reader.number("memory_mib", MEMORY_MIB as u64, MIN_MEMORY_MIB as u64, 4096) as usize,
+            window: Duration::from_secs(reader.number(
+                "window_seconds",
+                WINDOW_SECONDS,
+                1,
+                MAX_WINDOW_SECONDS,
+            )),
+            id_ranges: reader.number("id_ranges", ID_RANGES as u64, 1, MAX_ID_RANGES as u64)
+                as usize,
+            memory_mib: reader.number("memory_mib", MEMORY_MIB as u64, MIN_MEMORY_MIB as u64, 4096)
+                as usize,
             mapping: crate::mapping::Options {
                 preferred_locale: reader.optional("preferred_locale"),
                 preferred_currency: reader.currency(),
@@ -207,7 +224,11 @@ impl Config {
             },
         };
         reader.app_type();
-        if reader.problems.is_empty() { Ok(config) } else { Err(Problems(reader.problems)) }
+        if reader.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(reader.problems))
+        }
     }
 }
 
@@ -223,17 +244,25 @@ impl Reader<'_> {
     }
 
     fn optional(&self, variable: &'static str) -> Option<String> {
-        Some(self.text(variable)).filter(|text| !text.is_empty()).map(str::to_owned)
+        Some(self.text(variable))
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     }
 
     fn problem(&mut self, variable: &'static str, expected: impl Into<String>) {
-        self.problems.push(Problem { variable, expected: expected.into() });
+        self.problems.push(Problem {
+            variable,
+            expected: expected.into(),
+        });
     }
 
     fn url(&mut self, variable: &'static str, default: Option<&str>) -> String {
         let text = match (self.text(variable), default) {
             ("", None) => {
-                self.problem(variable, "is required: a URL such as https://api.europe-west1.gcp.commercetools.com");
+                self.problem(
+                    variable,
+                    "is required: a URL such as https://api.europe-west1.gcp.commercetools.com",
+                );
                 return String::new();
             }
             ("", Some(default)) => default,
@@ -249,7 +278,10 @@ impl Reader<'_> {
                 && url.password().is_none()
         });
         if !usable {
-            self.problem(variable, "must be an http or https URL without credentials, query or fragment");
+            self.problem(
+                variable,
+                "must be an http or https URL without credentials, query or fragment",
+            );
         }
         text.trim_end_matches('/').to_owned()
     }
@@ -259,9 +291,14 @@ impl Reader<'_> {
         // "A project key is 2 to 36 characters: letters, digits, underscores and hyphens" (commercetools, Project)
         let valid = !project.is_empty()
             && project.len() <= 36
-            && project.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+            && project
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         if !valid {
-            self.problem("ct_project_id", "is required: the project's key (letters, digits, - and _)");
+            self.problem(
+                "ct_project_id",
+                "is required: the project's key (letters, digits, - and _)",
+            );
         }
         project
     }
@@ -271,8 +308,14 @@ impl Reader<'_> {
             Ok(client) if !client.client_id.is_empty() && !client.secret.is_empty() => client,
             // serde's message may quote the value
             _ => {
-                self.problem("ct_api_client", r#"is required: JSON of the form {"clientId":"...","secret":"..."}"#);
-                ApiClient { client_id: String::new(), secret: String::new() }
+                self.problem(
+                    "ct_api_client",
+                    r#"is required: JSON of the form {"clientId":"...","secret":"..."}"#,
+                );
+                ApiClient {
+                    client_id: String::new(),
+                    secret: String::new(),
+                }
             }
         }
     }
@@ -280,7 +323,10 @@ impl Reader<'_> {
     fn klaviyo_auth_key(&mut self) -> Secret {
         let key = self.text("klaviyo_auth_key").to_owned();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.problem("klaviyo_auth_key", "is required: a private API key of the Klaviyo account (pk_...)");
+            self.problem(
+                "klaviyo_auth_key",
+                "is required: a private API key of the Klaviyo account (pk_...)",
+            );
         }
         key.into()
     }
@@ -310,10 +356,16 @@ impl Reader<'_> {
     fn number(&mut self, variable: &'static str, default: u64, least: u64, most: u64) -> u64 {
         let parsed = match self.text(variable) {
             "" => Some(default),
-            text => text.parse().ok().filter(|number| (least..=most).contains(number)),
+            text => text
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number)),
         };
         parsed.unwrap_or_else(|| {
-            self.problem(variable, format!("must be a whole number from {least} to {most}"));
+            self.problem(
+                variable,
+                format!("must be a whole number from {least} to {most}"),
+            );
             default
         })
     }

@@ -46,7 +46,7 @@ impl Begun<'_> {
         let now = self.client.ports.clock.monotonic();
         let status = response.status().as_u16();
         self.client.limiter(self.endpoint, |limiter| {
-            limiter.end(status, response.headers(), now)
+            limiter.end(status, response.headers(), now);
         });
     }
 }

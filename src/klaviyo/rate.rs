@@ -54,7 +54,10 @@ impl Limiter {
             None => now,
         };
         let burst = match self.recent.len().checked_sub(endpoint.burst as usize) {
-            Some(surplus) => self.recent.get(surplus).map_or(now, |&begun| begun + BURST_WINDOW),
+            Some(surplus) => self
+                .recent
+                .get(surplus)
+                .map_or(now, |&begun| begun + BURST_WINDOW),
             None => now,
         };
         Some(steady.max(burst).max(self.held_until).max(now))
@@ -65,7 +68,11 @@ impl Limiter {
         self.in_flight += 1;
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
         self.recent.push_back(now);
-        while self.recent.front().is_some_and(|&begun| begun + BURST_WINDOW <= now) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|&begun| begun + BURST_WINDOW <= now)
+        {
             self.recent.pop_front();
         }
     }
@@ -79,30 +86,45 @@ impl Limiter {
     pub fn end(&mut self, status: u16, headers: &HeaderMap, now: Duration) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if status == 429 {
-            self.held_until = self.held_until.max(now + retry_after(headers).unwrap_or(UNSAID_RETRY_AFTER));
+            self.held_until = self
+                .held_until
+                .max(now + retry_after(headers).unwrap_or(UNSAID_RETRY_AFTER));
             self.remaining = None;
             return;
         }
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
-        let (Some(remaining), Some(reset)) = (number("ratelimit-remaining"), number("ratelimit-reset")) else {
+        let (Some(remaining), Some(reset)) =
+            (number("ratelimit-remaining"), number("ratelimit-reset"))
+        else {
             return;
         };
         // the server may not have counted the calls that are still on their way to it
         let remaining = remaining.saturating_sub(self.in_flight);
         let resets_at = now + Duration::from_secs(u64::from(reset.max(1)));
-        let same_window = now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
+        let same_window =
+            now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
         self.remaining = Some(match self.remaining {
             // answers overtake each other: within one window the lowest count is the latest
             Some(known) if same_window => known.min(remaining),
             _ => remaining,
         });
-        self.resets_at = if same_window { self.resets_at.min(resets_at) } else { resets_at };
+        self.resets_at = if same_window {
+            self.resets_at.min(resets_at)
+        } else {
+            resets_at
+        };
     }
 }
 
 /// `Retry-After` in seconds.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds))
 }

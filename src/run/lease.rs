@@ -28,7 +28,10 @@ impl Lease {
     /// A lease for a window of this length that begins at `now` (commercetools' time).
     #[must_use]
     pub fn begin(holder: String, now: Timestamp, window: Duration) -> Self {
-        Self { holder, until: later(now, window + MARGIN) }
+        Self {
+            holder,
+            until: later(now, window + MARGIN),
+        }
     }
 
     /// Whether the holder may still be working at `now` (commercetools' time).

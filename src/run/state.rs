@@ -35,7 +35,12 @@ pub enum Resource {
 
 impl Resource {
     /// All of them, in the order in which they are imported.
-    pub const ALL: [Self; 4] = [Self::Customers, Self::Orders, Self::Categories, Self::Products];
+    pub const ALL: [Self; 4] = [
+        Self::Customers,
+        Self::Orders,
+        Self::Categories,
+        Self::Products,
+    ];
 
     /// Its name in paths, keys and documents.
     #[must_use]
@@ -51,7 +56,9 @@ impl Resource {
     /// The resource of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|resource| resource.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|resource| resource.name() == name)
     }
 }
 
@@ -130,7 +137,10 @@ impl Counts {
         self.sent += other.sent;
         self.failed += other.failed;
         self.documents += other.documents;
-        for (ours, theirs) in [(&mut self.skipped, &other.skipped), (&mut self.notes, &other.notes)] {
+        for (ours, theirs) in [
+            (&mut self.skipped, &other.skipped),
+            (&mut self.notes, &other.notes),
+        ] {
             for (name, count) in theirs {
                 *ours.entry(name.clone()).or_default() += count;
             }
@@ -143,7 +153,10 @@ impl Counts {
         self.sent = self.sent.saturating_sub(other.sent);
         self.failed = self.failed.saturating_sub(other.failed);
         self.documents = self.documents.saturating_sub(other.documents);
-        for (ours, theirs) in [(&mut self.skipped, &other.skipped), (&mut self.notes, &other.notes)] {
+        for (ours, theirs) in [
+            (&mut self.skipped, &other.skipped),
+            (&mut self.notes, &other.notes),
+        ] {
             for (name, count) in theirs {
                 if let Some(ours) = ours.get_mut(name) {
                     *ours = ours.saturating_sub(*count);
@@ -205,7 +218,11 @@ impl SetAside {
             Some(part) => format!("{part}: {reason}"),
             None => reason,
         };
-        Self { id: name.map(|name| name.id.to_owned()), outcome: Outcome::Failed, reason }
+        Self {
+            id: name.map(|name| name.id.to_owned()),
+            outcome: Outcome::Failed,
+            reason,
+        }
     }
 }
 
@@ -307,7 +324,13 @@ pub struct RunDocument {
 impl RunDocument {
     /// A run that begins.
     #[must_use]
-    pub fn start(resource: Resource, run_id: String, order: Order, cursor: Cursor, now: Timestamp) -> Self {
+    pub fn start(
+        resource: Resource,
+        run_id: String,
+        order: Order,
+        cursor: Cursor,
+        now: Timestamp,
+    ) -> Self {
         Self {
             schema: SCHEMA,
             resource,
@@ -360,8 +383,14 @@ impl RunDocument {
     /// modified since a later moment than the last such run leaves a gap.
     fn brings_up_to_date(&self) -> bool {
         let order = &self.order;
-        let leaves_gap = order.since.is_some_and(|since| self.up_to_date_since.is_some_and(|known| since > known));
-        order.ids.is_none() && order.start_id.is_none() && !order.dry_run && !order.delete_all && !leaves_gap
+        let leaves_gap = order
+            .since
+            .is_some_and(|since| self.up_to_date_since.is_some_and(|known| since > known));
+        order.ids.is_none()
+            && order.start_id.is_none()
+            && !order.dry_run
+            && !order.delete_all
+            && !leaves_gap
     }
 
     /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress.

@@ -11,11 +11,20 @@ async fn the_component_imports_only_what_its_world_names() {
     // builds it where it is stale
     let _shop = Shop::open(Setup::customers(0)).await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let wasm = target.join("wasm32-wasip2/release/klaviyo_bulk_import.wasm");
     let named = host::world_imports(&root.join("wit")).expect("the world can be read");
     let imports = host::imports(&wasm).expect("the component can be read");
-    assert!(imports.iter().any(|import| import.starts_with("spin:variables/variables@")), "{imports:#?}");
-    let unnamed: Vec<_> = imports.iter().filter(|import| !named.contains(import)).collect();
+    assert!(
+        imports
+            .iter()
+            .any(|import| import.starts_with("spin:variables/variables@")),
+        "{imports:#?}"
+    );
+    let unnamed: Vec<_> = imports
+        .iter()
+        .filter(|import| !named.contains(import))
+        .collect();
     assert!(unnamed.is_empty(), "wit/ does not name: {unnamed:#?}");
 }

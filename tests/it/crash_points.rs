@@ -30,22 +30,52 @@ impl Outbound for KillAt {
             return Verdict::Pass;
         }
         let call = self.seen.fetch_add(1, Ordering::SeqCst);
-        if call == self.call { self.verdict } else { Verdict::Pass }
+        if call == self.call {
+            self.verdict
+        } else {
+            Verdict::Pass
+        }
     }
 }
 
 fn setup(kind: Kind) -> Setup {
     let sizes = match kind {
-        Kind::Customer => Sizes { customers: 30, orders: 0, categories: 0, products: 0 },
-        Kind::Order => Sizes { customers: 30, orders: 30, categories: 20, products: 20 },
-        Kind::Category | Kind::Product => Sizes { customers: 0, orders: 0, categories: 20, products: 15 },
+        Kind::Customer => Sizes {
+            customers: 30,
+            orders: 0,
+            categories: 0,
+            products: 0,
+        },
+        Kind::Order => Sizes {
+            customers: 30,
+            orders: 30,
+            categories: 20,
+            products: 20,
+        },
+        Kind::Category | Kind::Product => Sizes {
+            customers: 0,
+            orders: 0,
+            categories: 20,
+            products: 15,
+        },
     };
-    Setup { sizes, ..Setup::default() }.variable("id_ranges", "2").variable("window_seconds", "8").speed(12.0)
+    Setup {
+        sizes,
+        ..Setup::default()
+    }
+    .variable("id_ranges", "2")
+    .variable("window_seconds", "8")
+    .speed(12.0)
 }
 
 /// Imports a resource, killed at one call; gives how many calls there were.
 async fn import_killed_at(resource: &str, kind: Kind, call: u64, verdict: Verdict) -> u64 {
-    let killer = Arc::new(KillAt { call, verdict, seen: AtomicU64::new(0), is_armed: AtomicBool::new(false) });
+    let killer = Arc::new(KillAt {
+        call,
+        verdict,
+        seen: AtomicU64::new(0),
+        is_armed: AtomicBool::new(false),
+    });
     let mut setup = setup(kind);
     setup.outbound = killer.clone();
     let shop = Shop::open(setup).await;
@@ -56,23 +86,39 @@ async fn import_killed_at(resource: &str, kind: Kind, call: u64, verdict: Verdic
     killer.is_armed.store(true, Ordering::SeqCst);
     // an operator, or a cron job, who starts what is not started and continues what stands still
     let status = loop {
-        let status = shop.try_send(reqwest::Method::GET, &format!("/sync/{resource}"), "").await;
-        let state = status.as_ref().and_then(|status| status.body["status"].as_str());
+        let status = shop
+            .try_send(reqwest::Method::GET, &format!("/sync/{resource}"), "")
+            .await;
+        let state = status
+            .as_ref()
+            .and_then(|status| status.body["status"].as_str());
         match state {
             Some("completed") => break status.expect("there is one").body,
             Some("idle") => {
-                shop.try_send(reqwest::Method::POST, &format!("/sync/{resource}"), "").await;
+                shop.try_send(reqwest::Method::POST, &format!("/sync/{resource}"), "")
+                    .await;
             }
             Some("running") => {
-                shop.try_send(reqwest::Method::POST, &format!("/sync/{resource}/continue"), "").await;
+                shop.try_send(
+                    reqwest::Method::POST,
+                    &format!("/sync/{resource}/continue"),
+                    "",
+                )
+                .await;
             }
-            Some(other) => panic!("{other} after a kill at call {call} ({verdict:?})\n{}", shop.log().join("\n")),
+            Some(other) => panic!(
+                "{other} after a kill at call {call} ({verdict:?})\n{}",
+                shop.log().join("\n")
+            ),
             None => {}
         }
         tokio::time::sleep(LOOK).await;
     };
     assert_counts_add_up(&status);
-    assert_eq!(status["counts"]["read"], status["total"], "killed at call {call} ({verdict:?}): {status}");
+    assert_eq!(
+        status["counts"]["read"], status["total"],
+        "killed at call {call} ({verdict:?}): {status}"
+    );
     shop.assert_ledger(&[kind]);
     killer.seen.load(Ordering::SeqCst)
 }
@@ -81,9 +127,13 @@ async fn every_crash_point(resource: &str, kind: Kind) {
     let calls = import_killed_at(resource, kind, u64::MAX, Verdict::Pass).await;
     // status calls of the operator are calls too: what comes after the import is of no interest
     assert!(calls > 6, "too few calls to tell anything: {calls}");
-    let points = (0..calls).flat_map(|call| [(call, Verdict::KillBefore), (call, Verdict::KillAfter)]);
+    let points =
+        (0..calls).flat_map(|call| [(call, Verdict::KillBefore), (call, Verdict::KillAfter)]);
     let imports = points.map(|(call, verdict)| import_killed_at(resource, kind, call, verdict));
-    futures_util::stream::iter(imports).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    futures_util::stream::iter(imports)
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,9 +22,17 @@ async fn all_customers_arrive_as_profiles() {
     assert_eq!(status["percent"], 100);
     shop.assert_ledger(&[Kind::Customer]);
     // packed: not one profile a request, as the Node plugin does
-    assert!(calls(shop.world.klaviyo_server(), "POST /api/profile-bulk-import-jobs") <= 2);
+    assert!(
+        calls(
+            shop.world.klaviyo_server(),
+            "POST /api/profile-bulk-import-jobs"
+        ) <= 2
+    );
     let log = shop.log().join("\n");
-    assert!(log.contains("run_started") && log.contains("run_completed"), "{log}");
+    assert!(
+        log.contains("run_started") && log.contains("run_completed"),
+        "{log}"
+    );
     assert!(!log.contains('@'), "an e-mail address in the log: {log}");
 }
 
@@ -41,7 +49,13 @@ async fn no_customers_and_one_customer_are_imports_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_goes_on_through_many_windows() {
     // pages of a second each: one window of a second reads one round of them
-    let shop = Shop::open(Setup::customers(1_500).variable("window_seconds", "1").latency_ms(400).speed(4.0)).await;
+    let shop = Shop::open(
+        Setup::customers(1_500)
+            .variable("window_seconds", "1")
+            .latency_ms(400)
+            .speed(4.0),
+    )
+    .await;
     shop.start("customers", "").await;
     let status = shop.completed("customers").await;
     assert!(status["window"].as_u64() >= Some(3), "{status}");
@@ -52,27 +66,44 @@ async fn an_import_goes_on_through_many_windows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_customers_asked_for_are_imported_and_a_missing_one_is_said() {
     let shop = Shop::open(Setup::customers(300)).await;
-    let mut ids: Vec<String> =
-        shop.world.commercetools(|project| project.ids(Kind::Customer)).iter().step_by(2).map(ToString::to_string).collect();
+    let mut ids: Vec<String> = shop
+        .world
+        .commercetools(|project| project.ids(Kind::Customer))
+        .iter()
+        .step_by(2)
+        .map(ToString::to_string)
+        .collect();
     let wanted = ids.len();
     ids.push("00000000-0000-4000-8000-000000000000".to_owned());
     ids.push(ids[0].to_uppercase());
-    shop.start("customers", &serde_json::json!({"ids": ids}).to_string()).await;
+    shop.start("customers", &serde_json::json!({"ids": ids}).to_string())
+        .await;
     let status = shop.completed("customers").await;
     assert_eq!(status["counts"]["sent"], wanted);
     assert_eq!(status["counts"]["skipped"]["not-found"], 1);
-    assert_eq!(status["setAside"][0]["id"], "00000000-0000-4000-8000-000000000000");
-    let profiles = shop.world.klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
+    assert_eq!(
+        status["setAside"][0]["id"],
+        "00000000-0000-4000-8000-000000000000"
+    );
+    let profiles = shop
+        .world
+        .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
     assert_eq!(profiles, wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_host_loses_nothing_when_continue_picks_the_chain_up() {
-    let setup = Setup::customers(2_000).variable("window_seconds", "2").latency_ms(600).speed(6.0);
+    let setup = Setup::customers(2_000)
+        .variable("window_seconds", "2")
+        .latency_ms(600)
+        .speed(6.0);
     let mut shop = Shop::open(setup).await;
     shop.start("customers", "").await;
     for kills in 1..=3 {
-        shop.until("customers", |status| status["window"].as_u64() > Some(kills) || status["status"] == "completed").await;
+        shop.until("customers", |status| {
+            status["window"].as_u64() > Some(kills) || status["status"] == "completed"
+        })
+        .await;
         shop.kill().await;
         shop.revive().await;
         // the lease of the killed invocation has to run out: until then somebody else has it
@@ -92,19 +123,36 @@ async fn a_killed_host_loses_nothing_when_continue_picks_the_chain_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_after_the_answer_of_stop() {
-    let shop = Shop::open(Setup::customers(3_000).variable("window_seconds", "5").latency_ms(500).speed(5.0)).await;
+    let shop = Shop::open(
+        Setup::customers(3_000)
+            .variable("window_seconds", "5")
+            .latency_ms(500)
+            .speed(5.0),
+    )
+    .await;
     shop.start("customers", "").await;
-    shop.until("customers", |status| status["window"].as_u64() >= Some(2) || status["status"] != "running").await;
+    shop.until("customers", |status| {
+        status["window"].as_u64() >= Some(2) || status["status"] != "running"
+    })
+    .await;
     let answer = shop.post("/sync/customers/stop", "").await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.body["status"], "stopped");
     let stopped_at = shop.world.clock().now();
     // twice the time in which a chain that goes on would have sent something
     tokio::time::sleep(shop.world.clock().real(Duration::from_secs(20))).await;
-    let last = shop.world.klaviyo(|klaviyo| klaviyo.ledger().last_write_of_all());
-    assert!(last.is_none_or(|last| last <= stopped_at), "{last:?} is after {stopped_at}");
+    let last = shop
+        .world
+        .klaviyo(|klaviyo| klaviyo.ledger().last_write_of_all());
+    assert!(
+        last.is_none_or(|last| last <= stopped_at),
+        "{last:?} is after {stopped_at}"
+    );
     assert_eq!(shop.get("/sync/customers").await.body["status"], "stopped");
-    assert_eq!(shop.post("/sync/customers/continue", "").await.body["outcome"], "not running");
+    assert_eq!(
+        shop.post("/sync/customers/continue", "").await.body["outcome"],
+        "not running"
+    );
     // and a new import starts from the beginning
     shop.start("customers", "").await;
     assert_eq!(shop.completed("customers").await["counts"]["read"], 3_000);
@@ -117,19 +165,42 @@ async fn of_fifty_starts_at_once_one_wins() {
     let starts = join_all((0..50).map(|_| shop.post("/sync/customers", ""))).await;
     let won = starts.iter().filter(|answer| answer.status == 202).count();
     let lost = starts.iter().filter(|answer| answer.status == 423).count();
-    assert_eq!((won, lost), (1, 49), "{:?}", starts.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    assert_eq!(
+        (won, lost),
+        (1, 49),
+        "{:?}",
+        starts
+            .iter()
+            .map(|answer| answer.status)
+            .collect::<Vec<_>>()
+    );
     shop.completed("customers").await;
     shop.assert_ledger(&[Kind::Customer]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_continues_at_once_one_works() {
-    let shop = Shop::open(Setup::customers(500).variable("continuation", "scheduler").latency_ms(50)).await;
+    let shop = Shop::open(
+        Setup::customers(500)
+            .variable("continuation", "scheduler")
+            .latency_ms(50),
+    )
+    .await;
     shop.start("customers", "").await;
     let answers = join_all((0..50).map(|_| shop.post("/sync/customers/continue", ""))).await;
-    let worked = answers.iter().filter(|answer| answer.body["outcome"] == "worked").count();
+    let worked = answers
+        .iter()
+        .filter(|answer| answer.body["outcome"] == "worked")
+        .count();
     // one that comes after the window finds the run over
-    let idle = answers.iter().filter(|answer| ["busy", "not running", "waiting"].iter().any(|o| answer.body["outcome"] == *o)).count();
+    let idle = answers
+        .iter()
+        .filter(|answer| {
+            ["busy", "not running", "waiting"]
+                .iter()
+                .any(|o| answer.body["outcome"] == *o)
+        })
+        .count();
     assert_eq!(worked + idle, 50);
     assert_eq!(shop.completed("customers").await["window"], worked);
     shop.assert_ledger(&[Kind::Customer]);
@@ -137,7 +208,9 @@ async fn of_fifty_continues_at_once_one_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduler_carries_an_import_without_self_calls() {
-    let setup = Setup::customers(1_500).variable("continuation", "scheduler").variable("window_seconds", "1");
+    let setup = Setup::customers(1_500)
+        .variable("continuation", "scheduler")
+        .variable("window_seconds", "1");
     let shop = Shop::open(setup.latency_ms(400).speed(4.0)).await;
     shop.start("customers", "").await;
     let mut windows = 0;
@@ -154,12 +227,27 @@ async fn a_scheduler_carries_an_import_without_self_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_of_429_is_waited_out_across_windows() {
-    let shop = Shop::open(Setup::customers(200).variable("window_seconds", "5").speed(20.0)).await;
-    let throttled = Rule::new(When::Always, Fault::Refuse { status: 429, retry_after: Some(60) });
-    shop.world.klaviyo_faults().add(throttled.path("/api/profile-bulk-import-jobs").times(1));
+    let shop = Shop::open(
+        Setup::customers(200)
+            .variable("window_seconds", "5")
+            .speed(20.0),
+    )
+    .await;
+    let throttled = Rule::new(
+        When::Always,
+        Fault::Refuse {
+            status: 429,
+            retry_after: Some(60),
+        },
+    );
+    shop.world
+        .klaviyo_faults()
+        .add(throttled.path("/api/profile-bulk-import-jobs").times(1));
     let begun = shop.world.clock().now();
     shop.start("customers", "").await;
-    let waiting = shop.until("customers", |status| !status["notBefore"].is_null()).await;
+    let waiting = shop
+        .until("customers", |status| !status["notBefore"].is_null())
+        .await;
     assert_eq!(waiting["status"], "running");
     let status = shop.completed("customers").await;
     let took = shop.world.clock().now().duration_since(begun);
@@ -174,8 +262,11 @@ async fn a_minute_of_429_is_waited_out_across_windows() {
 async fn profiles_that_klaviyo_does_not_take_are_in_the_report_and_the_rest_arrives() {
     let mut setup = Setup::customers(400).speed(4.0);
     let world = setup.world().await;
-    let ids: Vec<String> =
-        world.commercetools(|project| project.ids(Kind::Customer)).iter().map(ToString::to_string).collect();
+    let ids: Vec<String> = world
+        .commercetools(|project| project.ids(Kind::Customer))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     drop(world);
     let refused: Vec<String> = ids.iter().step_by(40).cloned().collect();
     setup.klaviyo.refuse_profiles = Choice::ids(refused.clone());
@@ -184,8 +275,12 @@ async fn profiles_that_klaviyo_does_not_take_are_in_the_report_and_the_rest_arri
     let status = shop.completed("customers").await;
     assert_eq!(status["counts"]["failed"], refused.len(), "{status}");
     assert_eq!(status["counts"]["sent"], 400 - refused.len());
-    let mut reported: Vec<&str> =
-        status["setAside"].as_array().expect("a list").iter().filter_map(|record| record["id"].as_str()).collect();
+    let mut reported: Vec<&str> = status["setAside"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|record| record["id"].as_str())
+        .collect();
     reported.sort_unstable();
     assert_eq!(reported, refused);
 }
@@ -197,28 +292,54 @@ async fn a_batch_refused_whole_loses_only_the_records_at_fault() {
         let world = setup.world().await;
         let ids = world.commercetools(|project| project.ids(Kind::Customer));
         drop(world);
-        let refused: Vec<String> = [ids[3], ids[77], ids[149]].iter().map(ToString::to_string).collect();
+        let refused: Vec<String> = [ids[3], ids[77], ids[149]]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         setup.klaviyo.refuse_imports = Choice::ids(refused.clone());
         setup.klaviyo.point_at_records = points;
         let shop = Shop::open(setup).await;
         shop.start("customers", "").await;
         let status = shop.completed("customers").await;
         assert_eq!(status["counts"]["failed"], 3, "{status}");
-        let profiles = shop.world.klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
+        let profiles = shop
+            .world
+            .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
         assert_eq!(profiles, 147);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_all_kinds_on_both_sides_change_nothing() {
-    let shop = Shop::open(Setup::customers(1_000).variable("window_seconds", "3").latency_ms(100).speed(10.0)).await;
-    for faults in [shop.world.commercetools_faults(), shop.world.klaviyo_faults()] {
+    let shop = Shop::open(
+        Setup::customers(1_000)
+            .variable("window_seconds", "3")
+            .latency_ms(100)
+            .speed(10.0),
+    )
+    .await;
+    for faults in [
+        shop.world.commercetools_faults(),
+        shop.world.klaviyo_faults(),
+    ] {
         for (share, fault) in [
             (0.05, Fault::LoseRequest),
             (0.05, Fault::LoseAnswer),
             (0.05, Fault::HalfBody),
-            (0.05, Fault::Refuse { status: 503, retry_after: None }),
-            (0.03, Fault::Refuse { status: 429, retry_after: Some(2) }),
+            (
+                0.05,
+                Fault::Refuse {
+                    status: 503,
+                    retry_after: None,
+                },
+            ),
+            (
+                0.03,
+                Fault::Refuse {
+                    status: 429,
+                    retry_after: Some(2),
+                },
+            ),
             (0.02, Fault::Hold(Duration::from_secs(20))),
         ] {
             // the start itself may be refused by a fault: that has its own test

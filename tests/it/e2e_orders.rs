@@ -7,37 +7,68 @@ use crate::support::{Setup, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_arrive_as_events_through_many_windows() {
-    let shop = Shop::open(Setup::orders(800).variable("window_seconds", "1").latency_ms(300).speed(3.0)).await;
+    let shop = Shop::open(
+        Setup::orders(800)
+            .variable("window_seconds", "1")
+            .latency_ms(300)
+            .speed(3.0),
+    )
+    .await;
     shop.start("orders", "").await;
     let status = shop.completed("orders").await;
     assert!(status["window"].as_u64() >= Some(2), "{status}");
     assert_eq!(status["counts"]["read"], 800);
-    assert!(status["counts"]["skipped"]["no-identifier"].as_u64() > Some(0), "{status}");
+    assert!(
+        status["counts"]["skipped"]["no-identifier"].as_u64() > Some(0),
+        "{status}"
+    );
     shop.assert_ledger(&[Kind::Order]);
     shop.world.klaviyo(|klaviyo| {
-        assert!(klaviyo.ledger().events().iter().all(|(_, event)| event.backfill), "history would trigger flows");
+        assert!(
+            klaviyo
+                .ledger()
+                .events()
+                .iter()
+                .all(|(_, event)| event.backfill),
+            "history would trigger flows"
+        );
     });
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_start_id_on_nothing_before_it_and_nothing_lost() {
     let shop = Shop::open(Setup::orders(300)).await;
-    let ids: Vec<String> =
-        shop.world.commercetools(|project| project.ids(Kind::Order)).iter().map(ToString::to_string).collect();
+    let ids: Vec<String> = shop
+        .world
+        .commercetools(|project| project.ids(Kind::Order))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let mut sorted = ids.clone();
     sorted.sort_unstable();
     let start = &sorted[200];
-    shop.start("orders", &serde_json::json!({"startId": start, "triggerFlows": true}).to_string()).await;
+    shop.start(
+        "orders",
+        &serde_json::json!({"startId": start, "triggerFlows": true}).to_string(),
+    )
+    .await;
     let status = shop.completed("orders").await;
     assert_eq!(status["counts"]["read"], 100, "{status}");
     shop.world.klaviyo(|klaviyo| {
         let events = klaviyo.ledger().events();
         for (at, id) in sorted.iter().enumerate() {
-            let placed = events.iter().any(|(key, _)| &*key.metric == "Placed Order" && *key.unique_id == **id);
-            let skipped = status["setAside"].as_array().is_some_and(|list| list.iter().any(|r| r["id"] == **id));
+            let placed = events
+                .iter()
+                .any(|(key, _)| &*key.metric == "Placed Order" && *key.unique_id == **id);
+            let skipped = status["setAside"]
+                .as_array()
+                .is_some_and(|list| list.iter().any(|r| r["id"] == **id));
             assert_eq!(placed, at >= 200 && !skipped, "order {at}");
         }
-        assert!(events.iter().all(|(_, event)| !event.backfill), "triggerFlows was asked for");
+        assert!(
+            events.iter().all(|(_, event)| !event.backfill),
+            "triggerFlows was asked for"
+        );
     });
 }
 
@@ -51,12 +82,21 @@ async fn only_the_orders_asked_for() {
         .step_by(3)
         .map(ToString::to_string)
         .collect();
-    shop.start("orders", &serde_json::json!({"ids": ids}).to_string()).await;
+    shop.start("orders", &serde_json::json!({"ids": ids}).to_string())
+        .await;
     let status = shop.completed("orders").await;
     assert_eq!(status["counts"]["read"], ids.len());
     shop.world.klaviyo(|klaviyo| {
-        let placed = klaviyo.ledger().events().iter().filter(|(key, _)| &*key.metric == "Placed Order");
-        assert!(placed.into_iter().all(|(key, _)| ids.iter().any(|id| **id == *key.unique_id)));
+        let placed = klaviyo
+            .ledger()
+            .events()
+            .iter()
+            .filter(|(key, _)| &*key.metric == "Placed Order");
+        assert!(
+            placed
+                .into_iter()
+                .all(|(key, _)| ids.iter().any(|id| **id == *key.unique_id))
+        );
     });
 }
 
@@ -73,7 +113,11 @@ async fn events_that_klaviyo_refuses_cost_their_order_only() {
         shop.start("orders", "").await;
         let status = shop.completed("orders").await;
         assert_eq!(status["counts"]["failed"], 1, "{status}");
-        let failed = status["setAside"].as_array().expect("a list").iter().find(|record| record["outcome"] == "failed");
+        let failed = status["setAside"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|record| record["outcome"] == "failed");
         assert_eq!(failed.expect("it is in the report")["id"], order.as_str());
     }
 }

@@ -25,15 +25,33 @@ fn fault() -> impl Strategy<Value = (f64, Fault)> {
         Just(Fault::LoseAnswer),
         Just(Fault::HalfBody),
         Just(Fault::Hold(Duration::from_secs(13))),
-        Just(Fault::Refuse { status: 500, retry_after: None }),
-        Just(Fault::Refuse { status: 429, retry_after: Some(1) }),
+        Just(Fault::Refuse {
+            status: 500,
+            retry_after: None
+        }),
+        Just(Fault::Refuse {
+            status: 429,
+            retry_after: Some(1)
+        }),
     ];
     (0.01..0.12, fault)
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
-    (0u32..160, 1usize..20, 3u64..9, 0u64..200, proptest::collection::vec(fault(), 0..4))
-        .prop_map(|(orders, ranges, window, latency_ms, faults)| Draw { orders, ranges, window, latency_ms, faults })
+    (
+        0u32..160,
+        1usize..20,
+        3u64..9,
+        0u64..200,
+        proptest::collection::vec(fault(), 0..4),
+    )
+        .prop_map(|(orders, ranges, window, latency_ms, faults)| Draw {
+            orders,
+            ranges,
+            window,
+            latency_ms,
+            faults,
+        })
 }
 
 proptest! {

@@ -37,7 +37,12 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            sizes: Sizes { customers: 0, orders: 0, categories: 0, products: 0 },
+            sizes: Sizes {
+                customers: 0,
+                orders: 0,
+                categories: 0,
+                products: 0,
+            },
             latency_ms: 0,
             speed: 1.0,
             klaviyo: sim::klaviyo::Options::default(),
@@ -51,11 +56,27 @@ impl Default for Setup {
 
 impl Setup {
     pub(crate) fn customers(count: u32) -> Self {
-        Self { sizes: Sizes { customers: count, orders: 0, categories: 0, products: 0 }, ..Self::default() }
+        Self {
+            sizes: Sizes {
+                customers: count,
+                orders: 0,
+                categories: 0,
+                products: 0,
+            },
+            ..Self::default()
+        }
     }
 
     pub(crate) fn orders(count: u32) -> Self {
-        Self { sizes: Sizes { customers: 50, orders: count, categories: 40, products: 60 }, ..Self::default() }
+        Self {
+            sizes: Sizes {
+                customers: 50,
+                orders: count,
+                categories: 40,
+                products: 60,
+            },
+            ..Self::default()
+        }
     }
 
     pub(crate) fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -75,9 +96,16 @@ impl Setup {
 
     pub(crate) async fn world(&mut self) -> World {
         let mean = Duration::from_millis(self.latency_ms);
-        let latency = |seed| Latency { mean, jitter: mean / 2, seed };
+        let latency = |seed| Latency {
+            mean,
+            jitter: mean / 2,
+            seed,
+        };
         World::start(WorldOptions {
-            seed: Seed { sizes: self.sizes, ..Seed::default() },
+            seed: Seed {
+                sizes: self.sizes,
+                ..Seed::default()
+            },
             commercetools_latency: latency(1),
             klaviyo_latency: latency(2),
             klaviyo: std::mem::take(&mut self.klaviyo),
@@ -92,7 +120,11 @@ impl Setup {
     pub(crate) fn values(&self, world: &World) -> BTreeMap<String, String> {
         let mut values = world.variables();
         values.insert("api_token".to_owned(), TOKEN.to_owned());
-        values.extend(self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        values.extend(
+            self.variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         values
     }
 }
@@ -132,10 +164,23 @@ impl Shop {
             options.memory_limit = limit;
         }
         let lines = log.clone();
-        options.log = Arc::new(move |line| lines.lock().expect("no test panics while logging").push(line.to_owned()));
+        options.log = Arc::new(move |line| {
+            lines
+                .lock()
+                .expect("no test panics while logging")
+                .push(line.to_owned())
+        });
         let host = Host::start(options.clone()).await.expect("the host starts");
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-        Self { world, host: Some(host), options, client: client.expect("an HTTP client"), log }
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
+        Self {
+            world,
+            host: Some(host),
+            options,
+            client: client.expect("an HTTP client"),
+            log,
+        }
     }
 
     /// Kills the host as SIGKILL would.
@@ -145,7 +190,11 @@ impl Shop {
 
     /// Starts the host again.
     pub(crate) async fn revive(&mut self) {
-        self.host = Some(Host::start(self.options.clone()).await.expect("the host starts again"));
+        self.host = Some(
+            Host::start(self.options.clone())
+                .await
+                .expect("the host starts again"),
+        );
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -153,7 +202,10 @@ impl Shop {
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lock().expect("no test panics while logging").clone()
+        self.log
+            .lock()
+            .expect("no test panics while logging")
+            .clone()
     }
 
     /// As [`Shop::send`] with the token; `None` where the connection broke, as it does when the instance is killed.
@@ -161,21 +213,42 @@ impl Shop {
         self.exchange(method, path, Some(TOKEN), body).await.ok()
     }
 
-    pub(crate) async fn send(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> Answer {
-        self.exchange(method, path, token, body).await.expect("the host answers")
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> Answer {
+        self.exchange(method, path, token, body)
+            .await
+            .expect("the host answers")
     }
 
-    async fn exchange(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> reqwest::Result<Answer> {
-        let mut request =
-            self.client.request(method, format!("http://{}{path}", self.host().address())).body(body.to_owned());
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> reqwest::Result<Answer> {
+        let mut request = self
+            .client
+            .request(method, format!("http://{}{path}", self.host().address()))
+            .body(body.to_owned());
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await?;
-        let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into()));
-        Ok(Answer { status, headers, body })
+        let body = serde_json::from_slice(&body)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into()));
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
@@ -200,15 +273,26 @@ impl Shop {
             if is_so(&status) {
                 return status;
             }
-            assert!(begun.elapsed() < PATIENCE, "never came to be: {status}\n{}", self.log().join("\n"));
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "never came to be: {status}\n{}",
+                self.log().join("\n")
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Waits until a run is over and asserts that it has completed.
     pub(crate) async fn completed(&self, resource: &str) -> Value {
-        let status = self.until(resource, |status| status["status"] != "running").await;
-        assert_eq!(status["status"], "completed", "{status}\n{}", self.log().join("\n"));
+        let status = self
+            .until(resource, |status| status["status"] != "running")
+            .await;
+        assert_eq!(
+            status["status"],
+            "completed",
+            "{status}\n{}",
+            self.log().join("\n")
+        );
         assert_counts_add_up(&status);
         status
     }
@@ -236,12 +320,30 @@ pub(crate) fn assert_contract(world: &World) {
 /// read = sent + skipped + failed.
 pub(crate) fn assert_counts_add_up(status: &Value) {
     let counts = &status["counts"];
-    let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("not a count: {counts}"));
-    let skipped: u64 = counts["skipped"].as_object().expect("skipped by reason").values().map(number).sum();
-    assert_eq!(number(&counts["read"]), number(&counts["sent"]) + skipped + number(&counts["failed"]), "{counts}");
+    let number = |value: &Value| {
+        value
+            .as_u64()
+            .unwrap_or_else(|| panic!("not a count: {counts}"))
+    };
+    let skipped: u64 = counts["skipped"]
+        .as_object()
+        .expect("skipped by reason")
+        .values()
+        .map(number)
+        .sum();
+    assert_eq!(
+        number(&counts["read"]),
+        number(&counts["sent"]) + skipped + number(&counts["failed"]),
+        "{counts}"
+    );
 }
 
 /// How often a path has been called, whatever the answer.
 pub(crate) fn calls(server: &sim::server::Server, operation: &str) -> u64 {
-    server.calls().iter().filter(|((name, _), _)| name == operation).map(|(_, count)| count).sum()
+    server
+        .calls()
+        .iter()
+        .filter(|((name, _), _)| name == operation)
+        .map(|(_, count)| count)
+        .sum()
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use klaviyo_bulk_import::api::{self, App, Request};
 use klaviyo_bulk_import::config::{Config, VARIABLES, Values};
-use klaviyo_bulk_import::ports::{Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError};
+use klaviyo_bulk_import::ports::{
+    Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
+};
 use klaviyo_bulk_import::run::chain::SELF_URL;
 use serde_json::Value;
 use sim::world::World;
@@ -50,8 +52,12 @@ impl Http for Network {
             let lost = || TransportError::Connection("lost".to_owned());
             if let Some(path) = parts.uri.to_string().strip_prefix(SELF_URL) {
                 let app = self.app.borrow().upgrade().ok_or_else(lost)?;
-                let request =
-                    Request { method: parts.method, path: path.to_owned(), headers: parts.headers, body: body.to_bytes() };
+                let request = Request {
+                    method: parts.method,
+                    path: path.to_owned(),
+                    headers: parts.headers,
+                    body: body.to_bytes(),
+                };
                 return Ok(api::handle(&app, request).await);
             }
             let response = self
@@ -68,7 +74,9 @@ impl Http for Network {
             *answer.headers_mut() = response.headers().clone();
             let body = response.bytes().await.map_err(|_| lost())?;
             if body.len() > limits.max_bytes {
-                return Err(TransportError::TooLarge { limit: limits.max_bytes });
+                return Err(TransportError::TooLarge {
+                    limit: limits.max_bytes,
+                });
             }
             Ok(answer.map(|()| body))
         })
@@ -92,32 +100,61 @@ impl Log for Silence {
 /// The app of this world, natively. Must be used inside a `LocalSet`.
 pub(crate) fn app(setup: &Setup, world: &World) -> Rc<App> {
     let given = setup.values(world);
-    let values: Values =
-        VARIABLES.map(|name| (name, given.get(name).cloned().unwrap_or_default())).into_iter().collect();
+    let values: Values = VARIABLES
+        .map(|name| (name, given.get(name).cloned().unwrap_or_default()))
+        .into_iter()
+        .collect();
     let myself = Rc::new(RefCell::new(Weak::new()));
     let clock = world.clock();
     let ports = Ports {
-        http: Rc::new(Network { client: reqwest::Client::new(), clock, app: myself.clone() }),
+        http: Rc::new(Network {
+            client: reqwest::Client::new(),
+            clock,
+            app: myself.clone(),
+        }),
         clock: Rc::new(ScaledClock(clock, Instant::now())),
         spawn: Rc::new(Tasks),
         log: Rc::new(Silence),
     };
-    let app = Rc::new(App::new(Config::parse(&values).expect("a usable configuration"), ports));
+    let app = Rc::new(App::new(
+        Config::parse(&values).expect("a usable configuration"),
+        ports,
+    ));
     *myself.borrow_mut() = Rc::downgrade(&app);
     app
 }
 
 /// A call of the app's API: status and body.
-pub(crate) async fn call(app: &Rc<App>, method: http::Method, path: &str, body: &str) -> (u16, Value) {
+pub(crate) async fn call(
+    app: &Rc<App>,
+    method: http::Method,
+    path: &str,
+    body: &str,
+) -> (u16, Value) {
     let mut headers = http::HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {TOKEN}").parse().expect("a header"));
-    let request = Request { method, path: path.to_owned(), headers, body: Bytes::copy_from_slice(body.as_bytes()) };
+    headers.insert(
+        "authorization",
+        format!("Bearer {TOKEN}").parse().expect("a header"),
+    );
+    let request = Request {
+        method,
+        path: path.to_owned(),
+        headers,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    };
     let response = api::handle(app, request).await;
-    (response.status().as_u16(), serde_json::from_slice(response.body()).expect("a JSON answer"))
+    (
+        response.status().as_u16(),
+        serde_json::from_slice(response.body()).expect("a JSON answer"),
+    )
 }
 
 /// Runs a test of the native core.
 pub(crate) fn run<T>(test: impl AsyncFnOnce() -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, test())
 }

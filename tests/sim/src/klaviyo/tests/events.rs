@@ -1,6 +1,5 @@
 //! Events in batches.
 
-
 use super::*;
 use crate::klaviyo::Choice;
 use crate::ledger::{Written, properties_digest};
