@@ -89,7 +89,9 @@ pub enum Skip {
     #[error("the variant has no sku")]
     NoSku,
     /// A variant of a product that Klaviyo does not have.
-    #[error("Klaviyo does not have the product as a catalog item: the report says why, or it was deleted there")]
+    #[error(
+        "Klaviyo does not have the product as a catalog item: the report says why, or it was deleted there"
+    )]
     ItemNotInKlaviyo,
     /// A document that is larger than Klaviyo takes.
     #[error("the document has {bytes} bytes, Klaviyo takes {most}")]

@@ -186,7 +186,7 @@ async fn a_dry_run_a_failure_its_resumption_and_what_changed_since() {
     let now = shop.world.clock().now();
     let changed = shop.world.commercetools(|project| {
         project.change(Kind::Customer, id, now, |customer| {
-            customer["firstName"] = "Zoë".into()
+            customer["firstName"] = "Zoë".into();
         })
     });
     assert!(changed);

@@ -113,7 +113,7 @@ fn only_what_changed_since_the_last_run_is_imported() {
         let now = world.clock().now();
         world.commercetools(|project| {
             project.change(Kind::Customer, id, now, |customer| {
-                customer["title"] = "Dr.".into()
+                customer["title"] = "Dr.".into();
             })
         });
         let second = import(&app, &world, "customers", json!({"since": "lastRun"})).await;
@@ -239,7 +239,7 @@ fn what_failed_is_imported_again_and_nothing_else() {
             .map(ToString::to_string)
             .collect();
         world.klaviyo(|klaviyo| {
-            klaviyo.options_mut().refuse_profiles = Choice::ids(refused.clone())
+            klaviyo.options_mut().refuse_profiles = Choice::ids(refused.clone());
         });
         let first = import(&app, &world, "customers", json!({})).await;
         assert_eq!(first["counts"]["failed"], refused.len(), "{first}");
@@ -626,7 +626,7 @@ fn the_check_names_what_does_not_work_with_its_fix() {
         let mut setup = orders_and_customers().speed(1.0);
         let world = setup.world().await;
         world.commercetools(|project| {
-            project.set_client_scopes(&["view_customers", "view_products", "view_orders"])
+            project.set_client_scopes(&["view_customers", "view_products", "view_orders"]);
         });
         let setup = orders_and_customers()
             .variable("ct_scope", "")

@@ -168,7 +168,7 @@ impl Shop {
             lines
                 .lock()
                 .expect("no test panics while logging")
-                .push(line.to_owned())
+                .push(line.to_owned());
         });
         let host = Host::start(options.clone()).await.expect("the host starts");
         let client = reqwest::Client::builder()
