@@ -1,8 +1,9 @@
-//! The simulated time: starts at the real one and runs `speed` times as fast.
+//! The simulated time: starts at the real one and runs `speed` times as fast. Where Tokio's time is paused, so is it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// A clock that all parts of a simulated world share; clones show the same time.
 #[derive(Clone, Copy, Debug)]
