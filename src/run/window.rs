@@ -149,6 +149,7 @@ pub async fn work(
     let cursor = stored.document.cursor.clone().unwrap_or_default();
     let (memory_mib, _working) = app.begin_window();
     let budget = Budget::of(memory_mib);
+    // claiming is part of the window, but never most of it: a slow API must not leave windows without any time to work
     let elapsed = clock.monotonic().saturating_sub(begun);
     let hard = Deadline::after(clock, (app.config.window + MARGIN).saturating_sub(elapsed))
         .less(FINISHING);
@@ -170,7 +171,7 @@ pub async fn work(
         sending: 0,
         saving: false,
         budget,
-        soft: Deadline::after(clock, app.config.window),
+        soft: Deadline::after(clock, app.config.window - elapsed.min(app.config.window / 2)),
         hard,
         saved_at: clock.monotonic(),
         in_flight: FuturesUnordered::new(),

@@ -5,6 +5,7 @@ mod api_description;
 mod api_operating;
 mod component;
 mod crash_points;
+mod documents;
 mod e2e_api;
 mod e2e_customers;
 mod e2e_orders;
