@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use sim::world::World;
 use super::{Setup, TOKEN};
 
 /// Time that runs as fast as the world's.
-struct ScaledClock(sim::clock::Clock, Instant);
+struct ScaledClock(sim::clock::Clock);
 
 impl Clock for ScaledClock {
     fn now(&self) -> Timestamp {
@@ -26,12 +26,11 @@ impl Clock for ScaledClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.1.elapsed().mul_f64(self.0.speed())
+        self.0.elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()> {
-        let clock = self.0;
-        Box::pin(async move { clock.sleep(duration).await })
+        Box::pin(self.0.sleep(duration))
     }
 }
 
@@ -64,10 +63,11 @@ impl Http for Network {
                 .client
                 .request(parts.method, parts.uri.to_string())
                 .headers(parts.headers)
-                .timeout(self.clock.real(limits.timeout))
                 .body(body.to_bytes())
-                .send()
-                .await
+                .send();
+            let response = self.clock.within(limits.timeout, response).await;
+            let response = response
+                .ok_or(TransportError::Timeout)?
                 .map_err(|_| lost())?;
             let mut answer = http::Response::new(());
             *answer.status_mut() = response.status();
@@ -105,14 +105,14 @@ pub(crate) fn app(setup: &Setup, world: &World) -> Rc<App> {
         .into_iter()
         .collect();
     let myself = Rc::new(RefCell::new(Weak::new()));
-    let clock = world.clock();
+    let clock = world.clock().clone();
     let ports = Ports {
         http: Rc::new(Network {
             client: reqwest::Client::new(),
-            clock,
+            clock: clock.clone(),
             app: myself.clone(),
         }),
-        clock: Rc::new(ScaledClock(clock, Instant::now())),
+        clock: Rc::new(ScaledClock(clock)),
         spawn: Rc::new(Tasks),
         log: Rc::new(Silence),
     };

@@ -73,6 +73,9 @@ struct Seen {
     violations: Vec<String>,
 }
 
+/// The pause before each byte of a body that trickles.
+const TRICKLE: Duration = Duration::from_secs(1);
+
 /// Violations kept; what comes after so many is no news.
 const MOST_VIOLATIONS: usize = 200;
 
@@ -178,15 +181,16 @@ impl std::error::Error for Closed {}
 
 impl<P: Peer> Service<P> {
     async fn call(&self, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let clock = &self.options.clock;
+        let arrived = clock.arrived(&mut parts.headers);
         // The client went away in the middle of its request.
         let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
         let request = Request::from_parts(parts, body);
         let operation = operation(&request);
         let half_way = self.latency() / 2;
-        let clock = &self.options.clock;
 
-        clock.sleep(half_way).await;
+        arrived.sleep(half_way).await;
         let fault = self.options.faults.strike(&request);
         match &fault {
             Some(Fault::LoseRequest) => {
@@ -198,7 +202,7 @@ impl<P: Peer> Service<P> {
                 retry_after,
             }) => {
                 self.count(operation, *status);
-                clock.sleep(half_way).await;
+                arrived.sleep(half_way).await;
                 return Ok(refusal(*status, *retry_after).map(Body::whole));
             }
             _ => {}
@@ -212,16 +216,16 @@ impl<P: Peer> Service<P> {
                 _ => response.status().as_u16(),
             },
         );
-        clock.sleep(half_way).await;
+        arrived.sleep(half_way).await;
         match fault {
             Some(Fault::LoseAnswer) => Err(Closed),
             Some(Fault::Hold(duration)) => {
-                clock.sleep(duration).await;
+                arrived.sleep(duration).await;
                 Ok(response.map(Body::whole))
             }
             Some(Fault::HalfBody) => Ok(response.map(Body::half)),
             Some(Fault::Trickle) => {
-                let pause = clock.real(Duration::from_secs(1));
+                let pause = arrived.sleep(TRICKLE);
                 Ok(response.map(|body| Body::trickle(body, pause)))
             }
             _ => Ok(response.map(Body::whole)),
