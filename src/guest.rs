@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use futures_util::{StreamExt, pin_mut};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -231,7 +231,7 @@ async fn send(
         )
         .map_err(|()| unusable("path"))?;
 
-    wit_bindgen::spawn(async move {
+    let writing = async move {
         let mut pending = Vec::with_capacity(WRITE_BYTES.min(length));
         for slice in body.into_slices() {
             let mut slice = &slice[..];
@@ -253,8 +253,21 @@ async fn send(
         }
         drop(writer);
         _ = trailers_writer.write(Ok(None)).await;
-    });
+    };
+    // Not spawned: a task that is spawned while its parent is polled is not polled itself before the parent's next event
+    // (wit-bindgen 0.57), and the parent waits for an answer to what has not been written.
+    let exchange = receive(request, limits.max_bytes);
+    pin_mut!(exchange, writing);
+    match select(exchange, writing).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(((), exchange)) => exchange.await,
+    }
+}
 
+async fn receive(
+    request: types::Request,
+    max_bytes: usize,
+) -> Result<http::Response<Bytes>, TransportError> {
     let response = client::send(request).await.map_err(connection)?;
     let mut answer = http::Response::new(Bytes::new());
     *answer.status_mut() = http::StatusCode::from_u16(response.get_status_code())
@@ -264,7 +277,7 @@ async fn send(
             answer.headers_mut().append(name, value);
         }
     }
-    let body = read_body(response, answer.headers(), limits.max_bytes).await?;
+    let body = read_body(response, answer.headers(), max_bytes).await?;
     Ok(answer.map(|_| body))
 }
 

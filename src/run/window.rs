@@ -171,7 +171,10 @@ pub async fn work(
         sending: 0,
         saving: false,
         budget,
-        soft: Deadline::after(clock, app.config.window - elapsed.min(app.config.window / 2)),
+        soft: Deadline::after(
+            clock,
+            app.config.window - elapsed.min(app.config.window / 2),
+        ),
         hard,
         saved_at: clock.monotonic(),
         in_flight: FuturesUnordered::new(),

@@ -33,7 +33,6 @@ fn everything() -> Setup {
         sizes,
         ..Setup::default()
     }
-    .speed(10.0)
 }
 
 /// Looks at the plan until it is over, calling `POST /sync/continue` each time where there is a scheduler.
@@ -47,7 +46,7 @@ async fn plan_over(shop: &Shop, has_scheduler: bool) -> Value {
         if status["plan"]["status"] != "running" {
             return status;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        shop.pass(std::time::Duration::from_secs(1)).await;
     }
     panic!(
         "the plan does not end: {}",
@@ -147,7 +146,7 @@ async fn the_check_names_variables_that_cannot_be_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_a_failure_its_resumption_and_what_changed_since() {
-    let shop = Shop::open(Setup::customers(60).speed(10.0)).await;
+    let shop = Shop::open(Setup::customers(60)).await;
     shop.start("customers", r#"{"dryRun":true}"#).await;
     let dry = shop.completed("customers").await;
     assert_eq!(dry["counts"]["read"], 60);

@@ -21,7 +21,11 @@ fn written_again<D: DeserializeOwned + Serialize>(golden: &str) -> (Value, Value
 
 #[test]
 fn documents_of_this_version_are_read_and_written_as_they_were() {
-    assert_eq!((state::SCHEMA, plan::SCHEMA), (1, 1), "a new version has a golden file of its own");
+    assert_eq!(
+        (state::SCHEMA, plan::SCHEMA),
+        (1, 1),
+        "a new version has a golden file of its own"
+    );
     let (golden, again) = written_again::<RunDocument>(include_str!("documents/run-1.json"));
     assert_eq!(again, golden);
     let (golden, again) = written_again::<Plan>(include_str!("documents/plan-1.json"));
@@ -53,7 +57,10 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
                 let (status, answer) = call(&app, method, path, "").await;
                 assert_eq!(status, 502, "{path}: {answer}");
                 let text = answer.to_string();
-                assert!(text.contains(said) && text.contains("delete the custom object"), "{path}: {text}");
+                assert!(
+                    text.contains(said) && text.contains("delete the custom object"),
+                    "{path}: {text}"
+                );
             }
             let kept = world.commercetools(|project| {
                 let object = project.custom_object(CONTAINER, "customers");

@@ -161,7 +161,7 @@ async fn every_problem_of_the_configuration_is_named_at_once_and_no_secret_is_sh
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_commercetools_refuses_leaves_nothing_behind() {
-    let shop = Shop::open(Setup::customers(1).speed(20.0)).await;
+    let shop = Shop::open(Setup::customers(1)).await;
     let unreachable = Rule::new(When::Always, Fault::LoseRequest);
     shop.world.commercetools_faults().add(unreachable);
     let answer = shop.post("/sync/customers", "").await;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sim::faults::{Fault, Rule, When};
-use sim::klaviyo::Choice;
+use sim::klaviyo::{Choice, JobTimes};
 use sim::seed::Kind;
 
-use crate::support::{Setup, Shop, calls};
+use crate::support::{LOOK, Setup, Shop, calls};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_customers_arrive_as_profiles() {
@@ -47,18 +47,34 @@ async fn no_customers_and_one_customer_are_imports_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn customers_arrive_in_real_time_too() {
+    let shop = Shop::open(Setup::customers(300).speed(1.0)).await;
+    shop.start("customers", "").await;
+    assert_eq!(shop.completed("customers").await["counts"]["read"], 300);
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+/// An import that reads one page after the other, each of which takes longer than half a window.
+fn slow(customers: u32) -> Setup {
+    Setup::customers(customers)
+        .variable("id_ranges", "1")
+        .variable("window_seconds", "1")
+        .latency_ms(600)
+}
+
+/// Jobs that keep an import going for minutes after all has been sent.
+fn long_jobs() -> sim::klaviyo::Options {
+    let mut options = sim::klaviyo::Options::default();
+    options.job_times.queued = Duration::from_secs(300);
+    options
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_goes_on_through_many_windows() {
-    // pages of a second each: one window of a second reads one round of them
-    let shop = Shop::open(
-        Setup::customers(1_500)
-            .variable("window_seconds", "1")
-            .latency_ms(400)
-            .speed(4.0),
-    )
-    .await;
+    let shop = Shop::open(slow(1_500)).await;
     shop.start("customers", "").await;
     let status = shop.completed("customers").await;
-    assert!(status["window"].as_u64() >= Some(3), "{status}");
+    assert!(status["window"].as_u64() >= Some(4), "{status}");
     assert_eq!(status["counts"]["read"], 1_500);
     shop.assert_ledger(&[Kind::Customer]);
 }
@@ -93,75 +109,75 @@ async fn only_the_customers_asked_for_are_imported_and_a_missing_one_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_host_loses_nothing_when_continue_picks_the_chain_up() {
-    let setup = Setup::customers(2_000)
-        .variable("window_seconds", "2")
-        .latency_ms(600)
-        .speed(6.0);
+    let mut setup = slow(2_500);
+    setup.klaviyo = long_jobs();
     let mut shop = Shop::open(setup).await;
     shop.start("customers", "").await;
-    for kills in 1..=3 {
-        shop.until("customers", |status| {
-            status["window"].as_u64() > Some(kills) || status["status"] == "completed"
-        })
-        .await;
+    // at moments of all kinds: between two pages, while a page is on its way, between two windows
+    for kill in 0..6 {
+        shop.pass(Duration::from_millis(1_100 + 270 * kill)).await;
+        let status = shop.get("/sync/customers").await.body;
+        assert_eq!(status["status"], "running", "{status}");
         shop.kill().await;
         shop.revive().await;
         // the lease of the killed invocation has to run out: until then somebody else has it
         loop {
             let answer = shop.post("/sync/customers/continue", "").await;
             match answer.body["outcome"].as_str() {
-                Some("busy") => tokio::time::sleep(Duration::from_millis(100)).await,
-                Some("claimed" | "not running") => break,
+                Some("busy") => shop.pass(LOOK).await,
+                Some("claimed") => break,
                 _ => panic!("{}", answer.body),
             }
         }
     }
     let status = shop.completed("customers").await;
-    assert_eq!(status["counts"]["read"], 2_000);
+    assert_eq!(status["counts"]["read"], 2_500);
     shop.assert_ledger(&[Kind::Customer]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_after_the_answer_of_stop() {
-    let shop = Shop::open(
-        Setup::customers(3_000)
-            .variable("window_seconds", "5")
-            .latency_ms(500)
-            .speed(5.0),
-    )
-    .await;
-    shop.start("customers", "").await;
-    shop.until("customers", |status| {
-        status["window"].as_u64() >= Some(2) || status["status"] != "running"
-    })
-    .await;
-    let answer = shop.post("/sync/customers/stop", "").await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.body["status"], "stopped");
-    let stopped_at = shop.world.clock().now();
-    // twice the time in which a chain that goes on would have sent something
-    tokio::time::sleep(shop.world.clock().real(Duration::from_secs(20))).await;
-    let last = shop
-        .world
-        .klaviyo(|klaviyo| klaviyo.ledger().last_write_of_all());
-    assert!(
-        last.is_none_or(|last| last <= stopped_at),
-        "{last:?} is after {stopped_at}"
-    );
-    assert_eq!(shop.get("/sync/customers").await.body["status"], "stopped");
-    assert_eq!(
-        shop.post("/sync/customers/continue", "").await.body["outcome"],
-        "not running"
-    );
-    // and a new import starts from the beginning
-    shop.start("customers", "").await;
-    assert_eq!(shop.completed("customers").await["counts"]["read"], 3_000);
-    shop.assert_ledger(&[Kind::Customer]);
+    // before anything has been read, while it is read and sent, and while Klaviyo's jobs are waited for
+    for moment in [0, 400, 900, 1_300, 2_000, 2_900, 4_100, 9_000, 30_000] {
+        let mut setup = slow(1_500);
+        setup.klaviyo = long_jobs();
+        let shop = Shop::open(setup).await;
+        shop.start("customers", "").await;
+        shop.pass(Duration::from_millis(moment)).await;
+        let answer = shop.post("/sync/customers/stop", "").await;
+        assert_eq!(answer.status, 200, "after {moment} ms: {}", answer.body);
+        assert_eq!(answer.body["status"], "stopped");
+        let calls = || {
+            let servers = [
+                shop.world.commercetools_server(),
+                shop.world.klaviyo_server(),
+            ];
+            servers.map(sim::server::Server::calls)
+        };
+        let before = calls();
+        // long enough for a chain that goes on, and for one that comes back when its lease has run out
+        shop.pass(Duration::from_secs(60)).await;
+        assert_eq!(calls(), before, "after {moment} ms");
+        assert_eq!(shop.get("/sync/customers").await.body["status"], "stopped");
+        assert_eq!(
+            shop.post("/sync/customers/continue", "").await.body["outcome"],
+            "not running"
+        );
+        // and a new import starts from the beginning
+        shop.world
+            .klaviyo(|klaviyo| klaviyo.options_mut().job_times = JobTimes::default());
+        shop.start("customers", "").await;
+        assert_eq!(shop.completed("customers").await["counts"]["read"], 1_500);
+        shop.assert_ledger(&[Kind::Customer]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_starts_at_once_one_wins() {
-    let shop = Shop::open(Setup::customers(500).latency_ms(50)).await;
+    let mut setup = Setup::customers(500).latency_ms(50);
+    // the one that wins is going on when the last one comes, however late that is
+    setup.klaviyo = long_jobs();
+    let shop = Shop::open(setup).await;
     let starts = join_all((0..50).map(|_| shop.post("/sync/customers", ""))).await;
     let won = starts.iter().filter(|answer| answer.status == 202).count();
     let lost = starts.iter().filter(|answer| answer.status == 423).count();
@@ -208,10 +224,7 @@ async fn of_fifty_continues_at_once_one_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduler_carries_an_import_without_self_calls() {
-    let setup = Setup::customers(1_500)
-        .variable("continuation", "scheduler")
-        .variable("window_seconds", "1");
-    let shop = Shop::open(setup.latency_ms(400).speed(4.0)).await;
+    let shop = Shop::open(slow(1_500).variable("continuation", "scheduler")).await;
     shop.start("customers", "").await;
     let mut windows = 0;
     while shop.get("/sync/customers").await.body["status"] == "running" {
@@ -221,18 +234,13 @@ async fn a_scheduler_carries_an_import_without_self_calls() {
     }
     let status = shop.completed("customers").await;
     assert_eq!(status["window"], windows);
-    assert!(windows >= 2, "{status}");
+    assert!(windows >= 4, "{status}");
     shop.assert_ledger(&[Kind::Customer]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_of_429_is_waited_out_across_windows() {
-    let shop = Shop::open(
-        Setup::customers(200)
-            .variable("window_seconds", "5")
-            .speed(20.0),
-    )
-    .await;
+    let shop = Shop::open(Setup::customers(200).variable("window_seconds", "5")).await;
     let throttled = Rule::new(
         When::Always,
         Fault::Refuse {
@@ -260,7 +268,7 @@ async fn a_minute_of_429_is_waited_out_across_windows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn profiles_that_klaviyo_does_not_take_are_in_the_report_and_the_rest_arrives() {
-    let mut setup = Setup::customers(400).speed(4.0);
+    let mut setup = Setup::customers(400);
     let world = setup.world().await;
     let ids: Vec<String> = world
         .commercetools(|project| project.ids(Kind::Customer))
@@ -288,7 +296,7 @@ async fn profiles_that_klaviyo_does_not_take_are_in_the_report_and_the_rest_arri
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_refused_whole_loses_only_the_records_at_fault() {
     for points in [true, false] {
-        let mut setup = Setup::customers(150).speed(4.0);
+        let mut setup = Setup::customers(150);
         let world = setup.world().await;
         let ids = world.commercetools(|project| project.ids(Kind::Customer));
         drop(world);
@@ -314,8 +322,7 @@ async fn faults_of_all_kinds_on_both_sides_change_nothing() {
     let shop = Shop::open(
         Setup::customers(1_000)
             .variable("window_seconds", "3")
-            .latency_ms(100)
-            .speed(10.0),
+            .latency_ms(100),
     )
     .await;
     for faults in [
@@ -361,7 +368,7 @@ async fn faults_of_all_kinds_on_both_sides_change_nothing() {
             break;
         }
         shop.post("/sync/continue", "").await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        shop.pass(LOOK).await;
     }
     shop.world.commercetools_faults().clear();
     shop.world.klaviyo_faults().clear();

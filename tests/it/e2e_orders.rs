@@ -9,9 +9,9 @@ use crate::support::{Setup, Shop};
 async fn orders_arrive_as_events_through_many_windows() {
     let shop = Shop::open(
         Setup::orders(800)
+            .variable("id_ranges", "2")
             .variable("window_seconds", "1")
-            .latency_ms(300)
-            .speed(3.0),
+            .latency_ms(300),
     )
     .await;
     shop.start("orders", "").await;

@@ -1,115 +1,62 @@
-//! The guest's clocks: real time, or time that runs faster so that a simulated minute passes in a second.
+//! What guests see of time: real time, time that runs faster, or virtual time.
 //!
 //! Both generations of `wasi:clocks` are served, since Rust's standard library uses 0.2 and the component's own waiting
-//! uses 0.3. At a speed of 1 wasmtime's own implementation is used as it is.
+//! uses 0.3. On a real clock wasmtime's own implementation is used as it is.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use sim::clock::Clock;
 use wasmtime::component::{Accessor, HasData, Linker, Resource};
 use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
-use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock as p2;
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::p3::bindings::clocks::monotonic_clock as p3;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 
 use crate::instance::Guest;
 
-/// A clock that agreed with the real one at its origin and runs at its own speed from there.
-///
-/// Hosts that are started with copies of the same clock agree on the time, so that a host that takes over after a kill
-/// does not set its guest back.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    started: Instant,
-    wall: SystemTime,
-    speed: f64,
-}
-
-impl Clock {
-    /// A clock that starts at the present time and runs `speed` times as fast as the real one.
-    ///
-    /// # Panics
-    /// When `speed` is not a finite number above 0.
-    pub fn new(speed: f64) -> Self {
-        Self::starting_at(SystemTime::now(), speed)
-    }
-
-    /// A clock that shows `wall` now and runs `speed` times as fast as the real one.
-    ///
-    /// # Panics
-    /// When `speed` is not a finite number above 0.
-    pub fn starting_at(wall: SystemTime, speed: f64) -> Self {
-        assert!(
-            speed.is_finite() && speed > 0.0,
-            "the speed of a clock is a finite number above 0, not {speed}"
-        );
-        Self {
-            started: Instant::now(),
-            wall,
-            speed,
-        }
-    }
-
-    /// How many times as fast as the real one it runs.
-    pub fn speed(&self) -> f64 {
-        self.speed
-    }
-
-    /// How long `duration` on this clock takes in real time.
-    pub(crate) fn real(&self, duration: Duration) -> Duration {
-        Duration::try_from_secs_f64(duration.as_secs_f64() / self.speed).unwrap_or(Duration::MAX)
-    }
-
-    /// Whether it is the real time, so that nothing has to be replaced.
-    fn is_real(&self) -> bool {
-        self.speed == 1.0
-    }
-
-    /// The time since the origin, as this clock counts it.
-    fn elapsed(&self) -> Duration {
-        self.started.elapsed().mul_f64(self.speed)
-    }
-
-    /// Lets a guest's `now` follow this clock.
-    pub(crate) fn configure(&self, wasi: &mut WasiCtxBuilder) {
-        if !self.is_real() {
-            wasi.wall_clock(*self).monotonic_clock(*self);
-        }
-    }
-
-    /// Lets a guest's waiting follow this clock: replaces the monotonic clocks that are in `linker` already.
-    pub(crate) fn link(&self, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-        if self.is_real() {
-            return Ok(());
-        }
-        linker.allow_shadowing(true);
-        p2::add_to_linker::<Guest, Waiting>(linker, waiting)?;
-        p3::add_to_linker::<Guest, Waiting>(linker, waiting)?;
-        linker.allow_shadowing(false);
-        Ok(())
+/// Lets a guest's `now` follow `clock`.
+pub(crate) fn configure(clock: &Clock, wasi: &mut WasiCtxBuilder) {
+    if !clock.is_real() {
+        wasi.wall_clock(Shown(clock.clone()))
+            .monotonic_clock(Shown(clock.clone()));
     }
 }
 
-impl HostWallClock for Clock {
+/// Lets a guest's waiting follow `clock`: replaces the monotonic clocks that are in `linker` already.
+pub(crate) fn link(clock: &Clock, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    if clock.is_real() {
+        return Ok(());
+    }
+    linker.allow_shadowing(true);
+    p2::add_to_linker::<Guest, Waiting>(linker, waiting)?;
+    p3::add_to_linker::<Guest, Waiting>(linker, waiting)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// A clock as guests read it.
+struct Shown(Clock);
+
+impl HostWallClock for Shown {
     fn resolution(&self) -> Duration {
         Duration::from_micros(1)
     }
 
     fn now(&self) -> Duration {
         // Before 1970 there is nothing to import.
-        (self.wall + self.elapsed())
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
+        let since = self.0.now().duration_since(jiff::Timestamp::UNIX_EPOCH);
+        Duration::try_from(since).unwrap_or_default()
     }
 }
 
-impl HostMonotonicClock for Clock {
+impl HostMonotonicClock for Shown {
     fn resolution(&self) -> u64 {
         1_000
     }
 
     fn now(&self) -> u64 {
-        nanoseconds(self.elapsed())
+        nanoseconds(self.0.elapsed())
     }
 }
 
@@ -132,20 +79,38 @@ impl HasData for Waiting {
 
 fn waiting(guest: &mut Guest) -> WaitingView<'_> {
     WaitingView {
-        clock: guest.clock(),
+        clock: guest.clock().clone(),
         plain: guest.clocks(),
     }
 }
 
 impl WaitingView<'_> {
-    /// The real nanoseconds that `guest` nanoseconds take.
-    fn real(&self, guest: u64) -> u64 {
-        nanoseconds(self.clock.real(Duration::from_nanos(guest)))
+    /// The time until `when`, on the guest's clock.
+    fn until(&self, when: u64) -> Duration {
+        Duration::from_nanos(when).saturating_sub(self.clock.elapsed())
     }
 
-    /// The nanoseconds until `when`, on the guest's clock.
-    fn until(&self, when: u64) -> u64 {
-        when.saturating_sub(HostMonotonicClock::now(&self.clock))
+    fn subscribe(&mut self, wait: Duration) -> wasmtime::Result<Resource<DynPollable>> {
+        let alarm = self.plain.table.push(Alarm {
+            clock: self.clock.clone(),
+            moment: self.clock.elapsed().saturating_add(wait),
+        })?;
+        subscribe(self.plain.table, alarm)
+    }
+}
+
+/// What a guest of the older generation waits for.
+struct Alarm {
+    clock: Clock,
+    /// On the clock, since it started.
+    moment: Duration,
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Alarm {
+    async fn ready(&mut self) {
+        let wait = self.moment.saturating_sub(self.clock.elapsed());
+        self.clock.sleep(wait).await;
     }
 }
 
@@ -159,13 +124,11 @@ impl p2::Host for WaitingView<'_> {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let wait = self.real(self.until(when));
-        p2::Host::subscribe_duration(&mut self.plain, wait)
+        self.subscribe(self.until(when))
     }
 
     fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let wait = self.real(duration);
-        p2::Host::subscribe_duration(&mut self.plain, wait)
+        self.subscribe(Duration::from_nanos(duration))
     }
 }
 
@@ -181,24 +144,21 @@ impl p3::Host for WaitingView<'_> {
 
 impl<T> p3::HostWithStore<T> for Waiting {
     async fn wait_until(store: &Accessor<T, Self>, when: u64) -> wasmtime::Result<()> {
-        let wait = store.with(|mut access| {
+        let sleep = store.with(|mut access| {
             let view = access.get();
-            view.real(view.until(when))
+            view.clock.sleep(view.until(when))
         });
-        wait_real(wait).await;
+        sleep.await;
         Ok(())
     }
 
     async fn wait_for(store: &Accessor<T, Self>, duration: u64) -> wasmtime::Result<()> {
-        let wait = store.with(|mut access| access.get().real(duration));
-        wait_real(wait).await;
+        let sleep = store.with(|mut access| {
+            let clock = access.get().clock;
+            clock.sleep(Duration::from_nanos(duration))
+        });
+        sleep.await;
         Ok(())
-    }
-}
-
-async fn wait_real(nanoseconds: u64) {
-    if nanoseconds > 0 {
-        tokio::time::sleep(Duration::from_nanos(nanoseconds)).await;
     }
 }
 
@@ -207,22 +167,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_shrink_with_the_speed() {
-        let clock = Clock::new(60.0);
-        assert_eq!(clock.real(Duration::from_secs(60)), Duration::from_secs(1));
-        assert_eq!(
-            Clock::new(0.5).real(Duration::from_secs(1)),
-            Duration::from_secs(2)
-        );
-        assert_eq!(Clock::new(1e-9).real(Duration::MAX), Duration::MAX);
-    }
-
-    #[test]
-    fn the_time_begins_where_it_was_set_and_runs_ahead() {
-        let start = UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let clock = Clock::starting_at(start, 1e6);
-        std::thread::sleep(Duration::from_millis(2));
-        let shown = HostWallClock::now(&clock);
-        assert!(shown >= Duration::from_secs(1_002_000), "{shown:?}");
+    fn guests_are_shown_the_time_that_was_set() {
+        let start = jiff::Timestamp::from_second(1_000_000).unwrap();
+        let clock = Shown(Clock::virtual_from(start));
+        assert_eq!(HostWallClock::now(&clock), Duration::from_secs(1_000_000));
+        assert_eq!(HostMonotonicClock::now(&clock), 0);
     }
 }

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use http::uri::Authority;
+use sim::clock::Clock;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use wasmtime_wasi_http::handler::ProxyHandler;
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::clocks::Clock;
 use crate::inbound::{Application, listen};
 use crate::instance::{Fleet, Limits, Served, Surroundings};
 use crate::log::{Log, to_stdout};
@@ -22,14 +21,14 @@ use crate::manifest::{Component, Manifest};
 use crate::outbound::{Gateway, Hooks, Outbound, PassAll};
 use crate::routes::Routes;
 use crate::stats::{Counters, Stats};
+use crate::threads::Threads;
 use crate::variables::{Sources, Variables};
 use crate::{build, compile, wasm_error};
 
-/// Threads that an application runs on: enough that one busy guest does not hold up another.
-const THREADS: usize = 4;
-
 /// How long [`Host::shutdown`] waits for the work that is going on, in real time.
 const SHUTDOWN: Duration = Duration::from_secs(30);
+/// How long an end waits for a thread that is in the middle of a task.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an application is run. [`Options::new`] has the defaults, which are Spin's.
 #[derive(Clone)]
@@ -53,7 +52,7 @@ pub struct Options {
     pub max_instance_concurrency: usize,
     /// How long an instance without work is kept, on `clock`. Default: 1 s.
     pub idle_timeout: Duration,
-    /// The guest's clock. Default: the real time.
+    /// The guest's clock, and that of the limits here. Default: the real time.
     pub clock: Clock,
     /// What becomes of outbound requests. Default: [`PassAll`].
     pub outbound: Arc<dyn Outbound>,
@@ -96,10 +95,10 @@ impl Options {
 
 /// A running application. Dropping it is a [`kill`](Self::kill) that is not waited for.
 ///
-/// Everything that belongs to it, guests, connections and timers, lives on a runtime of its own, so that it ends with it.
+/// Everything that belongs to it, guests, connections and timers, lives on threads of its own, so that it ends with them.
 pub struct Host {
     /// Taken only when the host ends.
-    runtime: Option<Runtime>,
+    threads: Option<Threads>,
     address: SocketAddr,
     listening: JoinHandle<std::convert::Infallible>,
     fleet: Arc<Fleet>,
@@ -135,22 +134,21 @@ impl Host {
         let variables = Variables::resolve(&manifest.variables, &sources)?;
         let routes = Routes::new(&manifest.trigger.http)?;
 
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("host")
-            .enable_all()
-            .build()
-            .context("starting the host's runtime")?;
-        let listener = runtime
-            .block_on(TcpListener::bind(options.listen))
-            .with_context(|| format!("listening on {}", options.listen))?;
+        let (threads, clock) = Threads::start(&options.clock)?;
+        let listener = {
+            let _entered = threads.handle().enter();
+            let listener = std::net::TcpListener::bind(options.listen)
+                .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+                .and_then(TcpListener::from_std);
+            listener.with_context(|| format!("listening on {}", options.listen))?
+        };
         let address = listener.local_addr()?;
 
         let fleet = Arc::new(Fleet::new());
         let counters = Arc::new(Counters::default());
         let gateway = Arc::new(Gateway::new(
             Authority::try_from(address.to_string())?,
-            options.clock,
+            clock.clone(),
             options.outbound.clone(),
             fleet.clone(),
             counters.clone(),
@@ -166,7 +164,7 @@ impl Host {
                 fleet: fleet.clone(),
                 counters: counters.clone(),
                 limits: options.limits(),
-                clock: options.clock,
+                clock: clock.clone(),
                 log: options.log.clone(),
             };
             let code = code(component, &options)?;
@@ -180,10 +178,11 @@ impl Host {
             components,
             fleet: fleet.clone(),
             counters: counters.clone(),
+            clock,
         });
-        let listening = runtime.spawn(listen(listener, application));
+        let listening = threads.handle().spawn(listen(listener, application));
         Ok(Self {
-            runtime: Some(runtime),
+            threads: Some(threads),
             address,
             listening,
             fleet,
@@ -210,30 +209,29 @@ impl Host {
     /// Ends everything at once, as SIGKILL would: nothing that was going on is waited for. Returns when all of it is gone.
     pub async fn kill(mut self) {
         self.fleet.kill();
-        self.end(Duration::from_secs(5)).await;
+        self.end().await;
     }
 
     /// Stops listening, lets instances finish their work (30 s at most), and ends.
     pub async fn shutdown(mut self) {
         self.listening.abort();
         let _ = tokio::time::timeout(SHUTDOWN, self.fleet.generation().closed()).await;
-        self.end(Duration::from_secs(5)).await;
+        self.end().await;
     }
 
-    /// Drops what is on the runtime; `patience` is for threads that are in the middle of a task.
-    async fn end(&mut self, patience: Duration) {
-        if let Some(runtime) = self.runtime.take() {
+    async fn end(&mut self) {
+        if let Some(threads) = self.threads.take() {
             // A runtime must not be shut down, and waited for, from within another one.
-            let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(patience)).await;
+            let _ = tokio::task::spawn_blocking(move || threads.end(PATIENCE)).await;
         }
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(threads) = self.threads.take() {
             self.fleet.kill();
-            runtime.shutdown_background();
+            threads.end_some_time();
         }
     }
 }

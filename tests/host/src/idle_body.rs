@@ -7,29 +7,28 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
+use sim::clock::{Call, Clock, Sleep};
 use wasmtime_wasi_http::Error;
 
 use crate::outbound::body_failure;
 
-pin_project! {
-    /// Applies the guest's `between-bytes-timeout`.
-    pub(crate) struct IdleBody {
-        body: Incoming,
-        limit: Duration,
-        #[pin]
-        silence: Sleep,
-    }
+/// Applies the guest's `between-bytes-timeout`, and ends the call that it answers with itself.
+pub(crate) struct IdleBody {
+    body: Incoming,
+    limit: Duration,
+    silence: Sleep,
+    call: Option<Call>,
 }
 
 impl IdleBody {
-    /// Fails with [`Error::ConnectionReadTimeout`] when `limit` (real time) passes between two frames.
-    pub(crate) fn new(body: Incoming, limit: Duration) -> Self {
+    /// Fails with [`Error::ConnectionReadTimeout`] when `limit` passes between two frames.
+    pub(crate) fn new(body: Incoming, clock: &Clock, limit: Duration, call: Call) -> Self {
+        let call = (!body.is_end_stream()).then_some(call);
         Self {
             body,
             limit,
-            silence: sleep(limit),
+            silence: clock.sleep(limit),
+            call,
         }
     }
 }
@@ -39,17 +38,26 @@ impl Body for IdleBody {
     type Error = Error;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut this = self.project();
-        match Pin::new(&mut *this.body).poll_frame(context) {
+        let Self {
+            body,
+            limit,
+            silence,
+            call,
+        } = &mut *self;
+        match Pin::new(&mut *body).poll_frame(context) {
             Poll::Ready(frame) => {
-                this.silence.as_mut().reset(Instant::now() + *this.limit);
+                silence.reset(*limit);
+                if body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+                    *call = None;
+                }
                 Poll::Ready(frame.map(|frame| frame.map_err(body_failure)))
             }
             Poll::Pending => {
-                ready!(this.silence.poll(context));
+                ready!(Pin::new(silence).poll(context));
+                *call = None;
                 Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
             }
         }

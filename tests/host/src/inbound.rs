@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use sim::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{ExpirationError, ProxyHandler, TrapOrPanicError};
@@ -26,6 +27,7 @@ pub(crate) struct Application {
     pub(crate) components: BTreeMap<String, ProxyHandler<Served>>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Clock,
 }
 
 /// The instances were killed: as after a platform's kill, the connection breaks off without an answer.
@@ -65,9 +67,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, application: Arc<Applic
 impl Application {
     async fn serve(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<Response<WasiBody>, Killed> {
+        let arrived = self.clock.arrived(request.headers_mut());
         Counters::count(&self.counters.requests_in);
         let path = request.uri().path().to_owned();
         let Some(found) = self.routes.find(&path) else {
@@ -81,7 +84,8 @@ impl Application {
             ));
         };
         let generation = self.fleet.generation();
-        match component.handle((), request).await {
+        let answer = arrived.while_others_work(component.handle((), request));
+        match answer.await {
             Ok(response) => Ok(response),
             Err(_) if *generation.borrow() => Err(Killed),
             Err(error) if error.is::<ExpirationError>() => Ok(plain(

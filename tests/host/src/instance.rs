@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use sim::clock::{Clock, Sleep};
 use tokio::sync::watch;
-use tokio::time::{Sleep, sleep};
 use wasmtime::component::{Component, GuestTaskId, Linker};
 use wasmtime::{Store, StoreContextMut};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
@@ -21,7 +21,7 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::clocks::Clock;
+use crate::clocks;
 use crate::log::{Lines, Log};
 use crate::memory::MemoryLimit;
 use crate::outbound::Hooks;
@@ -97,7 +97,7 @@ impl Served {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         spin_variables::add_to_linker(&mut linker)?;
-        around.clock.link(&mut linker)?;
+        clocks::link(&around.clock, &mut linker)?;
         Ok(Self {
             id,
             pre: ServicePre::new(linker.instantiate_pre(component)?)?,
@@ -112,7 +112,7 @@ impl Served {
             .stderr(Lines::new(around.log.clone()))
             .allow_tcp(false)
             .allow_udp(false);
-        around.clock.configure(&mut wasi);
+        clocks::configure(&around.clock, &mut wasi);
         Guest {
             table: ResourceTable::new(),
             wasi: wasi.build(),
@@ -120,7 +120,7 @@ impl Served {
             hooks: around.hooks.clone(),
             variables: around.variables.clone(),
             memory: MemoryLimit::new(around.limits.memory, around.counters.clone()),
-            clock: around.clock,
+            clock: around.clock.clone(),
             _alive: generation.subscribe(),
         }
     }
@@ -140,8 +140,8 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
@@ -181,7 +181,6 @@ impl HandlerState for Served {
         // A guest that computes without end gives way at every tick, so that it can be killed.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
-        let real = |limit| around.clock.real(limit);
         let pre = ProxyPre::P3(self.pre.clone());
         let proxy = pre.instantiate_async(&mut store).await?;
         Counters::count(&around.counters.instances);
@@ -192,17 +191,15 @@ impl HandlerState for Served {
             view: Guest::http,
             expiration: Expiration {
                 killed: killed(generation.subscribe()),
-                timer: Box::pin(sleep(Duration::ZERO)),
-                idle_timeout: real(around.limits.idle_timeout),
-                request_timeout: around.limits.request_timeout.map(real),
+                clock: around.clock.clone(),
+                limits: around.limits,
+                timer: None,
                 timed_out: timed_out.clone(),
             },
             state: Worker {
                 component: self.id.clone(),
-                limits: Limits {
-                    request_timeout: around.limits.request_timeout.map(real),
-                    ..around.limits
-                },
+                clock: around.clock.clone(),
+                limits: around.limits,
                 generation,
                 timed_out,
                 counters: around.counters.clone(),
@@ -223,9 +220,10 @@ fn killed(mut generation: watch::Receiver<bool>) -> Killed {
 /// Ends an instance when it is killed, when it was idle for long enough, and when a request takes too long.
 pub(crate) struct Expiration {
     killed: Killed,
-    timer: Pin<Box<Sleep>>,
-    idle_timeout: Duration,
-    request_timeout: Option<Duration>,
+    clock: Clock,
+    limits: Limits,
+    /// What the instance does, since when, and the end of the time that it may do so.
+    timer: Option<(WorkerStatus, Instant, Sleep)>,
     timed_out: Arc<AtomicBool>,
 }
 
@@ -240,17 +238,19 @@ impl WorkerExpiration for Expiration {
             return Poll::Ready(());
         }
         let limit = match status {
-            WorkerStatus::Idle => Some(self.idle_timeout),
-            WorkerStatus::Requests | WorkerStatus::PostReturn => self.request_timeout,
+            WorkerStatus::Idle => Some(self.limits.idle_timeout),
+            WorkerStatus::Requests | WorkerStatus::PostReturn => self.limits.request_timeout,
         };
-        let Some(deadline) = limit.and_then(|limit| start.checked_add(limit)) else {
+        let Some(limit) = limit else {
+            self.timer = None;
             return Poll::Pending;
         };
-        let deadline = deadline.into();
-        if self.timer.deadline() != deadline {
-            self.timer.as_mut().reset(deadline);
-        }
-        let expired = self.timer.as_mut().poll(context);
+        let timer = match self.timer.take() {
+            Some((of, since, timer)) if (of, since) == (status, start) => timer,
+            _ => self.clock.sleep(limit),
+        };
+        let (_, _, timer) = self.timer.insert((status, start, timer));
+        let expired = Pin::new(timer).poll(context);
         if expired.is_ready() && status != WorkerStatus::Idle {
             self.timed_out.store(true, Relaxed);
         }
@@ -261,6 +261,7 @@ impl WorkerExpiration for Expiration {
 /// Decides what an instance takes on, and counts how it ends.
 pub(crate) struct Worker {
     component: String,
+    clock: Clock,
     limits: Limits,
     generation: Arc<watch::Sender<bool>>,
     timed_out: Arc<AtomicBool>,
@@ -288,7 +289,7 @@ impl WorkerState for Worker {
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
         match self.limits.request_timeout {
-            Some(limit) => Box::pin(sleep(limit)),
+            Some(limit) => Box::pin(self.clock.sleep(limit)),
             None => Box::pin(std::future::pending()),
         }
     }

@@ -11,6 +11,7 @@
 //! | `instance`, `memory` | instances: state, limits, reuse, killing |
 //! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
 //! | `clocks`, `log`, `spin_variables` | what guests see of time, output and variables |
+//! | `threads` | what all of it runs on |
 //! | `host`, `stats` | the running application and its counters |
 //! | `world` | the world in `wit/` that the component's imports are compared with |
 
@@ -30,10 +31,10 @@ mod routes;
 mod spin_variables;
 mod stats;
 mod template;
+mod threads;
 mod variables;
 mod world;
 
-pub use clocks::Clock;
 pub use compile::imports;
 pub use host::{Host, Options};
 pub use log::{Log, to_stdout};

@@ -16,13 +16,12 @@ use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use sim::clock::{Call, Clock};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tower_service::Service;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::clocks::Clock;
 use crate::idle_body::IdleBody;
 use crate::instance::Fleet;
 use crate::stats::Counters;
@@ -94,7 +93,10 @@ impl Gateway {
             .pool_idle_timeout(POOL_IDLE)
             // wasmtime sets the header from the guest's URI.
             .set_host(false)
-            .build(Connector(connector));
+            .build(Connector {
+                plain: connector,
+                clock: clock.clone(),
+            });
         Self {
             client,
             own,
@@ -126,9 +128,10 @@ impl Gateway {
         if to_self {
             self.redirect_to_self(&mut parts)?;
         }
-        let answer = self
-            .exchange(Request::from_parts(parts, body), limits)
-            .await;
+        let call = self.clock.call();
+        call.mark(&mut parts.headers);
+        let request = Request::from_parts(parts, body);
+        let answer = self.exchange(request, limits, call).await;
         match verdict {
             Verdict::LoseAfter => {
                 see_out(answer).await;
@@ -183,13 +186,17 @@ impl Gateway {
         &self,
         request: Request<WasiBody>,
         limits: Limits,
+        call: Call,
     ) -> Result<Response<WasiBody>, Error> {
         let sending = CONNECT_TIMEOUT.scope(limits.connect, self.client.request(request));
-        let response = timeout(limits.first_byte, sending)
+        let response = self
+            .clock
+            .within(limits.first_byte, sending)
             .await
-            .map_err(|_| Error::ConnectionReadTimeout)?
+            .ok_or(Error::ConnectionReadTimeout)?
             .map_err(|error| failure(&error))?;
-        Ok(response.map(|body| IdleBody::new(body, limits.between_bytes).boxed_unsync()))
+        let body = |body| IdleBody::new(body, &self.clock, limits.between_bytes, call);
+        Ok(response.map(|incoming| body(incoming).boxed_unsync()))
     }
 
     /// Kills every instance, the caller's own among them, so that it never returns to the guest.
@@ -207,7 +214,7 @@ async fn see_out(answer: Result<Response<WasiBody>, Error>) {
     }
 }
 
-/// The guest's timeouts, in real time.
+/// The guest's timeouts.
 #[derive(Clone, Copy)]
 struct Limits {
     connect: Duration,
@@ -216,13 +223,13 @@ struct Limits {
 }
 
 impl Limits {
-    fn new(options: Option<RequestOptions>, clock: Clock) -> Self {
+    fn new(options: Option<RequestOptions>) -> Self {
         let options = options.unwrap_or_default();
-        let real = |limit: Option<Duration>| clock.real(limit.unwrap_or(DEFAULT_TIMEOUT));
+        let limit = |limit: Option<Duration>| limit.unwrap_or(DEFAULT_TIMEOUT);
         Self {
-            connect: real(options.connect_timeout),
-            first_byte: real(options.first_byte_timeout),
-            between_bytes: real(options.between_bytes_timeout),
+            connect: limit(options.connect_timeout),
+            first_byte: limit(options.first_byte_timeout),
+            between_bytes: limit(options.between_bytes_timeout),
         }
     }
 }
@@ -257,7 +264,10 @@ tokio::task_local! {
 
 /// Opens connections within the request's limit.
 #[derive(Clone)]
-struct Connector(HttpConnector);
+struct Connector {
+    plain: HttpConnector,
+    clock: Clock,
+}
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<TcpStream>;
@@ -265,18 +275,20 @@ impl Service<Uri> for Connector {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(context).map_err(Into::into)
+        self.plain.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let limit = CONNECT_TIMEOUT
             .try_with(|limit| *limit)
             .unwrap_or(DEFAULT_TIMEOUT);
-        let connecting = self.0.call(uri);
+        let connecting = self.plain.call(uri);
+        let clock = self.clock.clone();
         Box::pin(async move {
-            let stream = timeout(limit, connecting)
+            let stream = clock
+                .within(limit, connecting)
                 .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+                .ok_or_else(|| io::Error::from(io::ErrorKind::TimedOut))??;
             Ok(stream)
         })
     }
@@ -300,7 +312,7 @@ impl WasiHttpHooks for Hooks {
         _: Exchange<()>,
     ) -> Exchange<(Response<WasiBody>, Exchange<()>)> {
         let Self { gateway, allowed } = self.clone();
-        let limits = Limits::new(options, gateway.clock);
+        let limits = Limits::new(options);
         Box::new(async move {
             let response = gateway.send(request, limits, &allowed).await?;
             // The pool drives the connection.

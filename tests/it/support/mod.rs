@@ -5,27 +5,35 @@ pub(crate) mod native;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use host::{Host, Options, Outbound, PassAll};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use sim::clock::Clock;
 use sim::seed::{Kind, Seed, Sizes};
 use sim::server::Latency;
 use sim::world::{World, WorldOptions};
 
 /// The token that the component asks for.
 pub(crate) const TOKEN: &str = "it-api-token-0123456789";
-/// How long a test waits for something to become true, in real time: far more than it takes, so that only a hang fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// When virtual worlds begin.
+const BEGINNING: &str = "2026-07-15T10:00:20Z";
+/// How long a test waits for something to become true, in the world's time: far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// How often it looks.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
+/// How long an answer may take in real time: more than any machine needs, so that only a hang fails.
+const HANG: Duration = Duration::from_secs(600);
 
 /// What a test's world and app are like.
 pub(crate) struct Setup {
     pub(crate) sizes: Sizes,
     /// Milliseconds that each call takes on average.
     pub(crate) latency_ms: u64,
-    pub(crate) speed: f64,
+    /// How many times as fast as the real time a test's time passes; a [`Shop`] without it has virtual time.
+    pub(crate) speed: Option<f64>,
     pub(crate) klaviyo: sim::klaviyo::Options,
     /// Variables that differ from the world's.
     pub(crate) variables: BTreeMap<&'static str, String>,
@@ -44,7 +52,7 @@ impl Default for Setup {
                 products: 0,
             },
             latency_ms: 0,
-            speed: 1.0,
+            speed: None,
             klaviyo: sim::klaviyo::Options::default(),
             variables: BTreeMap::new(),
             outbound: Arc::new(PassAll),
@@ -90,11 +98,17 @@ impl Setup {
     }
 
     pub(crate) fn speed(mut self, speed: f64) -> Self {
-        self.speed = speed;
+        self.speed = Some(speed);
         self
     }
 
+    /// The world in real time, or as fast as was asked for.
     pub(crate) async fn world(&mut self) -> World {
+        let clock = Clock::new(self.speed.unwrap_or(1.0));
+        self.world_in(clock).await
+    }
+
+    async fn world_in(&mut self, clock: Clock) -> World {
         let mean = Duration::from_millis(self.latency_ms);
         let latency = |seed| Latency {
             mean,
@@ -109,7 +123,7 @@ impl Setup {
             commercetools_latency: latency(1),
             klaviyo_latency: latency(2),
             klaviyo: std::mem::take(&mut self.klaviyo),
-            speed: self.speed,
+            clock,
             ..WorldOptions::default()
         })
         .await
@@ -129,11 +143,6 @@ impl Setup {
     }
 }
 
-fn wall_clock(moment: jiff::Timestamp) -> SystemTime {
-    let since = moment.duration_since(jiff::Timestamp::UNIX_EPOCH);
-    SystemTime::UNIX_EPOCH + Duration::try_from(since).expect("the world's time is after 1970")
-}
-
 /// An answer of the app.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -143,6 +152,10 @@ pub(crate) struct Answer {
 }
 
 /// A simulated world with the built component in it.
+///
+/// Its time is virtual: it passes while the test waits for an answer, and where the test lets it pass, as fast as
+/// everything that is to happen in it has happened. So nothing depends on how fast the machine is: a run does not go on
+/// while the test looks at it, and no timeout strikes because the machine stalls.
 pub(crate) struct Shop {
     pub(crate) world: World,
     host: Option<Host>,
@@ -153,11 +166,15 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(mut setup: Setup) -> Self {
-        let world = setup.world().await;
+        let clock = match setup.speed {
+            Some(speed) => Clock::new(speed),
+            None => Clock::virtual_from(BEGINNING.parse().expect("a moment")),
+        };
+        let world = setup.world_in(clock).await;
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut options = Options::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spin.toml"));
         options.variables = setup.values(&world);
-        options.clock = host::Clock::starting_at(wall_clock(world.clock().now()), setup.speed);
+        options.clock = world.clock().clone();
         options.outbound = setup.outbound;
         options.request_timeout = setup.request_timeout;
         if let Some(limit) = setup.memory_limit {
@@ -173,6 +190,7 @@ impl Shop {
         let host = Host::start(options.clone()).await.expect("the host starts");
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            .timeout(HANG)
             .build();
         Self {
             world,
@@ -239,6 +257,13 @@ impl Shop {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
+        let clock = self.world.clock();
+        let call = clock.call();
+        let mut mark = HeaderMap::new();
+        call.mark(&mut mark);
+        let request = request.headers(mark);
+        // let go of before the call: between an answer and the test's next step no time passes
+        let _flow = clock.flow();
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await?;
@@ -265,20 +290,25 @@ impl Shop {
         assert_eq!(answer.status, 202, "{}", answer.body);
     }
 
+    /// Lets the world's time pass.
+    pub(crate) async fn pass(&self, duration: Duration) {
+        self.world.clock().pass(duration).await;
+    }
+
     /// Waits until the status of a resource is so.
     pub(crate) async fn until(&self, resource: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
+        let begun = self.world.clock().elapsed();
         loop {
             let status = self.get(&format!("/sync/{resource}")).await.body;
             if is_so(&status) {
                 return status;
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                self.world.clock().elapsed() - begun < PATIENCE,
                 "never came to be: {status}\n{}",
                 self.log().join("\n")
             );
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.pass(LOOK).await;
         }
     }
 

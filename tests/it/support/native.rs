@@ -18,12 +18,11 @@ use klaviyo_bulk_import::run::chain::SELF_URL;
 use serde_json::Value;
 use sim::server::Direct;
 use sim::world::World;
-use tokio::time::Instant;
 
 use super::{Setup, TOKEN};
 
 /// Time that runs as fast as the world's.
-struct ScaledClock(sim::clock::Clock, Instant);
+struct ScaledClock(sim::clock::Clock);
 
 impl Clock for ScaledClock {
     fn now(&self) -> Timestamp {
@@ -31,12 +30,11 @@ impl Clock for ScaledClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.1.elapsed().mul_f64(self.0.speed())
+        self.0.elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()> {
-        let clock = self.0;
-        Box::pin(async move { clock.sleep(duration).await })
+        Box::pin(self.0.sleep(duration))
     }
 }
 
@@ -107,14 +105,14 @@ pub(crate) fn app(setup: &Setup, world: &World) -> Rc<App> {
         .into_iter()
         .collect();
     let myself = Rc::new(RefCell::new(Weak::new()));
-    let clock = world.clock();
+    let clock = world.clock().clone();
     let ports = Ports {
         http: Rc::new(Network {
             apis: [world.commercetools_server(), world.klaviyo_server()]
                 .map(|server| (server.url(), server.direct())),
             app: myself.clone(),
         }),
-        clock: Rc::new(ScaledClock(clock, Instant::now())),
+        clock: Rc::new(ScaledClock(clock)),
         spawn: Rc::new(Tasks),
         log: Rc::new(Silence),
     };

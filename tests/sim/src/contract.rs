@@ -1,7 +1,7 @@
 //! Requests and answers checked against the APIs' OpenAPI descriptions.
 //!
-//! The descriptions are not part of the tree. [`Contract::load_default`] looks for them and says plainly when
-//! it finds none.
+//! The descriptions are not part of the tree. [`Contract::shared`] looks for them and says plainly when it finds
+//! none.
 
 mod query;
 mod schema;
@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::{env, fs};
 
 use bytes::Bytes;
@@ -83,11 +83,17 @@ struct Body {
 }
 
 impl Contract {
-    /// Loads the descriptions from the folder in the environment variable `CONTRACTS_DIR`, else from
+    /// The descriptions, loaded once for all worlds of the process: from the folder in the environment variable `CONTRACTS_DIR`, else from
     /// `../shared/contracts` beside the workspace. `None`, said on standard error, where they are not there or
     /// cannot be read.
     #[must_use]
-    pub fn load_default() -> Option<Self> {
+    pub fn shared() -> Option<Arc<Self>> {
+        static SHARED: LazyLock<Option<Arc<Contract>>> =
+            LazyLock::new(|| Contract::load_default().map(Arc::new));
+        SHARED.clone()
+    }
+
+    fn load_default() -> Option<Self> {
         let folder = env::var_os("CONTRACTS_DIR").map_or_else(
             || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts"),
             PathBuf::from,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
+use sim::clock::Clock;
 use sim::faults::{Fault, Rule, When};
 use sim::klaviyo;
 use sim::seed::{Seed, Sizes};
@@ -98,7 +99,7 @@ fn options(arguments: &Arguments) -> WorldOptions {
             seed: arguments.seed,
             ..klaviyo::Options::default()
         },
-        speed: arguments.speed,
+        clock: Clock::new(arguments.speed),
         check_contract: !arguments.no_contract,
         commercetools_port: arguments.commercetools_port,
         klaviyo_port: arguments.klaviyo_port,

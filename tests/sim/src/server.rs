@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use self::body::Body;
-use crate::clock::Clock;
+use crate::clock::{Arrived, Clock};
 use crate::contract::{Api, Contract};
 use crate::faults::{Fault, Faults};
 use crate::peer::Peer;
@@ -74,6 +74,9 @@ struct Seen {
     calls: Calls,
     violations: Vec<String>,
 }
+
+/// The pause before each byte of a body that trickles.
+const TRICKLE: Duration = Duration::from_secs(1);
 
 /// Violations kept; what comes after so many is no news.
 const MOST_VIOLATIONS: usize = 200;
@@ -173,10 +176,13 @@ async fn connection<P: Peer + 'static>(stream: TcpStream, service: Arc<Service<P
     let service = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
         async move {
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            let arrived = service.options.clock.arrived(&mut parts.headers);
             // The client went away in the middle of its request.
             let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
-            service.call(Request::from_parts(parts, body)).await
+            service
+                .call(Request::from_parts(parts, body), arrived)
+                .await
         }
     });
     // A closed connection, by the client or by a fault, is nothing to report.
@@ -213,18 +219,23 @@ trait Exchange: Send + Sync {
 }
 
 impl<P: Peer> Exchange for Service<P> {
-    fn exchange(&self, request: Request<Bytes>) -> Exchanged<'_> {
-        Box::pin(self.call(request))
+    fn exchange(&self, mut request: Request<Bytes>) -> Exchanged<'_> {
+        let arrived = self.options.clock.arrived(request.headers_mut());
+        Box::pin(self.call(request, arrived))
     }
 }
 
 impl<P: Peer> Service<P> {
-    async fn call(&self, request: Request<Bytes>) -> Result<Response<Body>, Closed> {
+    async fn call(
+        &self,
+        request: Request<Bytes>,
+        arrived: Arrived,
+    ) -> Result<Response<Body>, Closed> {
+        let clock = &self.options.clock;
         let operation = operation(&request);
         let half_way = self.latency() / 2;
-        let clock = &self.options.clock;
 
-        clock.sleep(half_way).await;
+        arrived.sleep(half_way).await;
         let fault = self.options.faults.strike(&request);
         match &fault {
             Some(Fault::LoseRequest) => {
@@ -236,7 +247,7 @@ impl<P: Peer> Service<P> {
                 retry_after,
             }) => {
                 self.count(operation, *status);
-                clock.sleep(half_way).await;
+                arrived.sleep(half_way).await;
                 return Ok(refusal(*status, *retry_after).map(Body::whole));
             }
             _ => {}
@@ -250,16 +261,16 @@ impl<P: Peer> Service<P> {
                 _ => response.status().as_u16(),
             },
         );
-        clock.sleep(half_way).await;
+        arrived.sleep(half_way).await;
         match fault {
             Some(Fault::LoseAnswer) => Err(Closed),
             Some(Fault::Hold(duration)) => {
-                clock.sleep(duration).await;
+                arrived.sleep(duration).await;
                 Ok(response.map(Body::whole))
             }
             Some(Fault::HalfBody) => Ok(response.map(Body::half)),
             Some(Fault::Trickle) => {
-                let pause = clock.real(Duration::from_secs(1));
+                let pause = arrived.sleep(TRICKLE);
                 Ok(response.map(|body| Body::trickle(body, pause)))
             }
             _ => Ok(response.map(Body::whole)),

@@ -33,8 +33,8 @@ pub struct WorldOptions {
     pub klaviyo_latency: Latency,
     /// Klaviyo's options, its rate limits among them.
     pub klaviyo: klaviyo::Options,
-    /// How many simulated seconds pass in a real one.
-    pub speed: f64,
+    /// The world's time.
+    pub clock: Clock,
     /// What the expectations depend on.
     pub rules: Rules,
     /// Whether requests and answers are checked against the contracts, where those are to be had.
@@ -52,7 +52,7 @@ impl Default for WorldOptions {
             commercetools_latency: Latency::default(),
             klaviyo_latency: Latency::default(),
             klaviyo: klaviyo::Options::default(),
-            speed: 1.0,
+            clock: Clock::new(1.0),
             rules: Rules::default(),
             check_contract: true,
             commercetools_port: 0,
@@ -80,12 +80,8 @@ impl World {
     /// # Errors
     /// When a port cannot be listened on.
     pub async fn start(options: WorldOptions) -> Result<Self> {
-        let clock = Clock::new(options.speed);
-        let contract = if options.check_contract {
-            Contract::load_default().map(Arc::new)
-        } else {
-            None
-        };
+        let clock = options.clock;
+        let contract = options.check_contract.then(Contract::shared).flatten();
         let klaviyo_key = options.klaviyo.api_key.clone();
         let commercetools = Commercetools::new(PROJECT_KEY, options.seed);
         let commercetools = Arc::new(Mutex::new(commercetools));
@@ -94,7 +90,7 @@ impl World {
         let klaviyo_faults = Faults::new(options.seed.number + 1);
         let serve_options = |api, latency, faults: &Faults, port| ServeOptions {
             api,
-            clock,
+            clock: clock.clone(),
             latency,
             faults: faults.clone(),
             contract: contract.clone(),
@@ -134,8 +130,8 @@ impl World {
     }
 
     /// The world's time.
-    pub fn clock(&self) -> Clock {
-        self.clock
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// commercetools as a server: its URL (also of its authorization server), calls and violations.

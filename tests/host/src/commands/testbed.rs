@@ -5,10 +5,11 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use host::{Clock, Host, Log, Options, Stats};
+use host::{Host, Log, Options, Stats};
+use sim::clock::Clock;
 use sim::klaviyo::{self, Operation};
 use sim::ledger::Traffic;
 use sim::seed::{Kind, Seed};
@@ -116,7 +117,7 @@ impl Testbed {
                 seed: settings.seed,
                 ..klaviyo::Options::default()
             },
-            speed: settings.speed,
+            clock: Clock::new(settings.speed),
             check_contract: shop.check_contract,
             ..WorldOptions::default()
         })
@@ -131,13 +132,10 @@ impl Testbed {
         variables.extend(settings.variables.iter().cloned());
 
         let latest_lines = Arc::new(Mutex::new(VecDeque::new()));
-        // The host's clock goes on from the world's, which has begun already.
-        let now = SystemTime::try_from(world.clock().now())
-            .context("the world's time is out of the system's range")?;
         let host = Host::start(Options {
             variables,
             memory_limit: settings.memory_limit_mib << 20,
-            clock: Clock::starting_at(now, settings.speed),
+            clock: world.clock().clone(),
             log: log(settings.log, Arc::clone(&latest_lines)),
             ..Options::new(&settings.manifest)
         })

@@ -1,6 +1,7 @@
 //! The simulated project, asked as a client asks.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -21,7 +22,7 @@ struct Client {
     project: Commercetools,
     now: Timestamp,
     token: String,
-    contract: Option<Contract>,
+    contract: Option<Arc<Contract>>,
 }
 
 impl Client {
@@ -34,7 +35,7 @@ impl Client {
             project: Commercetools::new("shop", seed),
             now: "2026-07-15T08:00:00Z".parse().unwrap(),
             token: String::new(),
-            contract: Contract::load_default(),
+            contract: Contract::shared(),
         };
         client.fetch_token();
         client

@@ -2,11 +2,12 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::Sleep;
+
+use super::TRICKLE;
+use crate::clock::Sleep;
 
 /// The body of an answer. Its length is told in full, also where only half of it comes.
 pub(super) struct Body {
@@ -21,7 +22,7 @@ enum Way {
         end: usize,
         flushed: bool,
     },
-    Drip(Duration, Pin<Box<Sleep>>),
+    Drip(Sleep),
 }
 
 /// The connection is closed in the middle of the body.
@@ -54,10 +55,10 @@ impl Body {
         }
     }
 
-    pub(super) fn trickle(bytes: Bytes, pause: Duration) -> Self {
+    pub(super) fn trickle(bytes: Bytes, pause: Sleep) -> Self {
         Self {
             left: bytes,
-            way: Way::Drip(pause, Box::pin(tokio::time::sleep(pause))),
+            way: Way::Drip(pause),
         }
     }
 }
@@ -84,9 +85,9 @@ impl hyper::body::Body for Body {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Way::Drip(pause, sleep) => {
-                ready!(sleep.as_mut().poll(context));
-                sleep.set(tokio::time::sleep(*pause));
+            Way::Drip(pause) => {
+                ready!(Pin::new(&mut *pause).poll(context));
+                pause.reset(TRICKLE);
                 left.split_to(1)
             }
         };

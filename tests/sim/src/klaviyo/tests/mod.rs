@@ -5,7 +5,6 @@ mod door;
 mod events;
 mod profiles;
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +15,6 @@ use serde_json::{Value, json};
 use super::{Klaviyo, Options};
 use crate::contract::{Api, Contract};
 use crate::peer::Peer;
-
-static CONTRACT: LazyLock<Option<Contract>> = LazyLock::new(Contract::load_default);
 
 const MEDIA_TYPE: &str = "application/vnd.api+json";
 
@@ -97,7 +94,7 @@ impl Account {
 
     fn send(&mut self, request: &Request<Bytes>) -> Answer {
         let response = self.klaviyo.answer(self.now, request);
-        if let Some(contract) = &*CONTRACT {
+        if let Some(contract) = Contract::shared() {
             let mut violations = contract.check_response(Api::Klaviyo, request, &response);
             if response.status().is_success() {
                 violations.extend(contract.check_request(Api::Klaviyo, request));
