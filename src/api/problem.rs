@@ -78,11 +78,15 @@ impl From<Error> for Problem {
             Action::Retry | Action::Wait => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         };
-        Self::new(
+        let problem = Self::new(
             status,
             "An API that this app depends on did not do its part",
         )
         .detail(error.to_string())
-        .extension("advice", &error.advice())
+        .extension("advice", &error.advice());
+        match error.refusal().and_then(|refusal| refusal.retry_after) {
+            Some(wait) => problem.retry_after(wait.as_secs_f64().ceil() as u64),
+            None => problem,
+        }
     }
 }

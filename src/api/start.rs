@@ -20,7 +20,7 @@ pub(super) async fn start(
     resource: Resource,
     body: &Bytes,
 ) -> Result<Response<Bytes>, Problem> {
-    let (launched, retries) = match body::start(resource, body)? {
+    let (launched, retries) = match body::start(resource, body, app.commercetools.server_now())? {
         Asked::Resume => (launch::resume(app, resource).await, false),
         Asked::Start(wish) => (
             launch::launch(app, resource, &wish).await,

@@ -1,8 +1,12 @@
 //! Integration tests, in one binary: a module for each thing that is tested.
 
+mod api_check;
 mod api_component;
 mod api_description;
+mod api_errors;
 mod api_operating;
+mod api_plans;
+mod api_status;
 mod component;
 mod crash_points;
 mod e2e_api;
