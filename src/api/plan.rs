@@ -21,6 +21,8 @@ use crate::run::store::{Saved, Stored};
 
 /// How long a stop may take to be written down.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take to look how the runs of a stopped plan stand.
+const SHOW_TIMEOUT: Duration = Duration::from_secs(3);
 /// Tries against invocations that move the plan on at the same time.
 const ATTEMPTS: usize = 10;
 
@@ -126,7 +128,9 @@ pub(super) async fn stop(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
     if let Some(problem) = failed {
         return Err(problem.extension("runs", &runs));
     }
-    plan::observe(app, &mut stored.document, deadline).await?;
+    // it has been stopped, whether or not that can be shown
+    let deadline = Deadline::after(&*app.ports.clock, SHOW_TIMEOUT);
+    _ = plan::observe(app, &mut stored.document, deadline).await;
     Ok(json(
         code,
         &json_value!({"plan": view(app, &stored.document), "runs": runs}),

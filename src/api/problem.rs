@@ -48,6 +48,18 @@ impl Problem {
         self
     }
 
+    /// A member, where it has one of this name.
+    pub(super) fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
+    /// The problem without what it says of runs and plans.
+    pub(super) fn bare(mut self) -> Self {
+        const KEPT: [&str; 5] = ["type", "title", "status", "detail", "advice"];
+        self.members.retain(|name, _| KEPT.contains(&name.as_str()));
+        self
+    }
+
     /// When to try again, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {

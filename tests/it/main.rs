@@ -2,6 +2,7 @@
 
 mod api_check;
 mod api_component;
+mod api_cron;
 mod api_description;
 mod api_errors;
 mod api_operating;

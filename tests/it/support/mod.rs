@@ -19,7 +19,7 @@ use sim::world::{World, WorldOptions};
 /// The token that the component asks for.
 pub(crate) const TOKEN: &str = "it-api-token-0123456789";
 /// How long a test waits for something to become true, in real time: far more than it takes, so that only a hang fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a test's world and app are like.
 pub(crate) struct Setup {
