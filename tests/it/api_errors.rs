@@ -1,13 +1,14 @@
 //! The error table in action: for each row an API that does so, and what becomes of the run. Natively; every answer is
 //! held to the API's description.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use http::Method;
 use klaviyo_bulk_import::api::App;
 use klaviyo_bulk_import::error::POLICY;
-use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, Ports, TransportError};
+use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, Log, Ports, TransportError};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule, When};
 use sim::seed::Kind;
@@ -169,18 +170,46 @@ fn a_token_that_is_refused_once_is_fetched_anew() {
     });
 }
 
+/// The log lines of an app.
+#[derive(Default)]
+struct Written(RefCell<Vec<Value>>);
+
+impl Log for Written {
+    fn line(&self, line: &str) {
+        let line = serde_json::from_str(line).expect("a log line is JSON");
+        self.0.borrow_mut().push(line);
+    }
+}
+
+impl Written {
+    fn events(&self) -> Vec<String> {
+        let text = |line: &Value| line["event"].as_str().unwrap_or_default().to_owned();
+        self.0.borrow().iter().map(text).collect()
+    }
+}
+
 #[test]
 fn an_api_that_stays_away_fails_the_run_after_five_windows() {
     run(async || {
         let mut setup = setup().speed(40.0);
         let world = setup.world().await;
         let app = app(&setup, &world);
+        let log = Rc::new(Written::default());
+        let ports = Ports {
+            log: log.clone(),
+            ..app.ports.clone()
+        };
+        let app = Rc::new(App::new(app.config.clone(), ports));
         world
             .klaviyo_faults()
             .add(Rule::new(When::Always, refuse(503)));
         let status = import(&world, &app).await;
         assert_failed(&status, "any: 408, 5xx");
         assert_eq!(status["window"], 5, "{status}");
+        let mut events = ["run_started"].to_vec();
+        events.extend(["window_failed"; 4]);
+        events.push("run_failed");
+        assert_eq!(log.events(), events);
     });
 }
 

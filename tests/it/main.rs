@@ -10,6 +10,7 @@ mod api_plans;
 mod api_status;
 mod component;
 mod crash_points;
+mod documents;
 mod e2e_api;
 mod e2e_customers;
 mod e2e_orders;
