@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use crate::ports::TransportError;
 
+/// The operation of errors about a run document that is there and that this version of the app cannot read.
+pub const READ_RUN_DOCUMENT: &str = "read the run document";
+
 /// The API that was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
@@ -148,6 +151,14 @@ pub const POLICY: &[Row] = &[
         advice: "Raise memory_mib (and the platform's limit with it): a single record is larger than the buffers.",
     },
     Row {
+        what: "commercetools: the run document is another version's",
+        matches: |error| {
+            error.operation == READ_RUN_DOCUMENT && matches!(error.kind, Kind::Unreadable(_))
+        },
+        action: Action::GiveUp,
+        advice: "Deploy the version of the app that wrote it; or delete the custom object, which gives up its run and report.",
+    },
+    Row {
         what: "any: no connection, no answer in time, half an answer",
         matches: |error| matches!(error.kind, Kind::Transport(_) | Kind::Unreadable(_)),
         action: Action::Retry,
@@ -219,7 +230,7 @@ pub const POLICY: &[Row] = &[
         what: "Klaviyo: 401, 403",
         matches: |error| matches!(error.status(), Some(401 | 403)),
         action: Action::GiveUp,
-        advice: "Check klaviyo_auth_key: a private key with full access to profiles, events and catalogs.",
+        advice: "Check klaviyo_auth_key: a private key with full access to profiles, lists, events and catalogs.",
     },
     Row {
         what: "Klaviyo: 400, 409, 413, 422",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Client;
 use super::client::Call;
-use crate::error::{Error, Peer};
+use crate::error::{Error, Peer, READ_RUN_DOCUMENT};
 use crate::ports::Deadline;
 
 /// A custom object's answer is read up to this size: far above what a run document can hold.
@@ -79,9 +79,14 @@ impl Client {
             answer => answer?,
         };
         let object: Answer<T> = serde_json::from_slice(response.body()).map_err(|error| {
+            // JSON that holds something else is what another version has written; no JSON is a broken answer
+            let operation = match error.is_data() {
+                true => READ_RUN_DOCUMENT,
+                false => OPERATION,
+            };
             Error::unreadable(
                 Peer::Commercetools,
-                OPERATION,
+                operation,
                 format!("{container}/{key} is not as this version writes it: {error}"),
             )
         })?;

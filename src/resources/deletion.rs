@@ -89,6 +89,10 @@ impl Import for Deletion {
         Some(format!("pass-{}", self.pass))
     }
 
+    fn place(&self) -> Option<(u64, u64)> {
+        None
+    }
+
     fn next_phase(&self) -> Option<Rc<dyn Import>> {
         let next = Self {
             klaviyo: self.klaviyo.clone(),

@@ -400,6 +400,8 @@ impl RunDocument {
         self.stalled_windows = 0;
         self.not_before = None;
         self.waiting_for = None;
+        // the time that it lay idle says nothing about how fast it is
+        self.pace = Pace::default();
     }
 
     /// Puts a record into the report.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use klaviyo_bulk_import::error::{Action, Error, Kind, POLICY, Peer, Refusal, handbook_table};
+use klaviyo_bulk_import::error::{
+    Action, Error, Kind, POLICY, Peer, READ_RUN_DOCUMENT, Refusal, handbook_table,
+};
 use klaviyo_bulk_import::ports::TransportError;
 
 fn refused(peer: Peer, status: u16, code: Option<&str>) -> Error {
@@ -46,6 +48,15 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             "any: the answer is too large to hold",
             Action::AskForLess,
             vec![lost(Commercetools, TransportError::TooLarge { limit: 1 })],
+        ),
+        (
+            "commercetools: the run document is another version's",
+            Action::GiveUp,
+            vec![Error::unreadable(
+                Commercetools,
+                READ_RUN_DOCUMENT,
+                "schema 1",
+            )],
         ),
         (
             "any: no connection, no answer in time, half an answer",

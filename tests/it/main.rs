@@ -1,8 +1,13 @@
 //! Integration tests, in one binary: a module for each thing that is tested.
 
+mod api_check;
 mod api_component;
+mod api_cron;
 mod api_description;
+mod api_errors;
 mod api_operating;
+mod api_plans;
+mod api_status;
 mod component;
 mod crash_points;
 mod documents;
@@ -17,4 +22,5 @@ mod mapping_product;
 mod properties_orders;
 mod run_catalogue;
 mod run_deletion;
+mod run_documents;
 mod support;

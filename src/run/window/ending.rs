@@ -130,6 +130,7 @@ pub fn log_line(
 ) -> serde_json::Value {
     let document = &stored.document;
     let name = match end {
+        End::Continue | End::Broken(_) if document.status == Status::Failed => "run_failed",
         End::Completed => "run_completed",
         End::Continue => "window_done",
         End::Wait { .. } => "waiting",

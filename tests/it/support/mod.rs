@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a simulated world, and the built component in the host.
 
 pub(crate) mod native;
+pub(crate) mod operator;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
