@@ -10,6 +10,7 @@
 //! | `build`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
 //! | `instance`, `memory` | instances: state, limits, reuse, killing |
 //! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
+//! | `command` | programs that run once, such as benchmarks |
 //! | `clocks`, `log`, `spin_variables` | what guests see of time, output and variables |
 //! | `host`, `stats` | the running application and its counters |
 //! | `world` | the world in `wit/` that the component's imports are compared with |
@@ -17,6 +18,7 @@
 mod allowed_hosts;
 mod build;
 mod clocks;
+mod command;
 mod compile;
 mod host;
 mod idle_body;
@@ -34,6 +36,7 @@ mod variables;
 mod world;
 
 pub use clocks::Clock;
+pub use command::run_command;
 pub use compile::imports;
 pub use host::{Host, Options};
 pub use log::{Log, to_stdout};
