@@ -112,19 +112,19 @@ fn measure(page: &Page) {
         }
     });
     page.measure("find the products", Some(parsing), || {
-        for order in &orders {
+        for &order in &orders {
             black_box(order::product_ids(black_box(order)));
         }
     });
     page.measure("map", Some(parsing), || {
-        for order in &orders {
+        for &order in &orders {
             black_box(map(black_box(order), &mut mapped));
         }
     });
     page.measure("map and pack", Some(parsing), || {
         let mut packer = Packer::new(&LANES, 4);
         let range = IdRange::default();
-        for order in &orders {
+        for &order in &orders {
             let id = map(black_box(order), &mut mapped);
             let place = Place {
                 range: 0,
