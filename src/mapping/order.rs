@@ -1,16 +1,17 @@
 //! An order becomes events.
 //!
 //! Most of an order's bytes go into its events as they stand: the whole order into Placed, Fulfilled and Cancelled
-//! Order, each line item into an Ordered Product. One pass finds the order's members, one more those of a line item.
+//! Order, each line item into an Ordered Product. One walk finds the order's members and those of its line items.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
 use indexmap::IndexSet;
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::value::RawValue;
 
-use super::json::{self, Object, ObjectWriter, Text};
+use super::json::{self, Object, ObjectWriter, Part, Text, Walk};
 use super::properties::{self, Properties};
 use super::{Options, Skip, limits, locale, money};
 use crate::config::sync::SyncConfig;
@@ -32,15 +33,22 @@ pub fn paths(names: &[String]) -> Vec<String> {
 
 /// The ids of the products that an order's line items are of, each once, in order of appearance.
 #[must_use]
-pub fn product_ids(order: &RawValue) -> Vec<String> {
-    let [items] = json::pick(order, ["lineItems"]).unwrap_or_default();
-    let ids: IndexSet<String> = json::array(items)
-        .into_iter()
-        .filter_map(|item| json::pick(item, ["productId"]))
-        .filter_map(|[id]| json::id(id))
-        .collect();
-    ids.into_iter().collect()
+pub fn product_ids<'a>(order: impl Into<Part<'a>>) -> Vec<String> {
+    let mut ids = Texts::new();
+    order.into().walk().object(|key, walk| {
+        if key == "lineItems" {
+            ids.clear();
+            walk.array(|walk| {
+                let (_, [id]) = walk.pick(["productId"]);
+                ids.extend(id.and_then(Part::id));
+            });
+        }
+    });
+    ids.into_iter().map(Cow::into_owned).collect()
 }
+
+/// Texts, each once, in order of appearance.
+type Texts<'a> = IndexSet<Cow<'a, str>>;
 
 /// The events of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,15 +109,15 @@ impl EventKind {
 /// # Errors
 /// Where the order has no profile, lacks what its events need, or one of them breaks a limit of Klaviyo's: then nothing
 /// is appended, for an order is imported whole or not at all.
-pub fn events(
-    order: &RawValue,
+pub fn events<'a>(
+    order: impl Into<Part<'a>>,
     catalogue: &dyn CategoryPaths,
     options: &Options,
     trigger_flows: bool,
     out: &mut Vec<u8>,
 ) -> Result<OrderEvents, Skip> {
     let start = out.len();
-    let events = Order::read(order).and_then(|order| {
+    let events = Order::read(order.into()).and_then(|order| {
         let profile = order.profile()?;
         let mut events = Events {
             order: &order,
@@ -135,6 +143,7 @@ pub fn events(
 
 /// An order, as far as it is looked at.
 struct Order<'a> {
+    json: &'a str,
     id: String,
     placed_at: Timestamp,
     members: Object<'a>,
@@ -145,37 +154,47 @@ struct Order<'a> {
 struct LineItem<'a> {
     json: &'a str,
     properties: usize,
-    id: String,
-    product_id: Option<String>,
-    name: Option<&'a RawValue>,
-    total_price: Option<&'a RawValue>,
+    id: Cow<'a, str>,
+    product_id: Option<Cow<'a, str>>,
+    name: Option<Part<'a>>,
+    total_price: Option<Part<'a>>,
 }
 
+/// How many members most orders have at most.
+const USUAL_MEMBERS: usize = 48;
+
 impl<'a> Order<'a> {
-    fn read(order: &'a RawValue) -> Result<Self, Skip> {
-        let members = json::object(order).ok_or(Skip::Malformed {
-            missing: "an order",
-        })?;
-        let id = json::id(members.get("id").copied()).ok_or(Skip::Malformed { missing: "id" })?;
-        let placed_at = members
-            .get("createdAt")
-            .and_then(|created_at| Text::read(created_at))
+    fn read(order: Part<'a>) -> Result<Self, Skip> {
+        let mut members = Object::with_capacity(USUAL_MEMBERS);
+        let mut line_items = Ok(Vec::new());
+        order.walk().object(|key, walk| {
+            let value = if key == "lineItems" {
+                let (items, value) = LineItem::read_all(walk);
+                line_items = items;
+                value
+            } else {
+                walk.value()
+            };
+            members.insert(key, value);
+        });
+        let missing = |missing| Skip::Malformed { missing };
+        if !order.is_object() {
+            return Err(missing("an order"));
+        }
+        let id = members.get("id").copied().and_then(Part::id);
+        let id = id.ok_or(missing("id"))?.into_owned();
+        let created_at = members.get("createdAt").and_then(|part| part.text());
+        let placed_at = created_at
             .and_then(|created_at| created_at.decoded().parse::<Timestamp>().ok())
-            .ok_or(Skip::Malformed {
-                missing: "createdAt",
-            })?;
-        let line_items = json::array(members.get("lineItems").copied())
-            .into_iter()
-            .map(LineItem::read)
-            .collect::<Result<Vec<_>, _>>()?;
+            .ok_or(missing("createdAt"))?;
+        let line_items = line_items?;
         // Klaviyo refuses a request that names an event twice.
-        let mut ids = HashSet::new();
+        let mut ids: HashSet<&str> = HashSet::new();
         if !line_items.iter().all(|item| ids.insert(&item.id)) {
-            return Err(Skip::Malformed {
-                missing: "lineItems[].id (each its own)",
-            });
+            return Err(missing("lineItems[].id (each its own)"));
         }
         Ok(Self {
+            json: order.get(),
             id,
             placed_at,
             members,
@@ -184,7 +203,7 @@ impl<'a> Order<'a> {
     }
 
     fn text(&self, key: &str) -> Option<Text<'a>> {
-        Text::read_filled(self.members.get(key).copied())
+        self.members.get(key).and_then(|part| part.filled_text())
     }
 
     fn profile(&self) -> Result<String, Skip> {
@@ -192,17 +211,13 @@ impl<'a> Order<'a> {
         if email.is_none() && customer.is_none() {
             return Err(Skip::NoIdentifier);
         }
-        let member = |key: &str, text: Option<Text<'_>>| {
-            text.map(|text| format!(r#""{key}":"{}""#, text.escaped()))
-        };
-        let attributes: Vec<String> = [member("email", email), member("external_id", customer)]
-            .into_iter()
-            .flatten()
-            .collect();
-        Ok(format!(
-            r#"{{"type":"profile","attributes":{{{}}}}}"#,
-            attributes.join(",")
-        ))
+        let mut profile = br#"{"type":"profile","attributes":"#.to_vec();
+        let mut attributes = ObjectWriter::open(&mut profile);
+        attributes.text("email", email);
+        attributes.text("external_id", customer);
+        attributes.close();
+        profile.push(b'}');
+        Ok(String::from_utf8(profile).expect("what is put together from strings is UTF-8"))
     }
 
     /// The allowed properties of the order, then its custom fields beside them, then the lists.
@@ -213,7 +228,8 @@ impl<'a> Order<'a> {
         let rules = &options.sync.order;
         let mut properties = Properties::default();
         properties.add_allowed(&self.members, &rules.properties);
-        if let Some(fields) = properties::custom_fields(self.members.get("custom").copied()) {
+        let custom = self.members.get("custom").copied();
+        if let Some(fields) = custom.and_then(properties::custom_fields) {
             properties.add_allowed(&fields, &rules.custom_fields);
         }
         properties.set(
@@ -225,20 +241,24 @@ impl<'a> Order<'a> {
     }
 
     fn item_names(&self, preferred_locale: Option<&str>) -> String {
-        let custom_line_items = json::array(self.members.get("customLineItems").copied());
-        let custom_names = custom_line_items
-            .into_iter()
-            .filter_map(|item| json::pick(item, ["name"]))
-            .filter_map(|[name]| name);
-        let names: IndexSet<&str> = self
-            .line_items
-            .iter()
-            .filter_map(|item| item.name)
-            .chain(custom_names)
+        let of_items = self.line_items.iter().filter_map(|item| item.name);
+        let names: Texts<'_> = of_items
+            .chain(self.custom_line_item_names())
             .filter_map(|name| locale::localized(name, preferred_locale))
-            .map(Text::escaped)
+            .map(|name| Cow::Borrowed(name.escaped()))
             .collect();
         list(names)
+    }
+
+    fn custom_line_item_names(&self) -> Vec<Part<'a>> {
+        let mut names = Vec::new();
+        if let Some(items) = self.members.get("customLineItems") {
+            items.walk().array(|walk| {
+                let (_, [name]) = walk.pick(["name"]);
+                names.extend(name);
+            });
+        }
+        names
     }
 
     /// Products stand in the order of their ids, as in the answers of the queries that fetch them.
@@ -266,21 +286,44 @@ impl<'a> Order<'a> {
 }
 
 impl<'a> LineItem<'a> {
-    fn read(item: &'a RawValue) -> Result<Self, Skip> {
-        let ([id, product_id, name, total_price], properties) =
-            json::pick_and_count(item, ["id", "productId", "name", "totalPrice"]).ok_or(
-                Skip::Malformed {
-                    missing: "lineItems[]",
-                },
-            )?;
-        let id = json::id(id).ok_or(Skip::Malformed {
-            missing: "lineItems[].id",
-        })?;
+    /// The line items that the value here lists, none where it is no array; and the value itself.
+    fn read_all(walk: &mut Walk<'a>) -> (Result<Vec<Self>, Skip>, Part<'a>) {
+        let mut items = Ok(Vec::new());
+        let value = walk.array(|walk| {
+            if let Ok(read) = &mut items {
+                match Self::read(walk) {
+                    Ok(item) => read.push(item),
+                    Err(skip) => items = Err(skip),
+                }
+            }
+        });
+        (items, value)
+    }
+
+    fn read(walk: &mut Walk<'a>) -> Result<Self, Skip> {
+        let [mut id, mut product_id, mut name, mut total_price] = [None; 4];
+        let mut properties = 0;
+        let item = walk.object(|key, walk| {
+            properties += 1;
+            let member = match &*key {
+                "id" => &mut id,
+                "productId" => &mut product_id,
+                "name" => &mut name,
+                "totalPrice" => &mut total_price,
+                _ => return,
+            };
+            *member = Some(walk.value());
+        });
+        let missing = |missing| Skip::Malformed { missing };
+        if !item.is_object() {
+            return Err(missing("lineItems[]"));
+        }
+        let id = id.and_then(Part::id);
         Ok(Self {
             json: item.get(),
             properties,
-            id,
-            product_id: json::id(product_id),
+            id: id.ok_or(missing("lineItems[].id"))?,
+            product_id: product_id.and_then(Part::id),
             name,
             total_price,
         })
@@ -289,12 +332,21 @@ impl<'a> LineItem<'a> {
 
 /// A list of strings, escaped already, as JSON text.
 fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
-    let texts: Vec<String> = texts
-        .into_iter()
-        .map(|text| format!("\"{}\"", text.as_ref()))
-        .collect();
-    format!("[{}]", texts.join(","))
+    let mut list = String::from("[");
+    for text in texts {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        list.push('"');
+        list.push_str(text.as_ref());
+        list.push('"');
+    }
+    list.push(']');
+    list
 }
+
+/// What an event has beside its properties, in bytes, as a rule.
+const USUAL_FRAME: usize = 320;
 
 /// Writes the events of one order.
 struct Events<'o, 'a> {
@@ -312,23 +364,42 @@ impl Events<'_, '_> {
         let properties = order.properties(catalogue, self.options);
         limits::check_count(properties.len())?;
         properties.values().try_for_each(limits::check_strings)?;
-        let mut written = Vec::new();
-        properties.write(&mut written);
+        let states = &self.options.sync.order.states;
+        let ends = [
+            (EventKind::FulfilledOrder, &states.fulfilled),
+            (EventKind::CancelledOrder, &states.cancelled),
+        ]
+        .into_iter()
+        .filter(|(_, states)| order.is_in(states))
+        .map(|(kind, _)| kind);
+        self.reserve(1 + ends.clone().count());
 
-        self.event(EventKind::PlacedOrder, None, &written)?;
+        let mut placed = 0..0;
+        self.event(EventKind::PlacedOrder, None, |out| {
+            let start = out.len();
+            properties.write(out);
+            placed = start..out.len();
+        })?;
         for item in &order.line_items {
             limits::check_count(item.properties)?;
             limits::check_strings(item.json)?;
-            self.event(EventKind::OrderedProduct, Some(item), item.json.as_bytes())?;
+            self.event(EventKind::OrderedProduct, Some(item), |out| {
+                out.extend_from_slice(item.json.as_bytes());
+            })?;
         }
-        let states = &self.options.sync.order.states;
-        if order.is_in(&states.fulfilled) {
-            self.event(EventKind::FulfilledOrder, None, &written)?;
-        }
-        if order.is_in(&states.cancelled) {
-            self.event(EventKind::CancelledOrder, None, &written)?;
+        for kind in ends {
+            self.event(kind, None, |out| out.extend_from_within(placed.clone()))?;
         }
         Ok(())
+    }
+
+    /// Makes room for all events at once, so many of them with the whole order.
+    fn reserve(&mut self, whole: usize) {
+        let items = &self.order.line_items;
+        let frames = (whole + items.len()) * USUAL_FRAME;
+        let items: usize = items.iter().map(|item| item.json.len()).sum();
+        self.out
+            .reserve(whole * self.order.json.len() + items + frames);
     }
 
     /// Appends one event, of the order or of one of its line items.
@@ -336,7 +407,7 @@ impl Events<'_, '_> {
         &mut self,
         kind: EventKind,
         item: Option<&LineItem<'_>>,
-        properties: &[u8],
+        write_properties: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Skip> {
         let start = self.out.len();
         let seconds = i64::try_from(self.done.len()).unwrap_or(i64::MAX);
@@ -346,7 +417,7 @@ impl Events<'_, '_> {
             .map_err(|_| Skip::Malformed {
                 missing: "createdAt",
             })?;
-        let unique_id = item.map_or(&self.order.id, |item| &item.id);
+        let unique_id = item.map_or(&*self.order.id, |item| &item.id);
         let price = match item {
             Some(item) => item.total_price,
             None => self.order.members.get("totalPrice").copied(),
@@ -356,11 +427,11 @@ impl Events<'_, '_> {
         self.out
             .extend_from_slice(br#"{"type":"event","attributes":"#);
         let mut attributes = ObjectWriter::open(self.out);
-        attributes.json(
-            "metric",
-            &format!(r#"{{"data":{{"type":"metric","attributes":{{"name":"{metric}"}}}}}}"#),
-        );
-        attributes.string("time", &time.to_string());
+        let out = attributes.key("metric");
+        out.extend_from_slice(br#"{"data":{"type":"metric","attributes":{"name":""#);
+        out.extend_from_slice(metric.as_bytes());
+        out.extend_from_slice(br#""}}}"#);
+        attributes.string("time", &DateTimePrinter::new().timestamp_to_string(&time));
         if let Some((value, currency)) = price.and_then(money::read) {
             attributes.json("value", &value);
             attributes.string("value_currency", &json::escape(&currency));
@@ -369,7 +440,7 @@ impl Events<'_, '_> {
         if !self.trigger_flows {
             attributes.json("backfill", "true");
         }
-        attributes.key("properties").extend_from_slice(properties);
+        write_properties(attributes.key("properties"));
         attributes.close();
         self.out.push(b'}');
 
@@ -377,7 +448,7 @@ impl Events<'_, '_> {
         self.done.push(OrderEvent {
             kind,
             range: start..self.out.len(),
-            unique_id: unique_id.clone(),
+            unique_id: unique_id.to_owned(),
         });
         Ok(())
     }

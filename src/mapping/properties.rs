@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
 
-use super::json::{self, Object, ObjectWriter};
+use super::json::{self, Object, ObjectWriter, Part};
 use crate::config::sync::PropertyRules;
 
 /// Properties as they are put together: each name once, at the place where it first came up, with the value that came
@@ -18,7 +17,7 @@ impl<'a> Properties<'a> {
     /// minus those that are empty; renamed by `map`.
     pub(super) fn add_allowed(&mut self, object: &Object<'a>, rules: &'a PropertyRules) {
         for (key, value) in object {
-            if is_empty(value) {
+            if is_empty(value.get()) {
                 continue;
             }
             let listed = |names: &[String]| names.iter().any(|name| json::escape(name) == *key);
@@ -62,15 +61,15 @@ impl<'a> Properties<'a> {
     }
 }
 
-/// `custom.fields` of a resource; `None` where it has none.
-pub(super) fn custom_fields(custom: Option<&RawValue>) -> Option<Object<'_>> {
-    let [fields] = json::pick(custom?, ["fields"])?;
-    json::object(fields?)
+/// `custom.fields` of a resource, given its `custom`; `None` where it has none.
+pub(super) fn custom_fields(custom: Part<'_>) -> Option<Object<'_>> {
+    let [fields] = custom.pick(["fields"])?;
+    fields?.object()
 }
 
 /// Whether a value is null, false, 0 or "". Empty arrays and objects are not.
-fn is_empty(value: &RawValue) -> bool {
-    match value.get() {
+fn is_empty(json: &str) -> bool {
+    match json {
         "null" | "false" | r#""""# => true,
         json => is_zero(json),
     }
@@ -90,13 +89,14 @@ mod tests {
 
     use proptest::prelude::*;
     use serde_json::Value;
+    use serde_json::value::RawValue;
 
     use super::*;
 
     fn allowed(json: &str, rules: &PropertyRules) -> String {
-        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let part = Part::from(serde_json::from_str::<&RawValue>(json).unwrap());
         let mut properties = Properties::default();
-        properties.add_allowed(&json::object(raw).unwrap(), rules);
+        properties.add_allowed(&part.object().unwrap(), rules);
         let mut out = Vec::new();
         properties.write(&mut out);
         String::from_utf8(out).unwrap()

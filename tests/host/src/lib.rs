@@ -10,6 +10,7 @@
 //! | `build`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
 //! | `instance`, `memory` | instances: state, limits, reuse, killing |
 //! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
+//! | `command` | programs that run once, such as benchmarks |
 //! | `clocks`, `log`, `spin_variables` | what guests see of time, output and variables |
 //! | `threads` | what all of it runs on |
 //! | `host`, `stats` | the running application and its counters |
@@ -18,6 +19,7 @@
 mod allowed_hosts;
 mod build;
 mod clocks;
+mod command;
 mod compile;
 mod host;
 mod idle_body;
@@ -35,6 +37,7 @@ mod threads;
 mod variables;
 mod world;
 
+pub use command::run_command;
 pub use compile::imports;
 pub use host::{Host, Options};
 pub use log::{Log, to_stdout};
