@@ -56,10 +56,7 @@ pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>
             problem
         });
     }
-    let mut stored = Stored {
-        document,
-        version: known.map_or(0, |known| known.version),
-    };
+    let mut stored = Stored::new(document, known.map_or(0, |known| known.version));
     if app.store().save(&mut stored, deadline).await? == Saved::Lost {
         return Err(match plan::load(app, deadline).await? {
             Some(winner) => locked(app, &winner.document),

@@ -58,6 +58,20 @@ pub struct Stored<D = RunDocument> {
     pub document: D,
     /// Its version; 0 where it is not stored yet.
     pub version: u64,
+    /// Names of writes of this document of which it is not known whether they took effect.
+    pub unsure: Vec<String>,
+}
+
+impl<D> Stored<D> {
+    /// A document that has this version.
+    #[must_use]
+    pub fn new(document: D, version: u64) -> Self {
+        Self {
+            document,
+            version,
+            unsure: Vec::new(),
+        }
+    }
 }
 
 /// What became of a save.
@@ -111,10 +125,7 @@ impl Store {
         let Some(object) = found else { return Ok(None) };
         let (written, known) = object.value.schema();
         if written == known {
-            return Ok(Some(Stored {
-                document: object.value,
-                version: object.version,
-            }));
+            return Ok(Some(Stored::new(object.value, object.version)));
         }
         Err(Error::unreadable(
             Peer::Commercetools,
@@ -130,7 +141,8 @@ impl Store {
     ///
     /// # Errors
     /// Where commercetools does not answer or refuses. Whether the write took effect is known only where there is an
-    /// answer: one that gets lost is looked up by the write id before it is tried again.
+    /// answer: one that gets lost is looked up by the write id before it is tried again, and where even that is not
+    /// answered, the next save finds out.
     pub async fn save<D: Persisted>(
         &self,
         stored: &mut Stored<D>,
@@ -140,24 +152,27 @@ impl Store {
             self.client.server_now(),
             format!("{:016x}", fastrand::u64(..)),
         );
-        let key = stored.document.key();
         let mut attempts = 0;
-        let mut answer_lost = false;
         loop {
             attempts += 1;
+            let key = stored.document.key();
             let written = self
                 .client
                 .write_custom_object(CONTAINER, key, &stored.document, stored.version, deadline)
                 .await;
-            let may_be_ours = match written {
+            let error = match written {
                 Ok(Write::Done { version }) => {
                     stored.version = version;
+                    stored.unsure.clear();
                     return Ok(Saved::Done);
                 }
-                // a conflict after a try whose answer was lost may be with our own write
-                Ok(Write::Conflict) if !answer_lost => return Ok(Saved::Lost),
+                // it may be with a write of our own whose answer was lost
+                Ok(Write::Conflict) if stored.unsure.is_empty() => return Ok(Saved::Lost),
                 Ok(Write::Conflict) => None,
-                Err(error) if is_ambiguous(&error) => Some(error),
+                Err(error) if is_ambiguous(&error) => {
+                    stored.unsure.push(stored.document.write_id().to_owned());
+                    Some(error)
+                }
                 Err(error) if error.action() == Action::Wait && attempts < WRITE_ATTEMPTS => {
                     let wait = error
                         .refusal()
@@ -171,22 +186,55 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             };
-            answer_lost = true;
-            let found = self.load_key::<D>(key, deadline).await?;
-            match (found, may_be_ours) {
-                (Some(found), _) if found.document.write_id() == stored.document.write_id() => {
-                    stored.version = found.version;
-                    return Ok(Saved::Done);
+            match self.look_up(stored, deadline).await? {
+                Written::This => return Ok(Saved::Done),
+                Written::ByOthers => return Ok(Saved::Lost),
+                Written::Earlier | Written::Nothing if attempts < WRITE_ATTEMPTS => {}
+                Written::Earlier | Written::Nothing => {
+                    return error.map_or(Ok(Saved::Lost), Err);
                 }
-                (Some(found), Some(_))
-                    if found.version == stored.version && attempts < WRITE_ATTEMPTS => {}
-                (None, Some(_)) if stored.version == 0 && attempts < WRITE_ATTEMPTS => {}
-                (Some(found), Some(error)) if found.version == stored.version => return Err(error),
-                (None, Some(error)) if stored.version == 0 => return Err(error),
-                _ => return Ok(Saved::Lost),
             }
         }
     }
+
+    /// Finds out which write took effect, and takes over the version that it made.
+    async fn look_up<D: Persisted>(
+        &self,
+        stored: &mut Stored<D>,
+        deadline: Deadline,
+    ) -> Result<Written, Error> {
+        let found = self.load_key::<D>(stored.document.key(), deadline).await?;
+        let version = found.as_ref().map_or(0, |found| found.version);
+        if version == stored.version {
+            return Ok(Written::Nothing);
+        }
+        let Some(found) = found else {
+            return Ok(Written::ByOthers);
+        };
+        let write_id = found.document.write_id();
+        if write_id == stored.document.write_id() {
+            stored.version = version;
+            stored.unsure.clear();
+            return Ok(Written::This);
+        }
+        if stored.unsure.iter().any(|unsure| unsure == write_id) {
+            stored.version = version;
+            return Ok(Written::Earlier);
+        }
+        Ok(Written::ByOthers)
+    }
+}
+
+/// The last write that took effect.
+enum Written {
+    /// The one that is being made.
+    This,
+    /// An earlier one of ours, whose answer was lost.
+    Earlier,
+    /// None since the version that is known.
+    Nothing,
+    /// Somebody else's.
+    ByOthers,
 }
 
 /// Whether the write may have taken effect although there is no answer that says so.

@@ -521,10 +521,15 @@ impl Window<'_> {
                 match result {
                     Ok(Saved::Done) => {
                         self.stored.version = stored.version;
+                        self.stored.unsure = stored.unsure;
                         self.stored.document.write_id = stored.document.write_id;
                     }
                     Ok(Saved::Lost) => self.lose(),
-                    Err(error) => self.fail(error),
+                    Err(error) => {
+                        self.stored.version = stored.version;
+                        self.stored.unsure = stored.unsure;
+                        self.fail(error);
+                    }
                 }
             }
         }

@@ -21,9 +21,9 @@ fn percents(seen: &[Value]) -> Vec<u64> {
 fn the_status_tells_percent_rate_and_estimated_end() {
     run(async || {
         let mut setup = Setup::customers(2_500)
-            .latency_ms(400)
+            .latency_ms(1_000)
             .variable("continuation", "scheduler")
-            .variable("window_seconds", "1")
+            .variable("window_seconds", "3")
             .variable("id_ranges", "1");
         let world = setup.world().await;
         let app = app(&setup, &world);
@@ -80,7 +80,9 @@ fn the_percentage_of_products_goes_on_from_items_to_variants() {
             ..Setup::default()
         }
         .variable("continuation", "scheduler")
-        .variable("window_seconds", "1");
+        .variable("window_seconds", "3");
+        // so long that each phase has to be waited for from window to window
+        setup.klaviyo.job_times.processing = Duration::from_secs(12);
         let world = setup.world().await;
         let app = app(&setup, &world);
         let (status, _) = post(&app, "/sync/categories", json!({})).await;
@@ -133,12 +135,12 @@ fn what_is_waited_for_is_told_with_its_moment() {
     run(async || {
         let mut setup = Setup::customers(5)
             .variable("continuation", "scheduler")
-            .variable("window_seconds", "5");
+            .variable("window_seconds", "3");
         let world = setup.world().await;
         let app = app(&setup, &world);
         let busy = Fault::Refuse {
             status: 429,
-            retry_after: Some(40),
+            retry_after: Some(20),
         };
         world
             .klaviyo_faults()

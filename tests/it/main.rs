@@ -1,5 +1,6 @@
 //! Integration tests, in one binary: a module for each thing that is tested.
 
+mod api_answers;
 mod api_check;
 mod api_component;
 mod api_cron;

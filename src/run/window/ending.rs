@@ -91,13 +91,7 @@ impl Window<'_> {
         );
         let found = self.store.load(ours.resource, deadline).await?;
         let Some(mut found) = found else {
-            return Ok((
-                Stored {
-                    document: ours,
-                    version: 0,
-                },
-                End::Lost,
-            ));
+            return Ok((Stored::new(ours, 0), End::Lost));
         };
         let is_ours = found.document.run_id == ours.run_id
             && !found.document.is_going_on()
