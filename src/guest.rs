@@ -1,6 +1,7 @@
 //! The component's entry point, and the ports over the platform. The one place that names `spin_sdk`.
 
 use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,9 @@ fn app(values: &Values) -> Result<Rc<App>, crate::config::Problems> {
     APP.with_borrow_mut(|known| match known {
         Some((made_of, app)) if made_of == values => Ok(app.clone()),
         _ => {
+            // by itself it starts from a clock that begins anew with every instance: two of them would give the same
+            // names to their leases and writes
+            fastrand::seed(RandomState::new().hash_one(values));
             let app = Rc::new(App::new(Config::parse(values)?, ports()));
             *known = Some((values.clone(), app.clone()));
             Ok(app)

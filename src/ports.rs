@@ -155,6 +155,10 @@ impl Ports {
         request: http::Request<Body>,
         limits: Limits,
     ) -> Result<http::Response<Bytes>, TransportError> {
+        // whoever is out of time may have lost the right to send: nothing is begun any more
+        if limits.timeout.is_zero() {
+            return Err(TransportError::Timeout);
+        }
         let answer = self.http.send(request, limits);
         match select(answer, self.clock.sleep(limits.timeout)).await {
             Either::Left((answer, _)) => answer,

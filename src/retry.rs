@@ -32,6 +32,7 @@ where
         .with_max_delay(LONGEST_PAUSE)
         .with_max_times(RETRIES)
         .with_jitter()
+        .with_jitter_seed(fastrand::u64(..))
         .build();
     loop {
         let error = match attempt().await {

@@ -81,6 +81,8 @@ pub struct Batch {
     entries: HashMap<String, usize>,
     /// What the request will have in bytes.
     bytes: usize,
+    /// The most documents, at most those of the lane.
+    max_documents: usize,
 }
 
 /// A job that Klaviyo has made of a batch, or of a part of it.
@@ -109,8 +111,15 @@ impl Batch {
     /// An empty batch.
     #[must_use]
     pub fn new(lane: &'static Lane) -> Self {
+        Self::of_at_most(lane, lane.max_documents)
+    }
+
+    /// An empty batch for fewer documents than the lane allows.
+    #[must_use]
+    pub fn of_at_most(lane: &'static Lane, documents: usize) -> Self {
         Self {
             lane,
+            max_documents: documents.clamp(1, lane.max_documents),
             buffer: Vec::new(),
             items: Vec::new(),
             profiles: Vec::new(),
@@ -143,6 +152,13 @@ impl Batch {
         self.bytes
     }
 
+    /// Whether there is room for so many more documents of so many bytes together.
+    #[must_use]
+    pub fn has_room_for(&self, documents: usize, bytes: usize) -> bool {
+        self.bytes + bytes <= self.lane.max_bytes
+            && self.items.len() + documents <= self.max_documents
+    }
+
     fn cost(&self, profile: Option<&str>, document: &[u8]) -> usize {
         let entry = match profile {
             Some(profile) if !self.entries.contains_key(profile) => {
@@ -163,7 +179,7 @@ impl Batch {
     /// Adds a document, where there is room for it.
     pub fn push(&mut self, record: usize, profile: Option<&str>, document: &[u8]) -> bool {
         let bytes = self.bytes + self.cost(profile, document);
-        if self.items.len() == self.lane.max_documents || bytes > self.lane.max_bytes {
+        if self.items.len() == self.max_documents || bytes > self.lane.max_bytes {
             return false;
         }
         let entry = profile.map_or(0, |profile| self.entry(profile));

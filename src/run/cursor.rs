@@ -23,6 +23,9 @@ pub struct Cursor {
     /// Records that this phase has gone through.
     #[serde(default)]
     pub phase_records: u64,
+    /// Documents a batch, at most, where larger ones could not be brought to their end within a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_cap: Option<usize>,
 }
 
 impl Cursor {
@@ -42,6 +45,7 @@ impl Cursor {
             jobs: Vec::new(),
             phase,
             phase_records: 0,
+            batch_cap: None,
         }
     }
 }

@@ -135,6 +135,10 @@ pub struct Commit {
 pub struct Packer {
     lanes: &'static [&'static Lane],
     batches_a_group: usize,
+    /// Documents a batch, at most; as many as the lane allows where absent.
+    cap: Option<usize>,
+    /// Documents of the largest batch that was handed out.
+    largest: usize,
     next_seq: u64,
     open: Option<(Group, Vec<Batch>)>,
     waiting: VecDeque<Group>,
@@ -143,12 +147,19 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// An empty packer. A group is closed before it has more than `batches_a_group` full batches.
+    /// An empty packer. A group is closed before it has more than `batches_a_group` full batches. A batch has at most
+    /// `cap` documents to begin with; that grows with every batch that Klaviyo takes as it is.
     #[must_use]
-    pub fn new(lanes: &'static [&'static Lane], batches_a_group: usize) -> Self {
+    pub fn new(
+        lanes: &'static [&'static Lane],
+        batches_a_group: usize,
+        cap: Option<usize>,
+    ) -> Self {
         Self {
             lanes,
             batches_a_group,
+            cap,
+            largest: 0,
             next_seq: 0,
             open: None,
             waiting: VecDeque::new(),
@@ -167,7 +178,10 @@ impl Packer {
             };
             (
                 group,
-                self.lanes.iter().map(|lane| Batch::new(lane)).collect(),
+                self.lanes
+                    .iter()
+                    .map(|lane| batch(lane, self.cap))
+                    .collect(),
             )
         })
     }
@@ -222,7 +236,8 @@ impl Packer {
             let text = &documents.bytes[document.place.clone()];
             let batch = &mut batches[document.lane];
             if !batch.push(record, document.profile.as_deref(), text) {
-                let full = std::mem::replace(batch, Batch::new(self.lanes[document.lane]));
+                let empty = self::batch(self.lanes[document.lane], self.cap);
+                let full = std::mem::replace(batch, empty);
                 self.outbox.push_back((group.seq, full));
                 group.sealed += 1;
                 group.outstanding += 1;
@@ -251,7 +266,7 @@ impl Packer {
             let record = group.records.len();
             group.records.push(id.clone().unwrap_or_default());
             if !batch.push(record, None, document) {
-                let full = std::mem::replace(batch, Batch::new(self.lanes[lane]));
+                let full = std::mem::replace(batch, self::batch(self.lanes[lane], self.cap));
                 self.outbox.push_back((group.seq, full));
                 group.outstanding += 1;
                 batch.push(record, None, document);
@@ -300,7 +315,20 @@ impl Packer {
 
     /// The batch that is to be sent next, with its group.
     pub fn take(&mut self) -> Option<(u64, Batch)> {
-        self.outbox.pop_front()
+        let (group, batch) = self.outbox.pop_front()?;
+        self.largest = self.largest.max(batch.len());
+        Some((group, batch))
+    }
+
+    /// How many documents a batch should have, at most, in the next window; `None` for as many as the lane allows.
+    /// Where nothing `went_well` in this window, its batches were too much for it: one that is refused is taken apart
+    /// step by step, and if the time is not enough for that, the same would happen again and again.
+    #[must_use]
+    pub fn next_cap(&self, went_well: bool) -> Option<usize> {
+        match self.largest {
+            largest if !went_well && largest > 0 => Some((largest / SHRINK).max(1)),
+            _ => self.cap,
+        }
     }
 
     /// Forgets what has not been sent: it stays uncommitted and is read again.
@@ -321,6 +349,10 @@ impl Packer {
             return;
         };
         group.outstanding -= 1;
+        if sent.refused.is_empty() {
+            let most = self.lanes.iter().map(|lane| lane.max_documents).max();
+            self.cap = self.cap.map(|cap| cap * 2).filter(|cap| Some(*cap) < most);
+        }
         group.jobs.extend(sent.jobs);
         group.refused.extend(sent.refused);
         if sent.mended > 0 {
@@ -367,6 +399,16 @@ pub struct Place<'a> {
     pub reached: Option<&'a str>,
 }
 
+/// Entries of a job that the cursor names although its errors would do so, at most: keeps the document small.
+const MAX_NAMED: usize = 200;
+/// By how much smaller batches are after a window without progress: from the largest to single records in as many
+/// windows as a run may stand still.
+const SHRINK: usize = 10;
+
+fn batch(lane: &'static Lane, cap: Option<usize>) -> Batch {
+    cap.map_or_else(|| Batch::new(lane), |cap| Batch::of_at_most(lane, cap))
+}
+
 fn fits(batches: &[Batch], documents: &Documents) -> bool {
     let mut bytes = vec![0; batches.len()];
     let mut count = vec![0; batches.len()];
@@ -382,10 +424,7 @@ fn fits(batches: &[Batch], documents: &Documents) -> bool {
     batches
         .iter()
         .zip(bytes.iter().zip(&count))
-        .all(|(batch, (bytes, count))| {
-            batch.bytes() + bytes <= batch.lane().max_bytes
-                && batch.len() + count <= batch.lane().max_documents
-        })
+        .all(|(batch, (&bytes, &count))| batch.has_room_for(count, bytes))
 }
 
 impl Group {
@@ -481,8 +520,9 @@ impl Group {
 }
 
 impl Commit {
-    /// The jobs as the cursor keeps them: with the names of their entries, where their errors do not name them; else,
-    /// where Klaviyo made one job of the group, with the spans that can be read again should it be cancelled.
+    /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
+    /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do not
+    /// name them.
     #[must_use]
     pub fn cursor_jobs(&self, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
@@ -506,7 +546,8 @@ impl Commit {
                 entries: Vec::new(),
                 attempt: self.attempt,
             };
-            if made.lane.names_by_place {
+            let are_few = !is_alone && made.records.len() <= MAX_NAMED;
+            if made.lane.names_by_place || are_few {
                 Job {
                     entries: made
                         .records

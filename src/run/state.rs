@@ -404,6 +404,10 @@ impl RunDocument {
 
     /// Puts a record into the report.
     pub fn set_aside(&mut self, record: SetAside) {
+        // what is read again because a job was cancelled has been named before
+        if record.id.is_some() && self.set_aside.contains(&record) {
+            return;
+        }
         if self.set_aside.len() < MAX_SET_ASIDE {
             self.set_aside.push(record);
         } else {

@@ -154,7 +154,7 @@ pub async fn work(
         .less(FINISHING);
     let now = app.commercetools.server_now();
     let reader = reader(&budget, &stored.document, cursor.ranges);
-    let packer = Packer::new(import.lanes(), import.batches_a_group());
+    let packer = Packer::new(import.lanes(), import.batches_a_group(), cursor.batch_cap);
     let window = Window {
         ports: app.ports.clone(),
         app,
@@ -307,7 +307,8 @@ impl Window<'_> {
     }
 
     fn start_sends(&mut self) {
-        if self.held_until.is_some() || matches!(self.ending, Some(End::Lost)) {
+        let is_too_late = self.hard.is_over(&*self.ports.clock);
+        if self.held_until.is_some() || matches!(self.ending, Some(End::Lost)) || is_too_late {
             return;
         }
         while self.sending < self.budget.sends {
@@ -376,6 +377,7 @@ impl Window<'_> {
             jobs: jobs.collect(),
             phase: self.import.phase(),
             phase_records: self.phase_records,
+            batch_cap: self.packer.next_cap(self.progress),
         });
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
     }

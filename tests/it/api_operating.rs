@@ -550,7 +550,7 @@ fn the_status_tells_rate_and_estimated_end() {
     run(async || {
         let mut setup = Setup::customers(3_000)
             .latency_ms(400)
-            .variable("window_seconds", "8")
+            .variable("window_seconds", "2")
             .variable("id_ranges", "1")
             .speed(20.0);
         let world = setup.world().await;

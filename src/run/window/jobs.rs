@@ -22,7 +22,7 @@ const MAX_ASKING: usize = 4;
 /// Jobs that may be under way before no more are handed in; bounds the document.
 const MAX_JOBS: usize = 60;
 /// How often an entry is sent another time because its job did not take it.
-const MAX_ATTEMPTS: u32 = 2;
+const MAX_ATTEMPTS: u32 = 4;
 
 impl Window<'_> {
     /// Whether no more jobs are handed in for now.
@@ -89,19 +89,7 @@ impl Window<'_> {
                 let again = again.collect();
                 self.take_result(job, Vec::new(), again, 0);
             }
-            JobAnswer::Cancelled => {
-                self.jobs.retain(|known| known.id != job.id);
-                let counts = self.counts();
-                if job.spans.is_empty() {
-                    counts.move_to_failed(job.counts.sent);
-                } else {
-                    counts.take_back(&job.counts);
-                    for span in job.spans {
-                        self.reader.add(span);
-                    }
-                }
-                self.progress = true;
-            }
+            JobAnswer::Cancelled => self.take_cancellation(job),
             JobAnswer::Done {
                 refused,
                 again,
@@ -121,6 +109,27 @@ impl Window<'_> {
                 self.packer
                     .answer(effect, 0, &mended, self.ports.clock.monotonic());
             }
+        }
+    }
+
+    /// A job was cancelled whose entries are not known by name: all of its spans is read and sent again.
+    fn take_cancellation(&mut self, job: Job) {
+        self.jobs.retain(|known| known.id != job.id);
+        if job.spans.is_empty() || job.attempt >= MAX_ATTEMPTS {
+            let records = job.counts.sent;
+            self.counts().move_to_failed(records);
+            let reason = format!("Klaviyo cancelled the job of {records} records");
+            self.stored
+                .document
+                .set_aside(SetAside::failed(None, reason));
+            return;
+        }
+        self.counts().take_back(&job.counts);
+        for span in job.spans {
+            self.reader.add(IdRange {
+                attempt: job.attempt + 1,
+                ..span
+            });
         }
     }
 

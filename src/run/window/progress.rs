@@ -59,6 +59,7 @@ impl Window<'_> {
                     job.due = now;
                     // part of its errors has been dealt with: should it turn out cancelled now, it is left as it is
                     job.spans.clear();
+                    job.entries.clear();
                 }
             }
             None => self.jobs.retain(|job| job.id != effect.id),
@@ -83,7 +84,7 @@ impl Window<'_> {
         let cursor = Cursor::start(&document.order, next.phase(), self.app.config.id_ranges);
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
         self.reader = reader(&self.budget, document, cursor.ranges);
-        self.packer = Packer::new(next.lanes(), next.batches_a_group());
+        self.packer = Packer::new(next.lanes(), next.batches_a_group(), None);
         self.phase_records = 0;
         self.import = next;
         self.progress = true;

@@ -12,9 +12,10 @@ mod virtual_time;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 pub use call::{Arrived, Call};
 pub use sleep::Sleep;

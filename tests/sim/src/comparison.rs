@@ -74,11 +74,28 @@ pub fn compare(
     now: Timestamp,
     kinds: &[Kind],
 ) -> Result<Summary, Differences> {
+    compare_except(project, ledger, rules, now, kinds, &|_| false)
+}
+
+/// As [`compare`], but whatever has a name that `is_left_out` picks may be there, be otherwise, or not be there. Names
+/// are those that Klaviyo knows: the id of a customer, category or product, a sku, the `unique_id` of an event.
+///
+/// # Errors
+/// What is missing, different or too much.
+pub fn compare_except(
+    project: &Commercetools,
+    ledger: &Ledger,
+    rules: &Rules,
+    now: Timestamp,
+    kinds: &[Kind],
+    is_left_out: &dyn Fn(&str) -> bool,
+) -> Result<Summary, Differences> {
     let mut comparison = Comparison {
         project,
         ledger,
         rules,
         now,
+        is_left_out,
         summary: Summary::default(),
         differences: Differences::default(),
     };
@@ -102,6 +119,7 @@ struct Comparison<'a> {
     ledger: &'a Ledger,
     rules: &'a Rules,
     now: Timestamp,
+    is_left_out: &'a dyn Fn(&str) -> bool,
     summary: Summary,
     differences: Differences,
 }
@@ -111,6 +129,7 @@ impl Comparison<'_> {
     fn profiles(&mut self) {
         let Self {
             ledger,
+            is_left_out,
             summary,
             differences,
             ..
@@ -118,6 +137,9 @@ impl Comparison<'_> {
         self.project.for_each(Kind::Customer, |customer| {
             let expected = expected::profile(customer);
             let id = &expected.external_id;
+            if is_left_out(id) {
+                return;
+            }
             let Some(found) = ledger.profiles().by_external_id(id) else {
                 return differences.add(|| format!("customer {id}: no profile"));
             };
@@ -137,6 +159,7 @@ impl Comparison<'_> {
         let Self {
             ledger,
             rules,
+            is_left_out,
             summary,
             differences,
             ..
@@ -146,6 +169,9 @@ impl Comparison<'_> {
             summary.orders_without_events += u64::from(events.is_empty());
             for expected in events {
                 let (metric, unique_id) = (expected.metric, &expected.unique_id);
+                if is_left_out(unique_id) {
+                    continue;
+                }
                 let profile = expected.external_id.as_deref().or(expected.email.as_deref());
                 let profile = profile.unwrap_or_default();
                 let Some(found) = ledger.events().get(metric, profile, unique_id) else {
@@ -173,7 +199,10 @@ impl Comparison<'_> {
                 }
             }
         });
-        let found = self.ledger.events().len() as u64;
+        let found = self.ledger.events().iter();
+        let found = found
+            .filter(|(key, _)| !(self.is_left_out)(&key.unique_id))
+            .count() as u64;
         if found > self.summary.events {
             let more = found - self.summary.events;
             self.differences
@@ -184,7 +213,8 @@ impl Comparison<'_> {
     fn categories(&mut self) {
         let expected = self.full_names();
         let found = self.ledger.catalog().entries(klaviyo::Kind::Category);
-        for (id, name) in &expected {
+        let asked_for = expected.iter().filter(|(id, _)| !(self.is_left_out)(id));
+        for (id, name) in asked_for {
             match found.get(id) {
                 None => self.differences.add(|| format!("category {id}: missing")),
                 Some(entry)
@@ -234,6 +264,7 @@ impl Comparison<'_> {
         let Self {
             rules,
             now,
+            is_left_out,
             summary,
             differences,
             ..
@@ -244,6 +275,9 @@ impl Comparison<'_> {
             for variant in &expected.variants {
                 let sku = &variant.external_id;
                 variants.insert(sku.clone());
+                if is_left_out(sku) {
+                    continue;
+                }
                 let Some(found) = found_variants.get(sku) else {
                     differences.add(|| format!("variant {sku}: missing"));
                     continue;
@@ -261,6 +295,9 @@ impl Comparison<'_> {
                 }
             }
             items.insert(id.clone());
+            if is_left_out(id) {
+                return;
+            }
             let Some(found) = found_items.get(id) else {
                 return differences.add(|| format!("item {id}: missing"));
             };
@@ -291,7 +328,7 @@ impl Comparison<'_> {
         found: impl Iterator<Item = &'a String>,
         is_expected: impl Fn(&str) -> bool,
     ) {
-        for id in found.filter(|id| !is_expected(id)) {
+        for id in found.filter(|id| !is_expected(id) && !(self.is_left_out)(id)) {
             self.differences
                 .add(|| format!("{what} {id}: should not be there"));
         }

@@ -6,7 +6,9 @@ mod body;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,11 +62,11 @@ pub struct ServeOptions {
 pub type Calls = BTreeMap<(String, u16), u64>;
 
 /// A peer being served; dropping it stops it at once, in the middle of whatever it does.
-#[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     accepting: JoinHandle<()>,
+    service: Arc<dyn Exchange>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +87,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The way to the peer without sockets.
+    pub fn direct(&self) -> Direct {
+        Direct(Arc::clone(&self.service))
+    }
+
     /// The calls so far.
     pub fn calls(&self) -> Calls {
         lock(&self.seen).calls.clone()
@@ -98,6 +105,20 @@ impl Server {
     /// Closes the listener and all connections, without waiting for calls under way.
     pub fn stop(&self) {
         self.accepting.abort();
+    }
+}
+
+/// The way to a peer within the process, with the latency, faults and checks of a connection. Without sockets, time that
+/// is paused goes on by itself.
+#[derive(Clone)]
+pub struct Direct(Arc<dyn Exchange>);
+
+impl Direct {
+    /// A call; `None` where the connection would have been closed before the whole answer was there.
+    pub async fn call(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
+        let (parts, body) = self.0.exchange(request).await.ok()?.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Response::from_parts(parts, body))
     }
 }
 
@@ -126,6 +147,7 @@ pub async fn serve<P: Peer + 'static>(
         seen: Arc::clone(&seen),
         options,
     });
+    let exchange: Arc<dyn Exchange> = service.clone();
     let accepting = tokio::spawn(async move {
         // Aborting this task drops the set, which aborts every connection.
         let mut connections = JoinSet::new();
@@ -144,15 +166,21 @@ pub async fn serve<P: Peer + 'static>(
         address,
         seen,
         accepting,
+        service: exchange,
     })
 }
 
 async fn connection<P: Peer + 'static>(stream: TcpStream, service: Arc<Service<P>>) {
     // Small answers must not wait for the next one; without this they only come later.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
-        async move { service.call(request).await }
+        async move {
+            let (parts, body) = request.into_parts();
+            // The client went away in the middle of its request.
+            let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+            service.call(Request::from_parts(parts, body)).await
+        }
     });
     // A closed connection, by the client or by a fault, is nothing to report.
     let _ = http1::Builder::new()
@@ -179,14 +207,24 @@ impl std::fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// A call and its answer.
+type Exchanged<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Closed>> + Send + 'a>>;
+
+/// A service, whatever its peer.
+trait Exchange: Send + Sync {
+    fn exchange(&self, request: Request<Bytes>) -> Exchanged<'_>;
+}
+
+impl<P: Peer> Exchange for Service<P> {
+    fn exchange(&self, request: Request<Bytes>) -> Exchanged<'_> {
+        Box::pin(self.call(request))
+    }
+}
+
 impl<P: Peer> Service<P> {
-    async fn call(&self, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
-        let (mut parts, body) = request.into_parts();
+    async fn call(&self, mut request: Request<Bytes>) -> Result<Response<Body>, Closed> {
         let clock = &self.options.clock;
-        let arrived = clock.arrived(&mut parts.headers);
-        // The client went away in the middle of its request.
-        let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
-        let request = Request::from_parts(parts, body);
+        let arrived = clock.arrived(request.headers_mut());
         let operation = operation(&request);
         let half_way = self.latency() / 2;
 

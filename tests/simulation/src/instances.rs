@@ -1,0 +1,196 @@
+//! The app's instances, as Spin has them: made when a request comes and none has room, handling several requests at a
+//! time, gone when they are killed or idle.
+
+use std::cell::Cell;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use http::Response;
+use jiff::{SignedDuration, Timestamp};
+use klaviyo_bulk_import::api::{self, App, Request};
+use klaviyo_bulk_import::ports::{Clock, LocalFuture, Log, Ports, Spawn};
+
+use crate::network::Wire;
+use crate::world::World;
+
+/// By how much an instance's clock may be wrong, in seconds.
+const CLOCK_ERRORS: [i64; 6] = [0, 0, 4, -4, 3_600, -31_536_000];
+
+/// One instance.
+pub(crate) struct Instance {
+    app: Rc<App>,
+    requests: Cell<usize>,
+    clock_error: Rc<Cell<i64>>,
+}
+
+/// The request was taken, and the instance is gone.
+pub(crate) type Answered = oneshot::Receiver<Response<Bytes>>;
+
+impl World {
+    /// Hands a request to an instance.
+    pub(crate) fn deliver(self: &Rc<Self>, request: Request) -> Answered {
+        let (number, instance) = self.instance();
+        let (sender, receiver) = oneshot::channel();
+        self.note(format!("i{number} <- {} {}", request.method, request.path));
+        let world = Rc::clone(self);
+        instance.requests.set(instance.requests.get() + 1);
+        self.executor.spawn(Some(number), async move {
+            let what = format!("{} {}", request.method, request.path);
+            let response = api::handle(&instance.app, request).await;
+            instance.requests.set(instance.requests.get() - 1);
+            world.note(format!(
+                "i{number} answers {what}: {}",
+                response.status().as_u16()
+            ));
+            world.watch_answer(&what, &response);
+            _ = sender.send(response);
+        });
+        receiver
+    }
+
+    /// An instance with room, one that is there or a new one.
+    fn instance(self: &Rc<Self>) -> (u64, Rc<Instance>) {
+        let most = self.schedule.requests_an_instance;
+        let with_room: Vec<(u64, Rc<Instance>)> = {
+            let instances = self.instances.borrow();
+            let with_room = instances
+                .iter()
+                .filter(|(_, one)| one.requests.get() < most);
+            with_room
+                .map(|(number, one)| (*number, Rc::clone(one)))
+                .collect()
+        };
+        let which = self.rng.borrow_mut().usize(..=with_room.len());
+        if let Some(found) = with_room.into_iter().nth(which) {
+            return found;
+        }
+        self.retire();
+        let number = self.instances_made.get();
+        self.instances_made.set(number + 1);
+        let error = CLOCK_ERRORS[self.rng.borrow_mut().usize(..CLOCK_ERRORS.len())];
+        let clock_error = Rc::new(Cell::new(error));
+        let instance = Rc::new(Instance {
+            app: Rc::new(App::new(
+                self.config.clone(),
+                self.ports(number, &clock_error),
+            )),
+            requests: Cell::new(0),
+            clock_error,
+        });
+        self.instances
+            .borrow_mut()
+            .insert(number, Rc::clone(&instance));
+        (number, instance)
+    }
+
+    /// Idle instances are dropped some time.
+    fn retire(&self) {
+        let mut instances = self.instances.borrow_mut();
+        instances
+            .retain(|number, _| self.executor.is_busy(*number) || self.rng.borrow_mut().bool());
+    }
+
+    fn ports(self: &Rc<Self>, number: u64, clock_error: &Rc<Cell<i64>>) -> Ports {
+        let world = Rc::downgrade(self);
+        Ports {
+            http: Rc::new(Wire {
+                world: world.clone(),
+                instance: number,
+            }),
+            clock: Rc::new(InstanceClock {
+                world: world.clone(),
+                error: Rc::clone(clock_error),
+                made: self.executor.now(),
+            }),
+            spawn: Rc::new(Tasks {
+                world: world.clone(),
+                instance: number,
+            }),
+            log: Rc::new(Lines {
+                world,
+                instance: number,
+            }),
+        }
+    }
+
+    /// Kills an instance in the middle of whatever it does.
+    pub(crate) fn kill(&self, number: u64) {
+        self.note(format!("i{number} is killed"));
+        self.executor.kill(number);
+        self.instances.borrow_mut().remove(&number);
+    }
+
+    /// The numbers of the instances there are.
+    pub(crate) fn alive(&self) -> Vec<u64> {
+        self.instances.borrow().keys().copied().collect()
+    }
+
+    /// Sets the clock of an instance wrong in another way.
+    pub(crate) fn let_clock_jump(&self, number: u64) {
+        let error = self.rng.borrow_mut().i64(-7_200..7_200);
+        if let Some(instance) = self.instances.borrow().get(&number) {
+            instance.clock_error.set(error);
+            self.note(format!("i{number}'s clock jumps: {error} s wrong"));
+        }
+    }
+}
+
+struct InstanceClock {
+    world: Weak<World>,
+    error: Rc<Cell<i64>>,
+    made: Duration,
+}
+
+impl InstanceClock {
+    fn world(&self) -> Rc<World> {
+        self.world
+            .upgrade()
+            .expect("no instance outlives its world")
+    }
+}
+
+impl Clock for InstanceClock {
+    fn now(&self) -> Timestamp {
+        let error = SignedDuration::from_secs(self.error.get());
+        self.world()
+            .now()
+            .checked_add(error)
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.world().executor.now() - self.made
+    }
+
+    fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()> {
+        Box::pin(self.world().executor.sleep(duration))
+    }
+}
+
+struct Tasks {
+    world: Weak<World>,
+    instance: u64,
+}
+
+impl Spawn for Tasks {
+    fn spawn(&self, work: LocalFuture<'static, ()>) {
+        if let Some(world) = self.world.upgrade() {
+            world.executor.spawn(Some(self.instance), work);
+        }
+    }
+}
+
+struct Lines {
+    world: Weak<World>,
+    instance: u64,
+}
+
+impl Log for Lines {
+    fn line(&self, line: &str) {
+        if let Some(world) = self.world.upgrade() {
+            world.note(format!("i{} logs {line}", self.instance));
+        }
+    }
+}

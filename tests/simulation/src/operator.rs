@@ -1,0 +1,323 @@
+//! The people and programs around the app: who starts, stops, continues, and what happens to the APIs meanwhile.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method};
+use klaviyo_bulk_import::api::Request;
+use klaviyo_bulk_import::run::state::Resource;
+use serde_json::Value;
+
+use crate::records::Unsettled;
+use crate::schedule::{Errand, Fate, Link, Spell};
+use crate::world::{TOKEN, World};
+
+/// How long after the trouble the errand may take.
+const LONGEST_ERRAND: Duration = Duration::from_secs(12 * 3_600);
+/// The pause between two looks.
+const LOOK: Duration = Duration::from_secs(15);
+/// Callers that continue at once.
+const MANY: usize = 7;
+/// How often all jobs are cancelled at most: after that many times an entry is counted as refused.
+const CANCELLATIONS: u32 = 2;
+/// How long a caller waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why an errand did not come to its end.
+pub(crate) type Stuck = String;
+
+impl World {
+    /// A call from outside; `None` where there is no answer.
+    pub(crate) async fn call(
+        self: &Rc<Self>,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> Option<(u16, Value)> {
+        let mut headers = HeaderMap::new();
+        let token = HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header");
+        headers.insert(AUTHORIZATION, token);
+        let request = || Request {
+            method: method.clone(),
+            path: path.to_owned(),
+            headers: headers.clone(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
+        let is_start =
+            method == Method::POST && !path.ends_with("/stop") && !path.ends_with("/continue");
+        let fate = self.fate(Link::Outside);
+        if is_start {
+            let under_way = &self.watch.starts_under_way;
+            under_way.set(under_way.get() + 1);
+        }
+        self.travel().await;
+        let response = match fate {
+            Fate::LoseRequest | Fate::Hang | Fate::Refuse(..) => None,
+            _ => {
+                if is_start {
+                    self.watch.allow_all();
+                }
+                // a start that comes a second time is one that nobody knows to be under way
+                if fate == Fate::Double && !is_start {
+                    self.deliver_later(request());
+                }
+                self.deliver(request()).await.ok()
+            }
+        };
+        if is_start {
+            let under_way = &self.watch.starts_under_way;
+            under_way.set(under_way.get() - 1);
+        }
+        if fate == Fate::Hang {
+            self.executor.sleep(PATIENCE).await;
+        }
+        self.travel_back(fate).await;
+        if fate == Fate::LoseAnswer {
+            return None;
+        }
+        let response = response?;
+        let body = serde_json::from_slice(response.body()).unwrap_or_default();
+        Some((response.status().as_u16(), body))
+    }
+
+    async fn post(self: &Rc<Self>, path: &str, body: &str) -> Option<(u16, Value)> {
+        self.call(Method::POST, path, body).await
+    }
+
+    async fn status(self: &Rc<Self>, resource: Resource) -> Option<Value> {
+        let (code, status) = self
+            .call(Method::GET, &format!("/sync/{resource}"), "")
+            .await?;
+        (code == 200).then_some(status)
+    }
+
+    fn start_call(&self) -> (String, String) {
+        match self.schedule.errand {
+            Errand::Import(resource) => (format!("/sync/{resource}"), String::new()),
+            Errand::Deletion(resource) => (
+                format!("/sync/{resource}"),
+                format!(r#"{{"deleteAll": true, "confirmDeletion": "{resource}"}}"#),
+            ),
+            Errand::Plan => ("/sync".to_owned(), String::new()),
+        }
+    }
+
+    /// The whole errand, from what comes before it to its end.
+    ///
+    /// # Errors
+    /// Where it does not come to its end.
+    pub(crate) async fn errand(self: &Rc<Self>, unsettled: &Rc<Unsettled>) -> Result<(), Stuck> {
+        self.prepare().await?;
+        self.make_trouble();
+        let is_over = Rc::new(Cell::new(false));
+        self.schedule_ticks(&is_over);
+        let spells_cast = Rc::new(Cell::new(self.schedule.spells.len()));
+        for &(spell, pause) in &self.schedule.spells {
+            let (world, unsettled) = (Rc::clone(self), Rc::clone(unsettled));
+            let left = Rc::clone(&spells_cast);
+            self.executor.spawn(None, async move {
+                world.cast(spell, pause, &unsettled).await;
+                left.set(left.get() - 1);
+            });
+        }
+        let end = self.executor.now() + self.schedule.trouble;
+        let (path, body) = self.start_call();
+        while self.executor.now() < end {
+            if matches!(self.post(&path, &body).await, Some((202 | 423, _))) {
+                break;
+            }
+            self.executor.sleep(LOOK).await;
+        }
+        let left = end.saturating_sub(self.executor.now());
+        self.executor.sleep(left).await;
+        self.calm_down();
+        // who has stopped and is about to start again does that first
+        while spells_cast.get() > 0 {
+            self.executor.sleep(LOOK).await;
+        }
+        let deadline = self.executor.now() + LONGEST_ERRAND;
+        if self.schedule.errand == Errand::Plan {
+            self.see_the_plan_through(deadline).await?;
+        }
+        for &resource in self.schedule.errand.resources() {
+            self.see_through(resource, deadline).await?;
+        }
+        is_over.set(true);
+        Ok(())
+    }
+
+    /// What the errand needs to be there, without trouble.
+    async fn prepare(self: &Rc<Self>) -> Result<(), Stuck> {
+        let before: &[Resource] = match self.schedule.errand {
+            Errand::Import(Resource::Products) => &[Resource::Categories],
+            Errand::Deletion(Resource::Products) => &[Resource::Categories, Resource::Products],
+            Errand::Deletion(resource) => match resource {
+                Resource::Categories => &[Resource::Categories],
+                _ => &[],
+            },
+            Errand::Import(_) | Errand::Plan => &[],
+        };
+        let is_over = Rc::new(Cell::new(false));
+        self.schedule_ticks(&is_over);
+        for &resource in before {
+            let deadline = self.executor.now() + LONGEST_ERRAND;
+            self.post(&format!("/sync/{resource}"), "").await;
+            self.wait_for(resource, deadline).await?;
+        }
+        is_over.set(true);
+        Ok(())
+    }
+
+    /// A scheduler that calls every now and then until the errand is over.
+    fn schedule_ticks(self: &Rc<Self>, is_over: &Rc<Cell<bool>>) {
+        let (world, is_over) = (Rc::clone(self), Rc::clone(is_over));
+        self.executor.spawn(None, async move {
+            while !is_over.get() {
+                world.executor.sleep(world.schedule.tick).await;
+                let calling = Rc::clone(&world);
+                // like a cron job's, its calls do not wait for one another
+                world.executor.spawn(None, async move {
+                    _ = calling.post("/sync/continue", "").await;
+                });
+            }
+        });
+    }
+
+    async fn wait_for(
+        self: &Rc<Self>,
+        resource: Resource,
+        deadline: Duration,
+    ) -> Result<Value, Stuck> {
+        let mut last = Value::Null;
+        while self.executor.now() < deadline {
+            if let Some(status) = self.status(resource).await {
+                if status["status"] != "running" {
+                    return Ok(status);
+                }
+                last = status;
+            }
+            self.executor.sleep(LOOK).await;
+        }
+        Err(format!("{resource} are never over: {last}"))
+    }
+
+    /// Brings the import of a resource to its end, whatever the trouble has left of it.
+    async fn see_through(
+        self: &Rc<Self>,
+        resource: Resource,
+        deadline: Duration,
+    ) -> Result<(), Stuck> {
+        let path = format!("/sync/{resource}");
+        let is_deletion = matches!(self.schedule.errand, Errand::Deletion(_));
+        let body = if is_deletion {
+            self.start_call().1
+        } else {
+            String::new()
+        };
+        while self.executor.now() < deadline {
+            let status = self.wait_for(resource, deadline).await?;
+            // what came before a deletion was an import
+            let is_errand = status["options"]["deleteAll"] == is_deletion;
+            match status["status"].as_str() {
+                Some("completed") if is_errand => return Ok(()),
+                Some("failed") => {
+                    self.post(&path, r#"{"resume": true}"#).await;
+                }
+                _ => {
+                    self.post(&path, &body).await;
+                }
+            }
+            self.executor.sleep(LOOK).await;
+        }
+        Err(format!("{resource} do not come to their end"))
+    }
+
+    async fn see_the_plan_through(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
+        let mut last = Value::Null;
+        while self.executor.now() < deadline {
+            if let Some((200, status)) = self.call(Method::GET, "/sync/status", "").await {
+                if status["plan"]["status"] != "running" {
+                    return Ok(());
+                }
+                // a run that has failed is the operator's to take up
+                for resource in Resource::ALL {
+                    if status[resource.name()]["status"] == "failed" {
+                        self.post(&format!("/sync/{resource}"), r#"{"resume": true}"#)
+                            .await;
+                    }
+                }
+                last = status;
+            }
+            self.executor.sleep(LOOK).await;
+        }
+        Err(format!("the plan is never over: {last}"))
+    }
+
+    /// Lets something happen again and again while there is trouble.
+    async fn cast(self: &Rc<Self>, spell: Spell, pause: Duration, unsettled: &Unsettled) {
+        loop {
+            self.executor.sleep(self.up_to(pause * 2)).await;
+            if !self.is_troubled.get() {
+                return;
+            }
+            self.note(format!("{spell:?}"));
+            self.happen(spell, pause, unsettled).await;
+        }
+    }
+
+    async fn happen(self: &Rc<Self>, spell: Spell, pause: Duration, unsettled: &Unsettled) {
+        let (start, body) = self.start_call();
+        match spell {
+            Spell::TokensRevoked => self.project.borrow_mut().revoke_tokens(),
+            Spell::ScopeLost => {
+                self.give_scope(false);
+                self.executor.sleep(pause / 4).await;
+                self.give_scope(true);
+            }
+            Spell::KeyRevoked => {
+                self.know_key(false);
+                self.executor.sleep(pause / 4).await;
+                self.know_key(true);
+            }
+            Spell::JobsCancelled if self.cancellations.get() < CANCELLATIONS => {
+                self.cancellations.set(self.cancellations.get() + 1);
+                let now = self.now();
+                let mut klaviyo = self.klaviyo.borrow_mut();
+                for job in klaviyo.unfinished_jobs() {
+                    klaviyo.cancel_job(&job, now);
+                }
+            }
+            Spell::JobsCancelled => {}
+            Spell::Restart => self
+                .alive()
+                .into_iter()
+                .for_each(|number| self.kill(number)),
+            Spell::ClockJumps => self
+                .alive()
+                .into_iter()
+                .for_each(|number| self.let_clock_jump(number)),
+            Spell::RecordChanges => self.change_a_record(unsettled),
+            Spell::StopAndStart => {
+                self.post(&format!("{start}/stop"), "").await;
+                self.executor.sleep(self.up_to(pause)).await;
+                self.post(&start, &body).await;
+            }
+            Spell::ContinuedByMany => {
+                let path = match self.schedule.errand {
+                    Errand::Plan => format!("{start}/continue"),
+                    Errand::Import(resource) | Errand::Deletion(resource) => {
+                        format!("/sync/{resource}/continue")
+                    }
+                };
+                join_all((0..MANY).map(|_| self.post(&path, ""))).await;
+            }
+            Spell::StartedAgain => {
+                self.post(&start, &body).await;
+            }
+        }
+    }
+}

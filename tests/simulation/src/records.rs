@@ -1,0 +1,135 @@
+//! Records that do not stay as they are, and records that Klaviyo refuses: what must be in Klaviyo does not depend on
+//! them.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use klaviyo_bulk_import::run::state::Resource;
+use serde_json::Value;
+use sim::seed::Kind;
+use uuid::{Builder, Uuid};
+
+use crate::schedule::{Errand, kind};
+use crate::world::World;
+
+/// Whether Klaviyo refuses what has this id: one of so many.
+pub(crate) fn is_refused(id: &str, one_of: u64) -> bool {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish().is_multiple_of(one_of)
+}
+
+/// The names by which Klaviyo knows what becomes of a record: its id, those of its line items, its skus.
+fn names(kind: Kind, record: &Value, names: &mut BTreeSet<String>) {
+    let mut add = |value: &Value| {
+        names.extend(value.as_str().map(str::to_owned));
+    };
+    add(&record["id"]);
+    match kind {
+        Kind::Order => {
+            for item in record["lineItems"].as_array().into_iter().flatten() {
+                add(&item["id"]);
+            }
+        }
+        Kind::Product => {
+            let data = &record["masterData"];
+            for data in [&data["current"], &data["staged"]] {
+                add(&data["masterVariant"]["sku"]);
+                for variant in data["variants"].as_array().into_iter().flatten() {
+                    add(&variant["sku"]);
+                }
+            }
+        }
+        Kind::Customer | Kind::Category => {}
+    }
+}
+
+/// Records that may be in Klaviyo as they were, as they are, or not at all.
+#[derive(Default)]
+pub(crate) struct Unsettled(RefCell<BTreeSet<String>>);
+
+impl World {
+    /// Somebody changes, adds or deletes a record.
+    pub(crate) fn change_a_record(&self, unsettled: &Unsettled) {
+        let Errand::Import(resource) = self.schedule.errand else {
+            return;
+        };
+        let kind = kind(resource);
+        let ids = self.project.borrow().ids(kind);
+        if ids.is_empty() {
+            return;
+        }
+        let mut rng = self.rng.borrow_mut();
+        let id = ids[rng.usize(..ids.len())];
+        let what = rng.u8(..3);
+        let fresh = Builder::from_random_bytes(rng.u128(..).to_be_bytes()).into_uuid();
+        drop(rng);
+        let mut unsettled = unsettled.0.borrow_mut();
+        let mut project = self.project.borrow_mut();
+        let record = project.record(kind, id).expect("it is there");
+        names(kind, &record, &mut unsettled);
+        // the categories below one that goes would have other names
+        match (what, resource) {
+            (0, Resource::Customers | Resource::Orders | Resource::Products) => {
+                project.delete(kind, id);
+            }
+            (1, _) => {
+                let added = copy(resource, record, fresh);
+                names(kind, &added, &mut unsettled);
+                project.put(kind, &added);
+            }
+            _ => {
+                project.change(kind, id, self.now(), |record| change(resource, record));
+            }
+        }
+        drop(project);
+        self.note(format!("a record of {resource} changes: {id}"));
+    }
+
+    /// The names of everything that Klaviyo need not have as it is in commercetools now.
+    pub(crate) fn not_asked_for(&self, unsettled: Unsettled) -> BTreeSet<String> {
+        let mut except = unsettled.0.into_inner();
+        let (Some(one_of), Errand::Import(resource)) =
+            (self.schedule.refused, self.schedule.errand)
+        else {
+            return except;
+        };
+        let kind = kind(resource);
+        self.project.borrow().for_each(kind, |record| {
+            let record: Value = serde_json::from_str(record).expect("a record is JSON");
+            let mut all = BTreeSet::new();
+            names(kind, &record, &mut all);
+            let id = record["id"].as_str().unwrap_or_default();
+            // an order is one record, whatever of it is refused; a product's variants go with its item
+            let is_whole = resource == Resource::Orders || is_refused(id, one_of);
+            if is_whole && all.iter().any(|name| is_refused(name, one_of)) {
+                except.extend(all);
+            } else {
+                except.extend(all.into_iter().filter(|name| is_refused(name, one_of)));
+            }
+        });
+        except
+    }
+}
+
+/// A record like this one under another id.
+fn copy(resource: Resource, mut record: Value, id: Uuid) -> Value {
+    record["id"] = id.to_string().into();
+    match resource {
+        Resource::Customers => record["email"] = format!("{id}@example.com").into(),
+        Resource::Orders => record["lineItems"] = Value::Array(Vec::new()),
+        Resource::Products => record["masterData"]["published"] = false.into(),
+        Resource::Categories => {}
+    }
+    record
+}
+
+fn change(resource: Resource, record: &mut Value) {
+    match resource {
+        Resource::Customers => record["lastName"] = "Changed".into(),
+        Resource::Orders => record["orderState"] = "Cancelled".into(),
+        Resource::Products => record["masterData"]["published"] = false.into(),
+        Resource::Categories => record["orderHint"] = "0.5".into(),
+    }
+}

@@ -1,0 +1,321 @@
+//! What a seed draws: the shop, the app's configuration, and what goes wrong.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use klaviyo_bulk_import::run::state::Resource;
+use sim::klaviyo::JobTimes;
+use sim::seed::{Kind, Seed, Sizes};
+
+/// What the operator wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Everything of one resource is to be in Klaviyo.
+    Import(Resource),
+    /// Everything of one resource is to be gone from Klaviyo.
+    Deletion(Resource),
+    /// All four resources, by one call.
+    Plan,
+}
+
+impl Errand {
+    /// The resources that it is about.
+    pub(crate) fn resources(self) -> &'static [Resource] {
+        const ALL: [[Resource; 1]; 4] = [
+            [Resource::Customers],
+            [Resource::Orders],
+            [Resource::Categories],
+            [Resource::Products],
+        ];
+        match self {
+            Self::Plan => &Resource::ALL,
+            Self::Import(resource) | Self::Deletion(resource) => &ALL[resource as usize],
+        }
+    }
+}
+
+/// Between whom a call travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// From the app to commercetools.
+    Commercetools,
+    /// From the app to Klaviyo.
+    Klaviyo,
+    /// From the app to itself.
+    Itself,
+    /// From an operator or a scheduler to the app.
+    Outside,
+}
+
+impl Link {
+    const ALL: [Self; 4] = [
+        Self::Commercetools,
+        Self::Klaviyo,
+        Self::Itself,
+        Self::Outside,
+    ];
+
+    fn is_to_an_api(self) -> bool {
+        matches!(self, Self::Commercetools | Self::Klaviyo)
+    }
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fate {
+    /// It arrives and is answered.
+    Pass,
+    /// It does not arrive; the caller hears of it.
+    LoseRequest,
+    /// It takes effect; the answer gets lost.
+    LoseAnswer,
+    /// It takes effect; the connection breaks in the middle of the answer.
+    HalfAnswer,
+    /// It takes effect; the answer comes much later.
+    Hold,
+    /// It does not take effect, and there never is an answer.
+    Hang,
+    /// It is refused with a status and perhaps a `Retry-After`.
+    Refuse(u16, Option<u32>),
+    /// It arrives twice.
+    Double,
+}
+
+/// Changes of a whole API for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spell {
+    /// commercetools accepts none of the tokens that it has given out.
+    TokensRevoked,
+    /// The API client has lost the scope to read.
+    ScopeLost,
+    /// Klaviyo does not know the key.
+    KeyRevoked,
+    /// Klaviyo cancels all jobs that are under way.
+    JobsCancelled,
+    /// All instances are killed.
+    Restart,
+    /// An instance's clock jumps.
+    ClockJumps,
+    /// Somebody changes, adds or deletes a record in commercetools.
+    RecordChanges,
+    /// Somebody stops the import and starts it again some time later.
+    StopAndStart,
+    /// Many callers continue at once.
+    ContinuedByMany,
+    /// Somebody starts it, although it has been started.
+    StartedAgain,
+}
+
+const SPELLS: [Spell; 10] = [
+    Spell::TokensRevoked,
+    Spell::ScopeLost,
+    Spell::KeyRevoked,
+    Spell::JobsCancelled,
+    Spell::Restart,
+    Spell::ClockJumps,
+    Spell::RecordChanges,
+    Spell::StopAndStart,
+    Spell::ContinuedByMany,
+    Spell::StartedAgain,
+];
+
+/// Everything that a seed decides before its history begins.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The seed.
+    pub seed: u64,
+    /// What is wanted.
+    pub errand: Errand,
+    pub(crate) shop: Seed,
+    pub(crate) continuation: &'static str,
+    pub(crate) window_seconds: u64,
+    pub(crate) id_ranges: usize,
+    /// The longest that a call usually travels, one way.
+    pub(crate) latency: Duration,
+    pub(crate) faults: Vec<(Link, Fate, f64)>,
+    /// The chance that an instance is killed before a turn.
+    pub(crate) kill: f64,
+    /// The chance that an instance is paused before a turn.
+    pub(crate) freeze: f64,
+    /// Requests that one instance handles at a time.
+    pub(crate) requests_an_instance: usize,
+    /// What happens now and then, and how long it takes until it happens, on average.
+    pub(crate) spells: Vec<(Spell, Duration)>,
+    /// How long things go wrong.
+    pub(crate) trouble: Duration,
+    /// How often the scheduler ticks.
+    pub(crate) tick: Duration,
+    pub(crate) job_times: JobTimes,
+    /// One of so many records is refused by Klaviyo.
+    pub(crate) refused: Option<u64>,
+    pub(crate) token_lifetime: Duration,
+}
+
+fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range.start * 1_000..range.end * 1_000))
+}
+
+fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
+    from[rng.usize(..from.len())]
+}
+
+/// An eighth up to ten per cent, and a few in between.
+fn share(rng: &mut Rng) -> f64 {
+    pick(rng, &[0.002, 0.01, 0.03, 0.06, 0.1])
+}
+
+impl Schedule {
+    /// What this seed draws.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let rng = &mut rng;
+        let errand = match rng.u8(..10) {
+            0 | 1 => Errand::Import(Resource::Customers),
+            2 | 3 => Errand::Import(Resource::Orders),
+            4 => Errand::Import(Resource::Categories),
+            5 | 6 => Errand::Import(Resource::Products),
+            7 => Errand::Deletion(Resource::Categories),
+            8 => Errand::Deletion(Resource::Products),
+            _ => Errand::Plan,
+        };
+        let is_quiet = rng.u8(..10) == 0;
+        let mut faults = Vec::new();
+        let mut spells = Vec::new();
+        if !is_quiet {
+            for link in Link::ALL {
+                faults.extend(draw_faults(rng, link));
+            }
+            for spell in SPELLS {
+                if rng.u8(..3) == 0 {
+                    spells.push((spell, seconds(rng, 10..90)));
+                }
+            }
+        }
+        let is_killing = !is_quiet && rng.bool();
+        let is_freezing = !is_quiet && rng.u8(..4) == 0;
+        let window_seconds = pick(rng, &[1, 2, 5, 10, 20, 25]);
+        // a window has to be long enough for a page and what belongs to it, as the handbook says
+        let latency = match window_seconds {
+            1 | 2 => pick(rng, &[5, 50, 200]),
+            _ => pick(rng, &[5, 50, 200, 1_000]),
+        };
+        Self {
+            seed,
+            errand,
+            shop: Seed {
+                number: seed,
+                sizes: draw_sizes(rng, errand),
+                order_mean_bytes: pick(rng, &[6_000, 6_000, 8_000, 40_000]),
+            },
+            continuation: pick(rng, &["self", "self", "scheduler"]),
+            window_seconds,
+            id_ranges: pick(rng, &[1, 2, 3, 5, 8]),
+            latency: Duration::from_millis(latency),
+            faults,
+            kill: if is_killing {
+                pick(rng, &[0.0005, 0.002, 0.01])
+            } else {
+                0.0
+            },
+            freeze: if is_freezing {
+                pick(rng, &[0.0005, 0.002])
+            } else {
+                0.0
+            },
+            requests_an_instance: pick(rng, &[1, 2, 16]),
+            spells,
+            trouble: seconds(rng, 20..240),
+            tick: seconds(rng, 20..70),
+            job_times: JobTimes {
+                queued: seconds(rng, 0..3),
+                processing: pick(
+                    rng,
+                    &[
+                        Duration::from_millis(300),
+                        Duration::from_secs(4),
+                        Duration::from_secs(60),
+                    ],
+                ),
+                jitter: seconds(rng, 1..4),
+            },
+            refused: (rng.u8(..4) == 0).then_some(11),
+            token_lifetime: pick(
+                rng,
+                &[Duration::from_secs(30), Duration::from_secs(172_800)],
+            ),
+        }
+    }
+}
+
+fn draw_faults(rng: &mut Rng, link: Link) -> Vec<(Link, Fate, f64)> {
+    let of_any = [
+        Fate::LoseRequest,
+        Fate::LoseAnswer,
+        Fate::Hold,
+        Fate::Hang,
+        Fate::Refuse(503, None),
+    ];
+    let of_an_api = [
+        Fate::HalfAnswer,
+        Fate::Refuse(500, None),
+        Fate::Refuse(429, None),
+        Fate::Refuse(429, Some(3)),
+        Fate::Refuse(429, Some(50)),
+    ];
+    let mut possible = of_any.to_vec();
+    if link.is_to_an_api() {
+        possible.extend(of_an_api);
+    } else {
+        possible.push(Fate::Double);
+    }
+    possible
+        .into_iter()
+        .filter_map(|fate| (rng.u8(..3) == 0).then(|| (link, fate, share(rng))))
+        .collect()
+}
+
+fn draw_sizes(rng: &mut Rng, errand: Errand) -> Sizes {
+    let mut some = |most: u32| match rng.u8(..8) {
+        0 => rng.u32(..3),
+        _ => rng.u32(..most),
+    };
+    let empty = Sizes::default();
+    match errand {
+        Errand::Import(Resource::Customers) => Sizes {
+            customers: some(160),
+            ..empty
+        },
+        Errand::Import(Resource::Orders) => Sizes {
+            customers: 10,
+            orders: some(50),
+            categories: 12,
+            products: 15,
+        },
+        Errand::Import(Resource::Categories) | Errand::Deletion(Resource::Categories) => Sizes {
+            categories: some(250),
+            ..empty
+        },
+        Errand::Plan => Sizes {
+            customers: some(50),
+            orders: some(20),
+            categories: some(30),
+            products: some(20),
+        },
+        Errand::Import(Resource::Products) | Errand::Deletion(_) => Sizes {
+            categories: 15,
+            products: some(45),
+            ..empty
+        },
+    }
+}
+
+/// The simulators' name of a resource's records.
+pub(crate) fn kind(resource: Resource) -> Kind {
+    match resource {
+        Resource::Customers => Kind::Customer,
+        Resource::Orders => Kind::Order,
+        Resource::Categories => Kind::Category,
+        Resource::Products => Kind::Product,
+    }
+}

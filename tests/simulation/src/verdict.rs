@@ -1,0 +1,114 @@
+//! What a history must have come to.
+
+use std::collections::BTreeSet;
+
+use klaviyo_bulk_import::run::state::{Resource, RunDocument, Status};
+use klaviyo_bulk_import::run::store::CONTAINER;
+use sim::comparison::{Summary, compare_except};
+use sim::klaviyo::Kind;
+
+use crate::schedule::{Errand, Spell, kind};
+use crate::world::World;
+
+impl World {
+    /// Looks whether the history has come to what the errand asks for.
+    ///
+    /// # Errors
+    /// What is not as it should be.
+    pub(crate) fn verdict(&self, except: &BTreeSet<String>) -> Result<Summary, Vec<String>> {
+        let mut wrong = self.watch.violations();
+        let errand = self.schedule.errand;
+        self.klaviyo.borrow_mut().settle(self.now());
+        for &resource in errand.resources() {
+            wrong.extend(self.run_is_sound(resource).err());
+        }
+        let found = match errand {
+            Errand::Import(_) | Errand::Plan => self.everything_is_there(except),
+            Errand::Deletion(resource) => self.nothing_is_left(resource),
+        };
+        match found {
+            Ok(summary) if wrong.is_empty() => Ok(summary),
+            Ok(_) => Err(wrong),
+            Err(text) => {
+                wrong.push(text);
+                Err(wrong)
+            }
+        }
+    }
+
+    fn everything_is_there(&self, except: &BTreeSet<String>) -> Result<Summary, String> {
+        let resources = self.schedule.errand.resources().iter();
+        let kinds: Vec<_> = resources.map(|&resource| kind(resource)).collect();
+        let project = self.project.borrow();
+        let klaviyo = self.klaviyo.borrow();
+        let is_left_out = |name: &str| except.contains(name);
+        compare_except(
+            &project,
+            klaviyo.ledger(),
+            &self.rules,
+            self.now(),
+            &kinds,
+            &is_left_out,
+        )
+        .map_err(|differences| differences.to_string())
+    }
+
+    fn nothing_is_left(&self, resource: Resource) -> Result<Summary, String> {
+        let kinds: &[Kind] = match resource {
+            Resource::Products => &[Kind::Item, Kind::Variant],
+            _ => &[Kind::Category],
+        };
+        let klaviyo = self.klaviyo.borrow();
+        let left: usize = kinds
+            .iter()
+            .map(|kind| klaviyo.ledger().catalog().entries(*kind).len())
+            .sum();
+        match left {
+            0 => Ok(Summary::default()),
+            left => Err(format!("{left} entries are left in Klaviyo")),
+        }
+    }
+
+    /// The run document says that it is over, and counts every record once.
+    fn run_is_sound(&self, resource: Resource) -> Result<(), String> {
+        let project = self.project.borrow();
+        let object = project
+            .custom_object(CONTAINER, resource.name())
+            .ok_or_else(|| format!("{resource}: no run document"))?;
+        let document: RunDocument = serde_json::from_value(object.value.clone())
+            .map_err(|error| format!("{resource}: not a run document: {error}"))?;
+        if document.status != Status::Completed
+            || document.cursor.is_some()
+            || document.lease.is_some()
+        {
+            return Err(format!(
+                "{resource}: over, and yet {:?} with {:?} and {:?}",
+                document.status, document.cursor, document.lease
+            ));
+        }
+        let spells = &self.schedule.spells;
+        let is_changing = spells
+            .iter()
+            .any(|(spell, _)| *spell == Spell::RecordChanges);
+        let is_import = !matches!(self.schedule.errand, Errand::Deletion(_));
+        let total = document.total.unwrap_or_default();
+        if is_import && !is_changing && document.counts.read != total {
+            return Err(format!(
+                "{resource}: read {} of {total}: {:?}",
+                document.counts.read, document.counts
+            ));
+        }
+        let failed = document.counts.failed
+            + document
+                .variants
+                .as_ref()
+                .map_or(0, |variants| variants.failed);
+        if is_import && self.schedule.refused.is_none() && !is_changing && failed > 0 {
+            return Err(format!(
+                "{resource}: {failed} failed that nothing is wrong with: {:?}",
+                document.set_aside
+            ));
+        }
+        Ok(())
+    }
+}

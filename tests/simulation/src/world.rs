@@ -1,0 +1,185 @@
+//! A simulated world: both APIs in process, the app's instances, and the time that they share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use klaviyo_bulk_import::config::{Config, Values};
+use klaviyo_bulk_import::run::lease::later;
+use serde_json::json;
+use sim::commercetools::{Commercetools, SCOPES};
+use sim::klaviyo::{Choice, Klaviyo, Options};
+use sim::seed::expected::Rules;
+
+use crate::executor::Executor;
+use crate::history::History;
+use crate::instances::Instance;
+use crate::records::is_refused;
+use crate::schedule::{Errand, Schedule};
+use crate::watch::Watch;
+
+/// The project's key.
+const PROJECT: &str = "shop";
+/// Where commercetools is.
+pub(crate) const COMMERCETOOLS: &str = "http://commercetools.test";
+/// Where Klaviyo is.
+pub(crate) const KLAVIYO: &str = "http://klaviyo.test";
+/// The token that the app asks for.
+pub(crate) const TOKEN: &str = "token-of-the-simulated-operator";
+/// When every history begins, in seconds since 1970.
+const BEGINNING: i64 = 1_784_073_600;
+/// What the account's key is while the account does not know the app's.
+const OTHER_KEY: &str = "pk_other";
+
+/// Everything there is.
+pub(crate) struct World {
+    pub(crate) schedule: Schedule,
+    pub(crate) executor: Executor,
+    pub(crate) history: History,
+    pub(crate) rng: RefCell<Rng>,
+    pub(crate) project: RefCell<Commercetools>,
+    pub(crate) klaviyo: RefCell<Klaviyo>,
+    pub(crate) config: Config,
+    pub(crate) rules: Rules,
+    pub(crate) instances: RefCell<BTreeMap<u64, Rc<Instance>>>,
+    pub(crate) instances_made: Cell<u64>,
+    pub(crate) watch: Watch,
+    /// Whether things go wrong at the moment.
+    pub(crate) is_troubled: Cell<bool>,
+    /// How often all jobs have been cancelled.
+    pub(crate) cancellations: Cell<u32>,
+    key: String,
+}
+
+impl World {
+    pub(crate) fn new(schedule: Schedule) -> Rc<Self> {
+        let project = Commercetools::new(PROJECT, schedule.shop);
+        let rules = Rules::default();
+        let options = klaviyo_options(&schedule);
+        let key = options.api_key.clone();
+        let values = values(&schedule, &project, &rules, &key);
+        let seed = schedule.seed;
+        let world = Self {
+            executor: Executor::new(seed ^ 0x5eed),
+            history: History::default(),
+            rng: RefCell::new(Rng::with_seed(seed ^ 0xfa7e)),
+            project: RefCell::new(project),
+            klaviyo: RefCell::new(Klaviyo::new(options)),
+            config: Config::parse(&values).expect("a usable configuration"),
+            rules,
+            instances: RefCell::default(),
+            instances_made: Cell::default(),
+            watch: Watch::default(),
+            is_troubled: Cell::new(false),
+            cancellations: Cell::new(0),
+            key,
+            schedule,
+        };
+        world
+            .project
+            .borrow_mut()
+            .set_token_lifetime(world.schedule.token_lifetime);
+        Rc::new(world)
+    }
+
+    /// The moment, as both APIs see it.
+    pub(crate) fn now(&self) -> Timestamp {
+        let beginning = Timestamp::from_second(BEGINNING).expect("a moment");
+        later(beginning, self.executor.now())
+    }
+
+    pub(crate) fn note(&self, line: impl AsRef<str>) {
+        self.history.note(self.executor.now(), line);
+    }
+
+    /// True with this probability, while things go wrong.
+    pub(crate) fn strikes(&self, chance: f64) -> bool {
+        self.is_troubled.get() && chance > 0.0 && self.rng.borrow_mut().f64() < chance
+    }
+
+    /// A duration of up to `most`.
+    pub(crate) fn up_to(&self, most: Duration) -> Duration {
+        most.mul_f64(self.rng.borrow_mut().f64())
+    }
+
+    /// Things go wrong from now on.
+    pub(crate) fn make_trouble(&self) {
+        self.is_troubled.set(true);
+        if let (Some(one_of), Errand::Import(_)) = (self.schedule.refused, self.schedule.errand) {
+            let choice = || Choice::By(Box::new(move |id| is_refused(id, one_of)));
+            let mut klaviyo = self.klaviyo.borrow_mut();
+            let options = klaviyo.options_mut();
+            if self.schedule.seed.is_multiple_of(3) {
+                options.refuse_imports = choice();
+            } else {
+                options.refuse_profiles = choice();
+            }
+            options.refuse_events = choice();
+            options.refuse_entries = choice();
+        }
+        self.note("the trouble begins");
+    }
+
+    /// Things go as they should from now on.
+    pub(crate) fn calm_down(&self) {
+        self.is_troubled.set(false);
+        self.give_scope(true);
+        self.know_key(true);
+        self.note("the trouble is over");
+    }
+
+    /// Gives or takes the scope to read records.
+    pub(crate) fn give_scope(&self, is_given: bool) {
+        let mut project = self.project.borrow_mut();
+        if is_given {
+            project.set_client_scopes(&SCOPES);
+        } else {
+            project.set_client_scopes(&["manage_key_value_documents"]);
+            project.revoke_tokens();
+        }
+    }
+
+    /// Lets Klaviyo know the app's key, or not.
+    pub(crate) fn know_key(&self, is_known: bool) {
+        let key = if is_known { &self.key } else { OTHER_KEY };
+        key.clone_into(&mut self.klaviyo.borrow_mut().options_mut().api_key);
+    }
+}
+
+fn klaviyo_options(schedule: &Schedule) -> Options {
+    Options {
+        seed: schedule.seed,
+        job_times: schedule.job_times,
+        point_at_records: schedule.seed % 2 == 0,
+        ..Options::default()
+    }
+}
+
+fn values(schedule: &Schedule, project: &Commercetools, rules: &Rules, key: &str) -> Values {
+    let (client_id, secret) = project.client();
+    [
+        ("ct_api_url", COMMERCETOOLS.to_owned()),
+        ("ct_auth_url", COMMERCETOOLS.to_owned()),
+        ("ct_project_id", PROJECT.to_owned()),
+        (
+            "ct_api_client",
+            json!({"clientId": client_id, "secret": secret}).to_string(),
+        ),
+        ("klaviyo_auth_key", key.to_owned()),
+        ("klaviyo_api_url", KLAVIYO.to_owned()),
+        (
+            "product_url_template",
+            "https://shop.example.com/p/{{productSlug}}".to_owned(),
+        ),
+        ("preferred_locale", rules.preferred_locale.clone()),
+        ("preferred_currency", rules.preferred_currency.clone()),
+        ("api_token", TOKEN.to_owned()),
+        ("continuation", schedule.continuation.to_owned()),
+        ("window_seconds", schedule.window_seconds.to_string()),
+        ("id_ranges", schedule.id_ranges.to_string()),
+    ]
+    .into()
+}

@@ -1,0 +1,52 @@
+//! Some hundred histories, and those that once went wrong.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use simulation::{Outcome, run};
+
+/// Histories that are looked at with every test run; `cargo simulate` looks at as many as one likes.
+const SEEDS: u64 = 400;
+/// Histories at a time.
+const THREADS: usize = 2;
+
+fn assert_well(outcome: &Outcome) {
+    let seed = outcome.schedule.seed;
+    assert!(
+        outcome.is_well(),
+        "seed {seed}, see `cargo simulate --seed {seed}`: {}",
+        outcome.wrong.join("; ")
+    );
+}
+
+#[test]
+fn whatever_goes_wrong_everything_arrives_once() {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS {
+                        return;
+                    }
+                    assert_well(&run(seed));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_seed_is_one_exact_history() {
+    for seed in [1, 8, 9, 30] {
+        let (once, again) = (run(seed), run(seed));
+        let differing = once
+            .history
+            .iter()
+            .zip(&again.history)
+            .find(|(one, other)| one != other);
+        assert_eq!(differing, None, "seed {seed}");
+        assert_eq!(once.digest, again.digest, "seed {seed}");
+        assert!(once.history.len() > 20, "seed {seed} has no history");
+    }
+}
