@@ -13,6 +13,7 @@ pub mod locale;
 mod metadata;
 mod money;
 pub mod order;
+pub mod pieces;
 mod price;
 pub mod product;
 mod properties;

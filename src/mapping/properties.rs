@@ -53,9 +53,16 @@ impl<'a> Properties<'a> {
 
     /// Appends them as a JSON object.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
+        self.write_noting(out, |_, _| {});
+    }
+
+    /// [`Properties::write`]; tells of each value where in `out` it has been written.
+    pub(super) fn write_noting(&self, out: &mut Vec<u8>, mut note: impl FnMut(usize, &str)) {
         let mut object = ObjectWriter::open(out);
         for (name, value) in &self.0 {
-            object.json(name, value);
+            let out = object.key(name);
+            note(out.len(), value);
+            out.extend_from_slice(value.as_bytes());
         }
         object.close();
     }

@@ -113,7 +113,7 @@ pub fn documents(
     let documents = events.events.into_iter().map(|event| Document {
         lane: 0,
         profile: Some(profile.clone()),
-        place: event.range,
+        place: event.place,
         part: None,
     });
     out.list.extend(documents);

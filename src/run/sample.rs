@@ -79,8 +79,7 @@ fn is_full(samples: &[Sample], kind: &str) -> bool {
 }
 
 fn sample(lane: &str, document: &Document, bytes: &[u8]) -> Option<Sample> {
-    let text = &bytes[document.place.clone()];
-    let mut value: Value = serde_json::from_slice(text).ok()?;
+    let mut value: Value = serde_json::from_slice(&document.place.join(bytes)).ok()?;
     let metric = value
         .pointer("/attributes/metric/data/attributes/name")
         .and_then(Value::as_str);
@@ -182,7 +181,7 @@ mod tests {
             documents
                 .bytes
                 .extend_from_slice(value.to_string().as_bytes());
-            let place = start..documents.bytes.len();
+            let place = (start..documents.bytes.len()).into();
             documents.list.push(Document {
                 lane: 0,
                 profile: profile.map(Into::into),

@@ -19,6 +19,11 @@ impl<'a> Walk<'a> {
         Self { text, at: 0 }
     }
 
+    /// How many bytes of the text lie behind.
+    pub(in crate::mapping) fn place(&self) -> usize {
+        self.at
+    }
+
     /// Walks over the value here, whatever it is.
     pub(in crate::mapping) fn value(&mut self) -> Part<'a> {
         let start = self.at;
