@@ -315,7 +315,7 @@ impl Sending {
             }
             match self.lane.shape {
                 Shape::Flat => {
-                    slices.extend(entry.iter().flat_map(|&item| self.document(item)).cloned())
+                    slices.extend(entry.iter().flat_map(|&item| self.document(item)).cloned());
                 }
                 Shape::ByProfile => self.entry(entry, &mut slices),
             }
