@@ -1,5 +1,7 @@
 //! Whether Klaviyo's ledger holds what the project asks for: all of it, once, and nothing else.
 
+mod properties;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -11,6 +13,7 @@ use crate::klaviyo;
 use crate::ledger::Ledger;
 use crate::seed::Kind;
 use crate::seed::expected::{self, Rules};
+use properties::{Categories, Properties};
 
 /// What was found where it should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,9 +167,11 @@ impl Comparison<'_> {
             differences,
             ..
         } = self;
+        let categories = Categories::of(self.project, rules);
         self.project.for_each(Kind::Order, |order| {
             let events = expected::events(order, rules);
             summary.orders_without_events += u64::from(events.is_empty());
+            let properties = Properties::of(order, &categories, rules);
             for expected in events {
                 let (metric, unique_id) = (expected.metric, &expected.unique_id);
                 if is_left_out(unique_id) {
@@ -196,6 +201,13 @@ impl Comparison<'_> {
                             expected.value_currency
                         )
                     });
+                }
+                let asked = properties.lines.get(unique_id);
+                if found.properties_digest != *asked.unwrap_or(&properties.whole) {
+                    differences.add(|| format!("{metric} {unique_id}: other properties"));
+                }
+                if found.contradicted {
+                    differences.add(|| format!("{metric} {unique_id}: sent again, with other content"));
                 }
             }
         });

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use catalog::{Catalog, Entry, EntryError};
-pub(crate) use events::scan_properties;
 pub use events::{Event, EventKey, Events, Identifiers, properties_digest};
+pub(crate) use events::{object_digest, scan_properties};
 pub use profiles::{Nulls, Profile, Profiles};
 
 use crate::klaviyo::{Kind, Operation};

@@ -159,6 +159,19 @@ pub fn properties_digest(json: &str) -> serde_json::Result<u64> {
     scan_properties(json).map(|scan| scan.digest)
 }
 
+/// As [`properties_digest`], of the object that has these members, each with the digest of its value.
+pub(crate) fn object_digest<'a>(members: impl IntoIterator<Item = (&'a str, u64)>) -> u64 {
+    let sum = members.into_iter().fold(0u64, |sum, (name, value)| {
+        sum.wrapping_add(member_digest(digest(5, name), value))
+    });
+    digest(8, sum)
+}
+
+/// A sum of these does not depend on the order of the members.
+fn member_digest(name: u64, value: u64) -> u64 {
+    digest(7, (name, value))
+}
+
 /// What one pass over a JSON text tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scan {
@@ -252,12 +265,11 @@ impl<'de> Visitor<'de> for Scanner {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scan, A::Error> {
-        // A sum does not depend on the order of its terms.
         let mut sum = 0u64;
         let mut scan = Scan::default();
         while let Some(name) = map.next_key_seed(Scanner)? {
             let value = map.next_value_seed(Scanner)?;
-            sum = sum.wrapping_add(digest(7, (name.digest, value.digest)));
+            sum = sum.wrapping_add(member_digest(name.digest, value.digest));
             scan.keys += 1;
             scan.longest = scan.longest.max(value.longest);
         }
