@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 use serde::Deserialize;
 
@@ -87,7 +88,7 @@ pub struct Batch {
     items: Vec<Item>,
     pieces: Vec<Bytes>,
     /// The profiles of its entries.
-    profiles: IndexSet<String>,
+    profiles: IndexSet<String, RandomState>,
     /// What the request will have in bytes.
     bytes: usize,
     /// The most documents, at most those of the lane.
@@ -131,7 +132,7 @@ impl Batch {
             max_documents: documents.clamp(1, lane.max_documents),
             items: Vec::new(),
             pieces: Vec::new(),
-            profiles: IndexSet::new(),
+            profiles: IndexSet::default(),
             bytes: lane.head.len() + lane.tail.len(),
         }
     }

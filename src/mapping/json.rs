@@ -16,6 +16,7 @@ mod writer;
 use std::borrow::Cow;
 use std::fmt;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use serde::de::{Deserializer, Visitor};
 
@@ -25,7 +26,7 @@ pub(super) use self::writer::ObjectWriter;
 
 /// The members of an object in their order, keys escaped as [`escape`] does it. Of members with the same key the last one
 /// counts, at the place of the first, as in JavaScript.
-pub(super) type Object<'a> = IndexMap<Cow<'a, str>, Part<'a>>;
+pub(super) type Object<'a> = IndexMap<Cow<'a, str>, Part<'a>, RandomState>;
 
 /// A JSON string: the text between its quotes, escapes and all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,5 +1,7 @@
 //! Localized strings: which of a text's locales is sent.
 
+use std::borrow::Cow;
+
 use super::json::{Part, Text};
 
 /// The text of a `LocalizedString` that is sent: that of the preferred locale, else that of its language, else the first
@@ -21,7 +23,15 @@ fn text_in<'a>(value: Part<'a>, locale: &str) -> Option<Text<'a>> {
 }
 
 fn first_text(value: Part<'_>) -> Option<Text<'_>> {
-    value.object()?.into_values().find_map(Part::filled_text)
+    let mut first: Option<(Cow<'_, str>, Option<Text<'_>>)> = None;
+    value.walk().object(|locale, walk| match &mut first {
+        Some((name, text)) if *name == locale => *text = walk.value().filled_text(),
+        Some(_) => {}
+        None => first = Some((locale, walk.value().filled_text())),
+    });
+    let (_, text) = first?;
+    // Rarely is the first one empty.
+    text.or_else(|| value.object()?.into_values().find_map(Part::filled_text))
 }
 
 /// The part before the first `-`: a locale written with `_` has none of its own, as in the Node plugin.

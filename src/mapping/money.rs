@@ -44,7 +44,7 @@ fn shifted(whole: &str, fraction_digits: usize) -> Option<String> {
     let zeros = fraction_digits - fraction.len();
     Some(match (units, significant) {
         ("", "") => "0".to_owned(),
-        (units, "") => format!("{sign}{units}"),
+        (units, "") => [sign, units].concat(),
         // JavaScript writes what is below 0.000001 with an exponent.
         ("", significant) if zeros >= 6 => {
             let (first, others) = significant.split_at(1);
@@ -52,7 +52,7 @@ fn shifted(whole: &str, fraction_digits: usize) -> Option<String> {
             format!("{sign}{first}{point}{others}e-{}", zeros + 1)
         }
         ("", significant) => format!("{sign}0.{:0>zeros$}{significant}", ""),
-        (units, significant) => format!("{sign}{units}.{significant}"),
+        (units, significant) => [sign, units, ".", significant].concat(),
     })
 }
 

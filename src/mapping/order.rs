@@ -9,6 +9,7 @@ mod record;
 
 use std::borrow::Cow;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 
 use self::events::Events;
@@ -36,7 +37,7 @@ pub fn paths(names: &[String]) -> Vec<String> {
 /// The ids of the products that an order's line items are of, each once, in order of appearance.
 #[must_use]
 pub fn product_ids<'a>(order: impl Into<Part<'a>>) -> Vec<String> {
-    let mut ids = Texts::new();
+    let mut ids = Texts::default();
     order.into().walk().object(|key, walk| {
         if key == "lineItems" {
             ids.clear();
@@ -50,7 +51,7 @@ pub fn product_ids<'a>(order: impl Into<Part<'a>>) -> Vec<String> {
 }
 
 /// Texts, each once, in order of appearance.
-type Texts<'a> = IndexSet<Cow<'a, str>>;
+type Texts<'a> = IndexSet<Cow<'a, str>, RandomState>;
 
 /// The events of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]

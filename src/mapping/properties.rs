@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use super::json::{self, Object, ObjectWriter, Part};
@@ -10,12 +11,13 @@ use crate::config::sync::PropertyRules;
 /// Properties as they are put together: each name once, at the place where it first came up, with the value that came
 /// last (what JavaScript does where objects are spread into one another). Names are escaped, values are JSON text.
 #[derive(Debug, Default)]
-pub(super) struct Properties<'a>(IndexMap<Cow<'a, str>, Cow<'a, str>>);
+pub(super) struct Properties<'a>(IndexMap<Cow<'a, str>, Cow<'a, str>, RandomState>);
 
 impl<'a> Properties<'a> {
     /// Adds the allowed properties of an object: those in `include`, or all where it is empty; minus those in `exclude`;
     /// minus those that are empty; renamed by `map`.
     pub(super) fn add_allowed(&mut self, object: &Object<'a>, rules: &'a PropertyRules) {
+        self.0.reserve(object.len());
         for (key, value) in object {
             if is_empty(value.get()) {
                 continue;

@@ -16,6 +16,7 @@ impl<'o> ObjectWriter<'o> {
     }
 
     /// Writes a key, escaped already, and returns where its value is to be written.
+    #[inline]
     pub(in crate::mapping) fn key(&mut self, escaped: &str) -> &mut Vec<u8> {
         if !self.empty {
             self.out.push(b',');
@@ -40,6 +41,7 @@ impl<'o> ObjectWriter<'o> {
     }
 
     /// Writes a member whose value is a string, escaped already.
+    #[inline]
     pub(in crate::mapping) fn string(&mut self, key: &str, escaped: &str) {
         let out = self.key(key);
         out.push(b'"');

@@ -130,7 +130,11 @@ impl<'o, 'a> Events<'o, 'a> {
         append(out, r#"{"data":{"type":"metric","attributes":{"name":""#);
         append(out, &json::escape(kind.metric(&self.options.sync)));
         append(out, r#""}}}"#);
-        attributes.string("time", &DateTimePrinter::new().timestamp_to_string(&time));
+        let out = attributes.key("time");
+        out.push(b'"');
+        let printed = DateTimePrinter::new().print_timestamp(&time, &mut *out);
+        printed.expect("memory takes all that is written");
+        out.push(b'"');
         if let Some((value, currency)) = price.and_then(money::read) {
             attributes.json("value", &value);
             attributes.string("value_currency", &json::escape(&currency));

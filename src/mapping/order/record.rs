@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
-use super::{CategoryPaths, Texts};
+use super::CategoryPaths;
 use crate::mapping::json::{self, Object, ObjectWriter, Part, Text, Walk};
 use crate::mapping::properties::{self, Properties};
 use crate::mapping::{Options, Skip, locale};
@@ -36,12 +37,14 @@ pub(super) struct LineItem<'a> {
 
 const LINE_ITEMS: &str = "lineItems";
 
-/// How many members most orders have at most.
+// What most orders do with at most, so that little is moved when it grows: members, and bytes of a profile and a list.
 const USUAL_MEMBERS: usize = 48;
+const USUAL_PROFILE: usize = 160;
+const USUAL_LIST: usize = 256;
 
 impl<'a> Order<'a> {
     pub(super) fn read(order: Part<'a>) -> Result<Self, Skip> {
-        let mut members = Object::with_capacity(USUAL_MEMBERS);
+        let mut members = Object::with_capacity_and_hasher(USUAL_MEMBERS, RandomState::default());
         let mut line_items = Ok(Vec::new());
         order.walk().object(|key, walk| {
             let value = if key == LINE_ITEMS {
@@ -68,7 +71,8 @@ impl<'a> Order<'a> {
             members,
         };
         // Klaviyo refuses a request that names an event twice.
-        let mut ids = HashSet::new();
+        let count = order.line_items.len();
+        let mut ids = HashSet::with_capacity_and_hasher(count, RandomState::default());
         if !order.line_items.iter().all(|item| ids.insert(&*item.id)) {
             return Err(missing("lineItems[].id (each its own)"));
         }
@@ -97,7 +101,8 @@ impl<'a> Order<'a> {
         if email.is_none() && customer.is_none() {
             return Err(Skip::NoIdentifier);
         }
-        let mut profile = br#"{"type":"profile","attributes":"#.to_vec();
+        let mut profile = Vec::with_capacity(USUAL_PROFILE);
+        profile.extend_from_slice(br#"{"type":"profile","attributes":"#);
         let mut attributes = ObjectWriter::open(&mut profile);
         attributes.text("email", email);
         attributes.text("external_id", customer);
@@ -130,24 +135,21 @@ impl<'a> Order<'a> {
     }
 
     fn item_names(&self, preferred_locale: Option<&str>) -> String {
-        let of_items = self.line_items.iter().filter_map(|item| item.name);
-        let names: Texts<'_> = of_items
-            .chain(self.custom_line_item_names())
+        let custom_line_items = self.member("customLineItems").map(Part::array);
+        let custom_names = custom_line_items
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|item| item.pick(["name"]))
+            .filter_map(|[name]| name);
+        let names: IndexSet<&str, RandomState> = self
+            .line_items
+            .iter()
+            .filter_map(|item| item.name)
+            .chain(custom_names)
             .filter_map(|name| locale::localized(name, preferred_locale))
-            .map(|name| Cow::Borrowed(name.escaped()))
+            .map(Text::escaped)
             .collect();
         list(names)
-    }
-
-    fn custom_line_item_names(&self) -> Vec<Part<'a>> {
-        let mut names = Vec::new();
-        if let Some(items) = self.member("customLineItems") {
-            items.walk().array(|walk| {
-                let (_, [name]) = walk.pick(["name"]);
-                names.extend(name);
-            });
-        }
-        names
     }
 
     /// Products stand in the order of their ids, as in the answers of the queries that fetch them.
@@ -159,7 +161,7 @@ impl<'a> Order<'a> {
             .collect();
         products.sort_unstable();
         products.dedup();
-        let paths: IndexSet<&str> = products
+        let paths: IndexSet<&str, RandomState> = products
             .into_iter()
             .filter_map(|id| catalogue.paths(id))
             .flatten()
@@ -225,7 +227,8 @@ impl<'a> LineItem<'a> {
 
 /// A list of strings, escaped already, as JSON text.
 fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
-    let mut list = String::from("[");
+    let mut list = String::with_capacity(USUAL_LIST);
+    list.push('[');
     for text in texts {
         if list.len() > 1 {
             list.push(',');
