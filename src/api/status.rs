@@ -128,7 +128,8 @@ fn percent(run: &RunDocument) -> Option<u64> {
         Some(cursor) if cursor.phase.is_some() => cursor.phase_records,
         _ => run.counts.read,
     };
-    Some(done.min(total) * 100 / total)
+    let percent = u128::from(done.min(total)) * 100 / u128::from(total);
+    u64::try_from(percent).ok()
 }
 
 /// When the run will be over at this rate; `None` where there are phases, as the rate of the next is not known.

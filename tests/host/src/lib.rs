@@ -10,6 +10,7 @@
 //! | `build`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
 //! | `instance`, `memory` | instances: state, limits, reuse, killing |
 //! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
+//! | `gate` | where tests hold up outbound requests |
 //! | `clocks`, `log`, `spin_variables` | what guests see of time, output and variables |
 //! | `host`, `stats` | the running application and its counters |
 //! | `world` | the world in `wit/` that the component's imports are compared with |
@@ -18,6 +19,7 @@ mod allowed_hosts;
 mod build;
 mod clocks;
 mod compile;
+mod gate;
 mod host;
 mod idle_body;
 mod inbound;
@@ -35,9 +37,10 @@ mod world;
 
 pub use clocks::Clock;
 pub use compile::imports;
+pub use gate::{Gate, Hold};
 pub use host::{Host, Options};
 pub use log::{Log, to_stdout};
-pub use outbound::{Outbound, PassAll, Verdict};
+pub use outbound::{Held, Outbound, PassAll, Verdict};
 pub use stats::Stats;
 pub use world::world_imports;
 
