@@ -4,10 +4,11 @@ use bytes::Bytes;
 use http::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::Client;
 use super::client::Call;
-use crate::error::{Error, Peer, READ_RUN_DOCUMENT};
+use crate::error::{Error, Peer};
 use crate::ports::Deadline;
 
 /// A custom object's answer is read up to this size: far above what a run document can hold.
@@ -78,17 +79,20 @@ impl Client {
             Err(error) if is_missing_object(&error) => return Ok(None),
             answer => answer?,
         };
-        let object: Answer<T> = serde_json::from_slice(response.body()).map_err(|error| {
-            // JSON that holds something else is what another version has written; no JSON is a broken answer
-            let operation = match error.is_data() {
-                true => READ_RUN_DOCUMENT,
-                false => OPERATION,
-            };
-            Error::unreadable(
-                Peer::Commercetools,
-                operation,
-                format!("{container}/{key} is not as this version writes it: {error}"),
-            )
+        let body = response.body();
+        let object: Answer<T> = serde_json::from_slice(body).map_err(|error| {
+            let name = format!("{container}/{key}");
+            // half an answer is none; serde's own words quote what they are about
+            match serde_json::from_slice::<&RawValue>(body) {
+                Ok(_) => Error::foreign(
+                    OPERATION,
+                    format!(
+                        "{name} is not as this version writes it, at column {}",
+                        error.column()
+                    ),
+                ),
+                Err(_) => Error::unreadable(Peer::Commercetools, OPERATION, name),
+            }
         })?;
         Ok(Some(CustomObject {
             version: object.version,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::rate::Endpoint;
-use crate::error::{Action, Error, Refusal};
+use crate::error::{Action, Error, Peer, Refusal, plain_field};
 use crate::mapping::pieces::Pieces;
 use crate::ports::{Body, Deadline};
 
@@ -54,11 +54,22 @@ pub struct Lane {
     pub names_by_place: bool,
 }
 
+/// The path of a job of this lane.
+#[must_use]
+pub fn job_path(lane: &Lane, id: &str) -> String {
+    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    // a space is the one byte that a form writes otherwise than a path
+    format!("{}/{}", lane.path, id.replace('+', "%20"))
+}
+
 /// A [`Lane::mend`] for what cannot be mended.
 #[must_use]
 pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Vec<u8>> {
     None
 }
+
+/// Klaviyo's ids of jobs are well under this, in bytes.
+const MAX_JOB_ID: usize = 500;
 
 const ENTRY_HEAD: &str = r#"{"type":"event-bulk-create","attributes":{"profile":{"data":"#;
 const ENTRY_MIDDLE: &str = r#"},"events":{"data":["#;
@@ -231,7 +242,7 @@ impl Batch {
                 .post(sending.lane.endpoint, sending.lane.path, body, deadline)
                 .await
             {
-                Ok(answer) => sending.note_job(&answer, &part),
+                Ok(answer) => sending.note_job(&answer, &part)?,
                 Err(error) if error.action() == Action::SetAside => {
                     let refusal = error
                         .refusal()
@@ -338,17 +349,26 @@ impl Sending {
         slices.push(Bytes::from_static(ENTRY_TAIL.as_bytes()));
     }
 
-    fn note_job(&mut self, answer: &[u8], part: &[usize]) {
-        if self.lane.job.is_some()
-            && let Ok(answer) = serde_json::from_slice::<JobAnswer>(answer)
-        {
-            let records = part.iter().map(|&item| self.items[item].record).collect();
-            self.sent.jobs.push(JobMade {
-                id: answer.data.id,
-                lane: self.lane,
-                records,
-            });
+    /// Takes note of the job that has been made, without which nobody would hear of what it refuses.
+    fn note_job(&mut self, answer: &[u8], part: &[usize]) -> Result<(), Error> {
+        if self.lane.job.is_none() {
+            return Ok(());
         }
+        let id = serde_json::from_slice::<JobAnswer>(answer).map(|answer| answer.data.id);
+        let Some(id) = id.ok().filter(|id| is_job_id(id)) else {
+            return Err(Error::unreadable(
+                Peer::Klaviyo,
+                self.lane.endpoint.name,
+                "a job with its id",
+            ));
+        };
+        let records = part.iter().map(|&item| self.items[item].record).collect();
+        self.sent.jobs.push(JobMade {
+            id,
+            lane: self.lane,
+            records,
+        });
+        Ok(())
     }
 
     /// Decides what a refused part is sent as next.
@@ -439,10 +459,15 @@ impl Sending {
     }
 }
 
+/// Whether this can be the id of a job: it is kept in the run document and becomes a part of a path.
+fn is_job_id(id: &str) -> bool {
+    (1..=MAX_JOB_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Why Klaviyo refused a record: the status, its code and the field; never its words, which can quote the record.
 fn reason(refusal: &Refusal, field: &str) -> String {
     let code = refusal.code.as_deref().unwrap_or("no code");
-    match field {
+    match plain_field(field) {
         "" => format!("Klaviyo refused it: {} {code}", refusal.status),
         field => format!("Klaviyo refused it: {} {code} at {field}", refusal.status),
     }

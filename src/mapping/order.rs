@@ -21,17 +21,14 @@ use crate::config::sync::SyncConfig;
 
 /// The categories of products, as `Categories` lists them. What the catalogue knows was fetched before.
 pub trait CategoryPaths {
-    /// The [`paths`] of each of the product's current categories, one after the other; `None` where the product is gone.
+    /// The [`paths`] of each of the product's current categories, one after the other, each once; `None` where the product is gone.
     fn paths(&self, product_id: &str) -> Option<&[String]>;
 }
 
 /// Every path prefix of a category, from the root down, by the localized names of its ancestors (root first) and its
 /// own: `Women`, `Women > Pants`, `Women > Pants > Jeans`.
-#[must_use]
-pub fn paths(names: &[String]) -> Vec<String> {
-    (1..=names.len())
-        .map(|depth| names[..depth].join(" > "))
-        .collect()
+pub fn paths(names: &[String]) -> impl Iterator<Item = String> {
+    (1..=names.len()).map(|depth| names[..depth].join(" > "))
 }
 
 /// The ids of the products that an order's line items are of, each once, in order of appearance.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::state::{Resource, RunDocument, SCHEMA};
 use crate::commercetools::Client;
 use crate::commercetools::custom_objects::Write;
-use crate::error::{Action, Error, Kind, Peer};
+use crate::error::{Action, Error, Kind};
 use crate::ports::{Deadline, Ports};
 
 /// The container of all our custom objects.
@@ -28,6 +28,10 @@ pub trait Persisted: Serialize + DeserializeOwned {
     fn schema(&self) -> (u32, u32);
     /// Names the last write.
     fn write_id(&self) -> &str;
+    /// Whether it can be one of ours, as far as its shape does not say so.
+    fn is_sound(&self) -> bool {
+        true
+    }
     /// Notes a write that is about to be made.
     fn stamp(&mut self, now: Timestamp, write_id: String);
 }
@@ -43,6 +47,10 @@ impl Persisted for RunDocument {
 
     fn write_id(&self) -> &str {
         &self.write_id
+    }
+
+    fn is_sound(&self) -> bool {
+        self.is_sound()
     }
 
     fn stamp(&mut self, now: Timestamp, write_id: String) {
@@ -124,17 +132,15 @@ impl Store {
             .await?;
         let Some(object) = found else { return Ok(None) };
         let (written, known) = object.value.schema();
-        if written == known {
+        let name = format!("{CONTAINER}/{key}");
+        let problem = if written != known {
+            format!("{name} has schema {written}, this version of the app knows {known}")
+        } else if object.value.key() != key || !object.value.is_sound() {
+            format!("{name} is not as this version writes it")
+        } else {
             return Ok(Some(Stored::new(object.value, object.version)));
-        }
-        Err(Error::unreadable(
-            Peer::Commercetools,
-            "read the run document",
-            format!(
-                "custom object {CONTAINER}/{key} has schema {written}, this version of the app knows {known}: \
-                 deploy the version that wrote it, or delete the object"
-            ),
-        ))
+        };
+        Err(Error::foreign("read the run document", problem))
     }
 
     /// Writes the document if nobody else has since `stored.version`; sets its version, time and write id.
@@ -242,5 +248,6 @@ fn is_ambiguous(error: &Error) -> bool {
     match &error.kind {
         Kind::Transport(_) | Kind::Unreadable(_) => true,
         Kind::Refused(refusal) => refusal.status >= 500,
+        Kind::Foreign(_) => false,
     }
 }

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use klaviyo_bulk_import::error::{
-    Action, Error, Kind, POLICY, Peer, READ_RUN_DOCUMENT, Refusal, handbook_table,
-};
+use klaviyo_bulk_import::error::{Action, Error, Kind, POLICY, Peer, Refusal, handbook_table};
 use klaviyo_bulk_import::ports::TransportError;
 
 fn refused(peer: Peer, status: u16, code: Option<&str>) -> Error {
@@ -50,13 +48,9 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![lost(Commercetools, TransportError::TooLarge { limit: 1 })],
         ),
         (
-            "commercetools: the run document is another version's",
+            "commercetools: a run document that this version cannot read",
             Action::GiveUp,
-            vec![Error::unreadable(
-                Commercetools,
-                READ_RUN_DOCUMENT,
-                "schema 1",
-            )],
+            vec![Error::foreign("test", "container/key")],
         ),
         (
             "any: no connection, no answer in time, half an answer",
@@ -66,6 +60,11 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
                 lost(Klaviyo, TransportError::Connection(String::new())),
                 Error::unreadable(Commercetools, "test", "JSON"),
             ],
+        ),
+        (
+            "any: a redirect",
+            Action::GiveUp,
+            [all(301), all(304), all(307)].concat(),
         ),
         ("any: 429", Action::Wait, all(429).into()),
         (

@@ -20,7 +20,7 @@ impl Catalogue {
         let paths = |categories: &[&[&str]]| {
             categories
                 .iter()
-                .flat_map(|one| order::paths(&names(one)))
+                .flat_map(|one| order::paths(&names(one)).collect::<Vec<_>>())
                 .collect()
         };
         Self(

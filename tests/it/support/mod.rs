@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a simulated world, and the built component in the host.
 
+pub(crate) mod gates;
 pub(crate) mod native;
 pub(crate) mod operator;
 
@@ -13,6 +14,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use sim::clock::Clock;
+use sim::commercetools::CustomObject;
 use sim::seed::{Kind, Seed, Sizes};
 use sim::server::Latency;
 use sim::world::{World, WorldOptions};
@@ -41,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) outbound: Arc<dyn Outbound>,
     pub(crate) memory_limit: Option<usize>,
     pub(crate) request_timeout: Option<Duration>,
+    /// Requests that an instance serves at the same time, where that is not the default.
+    pub(crate) concurrency: Option<usize>,
 }
 
 impl Default for Setup {
@@ -59,6 +63,7 @@ impl Default for Setup {
             outbound: Arc::new(PassAll),
             memory_limit: None,
             request_timeout: None,
+            concurrency: None,
         }
     }
 }
@@ -100,6 +105,11 @@ impl Setup {
 
     pub(crate) fn speed(mut self, speed: f64) -> Self {
         self.speed = Some(speed);
+        self
+    }
+
+    pub(crate) fn outbound(mut self, outbound: impl Outbound + 'static) -> Self {
+        self.outbound = Arc::new(outbound);
         self
     }
 
@@ -181,6 +191,9 @@ impl Shop {
         if let Some(limit) = setup.memory_limit {
             options.memory_limit = limit;
         }
+        if let Some(concurrency) = setup.concurrency {
+            options.max_instance_concurrency = concurrency;
+        }
         let lines = log.clone();
         options.log = Arc::new(move |line| {
             lines
@@ -205,6 +218,11 @@ impl Shop {
     /// Kills the host as SIGKILL would.
     pub(crate) async fn kill(&mut self) {
         self.host.take().expect("the host runs").kill().await;
+    }
+
+    /// Stops listening and lets everything that is going on come to its end.
+    pub(crate) async fn finish(&mut self) {
+        self.host.take().expect("the host runs").shutdown().await;
     }
 
     /// Starts the host again.
@@ -310,6 +328,22 @@ impl Shop {
                 self.log().join("\n")
             );
             self.pass(LOOK).await;
+        }
+    }
+
+    /// Waits until the run document of a resource, as it stands in commercetools, is so.
+    pub(crate) async fn until_stored(&self, resource: &str, is_so: impl Fn(&CustomObject) -> bool) {
+        let begun = std::time::Instant::now();
+        loop {
+            let is_so = self.world.commercetools(|project| {
+                let found = project.custom_object("klaviyo-bulk-import", resource);
+                found.is_some_and(&is_so)
+            });
+            if is_so {
+                return;
+            }
+            assert!(begun.elapsed() < HANG, "{}", self.log().join("\n"));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
