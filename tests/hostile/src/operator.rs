@@ -44,11 +44,11 @@ fn delete_if_named(shop: &Shop, resource: &str, answer: &Answer) -> bool {
     is_named && shop.commercetools(|project| project.delete_custom_object(CONTAINER, resource))
 }
 
-/// Watches a run until it is over, as an operator does who resumes it when it has failed, beside a scheduler.
-pub async fn watch(shop: &Shop, resource: &str) -> Value {
-    let path = format!("/sync/{resource}");
+/// Watches a run, and calls `continue` as a scheduler does, until it is not going on any more.
+pub async fn outcome(shop: &Shop, resource: &str) -> Value {
     let mut last = Value::Null;
     for _ in 0..MOST_TICKS {
+        let path = format!("/sync/{resource}");
         let Answer { status, body } = shop.call(Method::GET, &path, b"").await;
         last = body;
         match last["status"].as_str() {
@@ -61,13 +61,27 @@ pub async fn watch(shop: &Shop, resource: &str) -> Value {
                 let is_said =
                     |member: &str| error[member].as_str().is_some_and(|text| !text.is_empty());
                 assert!(is_said("message") && is_said("advice"), "{last}");
-                shop.call(Method::POST, &path, br#"{"resume":true}"#).await;
+                return last;
             }
             _ => return last,
         }
         shop.time.sleep(TICK).await;
     }
     panic!("{resource} never come to an end: {last}");
+}
+
+/// Watches a run until it is over, as an operator does who resumes it when it has failed.
+pub async fn watch(shop: &Shop, resource: &str) -> Value {
+    for _ in 0..MOST_TICKS {
+        let status = outcome(shop, resource).await;
+        if status["status"] != "failed" {
+            return status;
+        }
+        let path = format!("/sync/{resource}");
+        shop.call(Method::POST, &path, br#"{"resume":true}"#).await;
+        shop.time.sleep(TICK).await;
+    }
+    panic!("{resource} never get further");
 }
 
 /// read = sent + skipped + failed.

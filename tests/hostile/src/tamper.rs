@@ -18,8 +18,8 @@ pub enum Target {
     Klaviyo,
 }
 
-/// Changes the answer to a call, which is told by its method and path.
-type Change = dyn FnMut(&str, &mut Response<Bytes>);
+/// Changes an answer to a call, which is told by its method and path.
+pub(crate) type Spoil = Box<dyn FnMut(&str, &mut Response<Bytes>)>;
 
 /// Who tampers with answers.
 #[derive(Default)]
@@ -27,7 +27,7 @@ pub(crate) enum Tamper {
     #[default]
     Nobody,
     Script(Target, Script),
-    Function(Box<Change>),
+    Function(Spoil),
 }
 
 impl Tamper {

@@ -7,8 +7,15 @@ use proptest::prelude::*;
 /// Bytes of a script: enough to spoil a dozen answers.
 const MOST_BYTES: usize = 160;
 
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(192) })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn bodies_of_requests(bytes in vec(any::<u8>(), 0..MOST_BYTES)) {
@@ -19,6 +26,11 @@ proptest! {
     fn records(bytes in vec(any::<u8>(), 0..MOST_BYTES)) {
         hostile::properties::records(&bytes);
     }
+}
+
+// each a run, or two
+proptest! {
+    #![proptest_config(cases(64))]
 
     #[test]
     fn run_documents_as_they_are_stored(bytes in vec(any::<u8>(), 0..MOST_BYTES)) {
