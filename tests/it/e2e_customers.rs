@@ -376,3 +376,112 @@ async fn faults_of_all_kinds_on_both_sides_change_nothing() {
     assert_eq!(status["counts"]["read"], 1_000);
     shop.assert_ledger(&[Kind::Customer]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_used_until_shortly_before_it_ends_and_replaced_once_when_it_is_refused() {
+    let mut setup = slow(1_500);
+    setup.klaviyo = long_jobs();
+    let shop = Shop::open(setup).await;
+    // half of so short a life is left to calls that are under way
+    shop.world
+        .commercetools(|project| project.set_token_lifetime(Duration::from_secs(100)));
+    shop.start("customers", "").await;
+    shop.pass(Duration::from_secs(40)).await;
+    let issued = || shop.world.commercetools(|project| project.tokens_issued());
+    assert_eq!(issued(), 1);
+    shop.pass(Duration::from_secs(40)).await;
+    assert_eq!(issued(), 2);
+    let refusals = || {
+        let calls = shop.world.commercetools_server().calls();
+        let refused = calls.iter().filter(|((_, status), _)| *status == 401);
+        refused.map(|(_, count)| count).sum::<u64>()
+    };
+    assert_eq!(refusals(), 0, "an old token was used");
+    shop.world.commercetools(|project| project.revoke_tokens());
+    shop.completed("customers").await;
+    assert!(refusals() > 0, "the token was never refused");
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_jobs_errors_is_read() {
+    let is_taken = |id: &str| id.ends_with(['0', '8']);
+    let mut setup = Setup::customers(400);
+    setup.klaviyo.refuse_profiles = Choice::By(Box::new(move |id| !is_taken(id)));
+    let shop = Shop::open(setup).await;
+    shop.start("customers", "").await;
+    let status = shop.completed("customers").await;
+    let ids = shop
+        .world
+        .commercetools(|project| project.ids(Kind::Customer));
+    let mut refused: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    refused.retain(|id| !is_taken(id));
+    // Klaviyo gives 100 a page
+    assert!(refused.len() > 300);
+    assert_eq!(status["counts"]["failed"], refused.len(), "{status}");
+    let mut reported: Vec<&str> = status["setAside"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|record| record["id"].as_str())
+        .collect();
+    reported.sort_unstable();
+    assert_eq!(reported, refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_phone_number_costs_the_number_and_not_the_profile() {
+    // refused by the job, and at once
+    for at_once in [false, true] {
+        let mut setup = Setup::customers(300);
+        let all = || Choice::By(Box::new(|_: &str| true));
+        setup.klaviyo.refuse_phone_numbers = all();
+        if at_once {
+            setup.klaviyo.refuse_imports = all();
+        }
+        let shop = Shop::open(setup).await;
+        shop.start("customers", "").await;
+        let status = shop.completed("customers").await;
+        assert_eq!(status["counts"]["sent"], 300, "{status}");
+        let note = &status["counts"]["notes"]["sent-again-without-phone-number"];
+        assert!(note.as_u64() > Some(50), "{status}");
+        shop.world.klaviyo(|klaviyo| {
+            let profiles = klaviyo.ledger().profiles();
+            assert_eq!(profiles.len(), 300);
+            let has_number =
+                |profile: &sim::ledger::Profile| profile.text("phone_number").is_some();
+            assert!(!profiles.iter().any(has_number));
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_sent_is_saved_while_the_window_goes_on() {
+    let setup = slow(5_000).variable("window_seconds", "20");
+    let shop = Shop::open(setup.latency_ms(1_500)).await;
+    shop.start("customers", "").await;
+    let stored = || {
+        shop.world.commercetools(|project| {
+            let object = project.custom_object("klaviyo-bulk-import", "customers");
+            object.expect("a run document").clone()
+        })
+    };
+    let first = stored();
+    let (mut version, mut read) = (first.version, Vec::new());
+    let begun = shop.world.clock().elapsed();
+    let mut saved_at = begun;
+    // until the window comes to its end, which is another save
+    while saved_at < begun + Duration::from_secs(14) {
+        shop.pass(Duration::from_millis(100)).await;
+        let now = shop.world.clock().elapsed();
+        let found = stored();
+        assert_eq!(found.value["window"], first.value["window"]);
+        if found.version > version {
+            (version, saved_at) = (found.version, now);
+            read.push(found.value["counts"]["read"].as_u64().unwrap_or_default());
+        }
+        // five seconds, and the call that saves
+        assert!(now - saved_at < Duration::from_secs(5 + 3));
+    }
+    assert!(read.len() >= 2 && read.last() > Some(&0), "{read:?}");
+}
