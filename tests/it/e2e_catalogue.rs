@@ -116,7 +116,7 @@ async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reas
         product["name"] = locales(300, &"lang ".repeat(80));
     });
     change(&shop, no_name, |product| {
-        product["name"] = json!({"en-US": ""})
+        product["name"] = json!({"en-US": ""});
     });
     change(&shop, no_slug, |product| product["slug"] = json!({}));
 

@@ -7,6 +7,7 @@ mod component;
 mod crash_points;
 mod e2e_api;
 mod e2e_catalogue;
+mod e2e_chain;
 mod e2e_customers;
 mod e2e_orders;
 mod error_table;
