@@ -42,7 +42,7 @@ pub struct Refusal {
     pub code: Option<String>,
     /// How long the server wants to be left alone (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// Klaviyo's `errors[].source.pointer`s.
+    /// Klaviyo's `errors[].source.pointer`s, as they are: see [`plain_field`].
     pub pointers: Vec<String>,
 }
 
@@ -55,6 +55,8 @@ pub enum Kind {
     Refused(Refusal),
     /// The answer's body is not what the API's contract says; the text names what was expected.
     Unreadable(String),
+    /// A document of this app's is not as this version writes it; the text names it.
+    Foreign(String),
 }
 
 /// A call to one of the APIs that did not do what it was for.
@@ -76,6 +78,7 @@ impl fmt::Display for Error {
         match &self.kind {
             Kind::Transport(error) => write!(formatter, "{error}"),
             Kind::Unreadable(what) => write!(formatter, "the answer could not be read: {what}"),
+            Kind::Foreign(which) => write!(formatter, "custom object {which}"),
             Kind::Refused(refusal) => {
                 write!(formatter, "status {}", refusal.status)?;
                 refusal
@@ -84,6 +87,35 @@ impl fmt::Display for Error {
                     .map_or(Ok(()), |code| write!(formatter, " ({code})"))
             }
         }
+    }
+}
+
+/// The most characters of a code or of a pointer's field that are shown.
+const MAX_SHOWN: usize = 200;
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.:~$".contains(&byte)
+}
+
+/// A code that an answer gives, where it looks like one: whatever else stands in its place is not shown.
+#[must_use]
+pub fn plain_code(code: String) -> Option<String> {
+    let is_code = (1..=MAX_SHOWN).contains(&code.len()) && code.bytes().all(is_plain);
+    is_code.then_some(code)
+}
+
+/// The field that a JSON pointer names, as far as it is made of plain names: a pointer into properties of the merchant's
+/// own can have anything in it.
+#[must_use]
+pub fn plain_field(pointer: &str) -> &str {
+    let shown = pointer.bytes().take(MAX_SHOWN);
+    let length = shown
+        .take_while(|&byte| byte == b'/' || is_plain(byte))
+        .count();
+    match &pointer[..length] {
+        whole if length == pointer.len() => whole,
+        // the name that is cut short is left out
+        part => &part[..part.rfind('/').unwrap_or(0)],
     }
 }
 
@@ -148,10 +180,26 @@ pub const POLICY: &[Row] = &[
         advice: "Raise memory_mib (and the platform's limit with it): a single record is larger than the buffers.",
     },
     Row {
+        what: "commercetools: a run document that this version cannot read",
+        matches: |error| matches!(error.kind, Kind::Foreign(_)),
+        action: Action::GiveUp,
+        advice: "Deploy the version that wrote it, or delete the custom object that the message names: then its import can start anew.",
+    },
+    Row {
         what: "any: no connection, no answer in time, half an answer",
         matches: |error| matches!(error.kind, Kind::Transport(_) | Kind::Unreadable(_)),
         action: Action::Retry,
         advice: "Check the API's status page and the URL in the configuration; the run goes on by itself when it answers.",
+    },
+    Row {
+        what: "any: a redirect",
+        matches: |error| {
+            error
+                .status()
+                .is_some_and(|status| (300..400).contains(&status))
+        },
+        action: Action::GiveUp,
+        advice: "Put the API's own URL into ct_api_url, ct_auth_url or klaviyo_api_url: redirects are not followed, as the credentials are for nobody else.",
     },
     Row {
         what: "any: 429",
@@ -219,7 +267,7 @@ pub const POLICY: &[Row] = &[
         what: "Klaviyo: 401, 403",
         matches: |error| matches!(error.status(), Some(401 | 403)),
         action: Action::GiveUp,
-        advice: "Check klaviyo_auth_key: a private key with full access to profiles, events and catalogs.",
+        advice: "Check klaviyo_auth_key: a private key with full access to profiles, lists, events and catalogs.",
     },
     Row {
         what: "Klaviyo: 400, 409, 413, 422",
@@ -286,6 +334,16 @@ impl Error {
             peer,
             operation,
             kind: Kind::Unreadable(expected.into()),
+        }
+    }
+
+    /// A document of this app's, named by the text, that this version cannot read.
+    #[must_use]
+    pub fn foreign(operation: &'static str, which: impl Into<String>) -> Self {
+        Self {
+            peer: Peer::Commercetools,
+            operation,
+            kind: Kind::Foreign(which.into()),
         }
     }
 

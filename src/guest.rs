@@ -42,7 +42,11 @@ async fn handle(request: spin_sdk::http::Request) -> http::Response<FullBody<Byt
     let response = match app(&values) {
         Ok(app) => api::handle(&app, request).await,
         Err(problems) => {
-            let line = serde_json::json!({"event": "misconfigured", "variables": problems.0});
+            let line = serde_json::json!({
+                "time": Timestamp::now().to_string(),
+                "event": "misconfigured",
+                "variables": problems.0,
+            });
             StandardError.line(&line.to_string());
             let token = values
                 .get("api_token")

@@ -22,5 +22,5 @@ pub mod resources;
 pub mod retry;
 pub mod run;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "guest"))]
 mod guest;

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
 
 use crate::error::{Action, Error};
 use crate::ports::{Deadline, Ports};
@@ -12,8 +14,18 @@ use crate::ports::{Deadline, Ports};
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest that an API is left alone because it asks for it. Neither asks for more than a minute; whoever does is
+/// asked again after this, so that one wrong header does not end an import for good.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// Pauses between attempts; what fails after the last one is left to the next window.
 const RETRIES: usize = 4;
+
+/// How long an API wants to be left alone: `Retry-After` in seconds, at most [`LONGEST_WAIT`].
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
+    Some(Duration::from_secs(seconds.ok()?).min(LONGEST_WAIT))
+}
 
 /// Calls `attempt` until it succeeds, until its error is not one to retry, or until there is no time for another try.
 ///

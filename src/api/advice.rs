@@ -1,9 +1,10 @@
-//! What the operator is told to do about a run, in a sentence.
+//! What the operator is told to do about a run or a plan, in a sentence.
 
 use jiff::Timestamp;
 
 use crate::config::Continuation;
 use crate::run::lease::Lease;
+use crate::run::plan::{Plan, StepState};
 use crate::run::state::{Resource, RunDocument, Status};
 
 /// What to do about the run of a resource at `now` (commercetools' time).
@@ -73,7 +74,12 @@ fn completed(resource: Resource, run: &RunDocument) -> String {
         _ if run.order.dry_run => {
             "Look at samples and setAside. Nothing has been sent; the same start without dryRun sends it.".to_owned()
         }
-        0 => "Nothing.".to_owned(),
+        0 => match run.counts.skipped_in_all() {
+            0 => "Nothing.".to_owned(),
+            skipped => format!(
+                "Nothing has to be done. {skipped} records cannot be sent as they are: setAside says why."
+            ),
+        },
         _ if run.order.delete_all => "Look at what setAside names, then delete again.".to_owned(),
         failed => format!(
             "Klaviyo refused {failed} records. Mend what setAside says of them, then POST {{\"retryFailed\": true}} to \
@@ -82,11 +88,46 @@ fn completed(resource: Resource, run: &RunDocument) -> String {
     }
 }
 
+/// What to do about a plan.
+pub(super) fn for_plan(plan: &Plan, looks_cut: bool) -> String {
+    let those = |state: StepState| -> Vec<&str> {
+        plan.steps
+            .iter()
+            .filter(|step| step.state == state)
+            .map(|step| step.resource.name())
+            .collect()
+    };
+    match plan.status {
+        Status::Running if looks_cut => {
+            "Nobody moves it on. POST /sync/continue does; a scheduler that calls it does it by itself.".to_owned()
+        }
+        Status::Running => "Nothing. What is to be done about its imports is said of each.".to_owned(),
+        Status::Completed => "Nothing.".to_owned(),
+        Status::Stopped => "Nothing. A new one with POST /sync starts from the beginning.".to_owned(),
+        Status::Failed => {
+            let mut advice = Vec::new();
+            let (failed, skipped) = (those(StepState::Failed), those(StepState::Skipped));
+            if !failed.is_empty() {
+                advice.push(format!("See the advice of {}.", failed.join(" and ")));
+            }
+            if !skipped.is_empty() {
+                let left_out = serde_json::json!({"resources": skipped});
+                advice.push(format!("Then POST {left_out} to /sync imports what was left out."));
+            }
+            if advice.is_empty() {
+                advice.push("Nothing. Some of its imports were stopped.".to_owned());
+            }
+            advice.join(" ")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::run::cursor::Cursor;
     use crate::run::lease::later;
+    use crate::run::plan::PlanOptions;
     use crate::run::state::{LastError, Order};
     use std::time::Duration;
 
@@ -153,6 +194,8 @@ mod tests {
         let mut completed = run();
         completed.end(Status::Completed, NOW);
         assert_eq!(advice(Some(&completed), false, by_itself), "Nothing.");
+        completed.counts.skipped.insert("not-found".to_owned(), 2);
+        assert!(advice(Some(&completed), false, by_itself).contains("2 records cannot be sent"));
         completed.counts.failed = 3;
         let text = advice(Some(&completed), false, by_itself);
         assert!(
@@ -169,5 +212,40 @@ mod tests {
             until: NOW,
         });
         assert!(advice(Some(&stopped), false, by_itself).contains("may still be sending"));
+    }
+
+    #[test]
+    fn every_state_of_a_plan_has_its_advice() {
+        let resources = [
+            Resource::Customers,
+            Resource::Categories,
+            Resource::Products,
+        ];
+        let mut plan = Plan::start("p".to_owned(), &resources, PlanOptions::default(), NOW);
+        assert!(for_plan(&plan, false).starts_with("Nothing."));
+        assert!(for_plan(&plan, true).contains("POST /sync/continue"));
+        for (step, state) in [StepState::Failed, StepState::Failed, StepState::Skipped]
+            .into_iter()
+            .enumerate()
+        {
+            plan.steps[step].state = state;
+        }
+        plan.settle(NOW);
+        assert_eq!(
+            for_plan(&plan, false),
+            "See the advice of customers and categories. Then POST {\"resources\":[\"products\"]} to /sync imports what \
+             was left out."
+        );
+        for step in &mut plan.steps {
+            step.state = StepState::Stopped;
+        }
+        assert!(for_plan(&plan, false).contains("were stopped"));
+        for (status, said) in [
+            (Status::Completed, "Nothing."),
+            (Status::Stopped, "from the beginning"),
+        ] {
+            plan.status = status;
+            assert!(for_plan(&plan, false).contains(said));
+        }
     }
 }

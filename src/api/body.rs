@@ -1,16 +1,22 @@
 //! The bodies of starts: what may be asked for, and what goes with what.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use crate::run::launch::{Since, Wish};
+use crate::run::lease::later;
 use crate::run::plan::PlanOptions;
 use crate::run::sample::is_id;
 use crate::run::state::{Order, Resource};
 
+/// Clocks of callers that are further ahead are not taken for right.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// "ids": at most.
 pub(super) const MAX_IDS: usize = 5_000;
 
@@ -100,9 +106,20 @@ fn ids(ids: &[String]) -> Result<Vec<String>, Problem> {
     Ok(ids)
 }
 
+/// A time that is yet to come would import nothing, and the next "lastRun" would look back to that.
+fn is_past(since: Option<Since>, now: Timestamp) -> Result<(), Problem> {
+    match since {
+        Some(Since::Moment(moment)) if moment > later(now, CLOCK_TOLERANCE) => {
+            Err(bad_request("since: must not be in the future"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads what is to be done with a resource.
-pub(super) fn start(resource: Resource, body: &Bytes) -> Result<Asked, Problem> {
+pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<Asked, Problem> {
     let body: StartBody = parse(body)?;
+    is_past(body.since, now)?;
     let given = [
         ("ids", body.ids.is_some()),
         ("startId", body.start_id.is_some()),
@@ -191,8 +208,9 @@ fn deletion(resource: Resource, body: &StartBody) -> Result<bool, Problem> {
 }
 
 /// Reads which resources are to be imported, and with which options.
-pub(super) fn plan(body: &Bytes) -> Result<(Vec<Resource>, PlanOptions), Problem> {
+pub(super) fn plan(body: &Bytes, now: Timestamp) -> Result<(Vec<Resource>, PlanOptions), Problem> {
     let body: PlanBody = parse(body)?;
+    is_past(body.since, now)?;
     let resources = body.resources.unwrap_or_else(|| Resource::ALL.to_vec());
     if resources.is_empty() {
         return Err(bad_request(
@@ -224,8 +242,12 @@ mod tests {
 
     const ID: &str = "0000000A-0000-4000-8000-000000000000";
 
+    fn now() -> Timestamp {
+        "2026-08-01T00:00:00Z".parse().unwrap()
+    }
+
     fn asked(resource: Resource, body: &str) -> Result<Asked, String> {
-        start(resource, &Bytes::copy_from_slice(body.as_bytes()))
+        start(resource, &Bytes::copy_from_slice(body.as_bytes()), now())
             .map_err(|problem| format!("{problem:?}"))
     }
 
@@ -290,6 +312,11 @@ mod tests {
             (Resource::Orders, r#"{"since":7}"#.to_owned(), "line 1"),
             (
                 Resource::Orders,
+                r#"{"since":"2026-08-01T00:02:00Z"}"#.to_owned(),
+                "since: must not be in the future",
+            ),
+            (
+                Resource::Orders,
                 format!(r#"{{"since":"lastRun","ids":["{ID}"]}}"#),
                 "since: cannot be combined with ids",
             ),
@@ -352,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_read() {
-        let read = |body: &'static str| plan(&Bytes::from_static(body.as_bytes()));
+        let read = |body: &'static str| plan(&Bytes::from_static(body.as_bytes()), now());
         assert_eq!(read("").unwrap().0, Resource::ALL);
         let (resources, options) =
             read(r#"{"resources":["orders"],"since":"lastRun","triggerFlows":true}"#).unwrap();
@@ -370,6 +397,7 @@ mod tests {
             r#"{"resources":[]}"#,
             r#"{"resources":["carts"]}"#,
             r#"{"resources":["products"],"triggerFlows":true}"#,
+            r#"{"since":"2062-01-01T00:00:00Z"}"#,
         ] {
             assert!(read(body).is_err(), "{body}");
         }

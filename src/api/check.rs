@@ -1,7 +1,7 @@
 //! `GET /sync/check`: tries the configuration and says, line by line, what works and how to mend what does not.
 //!
 //! Harmless calls only: what is written is a custom object of its own key, which is deleted again. Klaviyo is only read
-//! from, so what its key may write shows with the first import.
+//! from, so what its key may write shows with the first import; until then these lines say that it cannot be told.
 
 use std::time::Duration;
 
@@ -116,48 +116,36 @@ const COLLECTIONS: [(&str, &str, &[&str]); 4] = [
 const DOCUMENT_SCOPE: &str = "manage_key_value_documents";
 
 static READ_IMPORTS: Endpoint = Endpoint {
-    name: "check profiles",
+    name: "check profile imports",
     burst: 10,
     steady: 150,
-};
-static READ_EVENTS: Endpoint = Endpoint {
-    name: "check events",
-    burst: 350,
-    steady: 3_500,
 };
 static READ_ITEMS: Endpoint = Endpoint {
     name: "check catalog items",
     burst: 350,
     steady: 3_500,
 };
-static READ_CATEGORIES: Endpoint = Endpoint {
-    name: "check catalog categories",
-    burst: 350,
-    steady: 3_500,
-};
 
-/// What is read of the Klaviyo account: the endpoint, the path, and the scopes that an import needs there.
-static ENDPOINTS: [(&Endpoint, &str, &str); 4] = [
+/// What is read of the Klaviyo account: the endpoint, the path, and the scopes that the answer tells of. An import reads
+/// with no other scopes (`x-klaviyo-scopes` of the calls that it makes).
+static READS: [(&Endpoint, &str, &str); 2] = [
     (
         &READ_IMPORTS,
         "/api/profile-bulk-import-jobs?page%5Bsize%5D=1",
-        "profiles:read profiles:write lists:write",
-    ),
-    (
-        &READ_EVENTS,
-        "/api/events?page%5Bsize%5D=1",
-        "events:read events:write",
+        "profiles:read and lists:read",
     ),
     (
         &READ_ITEMS,
         "/api/catalog-items?page%5Bsize%5D=1",
-        "catalogs:read catalogs:write",
+        "catalogs:read",
     ),
-    (
-        &READ_CATEGORIES,
-        "/api/catalog-categories?page%5Bsize%5D=1",
-        "catalogs:read catalogs:write",
-    ),
+];
+/// What an import writes with, and what for.
+const WRITES: [(&str, &str); 4] = [
+    ("profiles:write", "customers"),
+    ("lists:write", "customers"),
+    ("events:write", "orders"),
+    ("catalogs:write", "categories and products"),
 ];
 
 /// Tries everything.
@@ -333,26 +321,56 @@ async fn documents(app: &App, deadline: Deadline) -> Line {
 }
 
 async fn klaviyo(app: &App, deadline: Deadline) -> Vec<Line> {
-    let lines = ENDPOINTS.iter().map(async |(endpoint, path, scopes)| {
-        let what = format!("Klaviyo: {}", endpoint.name.trim_start_matches("check "));
-        match app.klaviyo.get(endpoint, path, deadline).await {
-            Ok(_) => Line::ok(
-                what,
-                format!("can be read; an import needs the key's scopes {scopes}"),
-            ),
-            Err(error) if error.status() == Some(403) => Line::failed(
-                what,
-                error.to_string(),
-                format!("Give the key of klaviyo_auth_key the scopes {scopes}."),
-            ),
+    let answers = join_all(
+        READS
+            .iter()
+            .map(|(endpoint, path, _)| app.klaviyo.get(endpoint, path, deadline)),
+    )
+    .await;
+    let answers: Vec<Option<Error>> = answers.into_iter().map(Result::err).collect();
+    let mut lines = vec![klaviyo_key(&answers)];
+    if lines[0].state != State::Ok {
+        return lines;
+    }
+    for ((_, _, scopes), error) in READS.iter().zip(&answers) {
+        let what = format!("Klaviyo: scope {scopes}");
+        lines.push(match error {
+            None => Line::ok(what, "granted: what it is for can be read"),
+            Some(error) if error.status() == Some(403) => {
+                let fix = format!("Give the key of klaviyo_auth_key {scopes}, or full access.");
+                Line::failed(what, error.to_string(), fix)
+            }
             // the key was accepted, and the question was not: it cannot be told from here
-            Err(error) if matches!(error.status(), Some(400 | 404 | 405)) => {
+            Some(error) if matches!(error.status(), Some(400 | 404 | 405)) => {
                 Line::unknown(what, error.to_string())
             }
-            Err(error) => Line::of(what, &error),
-        }
-    });
-    join_all(lines).await
+            Some(error) => Line::of(what, error),
+        });
+    }
+    lines.extend(WRITES.map(|(scope, needed_for)| {
+        Line::unknown(
+            format!("Klaviyo: scope {scope}"),
+            format!(
+                "only writing tells; needed for {needed_for}, and part of a key with full access"
+            ),
+        )
+    }));
+    lines
+}
+
+/// Whether the key is one: Klaviyo answers 401 where it is not, and 403 where it lacks a scope.
+fn klaviyo_key(answers: &[Option<Error>]) -> Line {
+    const WHAT: &str = "Klaviyo: key";
+    let accepted = |answer: &Option<Error>| {
+        answer
+            .as_ref()
+            .is_none_or(|error| matches!(error.status(), Some(400 | 403 | 404 | 405)))
+    };
+    match answers.iter().flatten().next() {
+        _ if answers.iter().any(accepted) => Line::ok(WHAT, "Klaviyo accepts it"),
+        Some(error) => Line::of(WHAT, error),
+        None => Line::unknown(WHAT, "nothing was asked"),
+    }
 }
 
 async fn self_call(app: &App) -> Line {

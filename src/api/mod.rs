@@ -4,6 +4,7 @@ mod advice;
 pub mod app;
 mod body;
 mod check;
+mod cron;
 mod plan;
 pub mod problem;
 mod proceed;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 pub use app::App;
+use cron::Errand;
 use problem::Problem;
 
 use crate::config::Secret;
@@ -52,6 +54,7 @@ enum Route {
     Check,
     Ping,
     Description,
+    Cron(Errand),
     Run(Resource),
     Continue(Resource),
     Stop(Resource),
@@ -74,6 +77,7 @@ fn route(path: &str) -> Option<Route> {
         ["check"] => Some(Route::Check),
         ["check", "ping"] => Some(Route::Ping),
         ["openapi.json"] => Some(Route::Description),
+        ["cron", _, errand] => Errand::named(errand).map(Route::Cron),
         [resource] => Resource::named(resource).map(Route::Run),
         [resource, "continue"] => Resource::named(resource).map(Route::Continue),
         [resource, "stop"] => Resource::named(resource).map(Route::Stop),
@@ -84,7 +88,7 @@ fn route(path: &str) -> Option<Route> {
 impl Route {
     fn allow(&self) -> &'static str {
         match self {
-            Self::Status | Self::Check | Self::Ping | Self::Description => "GET",
+            Self::Status | Self::Check | Self::Ping | Self::Description | Self::Cron(_) => "GET",
             Self::All | Self::Run(_) => "GET, POST",
             Self::ContinueAll | Self::StopAll | Self::Continue(_) | Self::Stop(_) => "POST",
         }
@@ -149,8 +153,12 @@ pub async fn handle(app: &Rc<App>, request: Request) -> Response<Bytes> {
 }
 
 async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Problem> {
-    authorize(&request.headers, &app.config.api_token)?;
-    let route = route(&request.path).ok_or_else(|| {
+    let is_admitted = cron::admits(app, &request.path);
+    if !is_admitted {
+        authorize(&request.headers, &app.config.api_token)?;
+    }
+    let route = route(&request.path).filter(|route| is_admitted == matches!(route, Route::Cron(_)));
+    let route = route.ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "Not found")
             .detail("There is nothing under this path; see GET /sync/status")
     })?;
@@ -171,6 +179,7 @@ async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Prob
                 return Ok(json(StatusCode::OK, &serde_json::json!({"ok": true})));
             }
             (&Method::GET, Route::Description) => return Ok(description()),
+            (&Method::GET, Route::Cron(errand)) => Box::pin(cron::run(app, *errand)),
             (&Method::GET, Route::Run(resource)) => Box::pin(status::one(app, *resource)),
             (&Method::POST, Route::Run(resource)) => {
                 Box::pin(start::start(app, *resource, &request.body))
@@ -236,6 +245,8 @@ mod tests {
             Route::Check => "/sync/check",
             Route::Ping => "/sync/check/ping",
             Route::Description => "/sync/openapi.json",
+            Route::Cron(Errand::Continue) => "/sync/cron/{token}/continue",
+            Route::Cron(Errand::Changes) => "/sync/cron/{token}/changes",
             Route::Run(_) => "/sync/{resource}",
             Route::Continue(_) => "/sync/{resource}/continue",
             Route::Stop(_) => "/sync/{resource}/stop",
@@ -270,6 +281,8 @@ mod tests {
             Route::Check,
             Route::Ping,
             Route::Description,
+            Route::Cron(Errand::Continue),
+            Route::Cron(Errand::Changes),
             Route::Run(Resource::Orders),
             Route::Continue(Resource::Orders),
             Route::Stop(Resource::Orders),

@@ -10,29 +10,32 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json as json_value};
 
 use super::problem::Problem;
-use super::{App, body, json, start, stop};
+use super::{App, advice, body, json, start, status, stop};
 use crate::ports::Deadline;
 use crate::run::chain;
 use crate::run::launch::{self, Refusal, rehearse};
-use crate::run::plan::{self, Plan};
+use crate::run::lease::later;
+use crate::run::plan::{self, Plan, StepState};
 use crate::run::state::Status;
 use crate::run::store::{Saved, Stored};
 
 /// How long a stop may take to be written down.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take to look how the runs of a stopped plan stand.
+const SHOW_TIMEOUT: Duration = Duration::from_secs(3);
 /// Tries against invocations that move the plan on at the same time.
 const ATTEMPTS: usize = 10;
 
 /// Starts a plan.
 pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>, Problem> {
-    let (resources, options) = body::plan(body)?;
+    let (resources, options) = body::plan(body, app.commercetools.server_now())?;
     let deadline = Deadline::after(&*app.ports.clock, launch::TIMEOUT);
     let known = plan::load(app, deadline).await?;
     if let Some(known) = known
         .as_ref()
         .filter(|known| known.document.status == Status::Running)
     {
-        return Err(locked(&known.document));
+        return Err(locked(app, &known.document));
     }
     let now = app.commercetools.server_now();
     let document = Plan::start(launch::new_id(now), &resources, options, now);
@@ -53,13 +56,10 @@ pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>
             problem
         });
     }
-    let mut stored = Stored {
-        document,
-        version: known.map_or(0, |known| known.version),
-    };
+    let mut stored = Stored::new(document, known.map_or(0, |known| known.version));
     if app.store().save(&mut stored, deadline).await? == Saved::Lost {
         return Err(match plan::load(app, deadline).await? {
-            Some(winner) => locked(&winner.document),
+            Some(winner) => locked(app, &winner.document),
             None => {
                 Problem::new(StatusCode::LOCKED, "Another start was faster").detail("Try again")
             }
@@ -76,7 +76,7 @@ pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>
         .unwrap_or(stored);
     let mut response = json(
         StatusCode::ACCEPTED,
-        &json_value!({"plan": view(&shown.document)}),
+        &json_value!({"plan": view(app, &shown.document)}),
     );
     response
         .headers_mut()
@@ -84,10 +84,10 @@ pub(super) async fn start(app: &Rc<App>, body: &Bytes) -> Result<Response<Bytes>
     Ok(response)
 }
 
-fn locked(plan: &Plan) -> Problem {
+fn locked(app: &App, plan: &Plan) -> Problem {
     Problem::new(StatusCode::LOCKED, "A plan is going on")
         .detail("Watch it with GET /sync/status, end it with POST /sync/stop.")
-        .extension("plan", &view(plan))
+        .extension("plan", &view(app, plan))
 }
 
 /// Stops the plan and its runs. As with a single run, nothing more is sent after an answer of 200.
@@ -125,10 +125,12 @@ pub(super) async fn stop(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
     if let Some(problem) = failed {
         return Err(problem.extension("runs", &runs));
     }
-    plan::observe(app, &mut stored.document, deadline).await?;
+    // it has been stopped, whether or not that can be shown
+    let deadline = Deadline::after(&*app.ports.clock, SHOW_TIMEOUT);
+    _ = plan::observe(app, &mut stored.document, deadline).await;
     Ok(json(
         code,
-        &json_value!({"plan": view(&stored.document), "runs": runs}),
+        &json_value!({"plan": view(app, &stored.document), "runs": runs}),
     ))
 }
 
@@ -158,7 +160,7 @@ async fn clear(app: &App, deadline: Deadline) -> Result<Stored<Plan>, Problem> {
 }
 
 /// The plan as it is shown.
-pub(super) fn view(plan: &Plan) -> Value {
+pub(super) fn view(app: &App, plan: &Plan) -> Value {
     let step = |step: &plan::Step| {
         json_value!({
             "resource": step.resource,
@@ -167,6 +169,7 @@ pub(super) fn view(plan: &Plan) -> Value {
             "note": step.note,
         })
     };
+    let looks_cut = looks_cut(app, plan);
     json_value!({
         "planId": plan.plan_id,
         "status": plan.status,
@@ -175,5 +178,19 @@ pub(super) fn view(plan: &Plan) -> Value {
         "finishedAt": plan.finished_at,
         "options": plan.options,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
+        "chainLooksCut": looks_cut,
+        "advice": advice::for_plan(plan, looks_cut),
     })
+}
+
+/// Whether nobody moves a plan on that should be moved on: it has no run that would do so at its end.
+fn looks_cut(app: &App, plan: &Plan) -> bool {
+    let has_run = plan
+        .steps
+        .iter()
+        .any(|step| step.state == StepState::Running);
+    let patience = status::patience(app);
+    plan.status == Status::Running
+        && !has_run
+        && app.commercetools.server_now() > later(plan.updated_at, patience)
 }

@@ -48,6 +48,18 @@ impl Problem {
         self
     }
 
+    /// A member, where it has one of this name.
+    pub(super) fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
+    /// The problem without what it says of runs and plans.
+    pub(super) fn bare(mut self) -> Self {
+        const KEPT: [&str; 5] = ["type", "title", "status", "detail", "advice"];
+        self.members.retain(|name, _| KEPT.contains(&name.as_str()));
+        self
+    }
+
     /// When to try again, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -78,11 +90,15 @@ impl From<Error> for Problem {
             Action::Retry | Action::Wait => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         };
-        Self::new(
+        let problem = Self::new(
             status,
             "An API that this app depends on did not do its part",
         )
         .detail(error.to_string())
-        .extension("advice", &error.advice())
+        .extension("advice", &error.advice());
+        match error.refusal().and_then(|refusal| refusal.retry_after) {
+            Some(wait) => problem.retry_after(wait.as_secs_f64().ceil() as u64),
+            None => problem,
+        }
     }
 }

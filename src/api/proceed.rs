@@ -4,9 +4,10 @@
 //! mode the window is worked first. Either way the plan is moved on where a run of it has ended.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select};
 use http::{Response, StatusCode};
 use serde_json::{Value, json as json_value};
 
@@ -15,6 +16,9 @@ use super::{App, json, status};
 use crate::config::Continuation;
 use crate::run::chain::{self, Claim};
 use crate::run::state::{Resource, Status};
+
+/// How long moving the plan on may take: a call works a window as well, within what platforms allow a request.
+const PLAN_PATIENCE: Duration = Duration::from_secs(4);
 
 /// What has become of a call to go on.
 struct Proceeded {
@@ -46,13 +50,13 @@ impl Proceeded {
 pub(super) async fn one(app: &Rc<App>, resource: Resource) -> Result<Response<Bytes>, Problem> {
     let Proceeded { code, answer, run } = Box::pin(proceed(app, resource)).await?;
     if run != RunIs::GoingOn {
-        chain::advance_plan(app).await;
+        advance_plan(app).await;
     }
     Ok(json(code, &answer))
 }
 
 pub(super) async fn all(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
-    chain::advance_plan(app).await;
+    advance_plan(app).await;
     let outcomes = join_all(Resource::ALL.map(|resource| Box::pin(proceed(app, resource)))).await;
     let mut code = StatusCode::OK;
     let mut answer = serde_json::Map::new();
@@ -69,13 +73,19 @@ pub(super) async fn all(app: &Rc<App>) -> Result<Response<Bytes>, Problem> {
         }
     }
     if some_ended {
-        chain::advance_plan(app).await;
+        advance_plan(app).await;
     }
     // what one resource cannot do keeps no other from going on, but the caller has to hear of it
     match failed {
         Some(problem) => Err(problem.extension("resources", &answer)),
         None => Ok(json(code, &answer)),
     }
+}
+
+/// Moves the plan on, as long as that does not keep the windows waiting: what is cut off here, the next call does.
+async fn advance_plan(app: &Rc<App>) {
+    let advance = Box::pin(chain::advance_plan(app));
+    select(advance, app.ports.clock.sleep(PLAN_PATIENCE)).await;
 }
 
 async fn proceed(app: &Rc<App>, resource: Resource) -> Result<Proceeded, Problem> {

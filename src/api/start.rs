@@ -20,7 +20,7 @@ pub(super) async fn start(
     resource: Resource,
     body: &Bytes,
 ) -> Result<Response<Bytes>, Problem> {
-    let (launched, retries) = match body::start(resource, body)? {
+    let (launched, retries) = match body::start(resource, body, app.commercetools.server_now())? {
         Asked::Resume => (launch::resume(app, resource).await, false),
         Asked::Start(wish) => (
             launch::launch(app, resource, &wish).await,
@@ -54,17 +54,22 @@ pub(super) async fn start(
 }
 
 fn locked(document: &RunDocument) -> Problem {
-    let detail = match document.status {
-        Status::Failed => {
+    let (title, detail) = match document.status {
+        Status::Failed => (
+            "A failed import of this kind can be resumed",
             "The last run has failed and its cursor is kept. POST {\"resume\": true} goes on from there, POST .../stop \
-             gives it up."
-        }
-        Status::Stopped => {
-            "The last run has been stopped, but its last invocation may still be sending. Try again shortly."
-        }
-        _ => "An import of this kind is going on. Watch it with GET, end it with POST .../stop.",
+             gives it up.",
+        ),
+        Status::Stopped => (
+            "The last import of this kind is being stopped",
+            "The last run has been stopped, but its last invocation may still be sending. Try again shortly.",
+        ),
+        _ => (
+            "An import of this kind is going on",
+            "An import of this kind is going on. Watch it with GET, end it with POST .../stop.",
+        ),
     };
-    Problem::new(StatusCode::LOCKED, "An import of this kind is going on")
+    Problem::new(StatusCode::LOCKED, title)
         .detail(detail)
         .extension("runId", &document.run_id)
         .extension("runStatus", &document.status)

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::{App, advice, json, plan};
 use crate::config::Continuation;
 use crate::ports::Deadline;
+use crate::resources;
 use crate::run;
 use crate::run::lease::later;
 use crate::run::state::{Order, Resource, RunDocument, Status};
@@ -22,6 +23,14 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const CUT_AFTER: Duration = Duration::from_secs(15);
 /// A scheduler may tick once in a while.
 const CUT_AFTER_SCHEDULED: Duration = Duration::from_secs(600);
+
+/// How long nobody may have worked before a chain looks cut.
+pub(super) fn patience(app: &App) -> Duration {
+    match app.config.continuation {
+        Continuation::SelfCall => CUT_AFTER,
+        Continuation::Scheduler => CUT_AFTER_SCHEDULED,
+    }
+}
 
 pub(super) async fn one(app: &App, resource: Resource) -> Result<Response<Bytes>, Problem> {
     let deadline = Deadline::after(&*app.ports.clock, TIMEOUT);
@@ -59,7 +68,8 @@ pub(super) async fn all(app: &App) -> Result<Response<Bytes>, Problem> {
     }
     answer.insert(
         "plan".to_owned(),
-        plan.as_ref().map_or(Value::Null, plan::view),
+        plan.as_ref()
+            .map_or(Value::Null, |plan| plan::view(app, plan)),
     );
     Ok(json(StatusCode::OK, &answer))
 }
@@ -74,6 +84,16 @@ pub(super) fn document(app: &App, resource: Resource, document: Option<&RunDocum
     };
     let cursor = run.cursor.as_ref();
     let rate = run.pace.rate().filter(|_| run.is_going_on());
+    let progress = Progress::of(app, run);
+    let percent = match (run.status, &progress) {
+        (Status::Completed, _) => Some(100),
+        (_, progress) => progress
+            .as_ref()
+            .map(|progress| progress.behind * 100 / progress.all),
+    };
+    let estimated_end = rate
+        .filter(|_| run.status == Status::Running)
+        .and_then(|rate| progress?.end(rate, now));
     json_value!({
         "resource": resource,
         "status": run.status,
@@ -86,9 +106,9 @@ pub(super) fn document(app: &App, resource: Resource, document: Option<&RunDocum
         "window": run.window,
         "phase": cursor.and_then(|cursor| cursor.phase.as_ref()),
         "total": run.total,
-        "percent": percent(run),
+        "percent": percent,
         "rate": rate.map(|rate| (rate * 10.0).round() / 10.0),
-        "estimatedEnd": rate.and_then(|rate| estimated_end(run, rate, now)),
+        "estimatedEnd": estimated_end,
         "counts": run.counts,
         "variants": run.variants,
         "lastId": run.last_id,
@@ -120,48 +140,72 @@ fn options(order: &Order) -> Value {
     })
 }
 
-/// How much of the run, or of the phase that it is in, is done.
-fn percent(run: &RunDocument) -> Option<u64> {
-    let total = run.total.filter(|&total| total > 0)?;
-    let done = match &run.cursor {
-        _ if run.status == Status::Completed => total,
-        Some(cursor) if cursor.phase.is_some() => cursor.phase_records,
-        _ => run.counts.read,
-    };
-    Some(done.min(total) * 100 / total)
+/// How far the records of a run have been gone through.
+struct Progress {
+    /// Records that are behind it, in all its phases; each phase goes through all of them.
+    behind: u64,
+    /// Records to go through, in all its phases.
+    all: u64,
+    /// What comes after the records of this phase is known: it is the last.
+    is_last: bool,
+    /// Records and variants that came of those that this phase has gone through.
+    counted: u64,
+    /// Records that this phase has gone through.
+    reached: u64,
+    /// Records that this phase has still to go through.
+    left: u64,
 }
 
-/// When the run will be over at this rate; `None` where there are phases, as the rate of the next is not known.
-fn estimated_end(run: &RunDocument, rate: f64, now: Timestamp) -> Option<Timestamp> {
-    let is_whole = run
-        .cursor
-        .as_ref()
-        .is_some_and(|cursor| cursor.phase.is_none())
-        && run.status == Status::Running;
-    let left = run
-        .total
-        .filter(|_| is_whole)?
-        .saturating_sub(run.counts.read);
-    Some(later(
-        now,
-        Duration::try_from_secs_f64((left as f64 / rate).round()).ok()?,
-    ))
+impl Progress {
+    /// `None` where it cannot be told how much there is: Klaviyo does not say what there is to delete, and a run of several
+    /// phases that has been stopped does not say which it was in.
+    fn of(app: &App, run: &RunDocument) -> Option<Self> {
+        let total = run.total.filter(|&total| total > 0)?;
+        let import = resources::import(app, run);
+        let (phase, phases) = import.place()?;
+        let cursor = run.cursor.as_ref();
+        let reached = match phases {
+            1 => run.counts.read,
+            _ => cursor?.phase_records,
+        }
+        .min(total);
+        let variants = run.variants.as_ref().map_or(0, |variants| variants.read);
+        Some(Self {
+            behind: phase * total + reached,
+            all: phases * total,
+            is_last: phase + 1 == phases,
+            counted: match import.counts_variants() {
+                true => variants,
+                false => run.counts.read,
+            },
+            reached,
+            left: total - reached,
+        })
+    }
+
+    /// When the run will be over at this rate of counted records; `None` where another phase is to come, whose rate is not
+    /// known.
+    fn end(&self, rate: f64, now: Timestamp) -> Option<Timestamp> {
+        let each = match self.reached {
+            0 => return None,
+            reached => self.counted as f64 / reached as f64,
+        };
+        let left = (self.left as f64 * each / rate).round();
+        let end = later(now, Duration::try_from_secs_f64(left).ok()?);
+        self.is_last.then_some(end)
+    }
 }
 
 /// Whether nobody works on a run that should be worked on: `continue` picks it up.
 fn looks_cut(app: &App, run: &RunDocument) -> bool {
     let now = app.commercetools.server_now();
-    let patience = match app.config.continuation {
-        Continuation::SelfCall => CUT_AFTER,
-        Continuation::Scheduler => CUT_AFTER_SCHEDULED,
-    };
     let since = match &run.lease {
         Some(lease) if lease.is_live(now) => return false,
         Some(lease) => lease.until,
         None => later(
             run.not_before
                 .map_or(run.updated_at, |moment| moment.max(run.updated_at)),
-            patience,
+            patience(app),
         ),
     };
     run.is_going_on() && run.status == Status::Running && now > since

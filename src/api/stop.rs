@@ -46,13 +46,15 @@ pub(super) async fn stop_run(
     }));
     while is_held(app, &stored.document) && deadline.remaining(&*app.ports.clock) > LOOK {
         app.ports.clock.sleep(LOOK).await;
-        match app.store().load(resource, deadline).await? {
-            Some(found) if found.document.run_id == stored.document.run_id => stored = found,
+        match app.store().load(resource, deadline).await {
+            Ok(Some(found)) if found.document.run_id == stored.document.run_id => stored = found,
             // another run has begun, which it could not while this one was held
-            _ => {
+            Ok(_) => {
                 stored.document.lease = None;
                 break;
             }
+            // it has been stopped all the same; whether its holder knows that shows at the next look
+            Err(_) => {}
         }
     }
     let code = if is_held(app, &stored.document) {

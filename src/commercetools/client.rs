@@ -4,16 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE};
 use http::{Method, Request, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::token::Token;
 use crate::config::CommercetoolsConfig;
-use crate::error::{Action, Error, Kind, Peer, Refusal};
+use crate::error::{Action, Error, Kind, Peer, Refusal, plain_code};
 use crate::ports::{Body, Deadline, Limits, Ports};
-use crate::retry::with_retry;
+use crate::retry::{retry_after, with_retry};
 use crate::run::lease::later;
 
 /// The longest that one call may take. A page of megabytes is sent in seconds; what takes longer hangs.
@@ -206,15 +206,10 @@ pub(super) fn accept(
             .find_map(|error| error.code)
             .or(body.error)
     });
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
     let refusal = Refusal {
         status: status.as_u16(),
-        code,
-        retry_after,
+        code: code.and_then(plain_code),
+        retry_after: retry_after(response.headers()),
         pointers: Vec::new(),
     };
     Err(Error {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::Client;
 use super::client::Call;
@@ -78,12 +79,20 @@ impl Client {
             Err(error) if is_missing_object(&error) => return Ok(None),
             answer => answer?,
         };
-        let object: Answer<T> = serde_json::from_slice(response.body()).map_err(|error| {
-            Error::unreadable(
-                Peer::Commercetools,
-                OPERATION,
-                format!("{container}/{key} is not as this version writes it: {error}"),
-            )
+        let body = response.body();
+        let object: Answer<T> = serde_json::from_slice(body).map_err(|error| {
+            let name = format!("{container}/{key}");
+            // half an answer is none; serde's own words quote what they are about
+            match serde_json::from_slice::<&RawValue>(body) {
+                Ok(_) => Error::foreign(
+                    OPERATION,
+                    format!(
+                        "{name} is not as this version writes it, at column {}",
+                        error.column()
+                    ),
+                ),
+                Err(_) => Error::unreadable(Peer::Commercetools, OPERATION, name),
+            }
         })?;
         Ok(Some(CustomObject {
             version: object.version,

@@ -19,6 +19,9 @@ pub const MAX_LIMIT: usize = 500;
 /// How many ids one `id in (...)` holds: with 40 characters each the URL stays under the 8 KB that servers accept.
 pub const IDS_A_QUERY: usize = 100;
 
+/// More records than a project can have: a larger total is none.
+const MAX_TOTAL: u64 = 1 << 40;
+
 /// One query of a collection in id order.
 #[derive(Debug, Clone)]
 pub struct Query<'a> {
@@ -128,7 +131,7 @@ impl Client {
         let path = query.path_and_query(0, true);
         self.query(query, &path, deadline, |body| {
             let answer: TotalAnswer = serde_json::from_slice(body).ok()?;
-            Some(answer.total)
+            Some(answer.total).filter(|&total| total <= MAX_TOTAL)
         })
         .await
     }

@@ -37,6 +37,11 @@ struct TokenAnswer {
     scope: String,
 }
 
+/// Whether this can be a bearer token (RFC 6750).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl Token {
     pub(super) fn is_usable(&self, now: Duration) -> bool {
         now < self.usable_until
@@ -82,17 +87,22 @@ impl Token {
             .await
             .map_err(|error| Error::transport(Peer::CommercetoolsAuth, OPERATION, error))?;
         let response = super::client::accept(Peer::CommercetoolsAuth, OPERATION, response)?;
-        let answer: TokenAnswer = serde_json::from_slice(response.body()).map_err(|_| {
-            Error::unreadable(
-                Peer::CommercetoolsAuth,
-                OPERATION,
-                "an access_token with expires_in",
-            )
-        })?;
+        let answer = serde_json::from_slice::<TokenAnswer>(response.body())
+            .ok()
+            // one that does not fit into a header would be kept, and refused, until it expires
+            .filter(|answer| is_token(&answer.access_token))
+            .ok_or_else(|| {
+                Error::unreadable(
+                    Peer::CommercetoolsAuth,
+                    OPERATION,
+                    "an access_token with expires_in",
+                )
+            })?;
         let lifetime = Duration::from_secs(answer.expires_in);
         Ok(Self {
             value: answer.access_token.into(),
-            usable_until: asked_at + lifetime.saturating_sub(MARGIN).max(lifetime / 2),
+            usable_until: asked_at
+                .saturating_add(lifetime.saturating_sub(MARGIN).max(lifetime / 2)),
             scope: answer.scope,
         })
     }

@@ -13,7 +13,7 @@ use url::Url;
 use self::sync::SyncConfig;
 
 /// The names of all variables that the component reads, as `spin.toml` declares them.
-pub const VARIABLES: [&str; 17] = [
+pub const VARIABLES: [&str; 18] = [
     "ct_api_url",
     "ct_auth_url",
     "ct_project_id",
@@ -27,6 +27,7 @@ pub const VARIABLES: [&str; 17] = [
     "preferred_currency",
     "sync_config",
     "api_token",
+    "cron_token",
     "continuation",
     "window_seconds",
     "id_ranges",
@@ -112,6 +113,8 @@ pub struct Config {
     pub klaviyo: KlaviyoConfig,
     /// `api_token`: what callers of `/sync` must show.
     pub api_token: Secret,
+    /// `cron_token`: what a scheduler that can send nothing but a path shows in it; without one it has no way in.
+    pub cron_token: Option<Secret>,
     /// `continuation`.
     pub continuation: Continuation,
     /// `window_seconds`: how long one window works.
@@ -205,6 +208,7 @@ impl Config {
                 auth_key: reader.klaviyo_auth_key(),
             },
             api_token: reader.api_token(),
+            cron_token: reader.cron_token(),
             continuation: reader.continuation(),
             window: Duration::from_secs(reader.number(
                 "window_seconds",
@@ -340,6 +344,21 @@ impl Reader<'_> {
             );
         }
         token.into()
+    }
+
+    /// It stands in paths, which end up in logs: not the token that allows everything.
+    fn cron_token(&mut self) -> Option<Secret> {
+        let token = self.optional("cron_token")?;
+        let is_of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if token.len() < MIN_TOKEN_CHARS || !token.bytes().all(is_of_path) {
+            self.problem(
+                "cron_token",
+                format!("must be a secret of at least {MIN_TOKEN_CHARS} letters, digits and -._~"),
+            );
+        } else if token == self.text("api_token") {
+            self.problem("cron_token", "must not be the same as api_token");
+        }
+        Some(token.into())
     }
 
     fn continuation(&mut self) -> Continuation {

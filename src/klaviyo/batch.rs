@@ -1,18 +1,21 @@
 //! Batches: documents packed by count and by serialized bytes, sent whole, and taken apart when Klaviyo refuses them.
 //!
-//! A batch keeps its documents in one buffer; the request's body is a list of slices of it, so megabytes are written
-//! once. A refusal that points at some documents costs only those; one that points nowhere is halved until the culprits
-//! stand alone.
+//! A batch keeps its documents as slices of the bytes that they were written in, and the request's body is a list of
+//! these, so that megabytes are written once. A refusal that points at some documents costs only those; one that points
+//! nowhere is halved until the culprits stand alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
+use indexmap::IndexSet;
 use serde::Deserialize;
 
 use super::client::Client;
 use super::rate::Endpoint;
-use crate::error::{Action, Error, Refusal};
+use crate::error::{Action, Error, Peer, Refusal, plain_field};
+use crate::mapping::pieces::Pieces;
 use crate::ports::{Body, Deadline};
 
 /// How the documents stand in the request.
@@ -51,15 +54,32 @@ pub struct Lane {
     pub names_by_place: bool,
 }
 
+/// The path of a job of this lane.
+#[must_use]
+pub fn job_path(lane: &Lane, id: &str) -> String {
+    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    // a space is the one byte that a form writes otherwise than a path
+    format!("{}/{}", lane.path, id.replace('+', "%20"))
+}
+
 /// A [`Lane::mend`] for what cannot be mended.
 #[must_use]
 pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// Klaviyo's ids of jobs are well under this, in bytes.
+const MAX_JOB_ID: usize = 500;
+
 const ENTRY_HEAD: &str = r#"{"type":"event-bulk-create","attributes":{"profile":{"data":"#;
 const ENTRY_MIDDLE: &str = r#"},"events":{"data":["#;
 const ENTRY_TAIL: &str = "]}}}";
+const SEPARATOR: usize = ",".len();
+
+/// What the entry of a profile has in bytes, with a separator, beside its events.
+fn entry_bytes(profile: &str) -> usize {
+    ENTRY_HEAD.len() + profile.len() + ENTRY_MIDDLE.len() + ENTRY_TAIL.len() + SEPARATOR
+}
 
 /// One document of a batch.
 #[derive(Debug, Clone)]
@@ -68,17 +88,18 @@ struct Item {
     record: usize,
     /// The entry of its profile ([`Shape::ByProfile`]).
     entry: usize,
-    place: Range<usize>,
+    /// Its pieces, among those of the batch.
+    pieces: Range<usize>,
 }
 
 /// Documents on their way.
 #[derive(Debug)]
 pub struct Batch {
     lane: &'static Lane,
-    buffer: Vec<u8>,
     items: Vec<Item>,
-    profiles: Vec<String>,
-    entries: HashMap<String, usize>,
+    pieces: Vec<Bytes>,
+    /// The profiles of its entries.
+    profiles: IndexSet<String, RandomState>,
     /// What the request will have in bytes.
     bytes: usize,
     /// The most documents, at most those of the lane.
@@ -120,10 +141,9 @@ impl Batch {
         Self {
             lane,
             max_documents: documents.clamp(1, lane.max_documents),
-            buffer: Vec::new(),
             items: Vec::new(),
-            profiles: Vec::new(),
-            entries: HashMap::new(),
+            pieces: Vec::new(),
+            profiles: IndexSet::default(),
             bytes: lane.head.len() + lane.tail.len(),
         }
     }
@@ -159,53 +179,43 @@ impl Batch {
             && self.items.len() + documents <= self.max_documents
     }
 
-    fn cost(&self, profile: Option<&str>, document: &[u8]) -> usize {
-        let entry = match profile {
-            Some(profile) if !self.entries.contains_key(profile) => {
-                ENTRY_HEAD.len() + profile.len() + ENTRY_MIDDLE.len() + ENTRY_TAIL.len() + 1
-            }
-            _ => 0,
-        };
-        entry + document.len() + 1
-    }
-
-    /// Whether a request could hold this document alone.
+    /// Whether a request could hold a document of so many bytes alone.
     #[must_use]
-    pub fn fits_alone(lane: &'static Lane, profile: Option<&str>, document: &[u8]) -> bool {
-        let empty = Self::new(lane);
-        empty.bytes + empty.cost(profile, document) <= lane.max_bytes
+    pub fn fits_alone(lane: &'static Lane, profile: Option<&str>, document: usize) -> bool {
+        Self::new(lane).bytes_with(profile, document) <= lane.max_bytes
     }
 
-    /// Adds a document, where there is room for it.
-    pub fn push(&mut self, record: usize, profile: Option<&str>, document: &[u8]) -> bool {
-        let bytes = self.bytes + self.cost(profile, document);
-        if self.items.len() == self.max_documents || bytes > self.lane.max_bytes {
+    /// What the request would have in bytes with one more document of so many, and with the entry of a new profile.
+    fn bytes_with(&self, new: Option<&str>, document: usize) -> usize {
+        self.bytes + new.map_or(0, entry_bytes) + document + SEPARATOR
+    }
+
+    /// Adds the document that stands at `place` in `bytes`, where there is room for it.
+    pub fn push(
+        &mut self,
+        record: usize,
+        profile: Option<&str>,
+        bytes: &Bytes,
+        place: &Pieces,
+    ) -> bool {
+        let known = profile.and_then(|profile| self.profiles.get_index_of(profile));
+        let new = profile.filter(|_| known.is_none());
+        let total = self.bytes_with(new, place.len());
+        if self.items.len() == self.max_documents || total > self.lane.max_bytes {
             return false;
         }
-        let entry = profile.map_or(0, |profile| self.entry(profile));
-        if self.buffer.capacity() == 0 {
-            // most batches fill up: one allocation instead of twenty that double
-            self.buffer.reserve(self.lane.max_bytes.min(64 * 1024));
-        }
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(document);
+        let entry = known.unwrap_or(self.profiles.len());
+        self.profiles.extend(new.map(str::to_owned));
+        let start = self.pieces.len();
+        self.pieces
+            .extend(place.iter().map(|piece| bytes.slice(piece)));
         self.items.push(Item {
             record,
             entry,
-            place: start..self.buffer.len(),
+            pieces: start..self.pieces.len(),
         });
-        self.bytes = bytes;
+        self.bytes = total;
         true
-    }
-
-    fn entry(&mut self, profile: &str) -> usize {
-        if let Some(&entry) = self.entries.get(profile) {
-            return entry;
-        }
-        self.profiles.push(profile.to_owned());
-        self.entries
-            .insert(profile.to_owned(), self.profiles.len() - 1);
-        self.profiles.len() - 1
     }
 
     /// Sends the batch and takes it apart as far as Klaviyo's refusals ask for it.
@@ -216,8 +226,8 @@ impl Batch {
     pub async fn send(self, client: &Client, deadline: Deadline) -> Result<Sent, Error> {
         let mut sending = Sending {
             lane: self.lane,
-            buffer: self.buffer.into(),
             items: self.items,
+            pieces: self.pieces,
             profiles: self.profiles.into_iter().map(Bytes::from).collect(),
             mended: HashMap::new(),
             sent: Sent::default(),
@@ -232,7 +242,7 @@ impl Batch {
                 .post(sending.lane.endpoint, sending.lane.path, body, deadline)
                 .await
             {
-                Ok(answer) => sending.note_job(&answer, &part),
+                Ok(answer) => sending.note_job(&answer, &part)?,
                 Err(error) if error.action() == Action::SetAside => {
                     let refusal = error
                         .refusal()
@@ -261,8 +271,8 @@ fn unreachable_refusal(error: &Error) -> Refusal {
 /// A batch while it is being sent.
 struct Sending {
     lane: &'static Lane,
-    buffer: Bytes,
     items: Vec<Item>,
+    pieces: Vec<Bytes>,
     profiles: Vec<Bytes>,
     mended: HashMap<usize, Bytes>,
     sent: Sent,
@@ -283,11 +293,11 @@ struct JobData {
 }
 
 impl Sending {
-    fn document(&self, item: usize) -> Bytes {
-        self.mended
-            .get(&item)
-            .cloned()
-            .unwrap_or_else(|| self.buffer.slice(self.items[item].place.clone()))
+    fn document(&self, item: usize) -> &[Bytes] {
+        match self.mended.get(&item) {
+            Some(mended) => std::slice::from_ref(mended),
+            None => &self.pieces[self.items[item].pieces.clone()],
+        }
     }
 
     fn body(&self, part: &[usize]) -> (Body, Places) {
@@ -316,7 +326,9 @@ impl Sending {
                 slices.push(Bytes::from_static(b","));
             }
             match self.lane.shape {
-                Shape::Flat => slices.extend(entry.iter().map(|&item| self.document(item))),
+                Shape::Flat => {
+                    slices.extend(entry.iter().flat_map(|&item| self.document(item)).cloned());
+                }
                 Shape::ByProfile => self.entry(entry, &mut slices),
             }
         }
@@ -332,22 +344,31 @@ impl Sending {
             if position > 0 {
                 slices.push(Bytes::from_static(b","));
             }
-            slices.push(self.document(item));
+            slices.extend_from_slice(self.document(item));
         }
         slices.push(Bytes::from_static(ENTRY_TAIL.as_bytes()));
     }
 
-    fn note_job(&mut self, answer: &[u8], part: &[usize]) {
-        if self.lane.job.is_some()
-            && let Ok(answer) = serde_json::from_slice::<JobAnswer>(answer)
-        {
-            let records = part.iter().map(|&item| self.items[item].record).collect();
-            self.sent.jobs.push(JobMade {
-                id: answer.data.id,
-                lane: self.lane,
-                records,
-            });
+    /// Takes note of the job that has been made, without which nobody would hear of what it refuses.
+    fn note_job(&mut self, answer: &[u8], part: &[usize]) -> Result<(), Error> {
+        if self.lane.job.is_none() {
+            return Ok(());
         }
+        let id = serde_json::from_slice::<JobAnswer>(answer).map(|answer| answer.data.id);
+        let Some(id) = id.ok().filter(|id| is_job_id(id)) else {
+            return Err(Error::unreadable(
+                Peer::Klaviyo,
+                self.lane.endpoint.name,
+                "a job with its id",
+            ));
+        };
+        let records = part.iter().map(|&item| self.items[item].record).collect();
+        self.sent.jobs.push(JobMade {
+            id,
+            lane: self.lane,
+            records,
+        });
+        Ok(())
     }
 
     /// Decides what a refused part is sent as next.
@@ -372,7 +393,7 @@ impl Sending {
             let mended = if self.mended.contains_key(&item) {
                 None
             } else {
-                (self.lane.mend)(field, &self.document(item))
+                (self.lane.mend)(field, &self.document(item).concat())
             };
             match mended {
                 Some(document) => {
@@ -438,10 +459,15 @@ impl Sending {
     }
 }
 
+/// Whether this can be the id of a job: it is kept in the run document and becomes a part of a path.
+fn is_job_id(id: &str) -> bool {
+    (1..=MAX_JOB_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Why Klaviyo refused a record: the status, its code and the field; never its words, which can quote the record.
 fn reason(refusal: &Refusal, field: &str) -> String {
     let code = refusal.code.as_deref().unwrap_or("no code");
-    match field {
+    match plain_field(field) {
         "" => format!("Klaviyo refused it: {} {code}", refusal.status),
         field => format!("Klaviyo refused it: {} {code} at {field}", refusal.status),
     }

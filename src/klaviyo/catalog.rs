@@ -7,10 +7,10 @@ use futures_util::future::try_join_all;
 use serde::Deserialize;
 
 use super::MAX_REQUEST_BYTES;
-use super::batch::{Lane, Shape, never_mended};
+use super::batch::{Lane, Shape, job_path, never_mended};
 use super::client::Client;
 use super::rate::Endpoint;
-use crate::error::{Error, Peer};
+use crate::error::{Error, Peer, plain_code, plain_field};
 use crate::mapping::product::compound_id;
 use crate::ports::Deadline;
 
@@ -210,10 +210,8 @@ async fn page(
     let unreadable =
         || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of catalogue entries");
     let listed: Listed = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-    let next = listed
-        .links
-        .and_then(|links| links.next)
-        .map(|next| Client::next_path(&next).ok_or_else(unreadable));
+    let next = listed.links.and_then(|links| links.next);
+    let next = next.map(|next| Client::next_path(path, &next).ok_or_else(unreadable));
     Ok((listed.data, next.transpose()?))
 }
 
@@ -400,10 +398,7 @@ pub async fn job(
     deadline: Deadline,
 ) -> Result<JobState, Error> {
     let endpoint = lane.job.unwrap_or(lane.endpoint);
-    let answer = match client
-        .get(endpoint, &format!("{}/{id}", lane.path), deadline)
-        .await
-    {
+    let answer = match client.get(endpoint, &job_path(lane, id), deadline).await {
         Err(error) if error.status() == Some(404) => return Ok(JobState::Unknown),
         answer => answer?,
     };
@@ -429,7 +424,12 @@ pub async fn job(
 fn entry_errors(lane: &'static Lane, errors: Vec<JobError>, failed: usize) -> Vec<EntryError> {
     let mut places = HashSet::new();
     let mut list: Vec<EntryError> = Vec::new();
+    // a job has no more failures than entries, whatever its answer says
+    let most = lane.max_documents;
     for error in errors {
+        if list.len() == most {
+            break;
+        }
         let pointer = error
             .source
             .and_then(|source| source.pointer)
@@ -438,15 +438,15 @@ fn entry_errors(lane: &'static Lane, errors: Vec<JobError>, failed: usize) -> Ve
         let (place, field) = below.split_at(below.find('/').unwrap_or(below.len()));
         let place: Option<usize> = place.parse().ok();
         if place.is_none_or(|place| places.insert(place)) {
-            let code = error.code.unwrap_or_else(|| "no code".to_owned());
+            let code = error.code.and_then(plain_code);
             list.push(EntryError {
                 place,
-                field: field.to_owned(),
-                code,
+                field: plain_field(field).to_owned(),
+                code: code.unwrap_or_else(|| "no code".to_owned()),
             });
         }
     }
-    while list.len() < failed {
+    while list.len() < failed.min(most) {
         list.push(EntryError {
             place: None,
             field: String::new(),

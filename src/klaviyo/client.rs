@@ -11,16 +11,18 @@ use http::{Method, Request, Response};
 use serde::Deserialize;
 
 use super::REVISION;
-use super::rate::{Endpoint, Limiter, retry_after};
+use super::rate::{Endpoint, Limiter};
 use crate::config::KlaviyoConfig;
-use crate::error::{Error, Kind, Peer, Refusal};
+use crate::error::{Error, Kind, Peer, Refusal, plain_code};
 use crate::ports::{Body, Deadline, Limits, Ports};
-use crate::retry::with_retry;
+use crate::retry::{retry_after, with_retry};
 
 /// The longest that one call may take: a request of 5 MB on a slow line still gets through.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Answers are read up to this size: a page of 100 import errors with their payloads of 100 KB at most.
 const MAX_BYTES: usize = 12 * 1024 * 1024;
+/// How every path of the API begins.
+const API: &str = "/api/";
 /// JSON:API's media type.
 const MEDIA_TYPE: &str = "application/vnd.api+json";
 /// How long to wait for the answer that says what is left of a rate limit before looking again.
@@ -158,6 +160,14 @@ impl Client {
         body: Body,
         deadline: Deadline,
     ) -> Result<Bytes, Error> {
+        // paths come from answers and out of run documents: none of them may lead the key to another host
+        if !path.starts_with(API) {
+            return Err(Error::unreadable(
+                Peer::Klaviyo,
+                endpoint.name,
+                "a path of the API, to go on from",
+            ));
+        }
         let begun = self.admit(endpoint, deadline).await?;
         let mut request = Request::builder()
             .method(method)
@@ -194,17 +204,20 @@ impl Client {
         accept(endpoint.name, response)
     }
 
-    /// Path and query of a `links.next` of this API, wherever it says that it is served.
+    /// Path and query of the `links.next` of a page, wherever the API says that it is served. `None` where it is no link
+    /// of this API, or leads back to the page itself and so round in a circle.
     #[must_use]
-    pub fn next_path(next: &str) -> Option<String> {
+    pub fn next_path(page: &str, next: &str) -> Option<String> {
         let parsed = url::Url::options()
             .base_url(url::Url::parse("https://a.klaviyo.com").ok().as_ref())
             .parse(next)
-            .ok()?;
-        Some(match parsed.query() {
+            .ok()
+            .filter(|url| url.path().starts_with(API))?;
+        let next = match parsed.query() {
             Some(query) => format!("{}?{query}", parsed.path()),
             None => parsed.path().to_owned(),
-        })
+        };
+        (next != page).then_some(next)
     }
 }
 
@@ -240,7 +253,9 @@ fn accept(operation: &'static str, response: Response<Bytes>) -> Result<Bytes, E
     let errors = serde_json::from_slice::<ErrorBody>(response.body())
         .map(|body| body.errors)
         .unwrap_or_default();
-    let code = errors.iter().find_map(|error| error.code.clone());
+    let code = errors
+        .iter()
+        .find_map(|error| plain_code(error.code.clone()?));
     let pointers = errors
         .into_iter()
         .filter_map(|error| error.source?.pointer)

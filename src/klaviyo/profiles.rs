@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::MAX_REQUEST_BYTES;
-use super::batch::{Lane, Shape};
+use super::batch::{Lane, Shape, job_path};
 use super::client::Client;
 use super::rate::Endpoint;
-use crate::error::{Error, Peer};
+use crate::error::{Error, Peer, plain_code, plain_field};
 use crate::mapping::customer;
 use crate::ports::Deadline;
 
@@ -133,7 +133,7 @@ struct ErrorData<'a> {
 #[derive(Deserialize)]
 struct ErrorAttributes<'a> {
     #[serde(default)]
-    code: String,
+    code: Option<String>,
     #[serde(default)]
     source: Option<ErrorSource>,
     #[serde(borrow, default)]
@@ -151,10 +151,7 @@ struct ErrorSource {
 /// # Errors
 /// Where Klaviyo does not answer or refuses.
 pub async fn job(client: &Client, id: &str, deadline: Deadline) -> Result<JobState, Error> {
-    let answer = match client
-        .get(&READ_JOB, &format!("{}/{id}", LANE.path), deadline)
-        .await
-    {
+    let answer = match client.get(&READ_JOB, &job_path(&LANE, id), deadline).await {
         Err(error) if error.status() == Some(404) => return Ok(JobState::Unknown),
         answer => answer?,
     };
@@ -172,7 +169,7 @@ pub async fn job(client: &Client, id: &str, deadline: Deadline) -> Result<JobSta
 /// The path of the first page of a job's errors.
 #[must_use]
 pub fn errors_path(id: &str) -> String {
-    format!("{}/{id}/import-errors?page%5Bsize%5D=100", LANE.path)
+    format!("{}/import-errors?page%5Bsize%5D=100", job_path(&LANE, id))
 }
 
 /// Reads a page of a job's errors.
@@ -196,7 +193,7 @@ pub async fn import_errors(
     let next = answer
         .links
         .and_then(|links| links.next)
-        .map(|next| Client::next_path(&next).ok_or_else(unreadable));
+        .map(|next| Client::next_path(path, &next).ok_or_else(unreadable));
     Ok(ImportErrors {
         errors,
         next: next.transpose()?,
@@ -222,7 +219,10 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
         mended: payload
             .filter(|_| field.ends_with("phone_number"))
             .and_then(|payload| customer::without_phone_number(payload.as_bytes())),
-        field,
-        code: error.code,
+        field: plain_field(&field).to_owned(),
+        code: error
+            .code
+            .and_then(plain_code)
+            .unwrap_or_else(|| "no code".to_owned()),
     }
 }

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
+
+use crate::retry::retry_after;
 
 /// An endpoint with its documented limits.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,8 @@ pub struct Endpoint {
 
 /// The burst window, with some room for calls that travel at different speeds.
 const BURST_WINDOW: Duration = Duration::from_millis(1_100);
+/// The steady window: no answer is believed that puts its end further off.
+const STEADY_WINDOW: Duration = Duration::from_secs(60);
 /// How long to hold back after a 429 that does not say.
 const UNSAID_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -100,7 +103,7 @@ impl Limiter {
         };
         // the server may not have counted the calls that are still on their way to it
         let remaining = remaining.saturating_sub(self.in_flight);
-        let resets_at = now + Duration::from_secs(u64::from(reset.max(1)));
+        let resets_at = now + Duration::from_secs(u64::from(reset.max(1))).min(STEADY_WINDOW);
         let same_window =
             now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
         self.remaining = Some(match self.remaining {
@@ -114,17 +117,4 @@ impl Limiter {
             resets_at
         };
     }
-}
-
-/// `Retry-After` in seconds.
-#[must_use]
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
 }

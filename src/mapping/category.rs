@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::json;
+use super::json::Part;
 use super::locale::localized;
 use super::product::entry::{self, Entry, Write};
 use super::{Options, Skip};
@@ -26,7 +25,7 @@ pub trait CategoryNames {
 #[derive(Debug)]
 pub struct Category<'a> {
     id: String,
-    name: Option<&'a RawValue>,
+    name: Option<Part<'a>>,
     ancestors: Vec<String>,
 }
 
@@ -41,11 +40,11 @@ impl<'a> Category<'a> {
     ///
     /// # Errors
     /// [`Skip::Malformed`] where this is not an object with an id.
-    pub fn read(category: &'a RawValue) -> Result<Self, Skip> {
-        let [id, name, ancestors] =
-            json::pick(category, ["id", "name", "ancestors"]).ok_or(NO_ID)?;
+    pub fn read(category: impl Into<Part<'a>>) -> Result<Self, Skip> {
+        let picked = category.into().pick(["id", "name", "ancestors"]);
+        let [id, name, ancestors] = picked.ok_or(NO_ID)?;
         Ok(Self {
-            id: json::id(id).ok_or(NO_ID)?,
+            id: id.and_then(Part::id).ok_or(NO_ID)?.into_owned(),
             name,
             ancestors: referenced_ids(ancestors),
         })
@@ -99,12 +98,11 @@ impl<'a> Category<'a> {
 }
 
 /// The ids of an array of references to categories (`[{"typeId": "category", "id": ...}]`), in their order.
-pub(super) fn referenced_ids(references: Option<&RawValue>) -> Vec<String> {
-    json::array(references)
-        .into_iter()
-        .filter_map(|reference| {
-            let [id] = json::pick(reference, ["id"])?;
-            json::id(id)
-        })
-        .collect()
+pub(super) fn referenced_ids(references: Option<Part<'_>>) -> Vec<String> {
+    let references = references.map(Part::array).unwrap_or_default();
+    let ids = references.into_iter().filter_map(|reference| {
+        let [id] = reference.pick(["id"])?;
+        id?.id()
+    });
+    ids.map(Cow::into_owned).collect()
 }

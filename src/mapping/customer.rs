@@ -1,8 +1,10 @@
 //! A customer becomes a profile.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
-use super::json::{self, ObjectWriter, Text};
+use super::json::{Object, ObjectWriter, Part, Text};
 use super::properties::{self, Properties};
 use super::{Options, Skip};
 
@@ -20,7 +22,11 @@ pub struct Profile {
 ///
 /// # Errors
 /// Where the record is no object or has no id; then nothing is appended.
-pub fn profile(customer: &RawValue, options: &Options, out: &mut Vec<u8>) -> Result<Profile, Skip> {
+pub fn profile<'a>(
+    customer: impl Into<Part<'a>>,
+    options: &Options,
+    out: &mut Vec<u8>,
+) -> Result<Profile, Skip> {
     let [
         id,
         email,
@@ -32,9 +38,9 @@ pub fn profile(customer: &RawValue, options: &Options, out: &mut Vec<u8>) -> Res
         default_billing,
         billing,
         custom,
-    ] = json::pick(
-        customer,
-        [
+    ] = customer
+        .into()
+        .pick([
             "id",
             "email",
             "firstName",
@@ -45,25 +51,27 @@ pub fn profile(customer: &RawValue, options: &Options, out: &mut Vec<u8>) -> Res
             "defaultBillingAddressId",
             "billingAddressIds",
             "custom",
-        ],
-    )
-    .ok_or(Skip::Malformed {
-        missing: "a customer",
-    })?;
-    let external_id = Text::read_filled(id);
-    let id = json::id(id).ok_or(Skip::Malformed { missing: "id" })?;
+        ])
+        .ok_or(Skip::Malformed {
+            missing: "a customer",
+        })?;
+    let external_id = id.and_then(Part::filled_text);
+    let id = id
+        .and_then(Part::id)
+        .ok_or(Skip::Malformed { missing: "id" })?
+        .into_owned();
     let address = Address::choose(addresses, default_billing, billing);
     let number = address.as_ref().and_then(Address::phone);
     let phone = number.and_then(e164);
 
     out.extend_from_slice(br#"{"type":"profile","attributes":"#);
     let mut attributes = ObjectWriter::open(out);
-    attributes.text("email", Text::read_filled(email));
+    attributes.text("email", email.and_then(Part::filled_text));
     attributes.text("external_id", external_id);
-    attributes.text("first_name", first_name.and_then(Text::read));
-    attributes.text("last_name", last_name.and_then(Text::read));
-    attributes.text("title", title.and_then(Text::read));
-    attributes.text("organization", company.and_then(Text::read));
+    attributes.text("first_name", first_name.and_then(Part::text));
+    attributes.text("last_name", last_name.and_then(Part::text));
+    attributes.text("title", title.and_then(Part::text));
+    attributes.text("organization", company.and_then(Part::text));
     if let Some(phone) = &phone {
         attributes.string("phone_number", phone);
     }
@@ -71,7 +79,7 @@ pub fn profile(customer: &RawValue, options: &Options, out: &mut Vec<u8>) -> Res
         address.write_location(attributes.key("location"));
     }
     let mut properties = Properties::default();
-    if let Some(fields) = properties::custom_fields(custom) {
+    if let Some(fields) = custom.and_then(properties::custom_fields) {
         properties.add_allowed(&fields, &options.sync.customer.custom_fields);
     }
     if properties.len() > 0 {
@@ -91,7 +99,8 @@ pub fn profile(customer: &RawValue, options: &Options, out: &mut Vec<u8>) -> Res
 /// `None` where it has no phone number, so that nothing is tried a third time.
 #[must_use]
 pub fn without_phone_number(document: &[u8]) -> Option<Vec<u8>> {
-    let mut attributes = attributes(serde_json::from_slice(document).ok()?)?;
+    let document: &RawValue = serde_json::from_slice(document).ok()?;
+    let mut attributes = attributes(document)?;
     attributes.shift_remove("phone_number")?;
     let mut out = br#"{"type":"profile","attributes":"#.to_vec();
     let mut object = ObjectWriter::open(&mut out);
@@ -107,28 +116,32 @@ pub fn without_phone_number(document: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn external_id(document: &str) -> Option<String> {
     let attributes = attributes(serde_json::from_str(document).ok()?)?;
-    json::id(attributes.get("external_id").copied())
+    let id = attributes.get("external_id").copied().and_then(Part::id);
+    id.map(Cow::into_owned)
 }
 
-fn attributes(document: &RawValue) -> Option<json::Object<'_>> {
-    let [attributes] = json::pick(document, ["attributes"])?;
-    json::object(attributes.unwrap_or(document))
+fn attributes(document: &RawValue) -> Option<Object<'_>> {
+    let document = Part::from(document);
+    let [attributes] = document.pick(["attributes"])?;
+    attributes.unwrap_or(document).object()
 }
 
 /// The address of a customer that is sent.
-struct Address<'a>(json::Object<'a>);
+struct Address<'a>(Object<'a>);
 
 impl<'a> Address<'a> {
     /// The one with `defaultBillingAddressId` where that is set, none where no address has that id; else the one with the
     /// first of `billingAddressIds`; else the first.
     fn choose(
-        addresses: Option<&'a RawValue>,
-        default_billing: Option<&'a RawValue>,
-        billing: Option<&'a RawValue>,
+        addresses: Option<Part<'a>>,
+        default_billing: Option<Part<'a>>,
+        billing: Option<Part<'a>>,
     ) -> Option<Self> {
-        let addresses: Vec<Self> = json::array(addresses)
+        let addresses: Vec<Self> = addresses
+            .map(Part::array)
+            .unwrap_or_default()
             .into_iter()
-            .filter_map(json::object)
+            .filter_map(Part::object)
             .map(Self)
             .collect();
         let with_id = |id: Text<'a>| {
@@ -136,11 +149,10 @@ impl<'a> Address<'a> {
                 .iter()
                 .position(|address| address.part("id") == Some(id))
         };
-        let place = match Text::read_filled(default_billing) {
+        let place = match default_billing.and_then(Part::filled_text) {
             Some(id) => with_id(id)?,
-            None => json::array(billing)
-                .first()
-                .and_then(|id| Text::read(id))
+            None => billing
+                .and_then(|ids| ids.array().first()?.text())
                 .and_then(with_id)
                 .unwrap_or(0),
         };
@@ -148,7 +160,7 @@ impl<'a> Address<'a> {
     }
 
     fn text(&self, key: &str) -> Option<Text<'a>> {
-        self.0.get(key).copied().and_then(Text::read)
+        self.0.get(key).copied().and_then(Part::text)
     }
 
     /// A part that is there and not empty.

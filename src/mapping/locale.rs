@@ -1,22 +1,37 @@
 //! Localized strings: which of a text's locales is sent.
 
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
-use super::json::{self, Text};
+use super::json::{Part, Text};
 
 /// The text of a `LocalizedString` that is sent: that of the preferred locale, else that of its language, else the first
 /// in the record's own order. Empty texts are passed over; `None` where there is no other.
 ///
 /// Each field of a record chooses for itself: a French name may stand beside a Japanese description.
 #[must_use]
-pub fn localized<'a>(value: &'a RawValue, preferred: Option<&str>) -> Option<Text<'a>> {
-    let locales = json::object(value)?;
-    let filled = |value: &&'a RawValue| Text::read_filled(Some(*value));
-    let of = |locale: &str| locales.get(locale).and_then(filled);
+pub fn localized<'a>(value: impl Into<Part<'a>>, preferred: Option<&str>) -> Option<Text<'a>> {
+    let value = value.into();
     preferred
         .filter(|locale| is_locale(locale))
-        .and_then(|locale| of(locale).or_else(|| of(language(locale))))
-        .or_else(|| locales.values().find_map(filled))
+        .and_then(|locale| text_in(value, locale).or_else(|| text_in(value, language(locale))))
+        .or_else(|| first_text(value))
+}
+
+fn text_in<'a>(value: Part<'a>, locale: &str) -> Option<Text<'a>> {
+    let [text] = value.pick([locale])?;
+    text?.filled_text()
+}
+
+fn first_text(value: Part<'_>) -> Option<Text<'_>> {
+    let mut first: Option<(Cow<'_, str>, Option<Text<'_>>)> = None;
+    value.walk().object(|locale, walk| match &mut first {
+        Some((name, text)) if *name == locale => *text = walk.value().filled_text(),
+        Some(_) => {}
+        None => first = Some((locale, walk.value().filled_text())),
+    });
+    let (_, text) = first?;
+    // Rarely is the first one empty.
+    text.or_else(|| value.object()?.into_values().find_map(Part::filled_text))
 }
 
 /// The part before the first `-`: a locale written with `_` has none of its own, as in the Node plugin.
@@ -44,6 +59,8 @@ fn is_locale(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn chosen(json: &str, preferred: Option<&str>) -> Option<String> {

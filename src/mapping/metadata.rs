@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::Skip;
 use super::countries;
-use super::json::{self, ObjectWriter, Text};
+use super::json::{ObjectWriter, Part};
 use super::price::{self, Price};
 
 /// Klaviyo: "May not exceed 100kb" (`custom_metadata` of catalog items and variants). Taken as 100,000 bytes of the
@@ -59,13 +59,13 @@ impl<'a> CustomMetadata<'a> {
 }
 
 /// `{"<property>_<locale>": "<text>", ...}` for every locale of a localized string; `{}` where it is not one.
-pub(super) fn by_locale(property: &str, localized: Option<&RawValue>) -> String {
-    let locales = localized.and_then(json::object).unwrap_or_default();
+pub(super) fn by_locale(property: &str, localized: Option<Part<'_>>) -> String {
+    let locales = localized.and_then(Part::object).unwrap_or_default();
     let mut out = Vec::new();
     let mut object = ObjectWriter::open(&mut out);
     for (locale, value) in &locales {
         // Texts go from one JSON to the other as they are escaped.
-        object.text(&format!("{property}_{locale}"), Text::read(value));
+        object.text(&format!("{property}_{locale}"), value.text());
     }
     object.close();
     String::from_utf8(out).expect("what is put together from strings is UTF-8")

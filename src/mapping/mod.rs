@@ -13,13 +13,13 @@ pub mod locale;
 mod metadata;
 mod money;
 pub mod order;
+pub mod pieces;
 mod price;
 pub mod product;
 mod properties;
 
-use serde_json::value::RawValue;
-
 use crate::config::sync::SyncConfig;
+use json::Part;
 
 /// What the mappings read of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -129,7 +129,7 @@ impl Skip {
 
 /// The `id` of a record: what it is reported under when it is skipped. `None` where it has none that is not empty.
 #[must_use]
-pub fn id(record: &RawValue) -> Option<String> {
-    let [id] = json::pick(record, ["id"])?;
-    json::id(id)
+pub fn id<'a>(record: impl Into<Part<'a>>) -> Option<String> {
+    let [id] = record.into().pick(["id"])?;
+    Some(id?.id()?.into_owned())
 }

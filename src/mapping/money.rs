@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
-use super::json::{self, Text};
+use super::json::Part;
 
 /// commercetools: `fractionDigits` of `HighPrecisionMoney` is at most 20.
 const MAX_FRACTION_DIGITS: usize = 20;
@@ -13,17 +11,14 @@ const MAX_FRACTION_DIGITS: usize = 20;
 ///
 /// `centPrecision` is `centAmount / 10^fractionDigits`. `highPrecision` is `preciseAmount / 10^fractionDigits`: its
 /// `fractionDigits` count the digits of `preciseAmount`, not those of `centAmount`.
-pub(super) fn read(money: &RawValue) -> Option<(String, Cow<'_, str>)> {
-    let [kind, cents, precise, digits, currency] = json::pick(
-        money,
-        [
-            "type",
-            "centAmount",
-            "preciseAmount",
-            "fractionDigits",
-            "currencyCode",
-        ],
-    )?;
+pub(super) fn read(money: Part<'_>) -> Option<(String, Cow<'_, str>)> {
+    let [kind, cents, precise, digits, currency] = money.pick([
+        "type",
+        "centAmount",
+        "preciseAmount",
+        "fractionDigits",
+        "currencyCode",
+    ])?;
     let is_precise = kind.is_some_and(|kind| kind.get() == r#""highPrecision""#);
     let amount = if is_precise { precise? } else { cents? };
     let digits = digits?
@@ -31,7 +26,7 @@ pub(super) fn read(money: &RawValue) -> Option<(String, Cow<'_, str>)> {
         .parse()
         .ok()
         .filter(|digits| *digits <= MAX_FRACTION_DIGITS)?;
-    let currency = Text::read_filled(currency)?.decoded();
+    let currency = currency?.filled_text()?.decoded();
     Some((shifted(amount.get(), digits)?, currency))
 }
 
@@ -49,7 +44,7 @@ fn shifted(whole: &str, fraction_digits: usize) -> Option<String> {
     let zeros = fraction_digits - fraction.len();
     Some(match (units, significant) {
         ("", "") => "0".to_owned(),
-        (units, "") => format!("{sign}{units}"),
+        (units, "") => [sign, units].concat(),
         // JavaScript writes what is below 0.000001 with an exponent.
         ("", significant) if zeros >= 6 => {
             let (first, others) = significant.split_at(1);
@@ -57,19 +52,20 @@ fn shifted(whole: &str, fraction_digits: usize) -> Option<String> {
             format!("{sign}{first}{point}{others}e-{}", zeros + 1)
         }
         ("", significant) => format!("{sign}0.{:0>zeros$}{significant}", ""),
-        (units, significant) => format!("{sign}{units}.{significant}"),
+        (units, significant) => [sign, units, ".", significant].concat(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::value::RawValue;
 
     use super::*;
 
     fn amount(json: &str) -> Option<(String, String)> {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        read(raw).map(|(amount, currency)| (amount, currency.into_owned()))
+        read(raw.into()).map(|(amount, currency)| (amount, currency.into_owned()))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::json::{self, Text};
+use super::json::{Part, Text};
 use super::money;
 
 /// One price of a variant, as far as it is looked at.
@@ -37,11 +37,8 @@ enum Validity {
 
 /// The prices in a variant's `prices`, in their order; an element that is not a price with an amount and a currency is
 /// left out.
-pub(super) fn read(prices: &RawValue) -> Vec<Price<'_>> {
-    json::array(Some(prices))
-        .into_iter()
-        .filter_map(Price::read)
-        .collect()
+pub(super) fn read(prices: Part<'_>) -> Vec<Price<'_>> {
+    prices.array().into_iter().filter_map(Price::read).collect()
 }
 
 /// The price that applies at `now` among these, `None` where none does.
@@ -63,22 +60,19 @@ pub(super) fn choose<'p, 'a: 'p>(
 }
 
 impl<'a> Price<'a> {
-    fn read(price: &'a RawValue) -> Option<Self> {
-        let [value, country, customer_group, from, until] = json::pick(
-            price,
-            [
-                "value",
-                "country",
-                "customerGroup",
-                "validFrom",
-                "validUntil",
-            ],
-        )?;
+    fn read(price: Part<'a>) -> Option<Self> {
+        let [value, country, customer_group, from, until] = price.pick([
+            "value",
+            "country",
+            "customerGroup",
+            "validFrom",
+            "validUntil",
+        ])?;
         let (amount, currency) = money::read(value?)?;
         Some(Self {
             amount: RawValue::from_string(amount).ok()?,
             currency,
-            country: Text::read_filled(country).map(Text::decoded),
+            country: country.and_then(Part::filled_text).map(Text::decoded),
             for_customer_group: customer_group.is_some(),
             validity: Validity::read(from, until),
         })
@@ -97,7 +91,7 @@ impl<'a> Price<'a> {
 }
 
 impl Validity {
-    fn read(from: Option<&RawValue>, until: Option<&RawValue>) -> Self {
+    fn read(from: Option<Part<'_>>, until: Option<Part<'_>>) -> Self {
         match (time(from), time(until)) {
             (Ok(None), Ok(None)) => Self::Always,
             (Ok(from), Ok(until)) => Self::Dated { from, until },
@@ -109,11 +103,11 @@ impl Validity {
 struct NotATime;
 
 /// A time, where there is one. An empty text counts as none, as with the plugin.
-fn time(raw: Option<&RawValue>) -> Result<Option<Timestamp>, NotATime> {
-    let Some(raw) = raw else {
+fn time(part: Option<Part<'_>>) -> Result<Option<Timestamp>, NotATime> {
+    let Some(part) = part else {
         return Ok(None);
     };
-    let text = Text::read(raw).ok_or(NotATime)?;
+    let text = part.text().ok_or(NotATime)?;
     if text.is_empty() {
         return Ok(None);
     }

@@ -2,23 +2,24 @@
 
 use std::borrow::Cow;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use serde_json::value::RawValue;
 
-use super::json::{self, Object, ObjectWriter};
+use super::json::{self, Object, ObjectWriter, Part};
 use crate::config::sync::PropertyRules;
 
 /// Properties as they are put together: each name once, at the place where it first came up, with the value that came
 /// last (what JavaScript does where objects are spread into one another). Names are escaped, values are JSON text.
 #[derive(Debug, Default)]
-pub(super) struct Properties<'a>(IndexMap<Cow<'a, str>, Cow<'a, str>>);
+pub(super) struct Properties<'a>(IndexMap<Cow<'a, str>, Cow<'a, str>, RandomState>);
 
 impl<'a> Properties<'a> {
     /// Adds the allowed properties of an object: those in `include`, or all where it is empty; minus those in `exclude`;
     /// minus those that are empty; renamed by `map`.
     pub(super) fn add_allowed(&mut self, object: &Object<'a>, rules: &'a PropertyRules) {
+        self.0.reserve(object.len());
         for (key, value) in object {
-            if is_empty(value) {
+            if is_empty(value.get()) {
                 continue;
             }
             let listed = |names: &[String]| names.iter().any(|name| json::escape(name) == *key);
@@ -54,23 +55,30 @@ impl<'a> Properties<'a> {
 
     /// Appends them as a JSON object.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
+        self.write_noting(out, |_, _| {});
+    }
+
+    /// [`Properties::write`]; tells of each value where in `out` it has been written.
+    pub(super) fn write_noting(&self, out: &mut Vec<u8>, mut note: impl FnMut(usize, &str)) {
         let mut object = ObjectWriter::open(out);
         for (name, value) in &self.0 {
-            object.json(name, value);
+            let out = object.key(name);
+            note(out.len(), value);
+            out.extend_from_slice(value.as_bytes());
         }
         object.close();
     }
 }
 
-/// `custom.fields` of a resource; `None` where it has none.
-pub(super) fn custom_fields(custom: Option<&RawValue>) -> Option<Object<'_>> {
-    let [fields] = json::pick(custom?, ["fields"])?;
-    json::object(fields?)
+/// `custom.fields` of a resource, given its `custom`; `None` where it has none.
+pub(super) fn custom_fields(custom: Part<'_>) -> Option<Object<'_>> {
+    let [fields] = custom.pick(["fields"])?;
+    fields?.object()
 }
 
 /// Whether a value is null, false, 0 or "". Empty arrays and objects are not.
-fn is_empty(value: &RawValue) -> bool {
-    match value.get() {
+fn is_empty(json: &str) -> bool {
+    match json {
         "null" | "false" | r#""""# => true,
         json => is_zero(json),
     }
@@ -90,13 +98,14 @@ mod tests {
 
     use proptest::prelude::*;
     use serde_json::Value;
+    use serde_json::value::RawValue;
 
     use super::*;
 
     fn allowed(json: &str, rules: &PropertyRules) -> String {
-        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        let part = Part::from(serde_json::from_str::<&RawValue>(json).unwrap());
         let mut properties = Properties::default();
-        properties.add_allowed(&json::object(raw).unwrap(), rules);
+        properties.add_allowed(&part.object().unwrap(), rules);
         let mut out = Vec::new();
         properties.write(&mut out);
         String::from_utf8(out).unwrap()

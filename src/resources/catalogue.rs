@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use indexmap::IndexSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,6 +19,7 @@ use super::page::id_of;
 use crate::commercetools::Client;
 use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::error::{Error, Peer};
+use crate::klaviyo::MAX_REQUEST_BYTES;
 use crate::mapping::Options;
 use crate::mapping::category::{Category, CategoryNames};
 use crate::mapping::order::{self, CategoryPaths};
@@ -174,16 +176,24 @@ impl Catalogue {
             .categories(wanted.into_iter().cloned().collect(), deadline)
             .await?;
         let paths = categories.into_iter().map(|(product, ids)| {
-            let mut paths = Vec::new();
+            let mut paths = IndexSet::new();
+            let mut bytes = 0;
             for node in ids.iter().filter_map(|id| nodes.get(id)) {
                 let ancestors = node
                     .ancestors
                     .iter()
                     .filter_map(|id| nodes.get(id)?.name.clone());
                 let names: Vec<String> = ancestors.chain(node.name.clone()).collect();
-                paths.extend(order::paths(&names));
+                for path in order::paths(&names) {
+                    // an event cannot hold it, however much more there is: its order is skipped
+                    if bytes > MAX_REQUEST_BYTES {
+                        break;
+                    }
+                    let length = path.len();
+                    bytes += if paths.insert(path) { length } else { 0 };
+                }
             }
-            (product, paths)
+            (product, paths.into_iter().collect())
         });
         Ok(PagePaths(paths.collect()))
     }

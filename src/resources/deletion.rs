@@ -46,6 +46,7 @@ impl Deletion {
         let phase = cursor.and_then(|cursor| cursor.phase.as_deref());
         let pass = phase
             .and_then(|phase| phase.strip_prefix("pass-")?.parse().ok())
+            .filter(|&pass| pass <= MAX_PASSES + 1)
             .unwrap_or(1);
         // a listing that is neither at its beginning nor to begin has found something to go on from
         let is_at_the_beginning = cursor.is_none_or(|cursor| {
@@ -87,6 +88,10 @@ impl Import for Deletion {
 
     fn phase(&self) -> Option<String> {
         Some(format!("pass-{}", self.pass))
+    }
+
+    fn place(&self) -> Option<(u64, u64)> {
+        None
     }
 
     fn next_phase(&self) -> Option<Rc<dyn Import>> {

@@ -69,7 +69,16 @@ pub(super) async fn ask(
         JobState::Complete(errors) => errors,
     };
     let (mut refused, mut again) = (Vec::new(), Vec::new());
+    // errors that name no entry of the job are counted as far as it has entries that none names
+    let is_named = |error: &&EntryError| error.place.is_some_and(|place| place < job.entries.len());
+    let mut unnamed = job.entries.len() - errors.iter().filter(is_named).count();
     for error in errors {
+        if !is_named(&&error) {
+            let Some(left) = unnamed.checked_sub(1) else {
+                continue;
+            };
+            unnamed = left;
+        }
         let name = error
             .place
             .and_then(|place| job.entries.get(place))

@@ -83,6 +83,11 @@ pub trait Import {
         None
     }
 
+    /// Which of its phases the run is in, counted from 0, and how many it has; `None` where that shows only on the way.
+    fn place(&self) -> Option<(u64, u64)> {
+        Some((0, 1))
+    }
+
     /// What comes when this phase is over: everything read, and Klaviyo's jobs finished.
     fn next_phase(&self) -> Option<Rc<dyn Import>> {
         None

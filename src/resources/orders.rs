@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use serde_json::value::RawValue;
+
 use super::catalogue::Catalogue;
 use super::page::{Collection, Page};
 use super::{Import, JobAnswer, PageQuery};
@@ -11,10 +13,11 @@ use crate::commercetools;
 use crate::error::Error;
 use crate::klaviyo::batch::Lane;
 use crate::klaviyo::events;
-use crate::mapping::{self, order};
+use crate::mapping::order::{self, CategoryPaths};
+use crate::mapping::{self, Skip};
 use crate::ports::{Deadline, LocalFuture};
 use crate::run::cursor::Job;
-use crate::run::group::Document;
+use crate::run::group::{Document, Documents};
 use crate::run::state::Order;
 
 static LANES: [&Lane; 1] = [&events::LANE];
@@ -78,24 +81,8 @@ impl Import for Orders {
             let products: HashSet<String> =
                 records.present().flat_map(order::product_ids).collect();
             let paths = catalogue.paths(products, deadline).await?;
-            Ok(records.into_page(Box::new(move |record, documents| {
-                let events = order::events(
-                    record,
-                    &paths,
-                    &options,
-                    trigger_flows,
-                    &mut documents.bytes,
-                )?;
-                let profile: Rc<str> = events.profile.into();
-                documents
-                    .list
-                    .extend(events.events.into_iter().map(|event| Document {
-                        lane: 0,
-                        profile: Some(profile.clone()),
-                        place: event.range,
-                        part: None,
-                    }));
-                Ok(events.id)
+            Ok(records.into_page(Box::new(move |record, out| {
+                documents(record, &paths, &options, trigger_flows, out)
             })))
         })
     }
@@ -108,4 +95,27 @@ impl Import for Orders {
         // Klaviyo answers a bulk creation of events with a bare 202: there is no job to ask
         Box::pin(async { Ok(JobAnswer::Unknown) })
     }
+}
+
+/// Adds the events of an order to the documents; gives its id.
+///
+/// # Errors
+/// As [`order::events`].
+pub fn documents(
+    record: &RawValue,
+    catalogue: &dyn CategoryPaths,
+    options: &mapping::Options,
+    trigger_flows: bool,
+    out: &mut Documents,
+) -> Result<String, Skip> {
+    let events = order::events(record, catalogue, options, trigger_flows, &mut out.bytes)?;
+    let profile: Rc<str> = events.profile.into();
+    let documents = events.events.into_iter().map(|event| Document {
+        lane: 0,
+        profile: Some(profile.clone()),
+        place: event.place,
+        part: None,
+    });
+    out.list.extend(documents);
+    Ok(events.id)
 }

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Mapper, PageQuery};
 use crate::commercetools::Client;
 use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::error::{Error, Peer};
+use crate::mapping;
 use crate::ports::Deadline;
 use crate::run::state::Order;
 
@@ -64,18 +64,10 @@ pub struct Collection {
     pub parameters: &'static [(&'static str, &'static str)],
 }
 
-#[derive(Deserialize)]
-struct Identified<'a> {
-    #[serde(borrow)]
-    id: std::borrow::Cow<'a, str>,
-}
-
 /// The id of a record.
 #[must_use]
 pub fn id_of(record: &[u8]) -> Option<String> {
-    serde_json::from_slice::<Identified<'_>>(record)
-        .ok()
-        .map(|record| record.id.into_owned())
+    mapping::id(serde_json::from_slice::<&RawValue>(record).ok()?)
 }
 
 impl Collection {
@@ -155,13 +147,18 @@ impl Collection {
             Error::unreadable(
                 Peer::Commercetools,
                 self.operation,
-                "records with their ids",
+                "records with their ids, which come after those of the page before",
             )
         };
         let Some(asked) = asked else {
             let last = list
                 .last()
-                .map(|record| id_of(record).ok_or_else(unreadable))
+                .map(|record| {
+                    id_of(record)
+                        // without it the next page would be this one again
+                        .filter(|last| query.range.after.as_ref().is_none_or(|after| last > after))
+                        .ok_or_else(unreadable)
+                })
                 .transpose()?;
             let is_last = list.len() < limit;
             return Ok(Records {

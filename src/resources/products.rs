@@ -126,6 +126,10 @@ impl Import for Items {
         })
     }
 
+    fn place(&self) -> Option<(u64, u64)> {
+        Some((0, 2))
+    }
+
     fn next_phase(&self) -> Option<Rc<dyn Import>> {
         Some(Rc::new(Variants(self.0.clone())))
     }
@@ -201,6 +205,10 @@ impl Import for Variants {
 
     fn phase(&self) -> Option<String> {
         Some(VARIANTS.to_owned())
+    }
+
+    fn place(&self) -> Option<(u64, u64)> {
+        Some((1, 2))
     }
 
     fn counts_variants(&self) -> bool {

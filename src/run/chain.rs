@@ -139,7 +139,8 @@ pub fn spawn(app: &Rc<App>, claimed: Claimed) {
         let goes_on = stored.document.is_going_on() && stored.document.status == Status::Running;
         if goes_on && !matches!(end, End::Lost) {
             call_next(&spawned, resource).await;
-        } else if !goes_on && stored.document.plan.is_some() {
+        } else if !goes_on {
+            // one that it belongs to, or one that waits for the end of a run that is not its own
             advance_plan(&spawned).await;
         }
     }));

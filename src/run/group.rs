@@ -8,11 +8,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::cursor::{IdRange, Job};
 use super::names::EntryName;
 use super::state::{Counts, Outcome, SetAside};
 use crate::klaviyo::batch::{Batch, JobMade, Lane, Sent};
 use crate::mapping::Skip;
+use crate::mapping::pieces::Pieces;
 
 /// A document that a record becomes.
 #[derive(Debug, Clone)]
@@ -22,7 +25,7 @@ pub struct Document {
     /// The profile that it belongs to, where the lane groups by profile.
     pub profile: Option<std::rc::Rc<str>>,
     /// Where it stands in [`Documents::bytes`].
-    pub place: std::ops::Range<usize>,
+    pub place: Pieces,
     /// The part of the record that it is made of, where that is counted and named by itself.
     pub part: Option<String>,
 }
@@ -30,7 +33,7 @@ pub struct Document {
 /// The documents of one record, in a buffer that is used again for the next.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// Their JSON texts, one after the other.
+    /// Their JSON texts.
     pub bytes: Vec<u8>,
     /// Where each stands and where it goes.
     pub list: Vec<Document>,
@@ -55,7 +58,7 @@ impl Documents {
         self.list.push(Document {
             lane,
             profile: None,
-            place: start..self.bytes.len(),
+            place: Pieces::from(start..self.bytes.len()),
             part,
         });
     }
@@ -220,6 +223,7 @@ impl Packer {
         group.attempt = place.before.attempt;
         group.reach(&place);
         group.count(&place, documents);
+        let bytes = Bytes::copy_from_slice(&documents.bytes);
         let mut record = group.records.len();
         if documents.parts_skipped.is_none() {
             group.records.push(place.id.unwrap_or_default().to_owned());
@@ -233,15 +237,15 @@ impl Packer {
                 record = group.records.len();
                 group.records.push(name.to_string());
             }
-            let text = &documents.bytes[document.place.clone()];
             let batch = &mut batches[document.lane];
-            if !batch.push(record, document.profile.as_deref(), text) {
+            let profile = document.profile.as_deref();
+            if !batch.push(record, profile, &bytes, &document.place) {
                 let empty = self::batch(self.lanes[document.lane], self.cap);
                 let full = std::mem::replace(batch, empty);
                 self.outbox.push_back((group.seq, full));
                 group.sealed += 1;
                 group.outstanding += 1;
-                let taken = batch.push(record, document.profile.as_deref(), text);
+                let taken = batch.push(record, profile, &bytes, &document.place);
                 debug_assert!(
                     taken,
                     "a document that fits into no request is skipped before it comes here"
@@ -262,14 +266,16 @@ impl Packer {
         let (mut group, mut batches) = self.open(now);
         group.effect = Some(effect);
         for Mended { id, document } in mended {
+            let bytes = Bytes::copy_from_slice(document);
+            let place = Pieces::from(0..bytes.len());
             let batch = &mut batches[lane];
             let record = group.records.len();
             group.records.push(id.clone().unwrap_or_default());
-            if !batch.push(record, None, document) {
+            if !batch.push(record, None, &bytes, &place) {
                 let full = std::mem::replace(batch, self::batch(self.lanes[lane], self.cap));
                 self.outbox.push_back((group.seq, full));
                 group.outstanding += 1;
-                batch.push(record, None, document);
+                batch.push(record, None, &bytes, &place);
             }
         }
         self.open = Some((group, batches));

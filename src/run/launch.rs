@@ -202,7 +202,7 @@ async fn prepare(
     if let Some(known) = known {
         document.succeed(known.document);
     }
-    Ok((Stored { document, version }, unnamed))
+    Ok((Stored::new(document, version), unnamed))
 }
 
 /// Writes down a new run. In `self` mode its document has a lease of the caller, who has to work the first window or

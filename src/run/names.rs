@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An id has 36 characters (a UUID); one of somebody else's catalogue can be longer.
+const MAX_ID: usize = 1_000;
 
 /// An entry's name: the id of its record, and, where the entry is a part of it, a slash and the part's name, such as a
 /// product's id and a variant's sku.
@@ -59,6 +63,10 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     let mut last = String::new();
     for name in &mut names {
         if name.starts_with('/') {
+            // written once and meant many times: what is no id would take up all the memory there is
+            if last.len() > MAX_ID {
+                return Err(D::Error::custom("an entry's id is too long"));
+            }
             name.insert_str(0, &last);
         } else {
             EntryName::read(name).id.clone_into(&mut last);

@@ -127,6 +127,18 @@ impl Persisted for Plan {
         &self.write_id
     }
 
+    /// Each resource has one step.
+    fn is_sound(&self) -> bool {
+        let of = |resource| {
+            self.steps
+                .iter()
+                .filter(move |step| step.resource == resource)
+        };
+        Resource::ALL
+            .into_iter()
+            .all(|resource| of(resource).count() <= 1)
+    }
+
     fn stamp(&mut self, now: Timestamp, write_id: String) {
         self.updated_at = now;
         self.write_id = write_id;

@@ -1,7 +1,7 @@
 //! What a dry run shows: the first documents of each kind as Klaviyo would get them, with personal data masked.
 //!
 //! What is about a person is masked by what is known to be harmless, not by what is known to be personal: custom
-//! fields have any name. Structure, keys, numbers and ids stay, so that a mapping can be judged.
+//! fields have any name and any type. Structure, keys, ids, amounts and quantities stay, so that a mapping can be judged.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 8_000;
 const SHOWN_ELEMENTS: usize = 2;
 /// Characters of a text that are shown.
 const SHOWN_CHARS: usize = 200;
-/// What stands for a masked text.
+/// What stands for a masked value.
 const MASK: &str = "***";
 /// Texts that are shown outside of `properties`, by their key. `id`s and `external_id`s are commercetools' own.
 const SHOWN: [&str; 6] = [
@@ -29,6 +29,17 @@ const SHOWN: [&str; 6] = [
     "unique_id",
     "time",
     "value_currency",
+];
+
+/// Numbers that are shown, by their key.
+const SHOWN_NUMBERS: [&str; 7] = [
+    "value",
+    "centAmount",
+    "preciseAmount",
+    "fractionDigits",
+    "quantity",
+    "amount",
+    "version",
 ];
 
 /// A document as Klaviyo would have got it.
@@ -68,8 +79,7 @@ fn is_full(samples: &[Sample], kind: &str) -> bool {
 }
 
 fn sample(lane: &str, document: &Document, bytes: &[u8]) -> Option<Sample> {
-    let text = &bytes[document.place.clone()];
-    let mut value: Value = serde_json::from_slice(text).ok()?;
+    let mut value: Value = serde_json::from_slice(&document.place.join(bytes)).ok()?;
     let metric = value
         .pointer("/attributes/metric/data/attributes/name")
         .and_then(Value::as_str);
@@ -133,6 +143,8 @@ fn mask(value: &mut Value, key: &str, in_properties: bool) {
                 MASK.clone_into(text);
             }
         }
+        Value::Number(_) if !SHOWN_NUMBERS.contains(&key) => *value = MASK.into(),
+        Value::Bool(_) if in_properties => *value = MASK.into(),
         Value::Array(elements) => elements
             .iter_mut()
             .for_each(|element| mask(element, key, in_properties)),
@@ -169,7 +181,7 @@ mod tests {
             documents
                 .bytes
                 .extend_from_slice(value.to_string().as_bytes());
-            let place = start..documents.bytes.len();
+            let place = (start..documents.bytes.len()).into();
             documents.list.push(Document {
                 lane: 0,
                 profile: profile.map(Into::into),
@@ -186,7 +198,8 @@ mod tests {
             "email": "jane@example.com", "external_id": "e", "first_name": "Jane", "title": "Dr.",
             "location": {"city": "Ulm", "latitude": 48.4},
             "properties": {
-                "id": "00000000-0000-4000-8000-000000000000", "type": "secret", "points": 7, "pets": ["Rex", "Bo", "Al"],
+                "id": "00000000-0000-4000-8000-000000000000", "type": "secret", "born": 1984, "smokes": true,
+                "pets": ["Rex", "Bo", "Al"], "total": {"centAmount": 500, "taxed": [7]},
             },
         }});
         let mut samples = Vec::new();
@@ -197,9 +210,10 @@ mod tests {
         );
         let masked = json!({"type": "profile", "attributes": {
             "email": "***", "external_id": "e", "first_name": "***", "title": "***",
-            "location": {"city": "***", "latitude": 48.4},
+            "location": {"city": "***", "latitude": "***"},
             "properties": {
-                "id": "00000000-0000-4000-8000-000000000000", "type": "***", "points": 7, "pets": ["***", "***"],
+                "id": "00000000-0000-4000-8000-000000000000", "type": "***", "born": "***", "smokes": "***",
+                "pets": ["***", "***"], "total": {"centAmount": 500, "taxed": ["***"]},
             },
         }});
         assert_eq!(

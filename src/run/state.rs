@@ -19,6 +19,11 @@ pub const MAX_SET_ASIDE: usize = 500;
 /// Windows in a row without progress after which a run gives up.
 pub const MAX_STALLED_WINDOWS: u32 = 5;
 
+/// More than anyone has counted.
+const MAX_COUNT: u64 = 1 << 40;
+/// More often than anyone has tried or asked.
+const MAX_ATTEMPTS: u32 = 1 << 20;
+
 /// What is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,6 +176,15 @@ impl Counts {
         let records = records.min(self.sent);
         self.sent -= records;
         self.failed += records;
+    }
+
+    /// Whether these are numbers that anyone has counted, far from where sums of them come to their end.
+    fn are_possible(&self) -> bool {
+        let by_name = self.skipped.values().chain(self.notes.values());
+        [self.read, self.sent, self.failed, self.documents]
+            .iter()
+            .chain(by_name)
+            .all(|&count| count <= MAX_COUNT)
     }
 
     /// Records skipped for any reason.
@@ -363,6 +377,30 @@ impl RunDocument {
         }
     }
 
+    /// Whether its numbers can be ours: those of a document that is written by hand can be anything.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let cursor = self.cursor.as_ref();
+        let jobs = || cursor.into_iter().flat_map(|cursor| &cursor.jobs);
+        let counts = [Some(&self.counts), self.variants.as_ref()];
+        let mut counts = counts
+            .into_iter()
+            .flatten()
+            .chain(jobs().map(|job| &job.counts));
+        let phase_records = cursor.map_or(0, |cursor| cursor.phase_records);
+        let mut attempts = jobs().flat_map(|job| [job.asked, job.attempt]).chain(
+            cursor
+                .into_iter()
+                .flat_map(|cursor| cursor.ranges.iter().map(|range| range.attempt)),
+        );
+        counts.all(Counts::are_possible)
+            && attempts.all(|attempt| attempt <= MAX_ATTEMPTS)
+            && self.stalled_windows <= MAX_STALLED_WINDOWS
+            && [self.window, self.set_aside_omitted, phase_records]
+                .iter()
+                .all(|&count| count <= MAX_COUNT)
+    }
+
     /// Whether there is a run that has not ended; a failed one that could be resumed counts.
     #[must_use]
     pub fn is_going_on(&self) -> bool {
@@ -400,6 +438,8 @@ impl RunDocument {
         self.stalled_windows = 0;
         self.not_before = None;
         self.waiting_for = None;
+        // the time that it lay idle says nothing about how fast it is
+        self.pace = Pace::default();
     }
 
     /// Puts a record into the report.

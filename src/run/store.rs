@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::state::{Resource, RunDocument, SCHEMA};
 use crate::commercetools::Client;
 use crate::commercetools::custom_objects::Write;
-use crate::error::{Action, Error, Kind, Peer};
+use crate::error::{Action, Error, Kind};
 use crate::ports::{Deadline, Ports};
 
 /// The container of all our custom objects.
@@ -28,6 +28,10 @@ pub trait Persisted: Serialize + DeserializeOwned {
     fn schema(&self) -> (u32, u32);
     /// Names the last write.
     fn write_id(&self) -> &str;
+    /// Whether it can be one of ours, as far as its shape does not say so.
+    fn is_sound(&self) -> bool {
+        true
+    }
     /// Notes a write that is about to be made.
     fn stamp(&mut self, now: Timestamp, write_id: String);
 }
@@ -45,6 +49,10 @@ impl Persisted for RunDocument {
         &self.write_id
     }
 
+    fn is_sound(&self) -> bool {
+        self.is_sound()
+    }
+
     fn stamp(&mut self, now: Timestamp, write_id: String) {
         self.updated_at = now;
         self.write_id = write_id;
@@ -58,6 +66,20 @@ pub struct Stored<D = RunDocument> {
     pub document: D,
     /// Its version; 0 where it is not stored yet.
     pub version: u64,
+    /// Names of writes of this document of which it is not known whether they took effect.
+    pub unsure: Vec<String>,
+}
+
+impl<D> Stored<D> {
+    /// A document that has this version.
+    #[must_use]
+    pub fn new(document: D, version: u64) -> Self {
+        Self {
+            document,
+            version,
+            unsure: Vec::new(),
+        }
+    }
 }
 
 /// What became of a save.
@@ -110,27 +132,23 @@ impl Store {
             .await?;
         let Some(object) = found else { return Ok(None) };
         let (written, known) = object.value.schema();
-        if written == known {
-            return Ok(Some(Stored {
-                document: object.value,
-                version: object.version,
-            }));
-        }
-        Err(Error::unreadable(
-            Peer::Commercetools,
-            "read the run document",
-            format!(
-                "custom object {CONTAINER}/{key} has schema {written}, this version of the app knows {known}: \
-                 deploy the version that wrote it, or delete the object"
-            ),
-        ))
+        let name = format!("{CONTAINER}/{key}");
+        let problem = if written != known {
+            format!("{name} has schema {written}, this version of the app knows {known}")
+        } else if object.value.key() != key || !object.value.is_sound() {
+            format!("{name} is not as this version writes it")
+        } else {
+            return Ok(Some(Stored::new(object.value, object.version)));
+        };
+        Err(Error::foreign("read the run document", problem))
     }
 
     /// Writes the document if nobody else has since `stored.version`; sets its version, time and write id.
     ///
     /// # Errors
     /// Where commercetools does not answer or refuses. Whether the write took effect is known only where there is an
-    /// answer: one that gets lost is looked up by the write id before it is tried again.
+    /// answer: one that gets lost is looked up by the write id before it is tried again, and where even that is not
+    /// answered, the next save finds out.
     pub async fn save<D: Persisted>(
         &self,
         stored: &mut Stored<D>,
@@ -140,24 +158,27 @@ impl Store {
             self.client.server_now(),
             format!("{:016x}", fastrand::u64(..)),
         );
-        let key = stored.document.key();
         let mut attempts = 0;
-        let mut answer_lost = false;
         loop {
             attempts += 1;
+            let key = stored.document.key();
             let written = self
                 .client
                 .write_custom_object(CONTAINER, key, &stored.document, stored.version, deadline)
                 .await;
-            let may_be_ours = match written {
+            let error = match written {
                 Ok(Write::Done { version }) => {
                     stored.version = version;
+                    stored.unsure.clear();
                     return Ok(Saved::Done);
                 }
-                // a conflict after a try whose answer was lost may be with our own write
-                Ok(Write::Conflict) if !answer_lost => return Ok(Saved::Lost),
+                // it may be with a write of our own whose answer was lost
+                Ok(Write::Conflict) if stored.unsure.is_empty() => return Ok(Saved::Lost),
                 Ok(Write::Conflict) => None,
-                Err(error) if is_ambiguous(&error) => Some(error),
+                Err(error) if is_ambiguous(&error) => {
+                    stored.unsure.push(stored.document.write_id().to_owned());
+                    Some(error)
+                }
                 Err(error) if error.action() == Action::Wait && attempts < WRITE_ATTEMPTS => {
                     let wait = error
                         .refusal()
@@ -171,22 +192,55 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             };
-            answer_lost = true;
-            let found = self.load_key::<D>(key, deadline).await?;
-            match (found, may_be_ours) {
-                (Some(found), _) if found.document.write_id() == stored.document.write_id() => {
-                    stored.version = found.version;
-                    return Ok(Saved::Done);
+            match self.look_up(stored, deadline).await? {
+                Written::This => return Ok(Saved::Done),
+                Written::ByOthers => return Ok(Saved::Lost),
+                Written::Earlier | Written::Nothing if attempts < WRITE_ATTEMPTS => {}
+                Written::Earlier | Written::Nothing => {
+                    return error.map_or(Ok(Saved::Lost), Err);
                 }
-                (Some(found), Some(_))
-                    if found.version == stored.version && attempts < WRITE_ATTEMPTS => {}
-                (None, Some(_)) if stored.version == 0 && attempts < WRITE_ATTEMPTS => {}
-                (Some(found), Some(error)) if found.version == stored.version => return Err(error),
-                (None, Some(error)) if stored.version == 0 => return Err(error),
-                _ => return Ok(Saved::Lost),
             }
         }
     }
+
+    /// Finds out which write took effect, and takes over the version that it made.
+    async fn look_up<D: Persisted>(
+        &self,
+        stored: &mut Stored<D>,
+        deadline: Deadline,
+    ) -> Result<Written, Error> {
+        let found = self.load_key::<D>(stored.document.key(), deadline).await?;
+        let version = found.as_ref().map_or(0, |found| found.version);
+        if version == stored.version {
+            return Ok(Written::Nothing);
+        }
+        let Some(found) = found else {
+            return Ok(Written::ByOthers);
+        };
+        let write_id = found.document.write_id();
+        if write_id == stored.document.write_id() {
+            stored.version = version;
+            stored.unsure.clear();
+            return Ok(Written::This);
+        }
+        if stored.unsure.iter().any(|unsure| unsure == write_id) {
+            stored.version = version;
+            return Ok(Written::Earlier);
+        }
+        Ok(Written::ByOthers)
+    }
+}
+
+/// The last write that took effect.
+enum Written {
+    /// The one that is being made.
+    This,
+    /// An earlier one of ours, whose answer was lost.
+    Earlier,
+    /// None since the version that is known.
+    Nothing,
+    /// Somebody else's.
+    ByOthers,
 }
 
 /// Whether the write may have taken effect although there is no answer that says so.
@@ -194,5 +248,6 @@ fn is_ambiguous(error: &Error) -> bool {
     match &error.kind {
         Kind::Transport(_) | Kind::Unreadable(_) => true,
         Kind::Refused(refusal) => refusal.status >= 500,
+        Kind::Foreign(_) => false,
     }
 }

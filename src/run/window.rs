@@ -149,6 +149,7 @@ pub async fn work(
     let cursor = stored.document.cursor.clone().unwrap_or_default();
     let (memory_mib, _working) = app.begin_window();
     let budget = Budget::of(memory_mib);
+    // claiming is part of the window, but never most of it: a slow API must not leave windows without any time to work
     let elapsed = clock.monotonic().saturating_sub(begun);
     let hard = Deadline::after(clock, (app.config.window + MARGIN).saturating_sub(elapsed))
         .less(FINISHING);
@@ -170,7 +171,10 @@ pub async fn work(
         sending: 0,
         saving: false,
         budget,
-        soft: Deadline::after(clock, app.config.window),
+        soft: Deadline::after(
+            clock,
+            app.config.window - elapsed.min(app.config.window / 2),
+        ),
         hard,
         saved_at: clock.monotonic(),
         in_flight: FuturesUnordered::new(),
@@ -517,10 +521,15 @@ impl Window<'_> {
                 match result {
                     Ok(Saved::Done) => {
                         self.stored.version = stored.version;
+                        self.stored.unsure = stored.unsure;
                         self.stored.document.write_id = stored.document.write_id;
                     }
                     Ok(Saved::Lost) => self.lose(),
-                    Err(error) => self.fail(error),
+                    Err(error) => {
+                        self.stored.version = stored.version;
+                        self.stored.unsure = stored.unsure;
+                        self.fail(error);
+                    }
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Operating the built component: plans in both modes, and the check, through the host.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use host::{Outbound, Verdict};
 use reqwest::Method;
@@ -8,7 +9,10 @@ use serde_json::{Value, json};
 use sim::faults::{Fault, Rule, When};
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{Setup, Shop, TOKEN};
+use crate::support::{LOOK, Setup, Shop, TOKEN};
+
+/// How often a plan is looked at, in the world's seconds: far more than it takes.
+const MOST_LOOKS: u32 = 3_600;
 
 /// Calls to the app itself never arrive: the chain is cut after every window.
 struct NoSelfCalls;
@@ -37,21 +41,20 @@ fn everything() -> Setup {
 
 /// Looks at the plan until it is over, calling `POST /sync/continue` each time where there is a scheduler.
 async fn plan_over(shop: &Shop, has_scheduler: bool) -> Value {
-    for _ in 0..600 {
+    for _ in 0..MOST_LOOKS {
+        let status = shop.get("/sync/status").await.body;
+        // while commercetools does not answer in time there is no plan to be seen
+        if status["plan"].is_object() && status["plan"]["status"] != "running" {
+            return status;
+        }
         if has_scheduler {
             let answer = shop.post("/sync/continue", "").await;
             assert!(matches!(answer.status, 200 | 202 | 503), "{}", answer.body);
         }
-        let status = shop.get("/sync/status").await.body;
-        if status["plan"]["status"] != "running" {
-            return status;
-        }
-        shop.pass(std::time::Duration::from_secs(1)).await;
+        shop.pass(Duration::from_secs(1)).await;
     }
-    panic!(
-        "the plan does not end: {}",
-        shop.get("/sync/status").await.body
-    )
+    let status = shop.get("/sync/status").await.body;
+    panic!("the plan does not end: {status}\n{}", shop.log().join("\n"))
 }
 
 async fn imports_everything(setup: Setup, has_scheduler: bool) {
@@ -89,6 +92,46 @@ async fn a_scheduler_picks_up_a_plan_whose_self_calls_are_all_lost() {
         true,
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_survives_that_its_host_is_killed_again_and_again() {
+    let mut shop = Shop::open(everything().latency_ms(60)).await;
+    let answer = shop.post("/sync", "").await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let mut kills = 0;
+    for resource in ["customers", "orders", "products"] {
+        // in the middle of each: its run has begun, and the plan is not over
+        let mut looks = 0;
+        let is_in_the_middle = loop {
+            let status = shop.get("/sync/status").await.body;
+            let (plan, run) = (&status["plan"]["status"], &status[resource]["status"]);
+            if plan == "running" && run == "running" {
+                break true;
+            }
+            if plan.is_string() && plan != "running" {
+                break false;
+            }
+            shop.post("/sync/continue", "").await;
+            looks += 1;
+            assert!(looks < MOST_LOOKS, "{status}");
+            shop.pass(LOOK).await;
+        };
+        if is_in_the_middle {
+            shop.kill().await;
+            shop.revive().await;
+            kills += 1;
+        }
+    }
+    assert!(kills > 0, "the plan was over before it could be killed");
+    let status = plan_over(&shop, true).await;
+    assert_eq!(
+        status["plan"]["status"],
+        "completed",
+        "{status}\n{}",
+        shop.log().join("\n")
+    );
+    shop.assert_ledger(&Kind::ALL);
 }
 
 #[tokio::test(flavor = "multi_thread")]

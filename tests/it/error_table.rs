@@ -48,6 +48,11 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![lost(Commercetools, TransportError::TooLarge { limit: 1 })],
         ),
         (
+            "commercetools: a run document that this version cannot read",
+            Action::GiveUp,
+            vec![Error::foreign("test", "container/key")],
+        ),
+        (
             "any: no connection, no answer in time, half an answer",
             Action::Retry,
             vec![
@@ -55,6 +60,11 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
                 lost(Klaviyo, TransportError::Connection(String::new())),
                 Error::unreadable(Commercetools, "test", "JSON"),
             ],
+        ),
+        (
+            "any: a redirect",
+            Action::GiveUp,
+            [all(301), all(304), all(307)].concat(),
         ),
         ("any: 429", Action::Wait, all(429).into()),
         (

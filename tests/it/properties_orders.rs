@@ -63,8 +63,7 @@ proptest! {
             let mut setup = Setup { sizes: Sizes { customers: 20, orders: draw.orders, categories: 15, products: 25 }, ..Setup::default() }
                 .variable("id_ranges", draw.ranges.to_string())
                 .variable("window_seconds", draw.window.to_string())
-                .latency_ms(draw.latency_ms)
-                .speed(20.0);
+                .latency_ms(draw.latency_ms);
             let world = setup.world().await;
             let app = app(&setup, &world);
             for (share, fault) in &draw.faults {

@@ -26,7 +26,6 @@ pub(crate) fn catalogue(categories: u32, products: u32) -> Setup {
         },
         ..Setup::default()
     }
-    .speed(10.0)
     .variable("continuation", "scheduler")
 }
 
@@ -387,8 +386,7 @@ proptest! {
             let mut setup = catalogue(draw.categories, draw.products)
                 .variable("id_ranges", draw.ranges.to_string())
                 .variable("window_seconds", draw.window.to_string())
-                .latency_ms(50)
-                .speed(20.0);
+                .latency_ms(50);
             let world = setup.world().await;
             for resource in ["categories", "products"] {
                 let app = app(&setup, &world);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Product;
+use crate::mapping::json::Part;
 use crate::mapping::locale::localized;
 use crate::mapping::metadata::{CustomMetadata, by_locale};
 use crate::mapping::price::{self, Price};
@@ -41,7 +42,7 @@ impl<'p> Listing<'p> {
         options: &'p Options,
     ) -> Result<Self, Skip> {
         let preferred = options.preferred_locale.as_deref();
-        let text = |raw: Option<&'p RawValue>| Some(localized(raw?, preferred)?.decoded());
+        let text = |part: Option<Part<'p>>| Some(localized(part?, preferred)?.decoded());
         let title = text(product.name).ok_or(Skip::NoName)?;
         let template = options
             .product_url_template

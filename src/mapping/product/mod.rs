@@ -14,13 +14,12 @@ mod variant;
 
 use std::collections::HashSet;
 
-use serde_json::value::RawValue;
-
 pub use self::entry::{Entry, Write, compound_id, external_id};
 pub use self::item::CategoryAncestors;
 pub use self::listing::Listing;
 pub use self::variant::Variant;
-use super::{Skip, json};
+use super::Skip;
+use super::json::Part;
 
 /// A product without an id cannot be named in Klaviyo.
 const NO_ID: Skip = Skip::Malformed { missing: "id" };
@@ -29,10 +28,10 @@ const NO_ID: Skip = Skip::Malformed { missing: "id" };
 #[derive(Debug)]
 pub struct Product<'a> {
     id: String,
-    name: Option<&'a RawValue>,
-    slug: Option<&'a RawValue>,
-    description: Option<&'a RawValue>,
-    categories: Option<&'a RawValue>,
+    name: Option<Part<'a>>,
+    slug: Option<Part<'a>>,
+    description: Option<Part<'a>>,
+    categories: Option<Part<'a>>,
     master_variant: Option<Variant<'a>>,
     variants: Vec<Variant<'a>>,
 }
@@ -42,7 +41,7 @@ impl<'a> Product<'a> {
     ///
     /// # Errors
     /// [`Skip::Malformed`] where this is not an object with an id.
-    pub fn read(product: &'a RawValue) -> Result<Self, Skip> {
+    pub fn read(product: impl Into<Part<'a>>) -> Result<Self, Skip> {
         let parts = [
             "id",
             "name",
@@ -60,15 +59,17 @@ impl<'a> Product<'a> {
             categories,
             master_variant,
             variants,
-        ] = json::pick(product, parts).ok_or(NO_ID)?;
+        ] = product.into().pick(parts).ok_or(NO_ID)?;
         Ok(Self {
-            id: json::id(id).ok_or(NO_ID)?,
+            id: id.and_then(Part::id).ok_or(NO_ID)?.into_owned(),
             name,
             slug,
             description,
             categories,
             master_variant: master_variant.map(Variant::read),
-            variants: json::array(variants)
+            variants: variants
+                .map(Part::array)
+                .unwrap_or_default()
                 .into_iter()
                 .map(Variant::read)
                 .collect(),

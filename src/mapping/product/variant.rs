@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::Listing;
 use super::entry::{self, Entry, Reference, Relationship, Write};
 use crate::mapping::Skip;
-use crate::mapping::json::{self, Text};
+use crate::mapping::json::{self, Part, Text};
 use crate::mapping::price::{self, Price};
 
 /// Klaviyo's `inventory_policy` that keeps what is out of stock out of product feeds.
@@ -19,20 +19,20 @@ const HIDDEN_WHEN_OUT_OF_STOCK: u8 = 1;
 pub struct Variant<'a> {
     number: Option<u64>,
     sku: Option<String>,
-    images: Option<&'a RawValue>,
-    prices: Option<&'a RawValue>,
-    availability: Option<&'a RawValue>,
+    images: Option<Part<'a>>,
+    prices: Option<Part<'a>>,
+    availability: Option<Part<'a>>,
 }
 
 impl<'a> Variant<'a> {
     /// What is not an object is a variant without anything, and so without a sku.
-    pub(super) fn read(variant: &'a RawValue) -> Self {
-        let [number, sku, images, prices, availability] =
-            json::pick(variant, ["id", "sku", "images", "prices", "availability"])
-                .unwrap_or_default();
+    pub(super) fn read(variant: Part<'a>) -> Self {
+        let [number, sku, images, prices, availability] = variant
+            .pick(["id", "sku", "images", "prices", "availability"])
+            .unwrap_or_default();
         Self {
             number: number.and_then(|number| number.get().parse().ok()),
-            sku: json::id(sku),
+            sku: sku.and_then(Part::id).map(Cow::into_owned),
             images,
             prices,
             availability,
@@ -54,9 +54,8 @@ impl<'a> Variant<'a> {
 
     /// The first image's URL.
     pub(super) fn image_url(&self) -> Option<Cow<'a, str>> {
-        let first = *json::array(self.images).first()?;
-        let [url] = json::pick(first, ["url"])?;
-        Text::read_filled(url).map(Text::decoded)
+        let [url] = self.images?.array().first()?.pick(["url"])?;
+        url?.filled_text().map(Text::decoded)
     }
 
     /// The prices, `None` where the variant has no `prices`.
@@ -71,9 +70,9 @@ impl<'a> Variant<'a> {
             return 0;
         };
         let in_channel = channel.and_then(|channel| {
-            let [channels] = json::pick(overall, ["channels"])?;
-            let channels = json::object(channels?)?;
-            available_quantity(channels.get(json::escape(channel).as_ref())?)
+            let [channels] = overall.pick(["channels"])?;
+            let channels = channels?.object()?;
+            available_quantity(*channels.get(json::escape(channel).as_ref())?)
         });
         in_channel
             .filter(|quantity| *quantity != 0)
@@ -83,8 +82,8 @@ impl<'a> Variant<'a> {
 }
 
 /// `availableQuantity` of a variant's `availability`, or of one channel within it.
-fn available_quantity(availability: &RawValue) -> Option<i64> {
-    let [quantity] = json::pick(availability, ["availableQuantity"])?;
+fn available_quantity(availability: Part<'_>) -> Option<i64> {
+    let [quantity] = availability.pick(["availableQuantity"])?;
     quantity?.get().parse().ok()
 }
 

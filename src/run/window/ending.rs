@@ -91,13 +91,7 @@ impl Window<'_> {
         );
         let found = self.store.load(ours.resource, deadline).await?;
         let Some(mut found) = found else {
-            return Ok((
-                Stored {
-                    document: ours,
-                    version: 0,
-                },
-                End::Lost,
-            ));
+            return Ok((Stored::new(ours, 0), End::Lost));
         };
         let is_ours = found.document.run_id == ours.run_id
             && !found.document.is_going_on()
@@ -130,6 +124,7 @@ pub fn log_line(
 ) -> serde_json::Value {
     let document = &stored.document;
     let name = match end {
+        End::Continue | End::Broken(_) if document.status == Status::Failed => "run_failed",
         End::Completed => "run_completed",
         End::Continue => "window_done",
         End::Wait { .. } => "waiting",

@@ -144,10 +144,10 @@ impl Window<'_> {
     fn fit(&self) -> Result<(), Skip> {
         for document in &self.documents.list {
             let lane = self.import.lanes()[document.lane];
-            let text = &self.documents.bytes[document.place.clone()];
-            if !Batch::fits_alone(lane, document.profile.as_deref(), text) {
+            let bytes = document.place.len();
+            if !Batch::fits_alone(lane, document.profile.as_deref(), bytes) {
                 return Err(Skip::TooLarge {
-                    bytes: text.len(),
+                    bytes,
                     most: lane.max_bytes,
                 });
             }

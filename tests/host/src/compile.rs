@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(10);
 const KEEP: Duration = Duration::from_hours(24);
 
 /// The engine that all hosts of this process share, with its ticker running.
-fn engine() -> Result<&'static Engine> {
+pub(crate) fn engine() -> Result<&'static Engine> {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     if let Some(engine) = ENGINE.get() {
         return Ok(engine);

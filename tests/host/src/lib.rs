@@ -10,6 +10,8 @@
 //! | `build`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
 //! | `instance`, `memory` | instances: state, limits, reuse, killing |
 //! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
+//! | `command` | programs that run once, such as benchmarks |
+//! | `gate` | where tests hold up outbound requests |
 //! | `clocks`, `log`, `spin_variables` | what guests see of time, output and variables |
 //! | `threads` | what all of it runs on |
 //! | `host`, `stats` | the running application and its counters |
@@ -18,7 +20,9 @@
 mod allowed_hosts;
 mod build;
 mod clocks;
+mod command;
 mod compile;
+mod gate;
 mod host;
 mod idle_body;
 mod inbound;
@@ -35,10 +39,12 @@ mod threads;
 mod variables;
 mod world;
 
+pub use command::run_command;
 pub use compile::imports;
+pub use gate::{Gate, Hold};
 pub use host::{Host, Options};
 pub use log::{Log, to_stdout};
-pub use outbound::{Outbound, PassAll, Verdict};
+pub use outbound::{Held, Outbound, PassAll, Verdict};
 pub use stats::Stats;
 pub use world::world_imports;
 

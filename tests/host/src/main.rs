@@ -2,6 +2,7 @@
 
 mod commands;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,11 @@ enum Command {
     Demo(commands::demo::Arguments),
     /// Measure an import of a large simulated shop.
     Bench(commands::bench::Arguments),
+    /// Run a command of `wasi:cli`.
+    Run {
+        /// The command's file
+        wasm: PathBuf,
+    },
 }
 
 #[tokio::main]
@@ -33,5 +39,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Demo(arguments) => commands::demo::run(arguments).await,
         Command::Bench(arguments) => commands::bench::run(arguments).await,
+        Command::Run { wasm } => match host::run_command(&wasm).await? {
+            true => Ok(ExitCode::SUCCESS),
+            false => Ok(ExitCode::FAILURE),
+        },
     }
 }

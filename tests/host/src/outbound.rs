@@ -22,6 +22,7 @@ use tower_service::Service;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::gate::Hold;
 use crate::idle_body::IdleBody;
 use crate::instance::Fleet;
 use crate::stats::Counters;
@@ -39,6 +40,20 @@ const POOL_IDLE: Duration = Duration::from_secs(90);
 pub trait Outbound: Send + Sync {
     /// Decides about the `n`th request (from 0, over all instances). A self-call's URI is `http://self.alt/...`.
     fn decide(&self, n: u64, request: &http::request::Parts) -> Verdict;
+
+    /// What the request, about which has been decided, waits for: the guest's own time-outs go on meanwhile.
+    fn hold(&self, _n: u64, _request: &http::request::Parts) -> Held {
+        Held::default()
+    }
+}
+
+/// Where a request waits.
+#[derive(Default)]
+pub struct Held {
+    /// Before it is sent.
+    pub before: Option<Hold>,
+    /// When it has taken effect, before its answer arrives.
+    pub after: Option<Hold>,
 }
 
 /// What becomes of an outbound request.
@@ -117,9 +132,12 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         let to_self = self.check(&parts.uri, allowed)?;
         Counters::count(&self.counters.requests_out);
-        let verdict = self
-            .outbound
-            .decide(self.sent.fetch_add(1, Relaxed), &parts);
+        let n = self.sent.fetch_add(1, Relaxed);
+        let verdict = self.outbound.decide(n, &parts);
+        let Held { before, after } = self.outbound.hold(n, &parts);
+        if let Some(before) = before {
+            before.await;
+        }
         match verdict {
             Verdict::LoseBefore => return Err(Error::ConnectionRefused),
             Verdict::KillBefore => return self.kill().await,
@@ -132,6 +150,9 @@ impl Gateway {
         call.mark(&mut parts.headers);
         let request = Request::from_parts(parts, body);
         let answer = self.exchange(request, limits, call).await;
+        if let Some(after) = after {
+            after.await;
+        }
         match verdict {
             Verdict::LoseAfter => {
                 see_out(answer).await;

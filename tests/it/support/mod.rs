@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: a simulated world, and the built component in the host.
 
+pub(crate) mod gates;
 pub(crate) mod native;
+pub(crate) mod operator;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use sim::clock::Clock;
+use sim::commercetools::CustomObject;
 use sim::seed::{Kind, Seed, Sizes};
 use sim::server::Latency;
 use sim::world::{World, WorldOptions};
@@ -98,6 +101,11 @@ impl Setup {
 
     pub(crate) fn speed(mut self, speed: f64) -> Self {
         self.speed = Some(speed);
+        self
+    }
+
+    pub(crate) fn outbound(mut self, outbound: impl Outbound + 'static) -> Self {
+        self.outbound = Arc::new(outbound);
         self
     }
 
@@ -212,6 +220,11 @@ impl Shop {
         self.host.take().expect("the host runs").kill().await;
     }
 
+    /// Stops listening and lets everything that is going on come to its end.
+    pub(crate) async fn finish(&mut self) {
+        self.host.take().expect("the host runs").shutdown().await;
+    }
+
     /// Starts the host again.
     pub(crate) async fn revive(&mut self) {
         self.host = Some(
@@ -311,6 +324,22 @@ impl Shop {
                 self.log().join("\n")
             );
             self.pass(LOOK).await;
+        }
+    }
+
+    /// Waits until the run document of a resource, as it stands in commercetools, is so.
+    pub(crate) async fn until_stored(&self, resource: &str, is_so: impl Fn(&CustomObject) -> bool) {
+        let begun = std::time::Instant::now();
+        loop {
+            let is_so = self.world.commercetools(|project| {
+                let found = project.custom_object("klaviyo-bulk-import", resource);
+                found.is_some_and(&is_so)
+            });
+            if is_so {
+                return;
+            }
+            assert!(begun.elapsed() < HANG, "{}", self.log().join("\n"));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use self::body::Body;
-use crate::clock::Clock;
+use crate::clock::{Arrived, Clock};
 use crate::contract::{Api, Contract};
 use crate::faults::{Fault, Faults};
 use crate::peer::Peer;
@@ -176,10 +176,13 @@ async fn connection<P: Peer + 'static>(stream: TcpStream, service: Arc<Service<P
     let service = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
         async move {
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            let arrived = service.options.clock.arrived(&mut parts.headers);
             // The client went away in the middle of its request.
             let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
-            service.call(Request::from_parts(parts, body)).await
+            service
+                .call(Request::from_parts(parts, body), arrived)
+                .await
         }
     });
     // A closed connection, by the client or by a fault, is nothing to report.
@@ -216,15 +219,19 @@ trait Exchange: Send + Sync {
 }
 
 impl<P: Peer> Exchange for Service<P> {
-    fn exchange(&self, request: Request<Bytes>) -> Exchanged<'_> {
-        Box::pin(self.call(request))
+    fn exchange(&self, mut request: Request<Bytes>) -> Exchanged<'_> {
+        let arrived = self.options.clock.arrived(request.headers_mut());
+        Box::pin(self.call(request, arrived))
     }
 }
 
 impl<P: Peer> Service<P> {
-    async fn call(&self, mut request: Request<Bytes>) -> Result<Response<Body>, Closed> {
+    async fn call(
+        &self,
+        request: Request<Bytes>,
+        arrived: Arrived,
+    ) -> Result<Response<Body>, Closed> {
         let clock = &self.options.clock;
-        let arrived = clock.arrived(request.headers_mut());
         let operation = operation(&request);
         let half_way = self.latency() / 2;
 

@@ -269,10 +269,13 @@ fn draw_faults(rng: &mut Rng, link: Link) -> Vec<(Link, Fate, f64)> {
     } else {
         possible.push(Fate::Double);
     }
-    possible
-        .into_iter()
-        .filter_map(|fate| (rng.u8(..3) == 0).then(|| (link, fate, share(rng))))
-        .collect()
+    let mut drawn = Vec::new();
+    for fate in possible {
+        if rng.u8(..3) == 0 {
+            drawn.push((link, fate, share(rng)));
+        }
+    }
+    drawn
 }
 
 fn draw_sizes(rng: &mut Rng, errand: Errand) -> Sizes {

@@ -153,7 +153,7 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
     Options {
         seed: schedule.seed,
         job_times: schedule.job_times,
-        point_at_records: schedule.seed % 2 == 0,
+        point_at_records: schedule.seed.is_multiple_of(2),
         ..Options::default()
     }
 }

@@ -1,0 +1,93 @@
+//! A part of a record, and what it is read as.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::{Object, Text, Walk};
+
+/// A part of a record: its own text, as a parser has read it before, without whitespace around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<'a>(&'a str);
+
+impl<'a> From<&'a RawValue> for Part<'a> {
+    fn from(raw: &'a RawValue) -> Self {
+        Self(raw.get())
+    }
+}
+
+impl<'a> From<&'a Box<RawValue>> for Part<'a> {
+    fn from(raw: &'a Box<RawValue>) -> Self {
+        Self(raw.get())
+    }
+}
+
+impl<'a> Part<'a> {
+    /// A part of the part that is being walked through.
+    pub(super) fn within(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// Its JSON text.
+    #[must_use]
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+
+    /// The string that it is, `None` where it is something else.
+    #[must_use]
+    pub fn text(self) -> Option<Text<'a>> {
+        let escaped = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        Some(Text(escaped))
+    }
+
+    /// [`Part::text`] where it is not empty.
+    #[must_use]
+    pub fn filled_text(self) -> Option<Text<'a>> {
+        self.text().filter(|text| !text.is_empty())
+    }
+
+    /// The id that it is: a string that is not empty and holds no lone surrogate.
+    #[must_use]
+    pub fn id(self) -> Option<Cow<'a, str>> {
+        let Text(escaped) = self.filled_text()?;
+        if !escaped.contains('\\') {
+            return Some(Cow::Borrowed(escaped));
+        }
+        serde_json::from_str(self.0).ok().map(Cow::Owned)
+    }
+
+    /// A walk through it, from its start.
+    pub(in crate::mapping) fn walk(self) -> Walk<'a> {
+        Walk::through(self.0)
+    }
+
+    pub(in crate::mapping) fn is_object(self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    /// The object that it is, `None` where it is something else.
+    pub(in crate::mapping) fn object(self) -> Option<Object<'a>> {
+        let mut object = Object::default();
+        self.walk().object(|key, walk| {
+            object.insert(key, walk.value());
+        });
+        self.is_object().then_some(object)
+    }
+
+    /// The elements of the array that it is; none where it is something else.
+    pub(in crate::mapping) fn array(self) -> Vec<Self> {
+        let mut elements = Vec::new();
+        self.walk().array(|walk| elements.push(walk.value()));
+        elements
+    }
+
+    /// The members of the object that it is with these keys; `null` counts as absent. `None` where it is something else.
+    pub(in crate::mapping) fn pick<const N: usize>(
+        self,
+        keys: [&str; N],
+    ) -> Option<[Option<Self>; N]> {
+        let (_, picked) = self.walk().pick(keys);
+        self.is_object().then_some(picked)
+    }
+}

@@ -1,0 +1,78 @@
+//! What is kept in commercetools between windows, and perhaps between versions of the app: every field of every version,
+//! as it was written, is read and written the same.
+
+use klaviyo_bulk_import::run::plan::{self, Plan};
+use klaviyo_bulk_import::run::state::{self, RunDocument};
+use klaviyo_bulk_import::run::store::CONTAINER;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::support::Setup;
+use crate::support::native::{app, call, run};
+
+/// Reads a document of this version and writes it again.
+fn written_again<D: DeserializeOwned + Serialize>(golden: &str) -> (Value, Value) {
+    let golden: Value = serde_json::from_str(golden).expect("a golden file is JSON");
+    let document: D = serde_json::from_value(golden.clone()).expect("this version reads it");
+    let again = serde_json::to_value(&document).expect("it can be written");
+    (golden, again)
+}
+
+#[test]
+fn documents_of_this_version_are_read_and_written_as_they_were() {
+    assert_eq!(
+        (state::SCHEMA, plan::SCHEMA),
+        (1, 1),
+        "a new version has a golden file of its own"
+    );
+    let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-1.json"));
+    assert_eq!(again, golden);
+    let (golden, again) = written_again::<Plan>(include_str!("run_documents/plan-1.json"));
+    assert_eq!(again, golden);
+}
+
+#[test]
+fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
+    run(async || {
+        let mut setup = Setup::customers(3);
+        let world = setup.world().await;
+        let app = app(&setup, &world);
+        let golden = include_str!("run_documents/run-1.json");
+        let mut newer: Value = serde_json::from_str(golden).expect("a golden file is JSON");
+        newer["schema"] = 2.into();
+        for (document, said) in [
+            (newer, "has schema 2, this version of the app knows 1"),
+            (
+                json!({"schema": 2, "whatIsNew": true}),
+                "is not as this version writes it",
+            ),
+            (json!({"schema": 1}), "is not as this version writes it"),
+            (json!("somebody's"), "is not as this version writes it"),
+        ] {
+            let now = world.clock().now();
+            world.commercetools(|project| {
+                project.put_custom_object(now, CONTAINER, "customers", &document);
+            });
+            for (method, path) in [
+                (http::Method::GET, "/sync/customers"),
+                (http::Method::POST, "/sync/customers"),
+                (http::Method::POST, "/sync/customers/continue"),
+                (http::Method::POST, "/sync/customers/stop"),
+            ] {
+                let (status, answer) = call(&app, method, path, "").await;
+                assert_eq!(status, 502, "{path}: {answer}");
+                let text = answer.to_string();
+                assert!(
+                    text.contains(said) && text.contains("delete the custom object"),
+                    "{path}: {text}"
+                );
+            }
+            let kept = world.commercetools(|project| {
+                let object = project.custom_object(CONTAINER, "customers");
+                object.map(|object| object.value.clone())
+            });
+            assert_eq!(kept, Some(document));
+        }
+    });
+}
