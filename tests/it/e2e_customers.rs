@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use sim::faults::{Fault, Rule, When};
-use sim::klaviyo::{Choice, JobTimes};
+use sim::klaviyo::Choice;
 use sim::seed::Kind;
 
 use crate::support::{LOOK, Setup, Shop, calls};
@@ -54,31 +53,6 @@ async fn customers_arrive_in_real_time_too() {
     shop.assert_ledger(&[Kind::Customer]);
 }
 
-/// An import that reads one page after the other, each of which takes longer than half a window.
-fn slow(customers: u32) -> Setup {
-    Setup::customers(customers)
-        .variable("id_ranges", "1")
-        .variable("window_seconds", "1")
-        .latency_ms(600)
-}
-
-/// Jobs that keep an import going for minutes after all has been sent.
-fn long_jobs() -> sim::klaviyo::Options {
-    let mut options = sim::klaviyo::Options::default();
-    options.job_times.queued = Duration::from_secs(300);
-    options
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_import_goes_on_through_many_windows() {
-    let shop = Shop::open(slow(1_500)).await;
-    shop.start("customers", "").await;
-    let status = shop.completed("customers").await;
-    assert!(status["window"].as_u64() >= Some(4), "{status}");
-    assert_eq!(status["counts"]["read"], 1_500);
-    shop.assert_ledger(&[Kind::Customer]);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_customers_asked_for_are_imported_and_a_missing_one_is_said() {
     let shop = Shop::open(Setup::customers(300)).await;
@@ -105,165 +79,6 @@ async fn only_the_customers_asked_for_are_imported_and_a_missing_one_is_said() {
         .world
         .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
     assert_eq!(profiles, wanted);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_host_loses_nothing_when_continue_picks_the_chain_up() {
-    let mut setup = slow(2_500);
-    setup.klaviyo = long_jobs();
-    let mut shop = Shop::open(setup).await;
-    shop.start("customers", "").await;
-    // at moments of all kinds: between two pages, while a page is on its way, between two windows
-    for kill in 0..6 {
-        shop.pass(Duration::from_millis(1_100 + 270 * kill)).await;
-        let status = shop.get("/sync/customers").await.body;
-        assert_eq!(status["status"], "running", "{status}");
-        shop.kill().await;
-        shop.revive().await;
-        // the lease of the killed invocation has to run out: until then somebody else has it
-        loop {
-            let answer = shop.post("/sync/customers/continue", "").await;
-            match answer.body["outcome"].as_str() {
-                Some("busy") => shop.pass(LOOK).await,
-                Some("claimed") => break,
-                _ => panic!("{}", answer.body),
-            }
-        }
-    }
-    let status = shop.completed("customers").await;
-    assert_eq!(status["counts"]["read"], 2_500);
-    shop.assert_ledger(&[Kind::Customer]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_sent_after_the_answer_of_stop() {
-    // before anything has been read, while it is read and sent, and while Klaviyo's jobs are waited for
-    for moment in [0, 400, 900, 1_300, 2_000, 2_900, 4_100, 9_000, 30_000] {
-        let mut setup = slow(1_500);
-        setup.klaviyo = long_jobs();
-        let shop = Shop::open(setup).await;
-        shop.start("customers", "").await;
-        shop.pass(Duration::from_millis(moment)).await;
-        let answer = shop.post("/sync/customers/stop", "").await;
-        assert_eq!(answer.status, 200, "after {moment} ms: {}", answer.body);
-        assert_eq!(answer.body["status"], "stopped");
-        let calls = || {
-            let servers = [
-                shop.world.commercetools_server(),
-                shop.world.klaviyo_server(),
-            ];
-            servers.map(sim::server::Server::calls)
-        };
-        let before = calls();
-        // long enough for a chain that goes on, and for one that comes back when its lease has run out
-        shop.pass(Duration::from_secs(60)).await;
-        assert_eq!(calls(), before, "after {moment} ms");
-        assert_eq!(shop.get("/sync/customers").await.body["status"], "stopped");
-        assert_eq!(
-            shop.post("/sync/customers/continue", "").await.body["outcome"],
-            "not running"
-        );
-        // and a new import starts from the beginning
-        shop.world
-            .klaviyo(|klaviyo| klaviyo.options_mut().job_times = JobTimes::default());
-        shop.start("customers", "").await;
-        assert_eq!(shop.completed("customers").await["counts"]["read"], 1_500);
-        shop.assert_ledger(&[Kind::Customer]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_starts_at_once_one_wins() {
-    let mut setup = Setup::customers(500).latency_ms(50);
-    // the one that wins is going on when the last one comes, however late that is
-    setup.klaviyo = long_jobs();
-    let shop = Shop::open(setup).await;
-    let starts = join_all((0..50).map(|_| shop.post("/sync/customers", ""))).await;
-    let won = starts.iter().filter(|answer| answer.status == 202).count();
-    let lost = starts.iter().filter(|answer| answer.status == 423).count();
-    assert_eq!(
-        (won, lost),
-        (1, 49),
-        "{:?}",
-        starts
-            .iter()
-            .map(|answer| answer.status)
-            .collect::<Vec<_>>()
-    );
-    shop.completed("customers").await;
-    shop.assert_ledger(&[Kind::Customer]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_continues_at_once_one_works() {
-    let shop = Shop::open(
-        Setup::customers(500)
-            .variable("continuation", "scheduler")
-            .latency_ms(50),
-    )
-    .await;
-    shop.start("customers", "").await;
-    let answers = join_all((0..50).map(|_| shop.post("/sync/customers/continue", ""))).await;
-    let worked = answers
-        .iter()
-        .filter(|answer| answer.body["outcome"] == "worked")
-        .count();
-    // one that comes after the window finds the run over
-    let idle = answers
-        .iter()
-        .filter(|answer| {
-            ["busy", "not running", "waiting"]
-                .iter()
-                .any(|o| answer.body["outcome"] == *o)
-        })
-        .count();
-    assert_eq!(worked + idle, 50);
-    assert_eq!(shop.completed("customers").await["window"], worked);
-    shop.assert_ledger(&[Kind::Customer]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scheduler_carries_an_import_without_self_calls() {
-    let shop = Shop::open(slow(1_500).variable("continuation", "scheduler")).await;
-    shop.start("customers", "").await;
-    let mut windows = 0;
-    while shop.get("/sync/customers").await.body["status"] == "running" {
-        let answer = shop.post("/sync/continue", "").await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        windows += u64::from(answer.body["customers"]["outcome"] == "worked");
-    }
-    let status = shop.completed("customers").await;
-    assert_eq!(status["window"], windows);
-    assert!(windows >= 4, "{status}");
-    shop.assert_ledger(&[Kind::Customer]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_minute_of_429_is_waited_out_across_windows() {
-    let shop = Shop::open(Setup::customers(200).variable("window_seconds", "5")).await;
-    let throttled = Rule::new(
-        When::Always,
-        Fault::Refuse {
-            status: 429,
-            retry_after: Some(60),
-        },
-    );
-    shop.world
-        .klaviyo_faults()
-        .add(throttled.path("/api/profile-bulk-import-jobs").times(1));
-    let begun = shop.world.clock().now();
-    shop.start("customers", "").await;
-    let waiting = shop
-        .until("customers", |status| !status["notBefore"].is_null())
-        .await;
-    assert_eq!(waiting["status"], "running");
-    let status = shop.completed("customers").await;
-    let took = shop.world.clock().now().duration_since(begun);
-    assert!(took.as_secs() >= 60, "it did not wait: {took:?}");
-    // one refused call, not a storm of them
-    assert_eq!(shop.world.klaviyo_faults().struck(), 1);
-    assert!(status["window"].as_u64() > Some(1), "{status}");
-    shop.assert_ledger(&[Kind::Customer]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -375,4 +190,56 @@ async fn faults_of_all_kinds_on_both_sides_change_nothing() {
     let status = shop.completed("customers").await;
     assert_eq!(status["counts"]["read"], 1_000);
     shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_jobs_errors_is_read() {
+    let is_taken = |id: &str| id.ends_with(['0', '8']);
+    let mut setup = Setup::customers(400);
+    setup.klaviyo.refuse_profiles = Choice::By(Box::new(move |id| !is_taken(id)));
+    let shop = Shop::open(setup).await;
+    shop.start("customers", "").await;
+    let status = shop.completed("customers").await;
+    let ids = shop
+        .world
+        .commercetools(|project| project.ids(Kind::Customer));
+    let mut refused: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    refused.retain(|id| !is_taken(id));
+    // Klaviyo gives 100 a page
+    assert!(refused.len() > 300);
+    assert_eq!(status["counts"]["failed"], refused.len(), "{status}");
+    let mut reported: Vec<&str> = status["setAside"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|record| record["id"].as_str())
+        .collect();
+    reported.sort_unstable();
+    assert_eq!(reported, refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_phone_number_costs_the_number_and_not_the_profile() {
+    // refused by the job, and at once
+    for at_once in [false, true] {
+        let mut setup = Setup::customers(300);
+        let all = || Choice::By(Box::new(|_: &str| true));
+        setup.klaviyo.refuse_phone_numbers = all();
+        if at_once {
+            setup.klaviyo.refuse_imports = all();
+        }
+        let shop = Shop::open(setup).await;
+        shop.start("customers", "").await;
+        let status = shop.completed("customers").await;
+        assert_eq!(status["counts"]["sent"], 300, "{status}");
+        let note = &status["counts"]["notes"]["sent-again-without-phone-number"];
+        assert!(note.as_u64() > Some(50), "{status}");
+        shop.world.klaviyo(|klaviyo| {
+            let profiles = klaviyo.ledger().profiles();
+            assert_eq!(profiles.len(), 300);
+            let has_number =
+                |profile: &sim::ledger::Profile| profile.text("phone_number").is_some();
+            assert!(!profiles.iter().any(has_number));
+        });
+    }
 }

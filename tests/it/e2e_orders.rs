@@ -1,9 +1,11 @@
 //! Orders, imported by the built component.
 
+use serde_json::{Value, json};
+use sim::faults::{Fault, Rule, When};
 use sim::klaviyo::Choice;
 use sim::seed::Kind;
 
-use crate::support::{Setup, Shop};
+use crate::support::{Setup, Shop, calls};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_arrive_as_events_through_many_windows() {
@@ -128,6 +130,88 @@ async fn a_second_import_doubles_nothing() {
     for _ in 0..2 {
         shop.start("orders", "").await;
         shop.completed("orders").await;
+    }
+    shop.assert_ledger(&[Kind::Order]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_beyond_klaviyos_limits_is_skipped_with_the_reason_and_the_rest_goes_on() {
+    let shop = Shop::open(Setup::orders(120)).await;
+    let orders = shop.world.commercetools(|project| project.ids(Kind::Order));
+    let now = shop.world.clock().now();
+    let change = |order: usize, act: &dyn Fn(&mut Value)| {
+        let id = orders[order];
+        let is_there = shop.world.commercetools(|project| {
+            project.change(Kind::Order, id, now, |order| {
+                order["customerEmail"] = "somebody@example.com".into();
+                act(order);
+            })
+        });
+        assert!(is_there);
+        id.to_string()
+    };
+    let with_fields = |order: &mut Value, fields: Value| {
+        order["custom"] = json!({"type": {"typeId": "type", "id": "t"}, "fields": fields});
+    };
+    let long = change(10, &|order| {
+        with_fields(order, json!({"note": "x".repeat(100_001)}));
+    });
+    let many = change(60, &|order| {
+        let fields = (0..400).map(|field| (format!("field-{field}"), json!("x")));
+        with_fields(order, fields.collect());
+    });
+    let large = change(110, &|order| {
+        let fields = (0..100).map(|field| (format!("field-{field}"), json!("x".repeat(60_000))));
+        with_fields(order, fields.collect());
+    });
+    shop.start("orders", "").await;
+    let status = shop.completed("orders").await;
+    assert_eq!(status["counts"]["read"], 120);
+    assert_eq!(status["counts"]["failed"], 0, "{status}");
+    for (id, code) in [
+        (long, "string-too-long"),
+        (many, "too-many-properties"),
+        (large, "event-too-large"),
+    ] {
+        assert_eq!(status["counts"]["skipped"][code], 1, "{status}");
+        let list = status["setAside"].as_array().expect("a list");
+        assert!(list.iter().any(|record| record["id"] == *id), "{id}");
+        // the rest is compared without it
+        shop.world
+            .commercetools(|project| project.delete(Kind::Order, id.parse().expect("an id")));
+    }
+    shop.assert_ledger(&[Kind::Order]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn products_are_looked_up_by_the_page_and_a_failure_to_do_so_is_not_taken_for_none() {
+    let mut setup = Setup::orders(600);
+    setup.sizes.products = 400;
+    let shop = Shop::open(setup).await;
+    let faults = shop.world.commercetools_faults();
+    for (fault, nth) in [
+        (Fault::LoseAnswer, 1),
+        (Fault::HalfBody, 2),
+        (
+            Fault::Refuse {
+                status: 503,
+                retry_after: None,
+            },
+            3,
+        ),
+    ] {
+        for path in ["/product-projections", "/categories"] {
+            faults.add(Rule::new(When::Nth(nth), fault.clone()).path(path));
+        }
+    }
+    shop.start("orders", "").await;
+    shop.completed("orders").await;
+    assert!(faults.struck() >= 4);
+    // a chunk of 100 at a time, and what is known is not asked again
+    let server = shop.world.commercetools_server();
+    for path in ["product-projections", "categories"] {
+        let lookups = calls(server, &format!("GET /sim-shop/{path}"));
+        assert!((1..40).contains(&lookups), "{path}: {lookups}");
     }
     shop.assert_ledger(&[Kind::Order]);
 }

@@ -274,7 +274,7 @@ async fn of_two_instances_that_find_the_same_lease_run_out_one_works() {
         .variable("window_seconds", "1")
         .speed(2.0)
         .outbound(outbound);
-    setup.concurrency = Some(1);
+    setup.platform = |options| options.max_instance_concurrency = 1;
     let shop = Shop::open(setup).await;
     shop.start("customers", "").await;
     shop.until_stored("customers", |run| {

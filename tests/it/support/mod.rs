@@ -41,10 +41,8 @@ pub(crate) struct Setup {
     /// Variables that differ from the world's.
     pub(crate) variables: BTreeMap<&'static str, String>,
     pub(crate) outbound: Arc<dyn Outbound>,
-    pub(crate) memory_limit: Option<usize>,
-    pub(crate) request_timeout: Option<Duration>,
-    /// Requests that an instance serves at the same time, where that is not the default.
-    pub(crate) concurrency: Option<usize>,
+    /// What is otherwise than Spin's defaults.
+    pub(crate) platform: fn(&mut Options),
 }
 
 impl Default for Setup {
@@ -61,9 +59,7 @@ impl Default for Setup {
             klaviyo: sim::klaviyo::Options::default(),
             variables: BTreeMap::new(),
             outbound: Arc::new(PassAll),
-            memory_limit: None,
-            request_timeout: None,
-            concurrency: None,
+            platform: |_| {},
         }
     }
 }
@@ -176,24 +172,22 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    pub(crate) async fn open(mut setup: Setup) -> Self {
+    pub(crate) async fn open(setup: Setup) -> Self {
+        let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spin.toml");
+        Self::open_as(setup, Options::new(manifest)).await
+    }
+
+    /// As [`Shop::open`], with another manifest.
+    pub(crate) async fn open_as(mut setup: Setup, mut options: Options) -> Self {
         let clock = match setup.speed {
             Some(speed) => Clock::new(speed),
             None => Clock::virtual_from(BEGINNING.parse().expect("a moment")),
         };
         let world = setup.world_in(clock).await;
         let log = Arc::new(Mutex::new(Vec::new()));
-        let mut options = Options::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spin.toml"));
         options.variables = setup.values(&world);
         options.clock = world.clock().clone();
         options.outbound = setup.outbound;
-        options.request_timeout = setup.request_timeout;
-        if let Some(limit) = setup.memory_limit {
-            options.memory_limit = limit;
-        }
-        if let Some(concurrency) = setup.concurrency {
-            options.max_instance_concurrency = concurrency;
-        }
         let lines = log.clone();
         options.log = Arc::new(move |line| {
             lines
@@ -201,6 +195,7 @@ impl Shop {
                 .expect("no test panics while logging")
                 .push(line.to_owned());
         });
+        (setup.platform)(&mut options);
         let host = Host::start(options.clone()).await.expect("the host starts");
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -213,6 +208,11 @@ impl Shop {
             client: client.expect("an HTTP client"),
             log,
         }
+    }
+
+    /// The host that the component is in.
+    pub(crate) fn host(&self) -> &Host {
+        self.host.as_ref().expect("the host runs")
     }
 
     /// Kills the host as SIGKILL would.
@@ -232,10 +232,6 @@ impl Shop {
                 .await
                 .expect("the host starts again"),
         );
-    }
-
-    pub(crate) fn host(&self) -> &Host {
-        self.host.as_ref().expect("the host runs")
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -365,6 +361,15 @@ impl Shop {
     /// Asserts that Klaviyo has exactly what the seed asks for, and that no call broke a contract.
     pub(crate) fn assert_ledger(&self, kinds: &[Kind]) {
         assert_ledger(&self.world, kinds);
+    }
+}
+
+/// Every call of a test keeps the contracts, whatever the test is about.
+impl Drop for Shop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_contract(&self.world);
+        }
     }
 }
 

@@ -108,6 +108,11 @@ impl Klaviyo {
         self.jobs.cancel(id, now)
     }
 
+    /// Somebody else removes a catalogue entry, by its external id. Answers whether it was there.
+    pub fn remove_entry(&mut self, kind: Kind, external_id: &str) -> bool {
+        self.ledger.catalog.delete(kind, external_id).is_ok()
+    }
+
     fn handle(
         &mut self,
         operation: Operation,

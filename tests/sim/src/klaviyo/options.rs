@@ -20,6 +20,9 @@ pub struct Options {
     pub jobs_in_progress: usize,
     /// Profiles, by `external_id`, that an import job sets aside with an import error.
     pub refuse_profiles: Choice,
+    /// Profiles, by `external_id`, whose phone number is refused, if they have one: by the job, or at once (400) where
+    /// `refuse_imports` has them, too.
+    pub refuse_phone_numbers: Choice,
     /// Profiles, by `external_id`, for which an import request is refused whole (400).
     pub refuse_imports: Choice,
     /// Events, by `unique_id`, for which a batch is refused whole (400).
@@ -45,6 +48,7 @@ impl Default for Options {
             job_times: JobTimes::default(),
             jobs_in_progress: 500,
             refuse_profiles: Choice::None,
+            refuse_phone_numbers: Choice::None,
             refuse_imports: Choice::None,
             refuse_events: Choice::None,
             refuse_entries: Choice::None,

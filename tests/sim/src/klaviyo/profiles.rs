@@ -19,6 +19,7 @@ const MAX_PROFILES: usize = 10_000;
 const MAX_IMPORT_BODY: usize = 5_000_000;
 const MAX_PROFILE: usize = 100_000;
 const DEFAULT_PAGE: usize = 20;
+const PHONE_NUMBER: &str = "/attributes/phone_number";
 
 const FIELDS: [&str; 15] = [
     "created",
@@ -62,7 +63,13 @@ pub(super) fn start_import(
             faults.push(Fault::invalid(pointer(n), detail));
         }
         if options.refuse_imports.picks(external_id(profile)) {
-            let fault = Fault::invalid(pointer(n), "This profile was chosen to be refused.");
+            let place = match options.refuse_phone_numbers.picks(external_id(profile)) {
+                true if has_phone_number(profile) => PHONE_NUMBER,
+                true => continue,
+                false => "",
+            };
+            let detail = "This profile was chosen to be refused.";
+            let fault = Fault::invalid(pointer(n) + place, detail);
             faults.push(if options.point_at_records {
                 fault
             } else {
@@ -124,6 +131,12 @@ fn import(
     if options.refuse_profiles.picks(external_id(profile)) {
         return Err(Wrong::at("", "This profile was chosen to be refused."));
     }
+    if options.refuse_phone_numbers.picks(external_id(profile)) && has_phone_number(profile) {
+        return Err(Wrong::at(
+            PHONE_NUMBER,
+            "This number was chosen to be refused.",
+        ));
+    }
     match profile["id"].as_str() {
         Some(id) => {
             if !ledger.profiles.update(at, id, attributes, Nulls::Ignored) {
@@ -160,7 +173,7 @@ fn check(profile: &Value) -> Result<&Map<String, Value>, Wrong> {
         && !is_e164(phone)
     {
         let detail = "Invalid phone number: it has to be in E.164 format.";
-        return Err(Wrong::at("/attributes/phone_number", detail));
+        return Err(Wrong::at(PHONE_NUMBER, detail));
     }
     Ok(attributes)
 }
@@ -322,6 +335,10 @@ fn resource(call: &Call<'_>, profile: &Profile) -> Result<Value, Refusal> {
 
 fn pointer(n: usize) -> String {
     format!("/data/attributes/profiles/data/{n}")
+}
+
+fn has_phone_number(profile: &Value) -> bool {
+    profile["attributes"]["phone_number"].is_string()
 }
 
 fn external_id(profile: &Value) -> &str {

@@ -264,6 +264,33 @@ fn a_request_can_be_refused_whole() {
 }
 
 #[test]
+fn a_chosen_phone_number_is_refused_and_its_profile_without_it_is_not() {
+    let mut account = Account::new(Options {
+        refuse_phone_numbers: Choice::ids(["c00001"]),
+        ..Options::default()
+    });
+    let with_number = |n| {
+        let mut customer = customer(n);
+        customer["phone_number"] = "+491701234567".into();
+        customer
+    };
+    let job = account.import(&[with_number(0), with_number(1)]);
+    account.wait_for_jobs();
+    let errors = account.get(&format!("{job}/import-errors"));
+    assert_eq!(
+        errors.body["data"][0]["attributes"]["source"]["pointer"],
+        "/data/attributes/profiles/data/1/attributes/phone_number"
+    );
+    account.klaviyo.options_mut().refuse_imports = Choice::ids(["c00001"]);
+    account.refused(
+        JOBS,
+        &import_of(&[with_number(1)]),
+        &["/data/attributes/profiles/data/0/attributes/phone_number"],
+    );
+    account.import(&[customer(1)]);
+}
+
+#[test]
 fn one_profile_is_created_updated_and_found() {
     let mut account = Account::unlimited();
     let body =

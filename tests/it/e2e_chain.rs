@@ -1,0 +1,251 @@
+//! The chain of windows of the built component: carried on, cut, picked up, stopped, made to wait.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sim::faults::{Fault, Rule, When};
+use sim::klaviyo::JobTimes;
+use sim::seed::Kind;
+
+use crate::support::{LOOK, Setup, Shop};
+
+/// An import that reads one page after the other, each of which takes longer than half a window.
+fn slow(customers: u32) -> Setup {
+    Setup::customers(customers)
+        .variable("id_ranges", "1")
+        .variable("window_seconds", "1")
+        .latency_ms(600)
+}
+
+/// Jobs that keep an import going for minutes after all has been sent.
+fn long_jobs() -> sim::klaviyo::Options {
+    let mut options = sim::klaviyo::Options::default();
+    options.job_times.queued = Duration::from_secs(300);
+    options
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_goes_on_through_many_windows() {
+    let shop = Shop::open(slow(1_500)).await;
+    shop.start("customers", "").await;
+    let status = shop.completed("customers").await;
+    assert!(status["window"].as_u64() >= Some(4), "{status}");
+    assert_eq!(status["counts"]["read"], 1_500);
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_host_loses_nothing_when_continue_picks_the_chain_up() {
+    let mut setup = slow(2_500);
+    setup.klaviyo = long_jobs();
+    let mut shop = Shop::open(setup).await;
+    shop.start("customers", "").await;
+    // at moments of all kinds: between two pages, while a page is on its way, between two windows
+    for kill in 0..6 {
+        shop.pass(Duration::from_millis(1_100 + 270 * kill)).await;
+        let status = shop.get("/sync/customers").await.body;
+        assert_eq!(status["status"], "running", "{status}");
+        shop.kill().await;
+        shop.revive().await;
+        // the lease of the killed invocation has to run out: until then somebody else has it
+        loop {
+            let answer = shop.post("/sync/customers/continue", "").await;
+            match answer.body["outcome"].as_str() {
+                Some("busy") => shop.pass(LOOK).await,
+                Some("claimed") => break,
+                _ => panic!("{}", answer.body),
+            }
+        }
+    }
+    let status = shop.completed("customers").await;
+    assert_eq!(status["counts"]["read"], 2_500);
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_after_the_answer_of_stop() {
+    // before anything has been read, while it is read and sent, and while Klaviyo's jobs are waited for
+    for moment in [0, 400, 900, 1_300, 2_000, 2_900, 4_100, 9_000, 30_000] {
+        let mut setup = slow(1_500);
+        setup.klaviyo = long_jobs();
+        let shop = Shop::open(setup).await;
+        shop.start("customers", "").await;
+        shop.pass(Duration::from_millis(moment)).await;
+        let answer = shop.post("/sync/customers/stop", "").await;
+        assert_eq!(answer.status, 200, "after {moment} ms: {}", answer.body);
+        assert_eq!(answer.body["status"], "stopped");
+        let calls = || {
+            let servers = [
+                shop.world.commercetools_server(),
+                shop.world.klaviyo_server(),
+            ];
+            servers.map(sim::server::Server::calls)
+        };
+        let before = calls();
+        // long enough for a chain that goes on, and for one that comes back when its lease has run out
+        shop.pass(Duration::from_secs(60)).await;
+        assert_eq!(calls(), before, "after {moment} ms");
+        assert_eq!(shop.get("/sync/customers").await.body["status"], "stopped");
+        assert_eq!(
+            shop.post("/sync/customers/continue", "").await.body["outcome"],
+            "not running"
+        );
+        // and a new import starts from the beginning
+        shop.world
+            .klaviyo(|klaviyo| klaviyo.options_mut().job_times = JobTimes::default());
+        shop.start("customers", "").await;
+        assert_eq!(shop.completed("customers").await["counts"]["read"], 1_500);
+        shop.assert_ledger(&[Kind::Customer]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_starts_at_once_one_wins() {
+    let mut setup = Setup::customers(500).latency_ms(50);
+    // the one that wins is going on when the last one comes, however late that is
+    setup.klaviyo = long_jobs();
+    let shop = Shop::open(setup).await;
+    let starts = join_all((0..50).map(|_| shop.post("/sync/customers", ""))).await;
+    let won = starts.iter().filter(|answer| answer.status == 202).count();
+    let lost = starts.iter().filter(|answer| answer.status == 423).count();
+    assert_eq!(
+        (won, lost),
+        (1, 49),
+        "{:?}",
+        starts
+            .iter()
+            .map(|answer| answer.status)
+            .collect::<Vec<_>>()
+    );
+    shop.completed("customers").await;
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_continues_at_once_one_works() {
+    let shop = Shop::open(
+        Setup::customers(500)
+            .variable("continuation", "scheduler")
+            .latency_ms(50),
+    )
+    .await;
+    shop.start("customers", "").await;
+    let answers = join_all((0..50).map(|_| shop.post("/sync/customers/continue", ""))).await;
+    let worked = answers
+        .iter()
+        .filter(|answer| answer.body["outcome"] == "worked")
+        .count();
+    // one that comes after the window finds the run over
+    let idle = answers
+        .iter()
+        .filter(|answer| {
+            ["busy", "not running", "waiting"]
+                .iter()
+                .any(|o| answer.body["outcome"] == *o)
+        })
+        .count();
+    assert_eq!(worked + idle, 50);
+    assert_eq!(shop.completed("customers").await["window"], worked);
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_carries_an_import_without_self_calls() {
+    let shop = Shop::open(slow(1_500).variable("continuation", "scheduler")).await;
+    shop.start("customers", "").await;
+    let mut windows = 0;
+    while shop.get("/sync/customers").await.body["status"] == "running" {
+        let answer = shop.post("/sync/continue", "").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        windows += u64::from(answer.body["customers"]["outcome"] == "worked");
+    }
+    let status = shop.completed("customers").await;
+    assert_eq!(status["window"], windows);
+    assert!(windows >= 4, "{status}");
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_of_429_is_waited_out_across_windows() {
+    let shop = Shop::open(Setup::customers(200).variable("window_seconds", "5")).await;
+    let throttled = Rule::new(
+        When::Always,
+        Fault::Refuse {
+            status: 429,
+            retry_after: Some(60),
+        },
+    );
+    shop.world
+        .klaviyo_faults()
+        .add(throttled.path("/api/profile-bulk-import-jobs").times(1));
+    let begun = shop.world.clock().now();
+    shop.start("customers", "").await;
+    let waiting = shop
+        .until("customers", |status| !status["notBefore"].is_null())
+        .await;
+    assert_eq!(waiting["status"], "running");
+    let status = shop.completed("customers").await;
+    let took = shop.world.clock().now().duration_since(begun);
+    assert!(took.as_secs() >= 60, "it did not wait: {took:?}");
+    // one refused call, not a storm of them
+    assert_eq!(shop.world.klaviyo_faults().struck(), 1);
+    assert!(status["window"].as_u64() > Some(1), "{status}");
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_used_until_shortly_before_it_ends_and_replaced_once_when_it_is_refused() {
+    let mut setup = slow(1_500);
+    setup.klaviyo = long_jobs();
+    let shop = Shop::open(setup).await;
+    // half of so short a life is left to calls that are under way
+    shop.world
+        .commercetools(|project| project.set_token_lifetime(Duration::from_secs(100)));
+    shop.start("customers", "").await;
+    shop.pass(Duration::from_secs(40)).await;
+    let issued = || shop.world.commercetools(|project| project.tokens_issued());
+    assert_eq!(issued(), 1);
+    shop.pass(Duration::from_secs(40)).await;
+    assert_eq!(issued(), 2);
+    let refusals = || {
+        let calls = shop.world.commercetools_server().calls();
+        let refused = calls.iter().filter(|((_, status), _)| *status == 401);
+        refused.map(|(_, count)| count).sum::<u64>()
+    };
+    assert_eq!(refusals(), 0, "an old token was used");
+    shop.world.commercetools(|project| project.revoke_tokens());
+    shop.completed("customers").await;
+    assert!(refusals() > 0, "the token was never refused");
+    shop.assert_ledger(&[Kind::Customer]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_sent_is_saved_while_the_window_goes_on() {
+    let setup = slow(5_000).variable("window_seconds", "20");
+    let shop = Shop::open(setup.latency_ms(1_500)).await;
+    shop.start("customers", "").await;
+    let stored = || {
+        shop.world.commercetools(|project| {
+            let object = project.custom_object("klaviyo-bulk-import", "customers");
+            object.expect("a run document").clone()
+        })
+    };
+    let first = stored();
+    let (mut version, mut read) = (first.version, Vec::new());
+    let begun = shop.world.clock().elapsed();
+    let mut saved_at = begun;
+    // until the window comes to its end, which is another save
+    while saved_at < begun + Duration::from_secs(14) {
+        shop.pass(Duration::from_millis(100)).await;
+        let now = shop.world.clock().elapsed();
+        let found = stored();
+        assert_eq!(found.value["window"], first.value["window"]);
+        if found.version > version {
+            (version, saved_at) = (found.version, now);
+            read.push(found.value["counts"]["read"].as_u64().unwrap_or_default());
+        }
+        // five seconds, and the call that saves
+        assert!(now - saved_at < Duration::from_secs(5 + 3));
+    }
+    assert!(read.len() >= 2 && read.last() > Some(&0), "{read:?}");
+}

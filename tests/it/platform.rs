@@ -1,0 +1,191 @@
+//! What a platform does to the component: few or many requests to an instance, limits, hosts that may not be called.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use host::Options;
+use sim::faults::{Fault, Rule, When};
+
+use crate::support::{Setup, Shop};
+
+/// A shop whose commercetools takes a second to answer.
+fn slow() -> Setup {
+    Setup::customers(1).latency_ms(1_000)
+}
+
+async fn get(shop: &Shop) -> u16 {
+    shop.get("/sync/customers").await.status
+}
+
+/// Sends a request while another is being answered.
+async fn two_at_once(shop: &Shop) {
+    let second = async {
+        shop.pass(Duration::from_millis(300)).await;
+        get(shop).await
+    };
+    assert_eq!(tokio::join!(get(shop), second), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_serves_several_requests_at_once_and_one_after_the_other() {
+    let shop = Shop::open(slow()).await;
+    two_at_once(&shop).await;
+    get(&shop).await;
+    assert_eq!(shop.host().stats().instances, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_may_serve_one_request_at_a_time_is_joined_by_another() {
+    let shop = Shop::open(Setup {
+        platform: |options| options.max_instance_concurrency = 1,
+        ..slow()
+    })
+    .await;
+    two_at_once(&shop).await;
+    assert_eq!(shop.host().stats().instances, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_replaced_after_so_many_requests() {
+    let shop = Shop::open(Setup {
+        platform: |options| options.max_instance_reuse = 3,
+        ..slow()
+    })
+    .await;
+    for _ in 0..7 {
+        assert_eq!(get(&shop).await, 200);
+    }
+    assert_eq!(shop.host().stats().instances, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_dropped_when_it_was_idle_for_long_enough() {
+    let shop = Shop::open(Setup {
+        platform: |options| options.idle_timeout = Duration::from_secs(10),
+        ..slow()
+    })
+    .await;
+    for (pause, instances) in [(9, 1), (11, 2)] {
+        get(&shop).await;
+        shop.pass(Duration::from_secs(pause)).await;
+        get(&shop).await;
+        assert_eq!(shop.host().stats().instances, instances);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_takes_too_long_is_given_up() {
+    let shop = Shop::open(Setup {
+        platform: |options| options.request_timeout = Some(Duration::from_secs(5)),
+        ..slow()
+    })
+    .await;
+    let held = Fault::Hold(Duration::from_secs(30));
+    shop.world
+        .commercetools_faults()
+        .add(Rule::new(When::Always, held).times(1));
+    let begun = shop.world.clock().elapsed();
+    assert_eq!(get(&shop).await, 504);
+    assert_eq!(shop.world.clock().elapsed() - begun, Duration::from_secs(5));
+    assert_eq!(get(&shop).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_beyond_the_limit_is_refused_and_ends_the_instance_alone() {
+    let shop = Shop::open(Setup {
+        platform: |options| options.memory_limit = 3 << 20,
+        ..Setup::orders(400)
+    })
+    .await;
+    // the document is written before there is much to hold
+    shop.start("orders", "").await;
+    shop.pass(Duration::from_secs(5)).await;
+    let stats = shop.host().stats();
+    assert!(stats.refused_growths > 0 && stats.traps > 0, "{stats:?}");
+    assert!(stats.peak_memory <= 3 << 20, "{stats:?}");
+    let status = shop.get("/sync/orders").await;
+    assert_eq!(status.body["status"], "running", "{}", status.body);
+}
+
+/// The application's manifest with other allowed hosts, as a file of its own.
+struct Manifest(PathBuf);
+
+impl Manifest {
+    fn allowing(name: &str, hosts: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+        let manifest = std::fs::read_to_string(root.join("spin.toml")).expect("a manifest");
+        let lines = manifest.lines().map(|line| match line.split_once(" = ") {
+            Some(("allowed_outbound_hosts", _)) => format!("allowed_outbound_hosts = {hosts}"),
+            Some(("source", source)) => {
+                let source = source.trim_matches('"').trim_start_matches("target/");
+                format!("source = {:?}", target.join(source))
+            }
+            _ => line.to_owned(),
+        });
+        let manifest: Vec<String> = lines
+            .take_while(|line| !line.ends_with(".build]"))
+            .collect();
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("spin.toml"), manifest.join("\n")).expect("a manifest");
+        Self(folder)
+    }
+
+    async fn open(&self, setup: Setup) -> Shop {
+        // builds the component where it is stale
+        drop(Shop::open(Setup::customers(0)).await);
+        Shop::open_as(setup, Options::new(self.0.join("spin.toml"))).await
+    }
+}
+
+impl Drop for Manifest {
+    fn drop(&mut self) {
+        // what is left behind is in the system's folder for that
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_not_allowed_is_not_called_and_the_operator_is_told() {
+    let manifest = Manifest::allowing(
+        "without-klaviyo",
+        r#"["{{ ct_api_url }}", "{{ ct_auth_url }}", "http://self"]"#,
+    );
+    let shop = manifest.open(Setup::customers(3)).await;
+    shop.start("customers", "").await;
+    let status = shop
+        .until("customers", |status| status["status"] != "running")
+        .await;
+    assert_eq!(status["status"], "failed", "{status}");
+    let advice = status["lastError"]["advice"].as_str().unwrap_or_default();
+    assert!(advice.contains("allowed_outbound_hosts"), "{status}");
+    assert!(shop.host().stats().denied > 0);
+    assert!(shop.world.klaviyo_server().calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_may_not_call_itself_is_carried_by_others() {
+    let manifest = Manifest::allowing(
+        "without-itself",
+        r#"["{{ ct_api_url }}", "{{ ct_auth_url }}", "{{ klaviyo_api_url }}"]"#,
+    );
+    let pages_one_by_one = Setup::customers(700)
+        .variable("id_ranges", "1")
+        .variable("window_seconds", "1")
+        .latency_ms(600);
+    let shop = manifest.open(pages_one_by_one).await;
+    shop.start("customers", "").await;
+    let status = shop
+        .until("customers", |status| status["chainLooksCut"] == true)
+        .await;
+    assert_eq!(status["status"], "running", "{status}");
+    assert!(shop.host().stats().denied > 0);
+    while shop.get("/sync/customers").await.body["status"] == "running" {
+        shop.post("/sync/customers/continue", "").await;
+        shop.pass(Duration::from_secs(10)).await;
+    }
+    shop.completed("customers").await;
+    shop.assert_ledger(&[sim::seed::Kind::Customer]);
+}
