@@ -317,7 +317,7 @@ fn the_document_of_another_version_is_left_alone() {
                 assert_eq!(status, 502, "{path}: {answer}");
                 assert_eq!(
                     answer["advice"],
-                    advice("commercetools: the run document is another version's"),
+                    advice("commercetools: a run document that this version cannot read"),
                     "{answer}"
                 );
             }
