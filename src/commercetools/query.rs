@@ -2,6 +2,7 @@
 //! (<https://docs.commercetools.com/api/general-concepts#iterating-over-all-elements>).
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use url::form_urlencoded;
 use super::Client;
 use super::client::Call;
 use crate::error::{Error, Peer};
+use crate::mapping::json::Json;
 use crate::ports::Deadline;
 use crate::retry::with_retry;
 
@@ -97,6 +99,19 @@ struct PagedAnswer<'a> {
     results: Vec<&'a RawValue>,
 }
 
+/// The records of a page, in its order; `None` where the answer is none.
+#[must_use]
+pub fn records(answer: Bytes) -> Option<Vec<Json>> {
+    let answer = ByteString::try_from(answer).ok()?;
+    let PagedAnswer { results } = serde_json::from_str(&answer).ok()?;
+    let records = results.into_iter();
+    Some(
+        records
+            .map(|record| Json::slice_of(&answer, record))
+            .collect(),
+    )
+}
+
 #[derive(Deserialize)]
 struct TotalAnswer {
     total: u64,
@@ -108,19 +123,10 @@ impl Client {
     /// # Errors
     /// Where commercetools does not answer or refuses; [`crate::ports::TransportError::TooLarge`] where the page is
     /// larger than `max_bytes`.
-    pub async fn page(&self, query: &Query<'_>, deadline: Deadline) -> Result<Vec<Bytes>, Error> {
+    pub async fn page(&self, query: &Query<'_>, deadline: Deadline) -> Result<Vec<Json>, Error> {
         let path = query.path_and_query(query.limit.min(MAX_LIMIT), false);
-        self.query(query, &path, deadline, |body| {
-            let answer: PagedAnswer<'_> = serde_json::from_slice(body).ok()?;
-            Some(
-                answer
-                    .results
-                    .into_iter()
-                    .map(|record| body.slice_ref(record.get().as_bytes()))
-                    .collect(),
-            )
-        })
-        .await
+        self.query(query, &path, deadline, |body| records(body.clone()))
+            .await
     }
 
     /// How many records the query has in all.

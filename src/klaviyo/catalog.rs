@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::try_join_all;
 use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::MAX_REQUEST_BYTES;
 use super::batch::{Lane, Shape, job_path, never_mended};
@@ -148,10 +150,8 @@ impl Collection {
 
 /// The entry of a delete job.
 #[must_use]
-pub fn identifier(kind: &str, compound_id: &str) -> Vec<u8> {
-    serde_json::json!({ "type": kind, "id": compound_id })
-        .to_string()
-        .into_bytes()
+pub fn identifier(kind: &str, compound_id: &str) -> Box<RawValue> {
+    to_raw_value(&json!({ "type": kind, "id": compound_id })).expect("two strings always serialize")
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 //! Strings are compared and put together in their escaped form, so that nothing is decoded only to be encoded again, and
 //! what has no decoded form (a lone surrogate, `"\ud800"`) passes through unharmed.
 //!
+//! - [`Json`]: a record.
 //! - [`Part`]: a part of a record, and what it is read as.
 //! - `walk`: goes through a part once, whatever is looked at on the way.
 //! - `scan`: where strings, objects and arrays end.
@@ -20,7 +21,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use serde::de::{Deserializer, Visitor};
 
-pub use self::part::Part;
+pub use self::part::{Json, Part};
 pub(super) use self::walk::Walk;
 pub(super) use self::writer::ObjectWriter;
 

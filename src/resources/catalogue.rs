@@ -9,21 +9,19 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indexmap::IndexSet;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::page::id_of;
 use crate::commercetools::Client;
 use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::error::{Error, Peer};
 use crate::klaviyo::MAX_REQUEST_BYTES;
-use crate::mapping::Options;
 use crate::mapping::category::{Category, CategoryNames};
+use crate::mapping::json::Json;
 use crate::mapping::order::{self, CategoryPaths};
 use crate::mapping::product::CategoryAncestors;
+use crate::mapping::{self, Options};
 use crate::ports::{Deadline, Ports};
 
 /// Entries that are kept of each kind; a category takes about 200 bytes, a product 100.
@@ -139,9 +137,9 @@ struct CategoryReference {
 }
 
 /// Fetches chunks, a few at a time: their answers are held in memory together with the page that they are for.
-async fn fetched<F: Future<Output = Result<Vec<Bytes>, Error>>>(
+async fn fetched<F: Future<Output = Result<Vec<Json>, Error>>>(
     chunks: impl Iterator<Item = F>,
-) -> Result<Vec<Bytes>, Error> {
+) -> Result<Vec<Json>, Error> {
     stream::iter(chunks)
         .buffered(CHUNKS_AT_A_TIME)
         .try_concat()
@@ -228,13 +226,14 @@ impl Catalogue {
         });
         let mut missing: HashSet<String> = unknown.iter().cloned().collect();
         for record in fetched(chunks).await? {
-            let Projection { id, categories } = serde_json::from_slice(&record).map_err(|_| {
-                Error::unreadable(
-                    Peer::Commercetools,
-                    "query products of orders",
-                    "products with their categories",
-                )
-            })?;
+            let Projection { id, categories } =
+                serde_json::from_str(record.get()).map_err(|_| {
+                    Error::unreadable(
+                        Peer::Commercetools,
+                        "query products of orders",
+                        "products with their categories",
+                    )
+                })?;
             let categories: Rc<[String]> =
                 categories.into_iter().map(|category| category.id).collect();
             missing.remove(&id);
@@ -302,9 +301,8 @@ impl Catalogue {
                         "categories with their ids",
                     )
                 };
-                let raw: &RawValue = serde_json::from_slice(&record).map_err(|_| unreadable())?;
-                let id = id_of(&record).ok_or_else(unreadable)?;
-                let node = Category::read(raw).map_or_else(
+                let id = mapping::id(record.part()).ok_or_else(unreadable)?;
+                let node = Category::read(record.part()).map_or_else(
                     |_| Node {
                         name: None,
                         ancestors: Vec::new(),
@@ -338,7 +336,7 @@ impl Catalogue {
         parameters: &[(&str, &str)],
         ids: &[String],
         deadline: Deadline,
-    ) -> Result<Vec<Bytes>, Error> {
+    ) -> Result<Vec<Json>, Error> {
         let query = Query {
             operation,
             path,

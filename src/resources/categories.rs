@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use serde_json::value::RawValue;
-
 use super::catalogue::Catalogue;
 use super::page::{Collection, Page};
 use super::{Import, JobAnswer, PageQuery, entries};
@@ -16,6 +14,7 @@ use crate::klaviyo::batch::Lane;
 use crate::klaviyo::catalog::{self, CREATE_CATEGORIES, UPDATE_CATEGORIES};
 use crate::mapping;
 use crate::mapping::category::Category;
+use crate::mapping::json::Part;
 use crate::mapping::product::{Write, compound_id};
 use crate::ports::{Deadline, LocalFuture};
 use crate::run::cursor::Job;
@@ -89,7 +88,7 @@ impl Import for Categories {
             let (ids, ancestors) = {
                 let categories: Vec<Category<'_>> = records
                     .present()
-                    .filter_map(|raw| Category::read(raw).ok())
+                    .filter_map(|record| Category::read(record).ok())
                     .collect();
                 catalogue.note(&categories);
                 let ids: Vec<String> = categories
@@ -105,7 +104,7 @@ impl Import for Categories {
                 catalog::existing(&klaviyo, catalog::Collection::Categories, &ids, deadline);
             let (names, existing) = futures_util::future::try_join(names, existing).await?;
             Ok(
-                records.into_page(Box::new(move |record: &RawValue, documents| {
+                records.into_page(Box::new(move |record: Part<'_>, documents| {
                     let category = Category::read(record)?;
                     let (lane, write) = write_of(existing.contains(&compound_id(category.id())));
                     let entry = category.entry(&names, write, &options, &mut documents.bytes)?;

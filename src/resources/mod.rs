@@ -11,13 +11,12 @@ pub mod products;
 
 use std::rc::Rc;
 
-use serde_json::value::RawValue;
-
 use crate::api::App;
 use crate::error::Error;
 use crate::klaviyo::batch::Lane;
 use crate::klaviyo::catalog::Collection;
 use crate::mapping::Skip;
+use crate::mapping::json::Part;
 use crate::ports::{Deadline, LocalFuture};
 use crate::run::cursor::{IdRange, Job};
 use crate::run::group::{Documents, Mended};
@@ -122,7 +121,7 @@ pub trait Import {
 }
 
 /// Maps one record of a page: gives its id and its documents, or the reason why it is not sent.
-pub type Mapper = Box<dyn Fn(&RawValue, &mut Documents) -> Result<String, Skip>>;
+pub type Mapper = Box<dyn Fn(Part<'_>, &mut Documents) -> Result<String, Skip>>;
 
 /// What a run does, in the phase that it is in.
 #[must_use]

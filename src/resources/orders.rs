@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use serde_json::value::RawValue;
-
 use super::catalogue::Catalogue;
 use super::page::{Collection, Page};
 use super::{Import, JobAnswer, PageQuery};
@@ -13,6 +11,7 @@ use crate::commercetools;
 use crate::error::Error;
 use crate::klaviyo::batch::Lane;
 use crate::klaviyo::events;
+use crate::mapping::json::Part;
 use crate::mapping::order::{self, CategoryPaths};
 use crate::mapping::{self, Skip};
 use crate::ports::{Deadline, LocalFuture};
@@ -102,7 +101,7 @@ impl Import for Orders {
 /// # Errors
 /// As [`order::events`].
 pub fn documents(
-    record: &RawValue,
+    record: Part<'_>,
     catalogue: &dyn CategoryPaths,
     options: &mapping::Options,
     trigger_flows: bool,

@@ -2,14 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use bytes::Bytes;
-use serde_json::value::RawValue;
-
 use super::{Mapper, PageQuery};
 use crate::commercetools::Client;
 use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::error::{Error, Peer};
 use crate::mapping;
+use crate::mapping::json::{Json, Part};
 use crate::ports::Deadline;
 use crate::run::state::Order;
 
@@ -17,7 +15,7 @@ use crate::run::state::Order;
 #[derive(Debug, Clone)]
 pub enum Record {
     /// As commercetools has it.
-    Present(Bytes),
+    Present(Json),
     /// Asked for by its id, and not there.
     Missing(String),
 }
@@ -62,12 +60,6 @@ pub struct Collection {
     pub path: &'static str,
     /// Further parameters.
     pub parameters: &'static [(&'static str, &'static str)],
-}
-
-/// The id of a record.
-#[must_use]
-pub fn id_of(record: &[u8]) -> Option<String> {
-    mapping::id(serde_json::from_slice::<&RawValue>(record).ok()?)
 }
 
 impl Collection {
@@ -154,7 +146,7 @@ impl Collection {
             let last = list
                 .last()
                 .map(|record| {
-                    id_of(record)
+                    mapping::id(record.part())
                         // without it the next page would be this one again
                         .filter(|last| query.range.after.as_ref().is_none_or(|after| last > after))
                         .ok_or_else(unreadable)
@@ -167,9 +159,9 @@ impl Collection {
                 is_last,
             });
         };
-        let mut found: HashMap<String, Bytes> = list
+        let mut found: HashMap<String, Json> = list
             .into_iter()
-            .map(|record| Some((id_of(&record)?, record)))
+            .map(|record| Some((mapping::id(record.part())?, record)))
             .collect::<Option<_>>()
             .ok_or_else(unreadable)?;
         let last = asked.last().cloned();
@@ -194,17 +186,17 @@ impl Record {
     /// Bytes that it holds.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Present(record) => record.len(),
+            Self::Present(record) => record.get().len(),
             Self::Missing(id) => id.len(),
         }
     }
 }
 
 impl Records {
-    /// The records that are there and are JSON.
-    pub fn present(&self) -> impl Iterator<Item = &RawValue> {
+    /// The records that are there.
+    pub fn present(&self) -> impl Iterator<Item = Part<'_>> {
         self.list.iter().filter_map(|record| match record {
-            Record::Present(bytes) => serde_json::from_slice(bytes).ok(),
+            Record::Present(record) => Some(record.part()),
             Record::Missing(_) => None,
         })
     }

@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 
 use super::catalogue::Catalogue;
 use super::categories::{JOBS_A_GROUP, write_of};
@@ -21,6 +20,7 @@ use crate::klaviyo::batch::Lane;
 use crate::klaviyo::catalog::{
     self, CREATE_ITEMS, CREATE_VARIANTS, DELETE_VARIANTS, UPDATE_ITEMS, UPDATE_VARIANTS,
 };
+use crate::mapping::json::Part;
 use crate::mapping::product::{Listing, Product, Write, compound_id, external_id};
 use crate::mapping::{self, Skip};
 use crate::ports::{Deadline, LocalFuture};
@@ -155,7 +155,7 @@ impl Import for Items {
             let (ids, categories) = {
                 let products: Vec<Product<'_>> = records
                     .present()
-                    .filter_map(|raw| Product::read(raw).ok())
+                    .filter_map(|record| Product::read(record).ok())
                     .collect();
                 let ids: Vec<String> = products
                     .iter()
@@ -170,7 +170,7 @@ impl Import for Items {
             let (categories, existing) =
                 futures_util::future::try_join(categories, existing).await?;
             Ok(
-                records.into_page(Box::new(move |record: &RawValue, documents| {
+                records.into_page(Box::new(move |record: Part<'_>, documents| {
                     let product = Product::read(record)?;
                     let (lane, write) = write_of(existing.contains(&compound_id(product.id())));
                     let entry = Listing::of(&product, now, &options)?.item(
@@ -239,7 +239,7 @@ impl Import for Variants {
                 .retain(|record| matches!(record, Record::Present(_)));
             let skus: HashMap<String, Vec<String>> = records
                 .present()
-                .filter_map(|raw| Product::read(raw).ok())
+                .filter_map(|record| Product::read(record).ok())
                 .map(|product| {
                     (
                         product.id().to_owned(),
@@ -252,7 +252,7 @@ impl Import for Variants {
             // a dry run has created no items: it shows their variants as they would follow
             let known_without_item = query.order.dry_run.then(HashSet::new);
             Ok(
-                records.into_page(Box::new(move |record: &RawValue, documents| {
+                records.into_page(Box::new(move |record: Part<'_>, documents| {
                     let product = Product::read(record)?;
                     let is_wanted = |part: &str| {
                         let name = EntryName {
@@ -317,7 +317,7 @@ fn map(
             let start = documents.bytes.len();
             documents
                 .bytes
-                .extend(catalog::identifier("catalog-variant", id));
+                .extend_from_slice(catalog::identifier("catalog-variant", id).get().as_bytes());
             documents.push(DELETE, start, Some(part.to_owned()));
             documents.notes.push("obsolete-variants-deleted");
         }

@@ -1,10 +1,41 @@
-//! A part of a record, and what it is read as.
+//! A record, its parts, and what they are read as.
 
 use std::borrow::Cow;
 
+use bytestring::ByteString;
 use serde_json::value::RawValue;
 
 use super::{Object, Text, Walk};
+
+/// A record: JSON text that a parser has read, as a slice of the answer that it came in.
+#[derive(Debug, Clone)]
+pub struct Json(ByteString);
+
+impl Json {
+    /// The slice of an answer that was read as `record`.
+    #[must_use]
+    pub fn slice_of(answer: &ByteString, record: &RawValue) -> Self {
+        Self(answer.slice_ref(record.get()))
+    }
+
+    /// The whole record.
+    #[must_use]
+    pub fn part(&self) -> Part<'_> {
+        Part(&self.0)
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Box<RawValue>> for Json {
+    fn from(raw: Box<RawValue>) -> Self {
+        Self(Box::<str>::from(raw).into())
+    }
+}
 
 /// A part of a record: its own text, as a parser has read it before, without whitespace around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
 use super::Window;
 use crate::klaviyo::batch::Batch;
-use crate::mapping::Skip;
-use crate::resources::page::{Record, id_of};
+use crate::mapping::json::Json;
+use crate::mapping::{self, Skip};
+use crate::resources::page::Record;
 use crate::run::cursor::IdRange;
 use crate::run::group::Place;
 use crate::run::sample;
@@ -51,12 +50,9 @@ impl Window<'_> {
                     Some(id)
                 }
                 Record::Present(record) => {
-                    bytes += record.len();
+                    bytes += record.get().len();
                     self.documents.clear();
-                    let outcome = match serde_json::from_slice::<&RawValue>(&record) {
-                        Ok(raw) => (page.mapper)(raw, &mut self.documents),
-                        Err(_) => Err(Skip::Malformed { missing: "JSON" }),
-                    };
+                    let outcome = (page.mapper)(record.part(), &mut self.documents);
                     self.pack(range, &before, by_id, &record, outcome, now)
                 }
             };
@@ -99,7 +95,7 @@ impl Window<'_> {
         range: usize,
         before: &IdRange,
         by_id: bool,
-        record: &[u8],
+        record: &Json,
         outcome: Result<String, Skip>,
         now: Duration,
     ) -> Option<String> {
@@ -126,7 +122,7 @@ impl Window<'_> {
                 Some(id)
             }
             Err(skip) => {
-                let id = id_of(record);
+                let id = mapping::id(record.part());
                 let reached = id.as_deref().filter(|_| by_id);
                 let place = Place {
                     range,

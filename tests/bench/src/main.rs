@@ -3,13 +3,16 @@
 
 mod orders;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use klaviyo_bulk_import::klaviyo::batch::Lane;
+use bytes::Bytes;
+use klaviyo_bulk_import::commercetools::query::records;
+use klaviyo_bulk_import::klaviyo::batch::{Batch, Lane};
 use klaviyo_bulk_import::klaviyo::events::LANE;
 use klaviyo_bulk_import::mapping::Options;
+use klaviyo_bulk_import::mapping::json::{Json, Part};
 use klaviyo_bulk_import::mapping::order::{self, CategoryPaths};
 use klaviyo_bulk_import::resources::orders::documents;
 use klaviyo_bulk_import::run::cursor::IdRange;
@@ -20,10 +23,10 @@ use serde_json::value::RawValue;
 /// How long each work is measured.
 const MEASURED: Duration = Duration::from_secs(1);
 
-/// About how many bytes a page has.
-const PAGE_BYTES: usize = 4_000_000;
+/// About how many bytes a page has: few enough that a pass takes no longer than the system lets one process run.
+const PAGE_BYTES: usize = 1_000_000;
 
-/// Batches that are on their way while others are packed.
+/// Batches that are on their way while the next one is packed.
 const ON_THE_WAY: usize = 3;
 
 static LANES: [&Lane; 1] = [&LANE];
@@ -37,22 +40,33 @@ impl CategoryPaths for Catalogue {
     }
 }
 
-/// The orders of a page.
-struct Page(Vec<String>);
+/// A page of orders, as commercetools answers it.
+struct Page {
+    answer: Bytes,
+    orders: Vec<Json>,
+}
 
 impl Page {
     fn of_orders_with(line_items: usize) -> Self {
         let bytes = orders::order(0, line_items).len();
         let numbers = 0..PAGE_BYTES / bytes;
-        Self(
-            numbers
-                .map(|number| orders::order(number, line_items))
-                .collect(),
-        )
+        let orders: Vec<_> = numbers
+            .map(|number| orders::order(number, line_items))
+            .collect();
+        let answer = format!(
+            r#"{{"limit":500,"offset":0,"count":{},"results":[{}]}}"#,
+            orders.len(),
+            orders.join(",")
+        );
+        let answer = Bytes::from(answer);
+        Self {
+            orders: records(answer.clone()).expect("a page of orders"),
+            answer,
+        }
     }
 
     fn bytes(&self) -> usize {
-        self.0.iter().map(String::len).sum()
+        self.orders.iter().map(|order| order.get().len()).sum()
     }
 
     /// Prints how fast `work` goes through the page and how its time compares to that of `parsing`. What counts is the
@@ -67,13 +81,57 @@ impl Page {
         }
         let seconds = fastest.as_secs_f64();
         println!(
-            "  {name:<22}{:>10.0} records/s{:>8.0} MB/s{:>8.2}",
-            self.0.len() as f64 / seconds,
+            "  {name:<26}{:>8.0} records/s{:>8.0} MB/s{:>8.2}",
+            self.orders.len() as f64 / seconds,
             self.bytes() as f64 / 1e6 / seconds,
             seconds / parsing.unwrap_or(fastest).as_secs_f64(),
         );
         fastest
     }
+}
+
+/// Maps and packs orders as the import of orders does.
+struct Import {
+    catalogue: Catalogue,
+    options: Options,
+    mapped: Documents,
+    on_the_way: VecDeque<Batch>,
+}
+
+impl Import {
+    fn map(&mut self, order: Part<'_>) -> String {
+        self.mapped.clear();
+        let (catalogue, options) = (&self.catalogue, &self.options);
+        documents(order, catalogue, options, false, &mut self.mapped)
+            .expect("the order has all that its events need")
+    }
+
+    fn map_and_pack(&mut self, orders: &[Json]) {
+        let mut packer = Packer::new(&LANES, 4, None);
+        let range = IdRange::default();
+        for order in orders {
+            let id = self.map(black_box(order.part()));
+            let place = Place {
+                range: 0,
+                before: &range,
+                id: Some(&id),
+                reached: Some(&id),
+            };
+            packer.add(place, &self.mapped, Duration::ZERO);
+        }
+        packer.close();
+        while let Some((_, batch)) = packer.take() {
+            self.on_the_way.push_back(batch);
+        }
+        while self.on_the_way.len() > ON_THE_WAY {
+            self.on_the_way.pop_front();
+        }
+    }
+}
+
+fn product_ids(orders: &[Json]) -> HashSet<String> {
+    let orders = orders.iter().map(Json::part);
+    orders.flat_map(order::product_ids).collect()
 }
 
 fn main() {
@@ -84,66 +142,45 @@ fn main() {
     };
     for line_items in [4, 90] {
         let page = Page::of_orders_with(line_items);
-        let bytes = page.bytes() / page.0.len();
+        let bytes = page.bytes() / page.orders.len();
         println!("orders of {bytes} bytes, {line_items} line items, {target}");
         measure(&page);
     }
 }
 
 fn measure(page: &Page) {
-    let catalogue = Catalogue(vec!["Women".to_owned(), "Women > Pants".to_owned()]);
-    let options = Options::default();
-    let orders: Vec<&RawValue> = page
-        .0
-        .iter()
-        .map(|order| serde_json::from_str(order).expect("an order is JSON"))
-        .collect();
-    let mut mapped = Documents::default();
-    let map = |order, mapped: &mut Documents| {
-        mapped.clear();
-        documents(order, &catalogue, &options, false, mapped)
-            .expect("the order has all that its events need")
+    let mut import = Import {
+        catalogue: Catalogue(vec!["Women".to_owned(), "Women > Pants".to_owned()]),
+        options: Options::default(),
+        mapped: Documents::default(),
+        on_the_way: VecDeque::new(),
     };
-
     let parsing = page.measure("parse as IgnoredAny", None, || {
-        for order in &page.0 {
-            black_box(serde_json::from_str::<IgnoredAny>(black_box(order)).is_ok());
+        for order in &page.orders {
+            let parsed = serde_json::from_str::<IgnoredAny>(black_box(order.get()));
+            black_box(parsed.is_ok());
         }
     });
     page.measure("parse as &RawValue", Some(parsing), || {
-        for order in &page.0 {
-            black_box(serde_json::from_str::<&RawValue>(black_box(order)).is_ok());
+        for order in &page.orders {
+            let parsed = serde_json::from_str::<&RawValue>(black_box(order.get()));
+            black_box(parsed.is_ok());
         }
     });
     page.measure("find the products", Some(parsing), || {
-        for &order in &orders {
-            black_box(order::product_ids(black_box(order)));
-        }
+        black_box(product_ids(black_box(&page.orders)));
     });
     page.measure("map", Some(parsing), || {
-        for &order in &orders {
-            black_box(map(black_box(order), &mut mapped));
+        for order in &page.orders {
+            black_box(import.map(black_box(order.part())));
         }
     });
-    let mut on_the_way = VecDeque::new();
     page.measure("map and pack", Some(parsing), || {
-        let mut packer = Packer::new(&LANES, 4, None);
-        let range = IdRange::default();
-        for &order in &orders {
-            let id = map(black_box(order), &mut mapped);
-            let place = Place {
-                range: 0,
-                before: &range,
-                id: Some(&id),
-                reached: Some(&id),
-            };
-            packer.add(place, &mapped, Duration::ZERO);
-            while let Some(full) = packer.take() {
-                on_the_way.push_back(full);
-                if on_the_way.len() > ON_THE_WAY {
-                    on_the_way.pop_front();
-                }
-            }
-        }
+        import.map_and_pack(black_box(&page.orders));
+    });
+    page.measure("all, from answer to batch", Some(parsing), || {
+        let orders = records(black_box(&page.answer).clone()).expect("a page of orders");
+        black_box(product_ids(&orders));
+        import.map_and_pack(&orders);
     });
 }
