@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -219,8 +219,13 @@ pub(super) fn accept(
     })
 }
 
-/// commercetools' clock: the `Date` of an answer (RFC 9110), cut to the second.
+/// commercetools' clock: the `Date` of an answer (RFC 9110), cut to the second. What balancers and proxies answer in its
+/// stead (5xx, 429) has the time of their clocks and does not count.
 fn server_time(response: &Response<Bytes>) -> Option<Timestamp> {
+    let status = response.status();
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
     let date = response.headers().get(DATE)?.to_str().ok()?;
     jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(date)

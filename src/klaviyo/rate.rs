@@ -118,3 +118,132 @@ impl Limiter {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::RETRY_AFTER;
+
+    use super::*;
+
+    static ENDPOINT: Endpoint = Endpoint {
+        name: "test",
+        burst: 3,
+        steady: 10,
+    };
+
+    fn seconds(number: f64) -> Duration {
+        Duration::from_secs_f64(number)
+    }
+
+    fn says(remaining: u32, reset: u32) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("ratelimit-remaining", remaining.into());
+        headers.insert("ratelimit-reset", reset.into());
+        headers
+    }
+
+    /// A limiter that has heard how much is left, and the moment.
+    fn informed(remaining: u32, reset: u32) -> (Limiter, Duration) {
+        let mut limiter = Limiter::default();
+        limiter.begin(Duration::ZERO);
+        let now = seconds(10.0);
+        limiter.end(202, &says(remaining, reset), now);
+        (limiter, now)
+    }
+
+    #[test]
+    fn one_call_goes_ahead_and_the_others_wait_for_what_it_brings() {
+        let mut limiter = Limiter::default();
+        let now = seconds(1.0);
+        assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
+        limiter.begin(now);
+        assert_eq!(limiter.ready_at(&ENDPOINT, now), None);
+        limiter.end(202, &says(9, 50), now);
+        assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
+        // one that brings nothing leaves the way to the next
+        let mut limiter = Limiter::default();
+        limiter.begin(now);
+        limiter.abandon();
+        assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
+    }
+
+    #[test]
+    fn no_more_than_the_burst_begins_within_a_second() {
+        let (mut limiter, now) = informed(9, 50);
+        for call in 0..3 {
+            let at = now + seconds(0.1) * call;
+            assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(at));
+            limiter.begin(at);
+        }
+        let at = now + seconds(0.3);
+        assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(now + BURST_WINDOW));
+        let at = now + BURST_WINDOW;
+        limiter.begin(at);
+        let next = now + seconds(0.1) + BURST_WINDOW;
+        assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(next));
+    }
+
+    #[test]
+    fn a_used_up_window_is_waited_out() {
+        let (mut limiter, now) = informed(2, 30);
+        limiter.begin(now);
+        limiter.begin(now);
+        let ready = limiter.ready_at(&ENDPOINT, now + seconds(5.0));
+        assert_eq!(ready, Some(now + seconds(30.0)));
+        // what the answers of the calls under way will say is not known yet: the window is over, and one goes ahead
+        let after = now + seconds(31.0);
+        assert_eq!(limiter.ready_at(&ENDPOINT, after), None);
+        limiter.end(202, &says(0, 29), now + seconds(1.0));
+        limiter.end(202, &says(1, 29), now + seconds(1.2));
+        assert_eq!(
+            limiter.ready_at(&ENDPOINT, now + seconds(2.0)),
+            Some(now + seconds(30.0)),
+            "an older answer overtook a newer one"
+        );
+        assert_eq!(limiter.ready_at(&ENDPOINT, after), Some(after));
+    }
+
+    #[test]
+    fn what_others_of_the_account_take_counts() {
+        let (mut limiter, now) = informed(9, 30);
+        limiter.begin(now);
+        limiter.end(202, &says(0, 28), now + seconds(2.0));
+        let ready = limiter.ready_at(&ENDPOINT, now + seconds(3.0));
+        assert_eq!(ready, Some(now + seconds(30.0)));
+    }
+
+    #[test]
+    fn a_refusal_holds_everything_for_as_long_as_it_says() {
+        let (mut limiter, now) = informed(9, 30);
+        limiter.begin(now);
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, 7.into());
+        limiter.end(429, &headers, now);
+        let ready = |limiter: &Limiter| limiter.ready_at(&ENDPOINT, now);
+        assert_eq!(ready(&limiter), Some(now + seconds(7.0)));
+        // a shorter one takes nothing back, and one that does not say is held by its own measure
+        limiter.begin(now);
+        headers.insert(RETRY_AFTER, 2.into());
+        limiter.end(429, &headers, now);
+        assert_eq!(ready(&limiter), Some(now + seconds(7.0)));
+        let later = now + seconds(20.0);
+        limiter.begin(later);
+        limiter.end(429, &HeaderMap::new(), later);
+        let ready = limiter.ready_at(&ENDPOINT, later);
+        assert_eq!(ready, Some(later + UNSAID_RETRY_AFTER));
+    }
+
+    #[test]
+    fn headers_are_read_in_any_case_and_nonsense_is_passed_over() {
+        let mut headers = HeaderMap::new();
+        let name: http::HeaderName = "Retry-After".parse().expect("a name");
+        headers.insert(name, " 12 ".parse().expect("a value"));
+        assert_eq!(retry_after(&headers), Some(seconds(12.0)));
+        headers.insert(RETRY_AFTER, "soon".parse().expect("a value"));
+        assert_eq!(retry_after(&headers), None);
+        let (mut limiter, now) = informed(9, 30);
+        limiter.begin(now);
+        limiter.end(202, &headers, now);
+        assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
+    }
+}

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
-use super::lease::Lease;
+use super::lease::{Lease, later};
 use super::names::EntryName;
 use super::report::{Pace, Report};
 use super::sample::Sample;
@@ -16,6 +17,8 @@ use super::sample::Sample;
 pub const SCHEMA: u32 = 1;
 /// Records set aside that the report names; the rest are counted only. Keeps the document under about 100 KB.
 pub const MAX_SET_ASIDE: usize = 500;
+/// Further ahead than any run waits: twice as long as the longest `Retry-After` that is obeyed.
+const FARTHEST: Duration = Duration::from_secs(2 * 3_600);
 /// Windows in a row without progress after which a run gives up.
 pub const MAX_STALLED_WINDOWS: u32 = 5;
 
@@ -440,6 +443,23 @@ impl RunDocument {
         self.waiting_for = None;
         // the time that it lay idle says nothing about how fast it is
         self.pace = Pace::default();
+    }
+
+    /// Forgets moments of the future that no run sets: whoever wrote them took a wrong time for commercetools'. A run
+    /// would stand still until then, with nobody at work on it.
+    pub fn forget_impossible_moments(&mut self, now: Timestamp) {
+        let farthest = later(now, FARTHEST);
+        self.lease.take_if(|lease| lease.until > farthest);
+        self.not_before.take_if(|moment| *moment > farthest);
+        let jobs = self.cursor.iter_mut().flat_map(|cursor| &mut cursor.jobs);
+        for job in jobs {
+            if job.due > farthest {
+                job.due = now;
+            }
+            if job.since > farthest {
+                job.since = now;
+            }
+        }
     }
 
     /// Puts a record into the report.

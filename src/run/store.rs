@@ -32,6 +32,8 @@ pub trait Persisted: Serialize + DeserializeOwned {
     fn is_sound(&self) -> bool {
         true
     }
+    /// Forgets moments of the future that cannot be meant. `now` is commercetools' time.
+    fn forget_impossible_moments(&mut self, _now: Timestamp) {}
     /// Notes a write that is about to be made.
     fn stamp(&mut self, now: Timestamp, write_id: String);
 }
@@ -51,6 +53,10 @@ impl Persisted for RunDocument {
 
     fn is_sound(&self) -> bool {
         self.is_sound()
+    }
+
+    fn forget_impossible_moments(&mut self, now: Timestamp) {
+        self.forget_impossible_moments(now);
     }
 
     fn stamp(&mut self, now: Timestamp, write_id: String) {
@@ -130,7 +136,9 @@ impl Store {
             .client
             .custom_object::<D>(CONTAINER, key, deadline)
             .await?;
-        let Some(object) = found else { return Ok(None) };
+        let Some(mut object) = found else {
+            return Ok(None);
+        };
         let (written, known) = object.value.schema();
         let name = format!("{CONTAINER}/{key}");
         let problem = if written != known {
@@ -138,6 +146,9 @@ impl Store {
         } else if object.value.key() != key || !object.value.is_sound() {
             format!("{name} is not as this version writes it")
         } else {
+            object
+                .value
+                .forget_impossible_moments(self.client.server_now());
             return Ok(Some(Stored::new(object.value, object.version)));
         };
         Err(Error::foreign("read the run document", problem))

@@ -1,6 +1,9 @@
 //! What is kept in commercetools between windows, and perhaps between versions of the app: every field of every version,
 //! as it was written, is read and written the same.
 
+use std::time::Duration;
+
+use http::Method;
 use klaviyo_bulk_import::run::plan::{self, Plan};
 use klaviyo_bulk_import::run::state::{self, RunDocument};
 use klaviyo_bulk_import::run::store::CONTAINER;
@@ -55,10 +58,10 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
                 project.put_custom_object(now, CONTAINER, "customers", &document);
             });
             for (method, path) in [
-                (http::Method::GET, "/sync/customers"),
-                (http::Method::POST, "/sync/customers"),
-                (http::Method::POST, "/sync/customers/continue"),
-                (http::Method::POST, "/sync/customers/stop"),
+                (Method::GET, "/sync/customers"),
+                (Method::POST, "/sync/customers"),
+                (Method::POST, "/sync/customers/continue"),
+                (Method::POST, "/sync/customers/stop"),
             ] {
                 let (status, answer) = call(&app, method, path, "").await;
                 assert_eq!(status, 502, "{path}: {answer}");
@@ -74,5 +77,53 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
             });
             assert_eq!(kept, Some(document));
         }
+    });
+}
+
+#[test]
+fn moments_that_no_run_sets_hold_nobody_up() {
+    run(async || {
+        let mut setup = Setup::customers(300).variable("continuation", "scheduler");
+        // slow enough that the job is still under way when the first window ends
+        setup.klaviyo.job_times.processing = Duration::from_secs(40);
+        let world = setup.world().await;
+        let app = app(&setup, &world);
+        let go_on = async || call(&app, Method::POST, "/sync/customers/continue", "").await;
+        assert_eq!(call(&app, Method::POST, "/sync/customers", "").await.0, 202);
+        go_on().await;
+
+        // as an invocation writes it that takes it to be 2099
+        let stored = || {
+            world.commercetools(|project| {
+                let object = project.custom_object(CONTAINER, "customers");
+                object.map(|object| object.value.clone())
+            })
+        };
+        let mut document = stored().expect("a run");
+        let moment = json!("2099-01-01T00:00:00Z");
+        document["lease"] = json!({"holder": "0123456789abcdef", "until": moment});
+        document["notBefore"] = moment.clone();
+        document["updatedAt"] = moment.clone();
+        let jobs = document["cursor"]["jobs"].as_array_mut();
+        for job in jobs.filter(|jobs| !jobs.is_empty()).expect("jobs") {
+            job["due"] = moment.clone();
+            job["since"] = moment.clone();
+        }
+        let now = world.clock().now();
+        world.commercetools(|project| {
+            project.put_custom_object(now, CONTAINER, "customers", &document);
+        });
+
+        let mut status = Value::Null;
+        for _ in 0..10 {
+            go_on().await;
+            status = call(&app, Method::GET, "/sync/customers", "").await.1;
+            if status["status"] != "running" {
+                break;
+            }
+            world.clock().sleep(Duration::from_secs(30)).await;
+        }
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(status["counts"]["sent"], 300, "{status}");
     });
 }

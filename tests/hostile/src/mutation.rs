@@ -83,7 +83,14 @@ const KEYS: [&str; 8] = [
 ];
 
 /// Members whose value names a record.
-const NAMES: [&[u8]; 4] = [b"\"id\":", b"\"sku\":", b"\"external_id\":", b"\"key\":"];
+const NAMES: [&[u8]; 6] = [
+    b"\"id\":",
+    b"\"sku\":",
+    b"\"external_id\":",
+    b"\"key\":",
+    b"\"runId\":",
+    b"\"planId\":",
+];
 
 /// The most bytes that a mutation adds.
 const MOST_ADDED: usize = 300_000;

@@ -43,8 +43,8 @@ const KEYS: [&str; 6] = [
 const LATENCY: Duration = Duration::from_millis(30);
 /// Calls after which a run has got nowhere and never will.
 const MOST_CALLS: u32 = 20_000;
-/// The largest answer that a caller can be expected to take, in bytes.
-const MOST_ANSWERED: usize = 1_000_000;
+/// The largest answer that a caller can be expected to take, in bytes: as large as commercetools lets run documents be.
+const MOST_ANSWERED: usize = 2_000_000;
 
 /// Which answers of the app may show the [`CANARY`]. Log lines never do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

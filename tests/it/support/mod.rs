@@ -27,6 +27,8 @@ const BEGINNING: &str = "2026-07-15T10:00:20Z";
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
 /// How often it looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
+/// The longest that a test goes on, in the world's time.
+pub(crate) const LONGEST_TEST: Duration = Duration::from_secs(24 * 3_600);
 /// How long an answer may take in real time: more than any machine needs, so that only a hang fails.
 const HANG: Duration = Duration::from_secs(600);
 
@@ -305,8 +307,13 @@ impl Shop {
         assert_eq!(answer.status, 202, "{}", answer.body);
     }
 
-    /// Lets the world's time pass.
+    /// Lets the world's time pass. No test takes longer than [`LONGEST_TEST`]: what comes so far goes on for ever.
     pub(crate) async fn pass(&self, duration: Duration) {
+        assert!(
+            self.world.clock().elapsed() < LONGEST_TEST,
+            "goes on for ever\n{}",
+            self.log().join("\n")
+        );
         self.world.clock().pass(duration).await;
     }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 use sim::server::Direct;
 use sim::world::World;
 
-use super::{Setup, TOKEN};
+use super::{LONGEST_TEST, Setup, TOKEN};
 
 /// Time that runs as fast as the world's.
 struct ScaledClock(sim::clock::Clock);
@@ -160,12 +160,14 @@ pub(crate) async fn call_with(
     )
 }
 
-/// Runs a test of the native core, in paused time.
+/// Runs a test of the native core, in paused time; no longer than [`LONGEST_TEST`].
 pub(crate) fn run<T>(test: impl AsyncFnOnce() -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, test())
+    let test = async { tokio::time::timeout(LONGEST_TEST, test()).await };
+    let ended = tokio::task::LocalSet::new().block_on(&runtime, test);
+    ended.expect("goes on for ever")
 }

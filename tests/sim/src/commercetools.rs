@@ -13,9 +13,8 @@ mod tests;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -388,14 +387,8 @@ impl Commercetools {
 
 impl Peer for Commercetools {
     fn answer(&mut self, now: Timestamp, request: &Request<Bytes>) -> Response<Bytes> {
-        let mut response = self
-            .route(now, request)
-            .unwrap_or_else(Problem::into_response);
-        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
-        if let Some(date) = date.ok().and_then(|date| HeaderValue::try_from(date).ok()) {
-            response.headers_mut().insert(header::DATE, date);
-        }
-        response
+        self.route(now, request)
+            .unwrap_or_else(Problem::into_response)
     }
 }
 

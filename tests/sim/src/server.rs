@@ -20,6 +20,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -248,11 +250,12 @@ impl<P: Peer> Service<P> {
             }) => {
                 self.count(operation, *status);
                 arrived.sleep(half_way).await;
-                return Ok(refusal(*status, *retry_after).map(Body::whole));
+                return Ok(dated(refusal(*status, *retry_after), clock.now()).map(Body::whole));
             }
             _ => {}
         }
-        let response = lock(&self.peer).answer(clock.now(), &request);
+        let now = clock.now();
+        let response = dated(lock(&self.peer).answer(now, &request), now);
         self.check(&request, &response);
         self.count(
             operation,
@@ -319,6 +322,15 @@ fn operation(request: &Request<Bytes>) -> String {
         })
         .collect();
     format!("{} {}", request.method(), path.join("/"))
+}
+
+/// Puts the server's time into an answer: the HTTP library would take the machine's.
+fn dated(mut response: Response<Bytes>, now: Timestamp) -> Response<Bytes> {
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
+    if let Some(date) = date.ok().and_then(|date| HeaderValue::try_from(date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// A refusal that both APIs' clients can read: the members of the one beside those of the other.

@@ -72,7 +72,6 @@ impl Client {
         }
         let request = request.body(bytes).unwrap();
         let response = self.project.answer(self.now, &request);
-        assert!(response.headers().contains_key("date"));
         if let Some(contract) = &self.contract {
             let violations = contract.check_response(Api::Commercetools, &request, &response);
             assert_eq!(violations, [""; 0], "{target}");

@@ -1,0 +1,278 @@
+//! Laws of batches: what is packed keeps the limits and its order, and what is refused costs nothing else.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use jiff::Timestamp;
+use klaviyo_bulk_import::config::{KlaviyoConfig, Secret};
+use klaviyo_bulk_import::klaviyo::batch::{Batch, Lane, Shape};
+use klaviyo_bulk_import::klaviyo::{Client, catalog, events, profiles};
+use klaviyo_bulk_import::mapping::pieces::Pieces;
+use klaviyo_bulk_import::ports::{
+    Body, Clock, Deadline, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::native::run;
+
+/// A Klaviyo that looks at what it gets.
+struct Account {
+    lane: &'static Lane,
+    /// The documents that it refuses.
+    culprits: BTreeSet<u64>,
+    /// Whether it says which.
+    points: bool,
+    bodies: RefCell<Vec<usize>>,
+    taken: RefCell<Vec<(String, u64)>>,
+}
+
+impl Account {
+    /// Profile, number and pointer of every document of a request.
+    fn documents(&self, body: &Value) -> Vec<(String, u64, String)> {
+        let list = |value: &Value| value.as_array().cloned().expect("a list");
+        let number = |document: &Value| document["n"].as_u64().expect("a number");
+        let base = self.lane.pointer.trim_end_matches('/');
+        let entries = list(body.pointer(base).expect("the documents"));
+        let mut documents = Vec::new();
+        let mut profiles = BTreeSet::new();
+        for (at, entry) in entries.iter().enumerate() {
+            if matches!(self.lane.shape, Shape::Flat) {
+                documents.push((String::new(), number(entry), format!("{base}/{at}")));
+                continue;
+            }
+            let attributes = &entry["attributes"];
+            let profile = attributes["profile"]["data"].to_string();
+            assert!(
+                profiles.insert(profile.clone()),
+                "two entries of one profile"
+            );
+            for (event, document) in list(&attributes["events"]["data"]).iter().enumerate() {
+                let pointer = format!("{base}/{at}/attributes/events/data/{event}");
+                documents.push((profile.clone(), number(document), pointer));
+            }
+        }
+        documents
+    }
+
+    fn answer(&self, body: &Bytes) -> Response<Bytes> {
+        assert!(body.len() <= self.lane.max_bytes, "{} bytes", body.len());
+        self.bodies.borrow_mut().push(body.len());
+        let body: Value = serde_json::from_slice(body).expect("JSON");
+        let documents = self.documents(&body);
+        assert!((1..=self.lane.max_documents).contains(&documents.len()));
+        let wrong = documents
+            .iter()
+            .filter(|(_, n, _)| self.culprits.contains(n));
+        let pointers: Vec<&String> = wrong.map(|(_, _, pointer)| pointer).collect();
+        if pointers.is_empty() {
+            let documents = documents.into_iter();
+            self.taken
+                .borrow_mut()
+                .extend(documents.map(|(profile, n, _)| (profile, n)));
+            let job = json!({"data": {"id": "job"}});
+            return answer(202, &job);
+        }
+        let errors: Vec<Value> = if self.points {
+            let error = |pointer| json!({"code": "invalid", "source": {"pointer": pointer}});
+            pointers.into_iter().map(error).collect()
+        } else {
+            vec![json!({"code": "invalid", "source": {}})]
+        };
+        answer(400, &json!({ "errors": errors }))
+    }
+}
+
+fn answer(status: u16, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status.try_into().expect("a status");
+    response
+}
+
+impl Http for Account {
+    fn send(
+        &self,
+        request: http::Request<Body>,
+        _limits: Limits,
+    ) -> LocalFuture<'_, Result<Response<Bytes>, TransportError>> {
+        let answer = self.answer(&request.into_body().to_bytes());
+        Box::pin(async { Ok(answer) })
+    }
+}
+
+/// Tokio's time, which is paused.
+struct PausedClock(Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+struct Nothing;
+
+impl Spawn for Nothing {
+    fn spawn(&self, _work: LocalFuture<'static, ()>) {}
+}
+
+impl Log for Nothing {
+    fn line(&self, _line: &str) {}
+}
+
+fn client(account: Rc<Account>) -> (Client, Deadline) {
+    let clock = PausedClock(Instant::now());
+    let deadline = Deadline::after(&clock, Duration::from_secs(3_600));
+    let ports = Ports {
+        http: account,
+        clock: Rc::new(clock),
+        spawn: Rc::new(Nothing),
+        log: Rc::new(Nothing),
+    };
+    let config = KlaviyoConfig {
+        api_url: "http://klaviyo.test".to_owned(),
+        auth_key: Secret::from("pk_test".to_owned()),
+    };
+    (Client::new(ports, config), deadline)
+}
+
+/// A document to pack.
+#[derive(Debug, Clone)]
+struct Draft {
+    profile: u8,
+    bytes: usize,
+    is_refused: bool,
+}
+
+fn drafts(most: usize, bytes: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<Draft>> {
+    let draft = (0u8..12, bytes, proptest::bool::weighted(0.02));
+    let draft = draft.prop_map(|(profile, bytes, is_refused)| Draft {
+        profile,
+        bytes,
+        is_refused,
+    });
+    proptest::collection::vec(draft, 0..most)
+}
+
+fn profile(lane: &Lane, draft: &Draft) -> Option<String> {
+    let profile = || json!({"type": "profile", "attributes": {"external_id": draft.profile}});
+    matches!(lane.shape, Shape::ByProfile).then(|| profile().to_string())
+}
+
+/// Packs them as they come, a new batch where the last is full.
+fn pack(lane: &'static Lane, drafts: &[Draft]) -> Vec<Batch> {
+    let mut batches = vec![Batch::new(lane)];
+    for (n, draft) in drafts.iter().enumerate() {
+        let profile = profile(lane, draft);
+        let frame = format!(r#"{{"n":{n},"rest":""}}"#).len();
+        let rest = "x".repeat(draft.bytes.saturating_sub(frame));
+        let document = Bytes::from(format!(r#"{{"n":{n},"rest":"{rest}"}}"#));
+        let place = Pieces::from(0..document.len());
+        let add = |batches: &mut Vec<Batch>| {
+            let batch = batches.last_mut().expect("there is one");
+            batch.push(n, profile.as_deref(), &document, &place)
+        };
+        if !add(&mut batches) {
+            batches.push(Batch::new(lane));
+            assert!(add(&mut batches), "an empty batch has no room");
+        }
+    }
+    batches
+}
+
+fn keeps_the_laws(lane: &'static Lane, drafts: &[Draft], points: bool) {
+    let refused = drafts.iter().enumerate().filter(|(_, d)| d.is_refused);
+    let culprits: BTreeSet<u64> = refused.map(|(n, _)| n as u64).collect();
+    let account = Rc::new(Account {
+        lane,
+        culprits: culprits.clone(),
+        points,
+        bodies: RefCell::default(),
+        taken: RefCell::default(),
+    });
+    let reported: BTreeSet<u64> = run(async || {
+        let (client, deadline) = client(account.clone());
+        let mut reported = BTreeSet::new();
+        for batch in pack(lane, drafts) {
+            if batch.is_empty() {
+                continue;
+            }
+            let (bytes, calls) = (batch.bytes(), account.bodies.borrow().len());
+            let separators = 2 * batch.len() + 1;
+            let sent = batch.send(&client, deadline).await.expect("it is sent");
+            reported.extend(sent.refused.keys().map(|&record| record as u64));
+            // what the batch takes its request for is what it is
+            let first = account.bodies.borrow()[calls];
+            assert!(
+                (first..=first + separators).contains(&bytes),
+                "{bytes} {first}"
+            );
+        }
+        reported
+    });
+    assert_eq!(reported, culprits);
+    let taken = account.taken.borrow();
+    let mut numbers: Vec<u64> = taken.iter().map(|(_, n)| *n).collect();
+    let in_order = |profile: &str| {
+        let of_one = taken.iter().filter(|(of, _)| of == profile);
+        of_one.map(|(_, n)| n).is_sorted()
+    };
+    assert!(taken.iter().all(|(profile, _)| in_order(profile)));
+    numbers.sort_unstable();
+    let expected: Vec<u64> = (0..drafts.len() as u64)
+        .filter(|n| !culprits.contains(n))
+        .collect();
+    assert_eq!(numbers, expected, "each once");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn many_small_events(drafts in drafts(2_600, 20usize..400), points: bool) {
+        keeps_the_laws(&events::LANE, &drafts, points);
+    }
+
+    #[test]
+    fn few_large_events(drafts in drafts(14, 20usize..4_900_000), points: bool) {
+        keeps_the_laws(&events::LANE, &drafts, points);
+    }
+
+    #[test]
+    fn catalogue_entries(drafts in drafts(350, 20usize..120_000), points: bool) {
+        keeps_the_laws(&catalog::CREATE_CATEGORIES, &drafts, points);
+    }
+}
+
+#[test]
+fn the_documented_limits_are_reached_and_not_passed() {
+    for (lane, documents) in [
+        (&profiles::LANE, 10_000),
+        (&events::LANE, 1_000),
+        (&catalog::CREATE_ITEMS, 100),
+        (&catalog::UPDATE_VARIANTS, 100),
+        (&catalog::DELETE_CATEGORIES, 100),
+    ] {
+        let small = Draft {
+            profile: 0,
+            bytes: 30,
+            is_refused: false,
+        };
+        let batches = pack(lane, &vec![small; documents + 1]);
+        let lengths: Vec<usize> = batches.iter().map(Batch::len).collect();
+        assert_eq!(lengths, [documents, 1], "{}", lane.path);
+        assert_eq!(lane.max_bytes, 5_000_000, "{}", lane.path);
+    }
+}
