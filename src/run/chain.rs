@@ -85,7 +85,7 @@ pub async fn claim(app: &App, resource: Resource, waits: bool) -> Result<Claim, 
     if let Some(lease) = document.lease.as_ref().filter(|lease| lease.is_live(now)) {
         return Ok(Claim::Busy(lease.clone()));
     }
-    if plan::has_stopped(app, document, deadline).await? {
+    if plan::has_called_off(app, document, deadline).await? {
         // the stop came between the start of this run and its first window
         document.end(Status::Stopped, now);
         store.save(&mut stored, deadline).await?;

@@ -399,11 +399,12 @@ pub async fn observe(app: &App, plan: &mut Plan, deadline: Deadline) -> Result<(
     Ok(())
 }
 
-/// Whether a run belongs to a plan that has been stopped: it must not be worked on.
+/// Whether a run belongs to a plan that has been stopped, perhaps with another begun since: it must not be worked on. A
+/// plan that ends otherwise leaves no run that is going on, and a run that is resumed is none of a plan's.
 ///
 /// # Errors
 /// Where commercetools does not answer or refuses.
-pub async fn has_stopped(
+pub async fn has_called_off(
     app: &App,
     document: &RunDocument,
     deadline: Deadline,
@@ -413,7 +414,7 @@ pub async fn has_stopped(
     };
     let plan = load(app, deadline).await?;
     Ok(plan.is_some_and(|plan| {
-        plan.document.plan_id == *plan_id && plan.document.status == Status::Stopped
+        plan.document.plan_id != *plan_id || plan.document.status == Status::Stopped
     }))
 }
 

@@ -434,9 +434,11 @@ impl RunDocument {
             && !leaves_gap
     }
 
-    /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress.
+    /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress. It is no
+    /// longer part of a plan, which may be over.
     pub fn resume(&mut self) {
         self.status = Status::Running;
+        self.plan = None;
         self.finished_at = None;
         self.stalled_windows = 0;
         self.not_before = None;

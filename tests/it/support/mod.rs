@@ -35,6 +35,8 @@ const HANG: Duration = Duration::from_secs(600);
 /// What a test's world and app are like.
 pub(crate) struct Setup {
     pub(crate) sizes: Sizes,
+    /// About how long an order is on average, in bytes.
+    pub(crate) order_bytes: usize,
     /// Milliseconds that each call takes on average.
     pub(crate) latency_ms: u64,
     /// How many times as fast as the real time a test's time passes; a [`Shop`] without it has virtual time.
@@ -56,6 +58,7 @@ impl Default for Setup {
                 categories: 0,
                 products: 0,
             },
+            order_bytes: Seed::default().order_mean_bytes,
             latency_ms: 0,
             speed: None,
             klaviyo: sim::klaviyo::Options::default(),
@@ -127,6 +130,7 @@ impl Setup {
         World::start(WorldOptions {
             seed: Seed {
                 sizes: self.sizes,
+                order_mean_bytes: self.order_bytes,
                 ..Seed::default()
             },
             commercetools_latency: latency(1),
@@ -150,6 +154,10 @@ impl Setup {
         );
         values
     }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
 }
 
 /// An answer of the app.
@@ -245,7 +253,9 @@ impl Shop {
 
     /// As [`Shop::send`] with the token; `None` where the connection broke, as it does when the instance is killed.
     pub(crate) async fn try_send(&self, method: Method, path: &str, body: &str) -> Option<Answer> {
-        self.exchange(method, path, Some(TOKEN), body).await.ok()
+        let bearer = bearer(TOKEN);
+        let headers = [("authorization", bearer.as_str())];
+        self.exchange(method, path, &headers, body).await.ok()
     }
 
     pub(crate) async fn send(
@@ -255,7 +265,23 @@ impl Shop {
         token: Option<&str>,
         body: &str,
     ) -> Answer {
-        self.exchange(method, path, token, body)
+        let bearer = token.map(bearer);
+        let headers = bearer
+            .iter()
+            .map(|bearer| ("authorization", bearer.as_str()));
+        self.send_with(method, path, &headers.collect::<Vec<_>>(), body)
+            .await
+    }
+
+    /// As [`Shop::send`], with these headers and no others.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Answer {
+        self.exchange(method, path, headers, body)
             .await
             .expect("the host answers")
     }
@@ -264,15 +290,15 @@ impl Shop {
         &self,
         method: Method,
         path: &str,
-        token: Option<&str>,
+        headers: &[(&'static str, &str)],
         body: &str,
     ) -> reqwest::Result<Answer> {
         let mut request = self
             .client
             .request(method, format!("http://{}{path}", self.host().address()))
             .body(body.to_owned());
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let clock = self.world.clock();
         let call = clock.call();

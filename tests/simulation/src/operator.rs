@@ -50,17 +50,10 @@ impl World {
         let is_start =
             method == Method::POST && !path.ends_with("/stop") && !path.ends_with("/continue");
         let fate = self.fate(Link::Outside);
-        if is_start {
-            let under_way = &self.watch.starts_under_way;
-            under_way.set(under_way.get() + 1);
-        }
         self.travel().await;
         let response = match fate {
             Fate::LoseRequest | Fate::Hang | Fate::Refuse(..) => None,
             _ => {
-                if is_start {
-                    self.watch.allow_all();
-                }
                 // a start that comes a second time is one that nobody knows to be under way
                 if fate == Fate::Double && !is_start {
                     self.deliver_later(request());
@@ -68,10 +61,6 @@ impl World {
                 self.deliver(request()).await.ok()
             }
         };
-        if is_start {
-            let under_way = &self.watch.starts_under_way;
-            under_way.set(under_way.get() - 1);
-        }
         if fate == Fate::Hang {
             self.executor.sleep(PATIENCE).await;
         }

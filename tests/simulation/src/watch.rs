@@ -1,10 +1,10 @@
 //! What must hold at every moment of a history, looked at call by call.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use klaviyo_bulk_import::run::state::{MAX_SET_ASIDE, Resource, RunDocument, SCHEMA};
 use klaviyo_bulk_import::run::store::CONTAINER;
@@ -17,10 +17,8 @@ use crate::world::{KLAVIYO, World};
 pub(crate) struct Watch {
     /// Which instance each holder of a lease is.
     holders: RefCell<BTreeMap<String, u64>>,
-    /// Since when nothing of a resource may be sent any more: its stop has been answered.
-    quiet: RefCell<BTreeMap<Resource, Timestamp>>,
-    /// Starts that may still arrive.
-    pub(crate) starts_under_way: Cell<u32>,
+    /// Runs and plans of which nothing may be sent any more, and since when: their stop has been answered.
+    stopped: RefCell<BTreeMap<String, Timestamp>>,
     violations: RefCell<Vec<String>>,
 }
 
@@ -32,11 +30,6 @@ impl Watch {
 
     fn violation(&self, text: String) {
         self.violations.borrow_mut().push(text);
-    }
-
-    /// Somebody starts imports: they may send from now on.
-    pub(crate) fn allow_all(&self) {
-        self.quiet.borrow_mut().clear();
     }
 }
 
@@ -79,16 +72,18 @@ impl World {
     /// Only the holder of the lease sends, and nobody does after a stop has been answered.
     fn watch_write(&self, instance: u64, resource: Resource) {
         let now = self.now();
-        if let Some(since) = self.watch.quiet.borrow().get(&resource) {
-            self.watch.violation(format!(
-                "i{instance} sends {resource} at {now}, although their stop was answered at {since}"
-            ));
-        }
         let project = self.project.borrow();
-        let lease = project
-            .custom_object(CONTAINER, resource.name())
-            .map(|object| object.value["lease"].clone())
-            .unwrap_or_default();
+        let object = project.custom_object(CONTAINER, resource.name());
+        let document = object.map(|object| &object.value).unwrap_or(&Value::Null);
+        for id in [&document["runId"], &document["plan"]] {
+            let id = id.as_str().unwrap_or_default();
+            if let Some(since) = self.watch.stopped.borrow().get(id) {
+                self.watch.violation(format!(
+                    "i{instance} sends {resource} at {now}, although the stop of {id} was answered at {since}"
+                ));
+            }
+        }
+        let lease = &document["lease"];
         let holder = lease["holder"].as_str().unwrap_or_default();
         let is_holder = self.watch.holders.borrow().get(holder) == Some(&instance);
         let until = lease["until"]
@@ -138,22 +133,24 @@ impl World {
         let Some(path) = what.strip_prefix("POST /sync") else {
             return;
         };
-        if self.watch.starts_under_way.get() > 0 || response.status().as_u16() != 200 {
+        let Some(resource) = path.strip_suffix("/stop") else {
+            return;
+        };
+        if response.status() != StatusCode::OK {
             return;
         }
-        let stopped: Vec<Resource> = match path.strip_suffix("/stop") {
-            Some("") => {
-                let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-                let runs = answer["runs"].as_object().into_iter().flatten();
-                runs.filter_map(|(name, _)| Resource::named(name)).collect()
-            }
-            Some(name) => Resource::named(name.trim_start_matches('/'))
-                .into_iter()
-                .collect(),
-            None => Vec::new(),
+        let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        let runs = match resource {
+            "" => answer["runs"]
+                .as_object()
+                .map_or(Vec::new(), |runs| runs.values().collect()),
+            _ => vec![&answer],
         };
-        for resource in stopped {
-            self.watch.quiet.borrow_mut().insert(resource, self.now());
+        let runs = runs.into_iter().map(|run| &run["runId"]);
+        let ids = runs.chain([&answer["plan"]["planId"]]);
+        for id in ids.filter_map(Value::as_str) {
+            let mut stopped = self.watch.stopped.borrow_mut();
+            stopped.insert(id.to_owned(), self.now());
         }
     }
 }

@@ -36,6 +36,26 @@ fn whatever_goes_wrong_everything_arrives_once() {
     });
 }
 
+/// Histories that once went wrong, with what did.
+const REGRESSIONS: [(u64, &str); 2] = [
+    (
+        747,
+        "a stopped plan's run, written late, was worked on beside the next plan",
+    ),
+    (
+        6768,
+        "a run that begins while its predecessor's stop is answered was taken for the stopped one",
+    ),
+];
+
+#[test]
+fn what_once_went_wrong_goes_well() {
+    for (seed, what) in REGRESSIONS {
+        let outcome = run(seed);
+        assert!(outcome.is_well(), "{what}: {}", outcome.wrong.join("; "));
+    }
+}
+
 #[test]
 fn a_seed_is_one_exact_history() {
     for seed in [1, 8, 9, 30] {
