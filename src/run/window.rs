@@ -123,6 +123,8 @@ struct Window<'a> {
     documents: Documents,
     progress: bool,
     has_mapped: bool,
+    /// Whether Klaviyo has taken or refused anything.
+    was_answered: bool,
     ending: Option<End>,
     holder: String,
 }
@@ -181,6 +183,7 @@ pub async fn work(
         documents: Documents::default(),
         progress: false,
         has_mapped: false,
+        was_answered: false,
         ending: None,
         holder,
     };
@@ -420,6 +423,11 @@ impl Window<'_> {
         {
             let wait = self.ready_in(lane);
             if only_waiting && wait > time_left {
+                if !self.progress && wait < self.hard.remaining(clock) {
+                    // what has been sent so far would have been for nothing: the rest is sent before the window ends
+                    self.end(End::Continue);
+                    return None;
+                }
                 let what = format!("the rate limit of: {}", lane.endpoint.name);
                 self.end(End::Wait {
                     until: later(now, wait),
@@ -501,7 +509,10 @@ impl Window<'_> {
             Event::Sent { group, result } => {
                 self.sending -= 1;
                 match result {
-                    Ok(sent) => self.packer.acknowledge(group, sent),
+                    Ok(sent) => {
+                        self.was_answered = true;
+                        self.packer.acknowledge(group, sent);
+                    }
                     Err(error) => self.fail(error),
                 }
             }

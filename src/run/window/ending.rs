@@ -14,6 +14,10 @@ use crate::run::store::{Saved, Stored};
 /// The pause after the first window that failed; each later one is twice as long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
+/// What to do about windows in which nothing gets done.
+const TOO_SHORT: &str = "Raise window_seconds: reading and sending one page takes longer than a window. Or others use \
+                         up Klaviyo's rate limit.";
+
 impl Window<'_> {
     /// Writes the document as the window's end asks for.
     pub(super) async fn finish(mut self) -> Result<(Stored, End), Error> {
@@ -40,16 +44,21 @@ impl Window<'_> {
         document
             .pace
             .note(now, document.counts.read + variants_read);
-        match &end {
-            End::Completed => document.end(Status::Completed, now),
-            // a window that is too short to get anything done would be followed by another like it for ever
-            End::Continue if !progress && self.jobs.is_empty() => document.stall(LastError {
+        // a window that is too short to get anything done would be followed by another like it for ever
+        let was_too_short = match end {
+            End::Continue => !progress && self.jobs.is_empty(),
+            End::Wait { .. } => !progress && self.was_answered,
+            _ => false,
+        };
+        if was_too_short {
+            document.stall(LastError {
                 at: now,
                 message: "a window ended without progress".to_owned(),
-                advice:
-                    "Raise window_seconds: reading and sending one page takes longer than a window."
-                        .to_owned(),
-            }),
+                advice: TOO_SHORT.to_owned(),
+            });
+        }
+        match &end {
+            End::Completed => document.end(Status::Completed, now),
             End::Continue | End::Lost => {}
             End::Wait { until, what } => {
                 document.not_before = Some(*until);

@@ -11,10 +11,10 @@ use sim::ledger::Traffic;
 use sim::seed::{Seed, Sizes};
 
 use super::figures::{duration, grouped, megabytes, percent};
-use super::operator::Status;
+use super::operator::{Errand, Resource, Status};
 use super::progress::Progress;
 use super::report;
-use super::testbed::{Import, Settings, Shop, Testbed, until_interrupted};
+use super::testbed::{Run, Settings, Shop, Testbed, until_interrupted};
 
 /// How often the status is looked at, in real time: seldom, as looking costs, too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +42,12 @@ pub(crate) struct Arguments {
     /// How long the APIs take to answer on average, half as much more or less
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 300)]
     latency_ms: u64,
+    /// Import everything a second time
+    #[arg(long)]
+    again: bool,
+    /// Delete the catalogue from Klaviyo at the end
+    #[arg(long)]
+    delete: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -69,31 +75,46 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     let testbed = Testbed::start(settings, shop).await?;
     let progress = Progress::new();
     let begun = Instant::now();
-    let imports = testbed
-        .import(&settings.resources, LOOK_EVERY, &progress)
-        .await?;
+    let run = async |resources: &[Resource], errand| {
+        testbed.run(resources, errand, LOOK_EVERY, &progress).await
+    };
+    let mut runs = run(&settings.resources, Errand::Import).await?;
+    if arguments.again {
+        runs.extend(run(&settings.resources, Errand::Import).await?);
+    }
+    println!();
+    let mut is_as_expected = report::ledger(&testbed, &runs);
+    if arguments.delete {
+        // what was imported last goes first: items refer to categories
+        let resources = settings.resources.iter().rev().copied();
+        let catalogue: Vec<_> = resources
+            .filter(|resource| resource.is_catalogue())
+            .collect();
+        let deletions = run(&catalogue, Errand::Delete).await?;
+        is_as_expected &= report::emptiness(&testbed, &deletions);
+        runs.extend(deletions);
+    }
     let took = begun.elapsed().as_secs_f64();
     println!();
-    report::imports(&imports);
+    report::runs(&runs);
     println!();
-    for import in &imports {
-        throughput(import);
+    for run in &runs {
+        throughput(run);
     }
-    report::calls(&imports);
+    report::calls(&runs);
     report::guest(&testbed, settings.memory_limit_mib);
     println!(
         "clock       {} real at a speed of {}",
         duration(took),
         settings.speed
     );
-    let well = report::verdict(&testbed, &imports);
+    let well = report::verdict(&testbed, &runs, is_as_expected);
     testbed.end().await;
     Ok(well)
 }
 
 /// Prints what an import sent a second, and how much of what Klaviyo would have taken in its time that is.
-fn throughput(import: &Import) {
-    let Some(run) = &import.run else { return };
+fn throughput(run: &Run) {
     let Status {
         started_at: Some(from),
         finished_at: Some(to),
@@ -104,7 +125,7 @@ fn throughput(import: &Import) {
         return;
     };
     let seconds = to.duration_since(from).as_secs_f64().max(1e-3);
-    let name = import.resource.name();
+    let name = report::name(run);
     for &(operation, traffic) in &run.traffic {
         let Some(batch) = documents_a_call(operation) else {
             continue;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use sim::seed::{Seed, Sizes};
 
+use super::operator::Errand;
 use super::progress::Progress;
 use super::report;
 use super::testbed::{Settings, Shop, Testbed, until_interrupted};
@@ -60,16 +61,17 @@ async fn demonstrate(arguments: &Arguments) -> Result<bool> {
     };
     let testbed = Testbed::start(settings, shop).await?;
     let progress = Progress::new();
-    let imports = testbed
-        .import(&settings.resources, LOOK_EVERY, &progress)
+    let runs = testbed
+        .run(&settings.resources, Errand::Import, LOOK_EVERY, &progress)
         .await?;
     println!();
-    report::imports(&imports);
+    report::runs(&runs);
     println!();
-    report::calls(&imports);
+    report::calls(&runs);
     report::guest(&testbed, settings.memory_limit_mib);
-    report::plugin(&imports, latency);
-    let well = report::verdict(&testbed, &imports);
+    report::plugin(&runs, latency);
+    let is_equal = report::ledger(&testbed, &runs);
+    let well = report::verdict(&testbed, &runs, is_equal);
     testbed.end().await;
     Ok(well)
 }

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::json;
 
 /// What can be imported; its name in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,6 +30,11 @@ impl Resource {
             Self::Customers => "customers",
             Self::Orders => "orders",
         }
+    }
+
+    /// Whether they become entries of Klaviyo's catalogue.
+    pub(super) fn is_catalogue(self) -> bool {
+        matches!(self, Self::Categories | Self::Products)
     }
 }
 
@@ -96,11 +102,13 @@ pub(super) struct LastError {
     pub(super) advice: String,
 }
 
-/// What a start was answered.
-pub(super) enum Started {
-    Yes,
-    /// The component cannot import this kind of records.
-    NotImplemented,
+/// What is to be done about a kind of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// Import all of them.
+    Import,
+    /// Delete all of them from Klaviyo: catalogue entries only.
+    Delete,
 }
 
 /// A client with the token.
@@ -120,12 +128,16 @@ impl Operator {
         }
     }
 
-    /// Starts an import of everything of a kind.
-    pub(super) async fn start(&self, resource: Resource) -> Result<Started> {
-        let path = format!("/sync/{}", resource.name());
-        match self.call(Method::POST, &path).await? {
-            (StatusCode::ACCEPTED, _) => Ok(Started::Yes),
-            (StatusCode::NOT_IMPLEMENTED, _) => Ok(Started::NotImplemented),
+    /// Starts an import or a deletion of everything of a kind.
+    pub(super) async fn start(&self, resource: Resource, errand: Errand) -> Result<()> {
+        let name = resource.name();
+        let path = format!("/sync/{name}");
+        let body = match errand {
+            Errand::Import => String::new(),
+            Errand::Delete => json!({"deleteAll": true, "confirmDeletion": name}).to_string(),
+        };
+        match self.call(Method::POST, &path, body).await? {
+            (StatusCode::ACCEPTED, _) => Ok(()),
             (status, body) => bail!("POST {path} was answered {status}: {}", text(&body)),
         }
     }
@@ -133,7 +145,7 @@ impl Operator {
     /// How the import stands.
     pub(super) async fn status(&self, resource: Resource) -> Result<Status> {
         let path = format!("/sync/{}", resource.name());
-        match self.call(Method::GET, &path).await? {
+        match self.call(Method::GET, &path, String::new()).await? {
             (StatusCode::OK, body) => serde_json::from_slice(&body)
                 .with_context(|| format!("reading the status document of {path}")),
             (status, body) => bail!("GET {path} was answered {status}: {}", text(&body)),
@@ -143,15 +155,16 @@ impl Operator {
     /// Picks up a chain that was cut. Whatever the answer, the next status shows what came of it.
     pub(super) async fn proceed(&self, resource: Resource) -> Result<()> {
         let path = format!("/sync/{}/continue", resource.name());
-        self.call(Method::POST, &path).await.map(drop)
+        let answer = self.call(Method::POST, &path, String::new()).await;
+        answer.map(drop)
     }
 
-    async fn call(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes)> {
+    async fn call(&self, method: Method, path: &str, body: String) -> Result<(StatusCode, Bytes)> {
         let request = Request::builder()
             .method(&method)
             .uri(format!("{}{path}", self.url))
             .header(header::AUTHORIZATION, &self.token)
-            .body(Full::default())?;
+            .body(Full::from(body))?;
         let calling = async {
             let response = self.client.request(request).await?;
             let status = response.status();

@@ -34,15 +34,6 @@ impl Progress {
         }
     }
 
-    /// Says something about the whole.
-    pub(super) fn say(&self, line: &str) {
-        match self {
-            // Fails where the terminal is gone, and then nobody misses the line.
-            Self::Bars(bars) => drop(bars.println(line)),
-            Self::Lines => eprintln!("{line}"),
-        }
-    }
-
     /// Begins to show an import.
     pub(super) fn show(&self, resource: Resource) -> Shown {
         let bar = match self {

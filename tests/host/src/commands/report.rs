@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::figures::{duration, grouped, percent};
-use super::operator::{Counts, State};
-use super::testbed::{Import, Run, Testbed};
+use super::operator::{Counts, Errand, State};
+use super::testbed::{Run, Testbed};
 
 /// The status of an answer to a call too many.
 const TOO_MANY_REQUESTS: u16 = 429;
@@ -15,23 +15,26 @@ const PLUGIN_BATCH: u64 = 10;
 /// ...and pauses so many seconds after each [`PLUGIN_BATCH`].
 const PLUGIN_PAUSE_SECONDS: f64 = 2.0;
 
-/// Prints what became of every resource.
-pub(super) fn imports(imports: &[Import]) {
+/// What a run is called.
+pub(super) fn name(run: &Run) -> String {
+    match run.errand {
+        Errand::Import => run.resource.name().to_owned(),
+        Errand::Delete => format!("-{}", run.resource.name()),
+    }
+}
+
+/// Prints what became of every run.
+pub(super) fn runs(runs: &[Run]) {
     println!(
         "{:<11} {:>9} {:>9} {:>8} {:>7} {:>10} {:>8} {:>12} {:>10}  status",
         "", "read", "sent", "skipped", "failed", "documents", "windows", "duration", "records/s"
     );
-    for import in imports {
-        let name = import.resource.name();
-        let Some(run) = &import.run else {
-            println!("{name:<11} not imported: the component answered 501");
-            continue;
-        };
+    for run in runs {
         let status = &run.status;
         let seconds = status.seconds();
         println!(
             "{} {:>8} {:>12} {:>10}  {}",
-            counts(name, &status.counts),
+            counts(&name(run), &status.counts),
             grouped(status.window),
             seconds.map_or_else(|| "-".to_owned(), duration),
             rate(status.counts.read, seconds).map_or_else(|| "-".to_owned(), grouped),
@@ -70,16 +73,14 @@ fn rate(records: u64, seconds: Option<f64>) -> Option<u64> {
 }
 
 /// Prints how often the APIs were called.
-pub(super) fn calls(imports: &[Import]) {
-    for import in imports {
-        if let Some(run) = &import.run {
-            println!(
-                "{:<11} commercetools {}; Klaviyo {}",
-                import.resource.name(),
-                answers(&run.commercetools),
-                answers(&run.klaviyo),
-            );
-        }
+pub(super) fn calls(runs: &[Run]) {
+    for run in runs {
+        println!(
+            "{:<11} commercetools {}; Klaviyo {}",
+            name(run),
+            answers(&run.commercetools),
+            answers(&run.klaviyo),
+        );
     }
 }
 
@@ -115,11 +116,7 @@ pub(super) fn guest(testbed: &Testbed, limit_mib: usize) {
 }
 
 /// Prints how long the Node plugin would have taken for the same records, and by which reckoning.
-pub(super) fn plugin(imports: &[Import], latency: Duration) {
-    let runs: Vec<&Run> = imports
-        .iter()
-        .filter_map(|import| import.run.as_ref())
-        .collect();
+pub(super) fn plugin(runs: &[Run], latency: Duration) {
     let records = runs.iter().map(|run| run.status.counts.read).sum();
     let ours: f64 = runs.iter().filter_map(|run| run.status.seconds()).sum();
     println!(
@@ -137,20 +134,32 @@ fn plugin_seconds(records: u64, latency: Duration) -> f64 {
     records as f64 * latency.as_secs_f64() + pauses as f64 * PLUGIN_PAUSE_SECONDS
 }
 
-/// Prints whether Klaviyo holds what it should, where traffic broke a contract, and, where something went wrong, the
-/// component's last words. Gives whether all is well.
-pub(super) fn verdict(testbed: &Testbed, imports: &[Import]) -> bool {
-    let (equal, found) = testbed.ledger(imports);
+/// Prints whether Klaviyo holds what it should. Gives whether it does.
+pub(super) fn ledger(testbed: &Testbed, runs: &[Run]) -> bool {
+    let (is_equal, found) = testbed.ledger(runs);
     println!("ledger      {found}");
+    is_equal
+}
+
+/// Prints whether Klaviyo holds nothing any more of what has been deleted. Gives whether that is so.
+pub(super) fn emptiness(testbed: &Testbed, runs: &[Run]) -> bool {
+    let left: usize = runs.iter().map(|run| testbed.entries(run.resource)).sum();
+    println!(
+        "deletion    {} entries left in Klaviyo's catalogue",
+        grouped(left as u64)
+    );
+    left == 0
+}
+
+/// Prints where traffic broke a contract and, where that or something else went wrong, the component's last words. Gives
+/// whether all is well.
+pub(super) fn verdict(testbed: &Testbed, runs: &[Run], is_as_expected: bool) -> bool {
     let violations = testbed.world.violations();
     for violation in &violations {
         println!("contract    {violation}");
     }
-    let completed = imports
-        .iter()
-        .filter_map(|import| import.run.as_ref())
-        .all(|run| run.status.status == State::Completed);
-    let well = equal && completed && violations.is_empty();
+    let completed = runs.iter().all(|run| run.status.status == State::Completed);
+    let well = is_as_expected && completed && violations.is_empty();
     if !well {
         println!("the component's last lines:");
         for line in testbed.latest_lines() {

@@ -16,7 +16,7 @@ use sim::seed::{Kind, Seed};
 use sim::server::{Calls, Latency};
 use sim::world::{API_TOKEN, World, WorldOptions};
 
-use super::operator::{Operator, Resource, Started, State, Status};
+use super::operator::{Errand, Operator, Resource, State, Status};
 use super::progress::Progress;
 
 /// Lines of the component's log that are kept for when something goes wrong.
@@ -83,15 +83,10 @@ pub(super) struct Testbed {
     latest_lines: Arc<Mutex<VecDeque<String>>>,
 }
 
-/// What came of one resource.
-pub(super) struct Import {
-    pub(super) resource: Resource,
-    /// None where the component cannot import it yet.
-    pub(super) run: Option<Run>,
-}
-
 /// A run that has ended.
 pub(super) struct Run {
+    pub(super) resource: Resource,
+    pub(super) errand: Errand,
     pub(super) status: Status,
     /// Answers of commercetools, those to this run's operator among them, by status.
     pub(super) commercetools: BTreeMap<u16, u64>,
@@ -149,36 +144,27 @@ impl Testbed {
         })
     }
 
-    /// Imports the resources one after the other, looking `every` so often; stops at the first that does not complete.
-    pub(super) async fn import(
+    /// Imports or deletes the resources one after the other, looking `every` so often; stops at the first that does not
+    /// complete.
+    pub(super) async fn run(
         &self,
         resources: &[Resource],
+        errand: Errand,
         every: Duration,
         progress: &Progress,
-    ) -> Result<Vec<Import>> {
-        let mut imports = Vec::new();
+    ) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
         for &resource in resources {
             let before = self.counted();
-            let run = match self.operator.start(resource).await? {
-                Started::NotImplemented => {
-                    let name = resource.name();
-                    progress.say(&format!("{name}: the component cannot import them yet"));
-                    None
-                }
-                Started::Yes => {
-                    let status = self.watch(resource, every, progress).await?;
-                    Some(self.counted().since(&before, status))
-                }
-            };
-            let completed = run
-                .as_ref()
-                .is_none_or(|run| run.status.status == State::Completed);
-            imports.push(Import { resource, run });
+            self.operator.start(resource, errand).await?;
+            let status = self.watch(resource, every, progress).await?;
+            let completed = status.status == State::Completed;
+            runs.push(self.counted().since(&before, resource, errand, status));
             if !completed {
                 break;
             }
         }
-        Ok(imports)
+        Ok(runs)
     }
 
     async fn watch(
@@ -209,11 +195,10 @@ impl Testbed {
     }
 
     /// Compares what Klaviyo holds with what the imports that completed should have brought there, and says it.
-    pub(super) fn ledger(&self, imports: &[Import]) -> (bool, String) {
-        let kinds: Vec<Kind> = imports
+    pub(super) fn ledger(&self, runs: &[Run]) -> (bool, String) {
+        let kinds: Vec<Kind> = runs
             .iter()
-            .filter(|import| import.run.is_some())
-            .map(|import| match import.resource {
+            .map(|run| match run.resource {
                 Resource::Categories => Kind::Category,
                 Resource::Products => Kind::Product,
                 Resource::Customers => Kind::Customer,
@@ -238,6 +223,19 @@ impl Testbed {
             }
             Err(differences) => (false, format!("NOT equal to the seed: {differences}")),
         }
+    }
+
+    /// How many entries of a resource's kinds Klaviyo's catalogue holds.
+    pub(super) fn entries(&self, resource: Resource) -> usize {
+        let kinds: &[klaviyo::Kind] = match resource {
+            Resource::Categories => &[klaviyo::Kind::Category],
+            Resource::Products => &[klaviyo::Kind::Item, klaviyo::Kind::Variant],
+            Resource::Customers | Resource::Orders => &[],
+        };
+        self.world.klaviyo(|klaviyo| {
+            let catalog = klaviyo.ledger().catalog();
+            kinds.iter().map(|&kind| catalog.entries(kind).len()).sum()
+        })
     }
 
     /// What the host counted.
@@ -278,7 +276,7 @@ struct Counted {
 }
 
 impl Counted {
-    fn since(mut self, before: &Self, status: Status) -> Run {
+    fn since(mut self, before: &Self, resource: Resource, errand: Errand, status: Status) -> Run {
         for (counts, earlier) in [
             (&mut self.commercetools, &before.commercetools),
             (&mut self.klaviyo, &before.klaviyo),
@@ -303,6 +301,8 @@ impl Counted {
             .filter(|(_, traffic)| traffic.calls > 0)
             .collect();
         Run {
+            resource,
+            errand,
             status,
             commercetools: self.commercetools,
             klaviyo: self.klaviyo,
