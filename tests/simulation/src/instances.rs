@@ -22,6 +22,8 @@ const CLOCK_ERRORS: [i64; 6] = [0, 0, 4, -4, 3_600, -31_536_000];
 pub(crate) struct Instance {
     app: Rc<App>,
     requests: Cell<usize>,
+    /// Which of the app's configurations it has.
+    deployment: u64,
     clock_error: Rc<Cell<i64>>,
 }
 
@@ -53,11 +55,12 @@ impl World {
     /// An instance with room, one that is there or a new one.
     fn instance(self: &Rc<Self>) -> (u64, Rc<Instance>) {
         let most = self.schedule.requests_an_instance;
+        let (config, deployment) = self.config.borrow().clone();
         let with_room: Vec<(u64, Rc<Instance>)> = {
             let instances = self.instances.borrow();
             let with_room = instances
                 .iter()
-                .filter(|(_, one)| one.requests.get() < most);
+                .filter(|(_, one)| one.requests.get() < most && one.deployment == deployment);
             with_room
                 .map(|(number, one)| (*number, Rc::clone(one)))
                 .collect()
@@ -72,11 +75,9 @@ impl World {
         let error = CLOCK_ERRORS[self.rng.borrow_mut().usize(..CLOCK_ERRORS.len())];
         let clock_error = Rc::new(Cell::new(error));
         let instance = Rc::new(Instance {
-            app: Rc::new(App::new(
-                self.config.clone(),
-                self.ports(number, &clock_error),
-            )),
+            app: Rc::new(App::new(config, self.ports(number, &clock_error))),
             requests: Cell::new(0),
+            deployment,
             clock_error,
         });
         self.instances

@@ -18,6 +18,8 @@ use crate::world::{TOKEN, World};
 
 /// How long after the trouble the errand may take.
 const LONGEST_ERRAND: Duration = Duration::from_secs(12 * 3_600);
+/// The longest window that can be configured.
+const LONGEST_WINDOW: Duration = Duration::from_secs(25);
 /// The pause between two looks.
 const LOOK: Duration = Duration::from_secs(15);
 /// Callers that continue at once.
@@ -214,6 +216,7 @@ impl World {
             match status["status"].as_str() {
                 Some("completed") if is_errand => return Ok(()),
                 Some("failed") => {
+                    self.mend(&status);
                     self.post(&path, r#"{"resume": true}"#).await;
                 }
                 _ => {
@@ -223,6 +226,18 @@ impl World {
             self.executor.sleep(LOOK).await;
         }
         Err(format!("{resource} do not come to their end"))
+    }
+
+    /// Follows the advice of a run that has failed: where windows are too short, the app is deployed anew with longer ones.
+    fn mend(&self, status: &Value) {
+        let advice = status["lastError"]["advice"].as_str().unwrap_or_default();
+        let mut config = self.config.borrow_mut();
+        let (config, deployment) = &mut *config;
+        if advice.contains("window_seconds") && config.window < LONGEST_WINDOW {
+            config.window = (config.window * 2).min(LONGEST_WINDOW);
+            *deployment += 1;
+            self.note(format!("windows of {:?}", config.window));
+        }
     }
 
     async fn see_the_plan_through(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
@@ -235,6 +250,7 @@ impl World {
                 // a run that has failed is the operator's to take up
                 for resource in Resource::ALL {
                     if status[resource.name()]["status"] == "failed" {
+                        self.mend(&status[resource.name()]);
                         self.post(&format!("/sync/{resource}"), r#"{"resume": true}"#)
                             .await;
                     }

@@ -42,7 +42,8 @@ pub(crate) struct World {
     pub(crate) rng: RefCell<Rng>,
     pub(crate) project: RefCell<Commercetools>,
     pub(crate) klaviyo: RefCell<Klaviyo>,
-    pub(crate) config: Config,
+    /// The app's configuration, and how often it has been changed.
+    pub(crate) config: RefCell<(Config, u64)>,
     pub(crate) rules: Rules,
     pub(crate) instances: RefCell<BTreeMap<u64, Rc<Instance>>>,
     pub(crate) instances_made: Cell<u64>,
@@ -68,7 +69,7 @@ impl World {
             rng: RefCell::new(Rng::with_seed(seed ^ 0xfa7e)),
             project: RefCell::new(project),
             klaviyo: RefCell::new(Klaviyo::new(options)),
-            config: Config::parse(&values).expect("a usable configuration"),
+            config: RefCell::new((Config::parse(&values).expect("a usable configuration"), 0)),
             rules,
             instances: RefCell::default(),
             instances_made: Cell::default(),

@@ -37,7 +37,7 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 2] = [
+const REGRESSIONS: [(u64, &str); 3] = [
     (
         747,
         "a stopped plan's run, written late, was worked on beside the next plan",
@@ -45,6 +45,10 @@ const REGRESSIONS: [(u64, &str); 2] = [
     (
         6768,
         "a run that begins while its predecessor's stop is answered was taken for the stopped one",
+    ),
+    (
+        32_659,
+        "windows of a second took batches apart again and again and kept nothing of it",
     ),
 ];
 
