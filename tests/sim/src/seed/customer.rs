@@ -16,9 +16,10 @@ pub(super) fn email(seed: &Seed, index: u32) -> String {
     format!("customer+{}.{index}@{domain}", seed.number)
 }
 
-/// A phone number as people type it: valid, valid once its formatting is gone, or none at all.
-pub(super) fn phone(rng: &mut Rng) -> String {
-    let local = rng.u64(100_000_000..1_000_000_000);
+/// A phone number of the customer `index` as people type it: valid, valid once its formatting is gone, or none at all. Of
+/// a million customers no two have the same: Klaviyo would take them for one person.
+fn phone(rng: &mut Rng, index: u32) -> String {
+    let local = rng.u64(100..1_000) * 1_000_000 + u64::from(index % 1_000_000);
     let (a, b, c) = (local / 1_000_000, local / 1_000 % 1_000, local % 1_000);
     match rng.u8(..12) {
         0..=3 => format!("+49{local}"),
@@ -56,7 +57,7 @@ pub(super) fn record(seed: &Seed, index: u32) -> String {
         json.text("customerNumber", &format!("C-{index}"));
         json.text("authenticationMode", "Password");
         json.flag("isEmailVerified", rng.bool());
-        addresses(json, rng);
+        addresses(json, rng, index);
         json.raw("stores", "[]");
         json.raw("customerGroupAssignments", "[]");
         if one_in(rng, 3) {
@@ -81,13 +82,13 @@ fn names(json: &mut Json, rng: &mut Rng) {
     }
 }
 
-fn addresses(json: &mut Json, rng: &mut Rng) {
+fn addresses(json: &mut Json, rng: &mut Rng, index: u32) {
     let count = if one_in(rng, 6) { 0 } else { rng.usize(1..=4) };
     let ids = ["aB3xYz01", "aB3xYz02", "aB3xYz03", "aB3xYz04"];
     json.array("addresses", |json| {
         for id in &ids[..count] {
-            let mobile = one_in(rng, 2).then(|| phone(rng));
-            let landline = one_in(rng, 3).then(|| phone(rng));
+            let mobile = one_in(rng, 2).then(|| phone(rng, index));
+            let landline = one_in(rng, 3).then(|| phone(rng, index));
             json.element_object(|json| {
                 prose::address(json, rng, Some(id), mobile.as_deref(), landline.as_deref());
             });
