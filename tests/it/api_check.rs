@@ -1,28 +1,14 @@
 //! The check: what works, and how to mend what does not. Natively; every answer is held to the API's description.
 
-use sim::seed::Sizes;
-
 use crate::support::native::{app, run};
 use crate::support::operator::{get, line};
 use crate::support::{Setup, assert_contract, calls};
-
-fn shop() -> Setup {
-    Setup {
-        sizes: Sizes {
-            customers: 30,
-            orders: 40,
-            categories: 8,
-            products: 12,
-        },
-        ..Setup::default()
-    }
-}
 
 #[test]
 fn the_check_says_what_works() {
     run(async || {
         // at its real speed: the check looks at the clock
-        let mut setup = shop();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
         let check = get(&app, "/sync/check").await;
@@ -71,12 +57,12 @@ fn the_check_says_what_works() {
 #[test]
 fn the_check_names_what_does_not_work_with_its_fix() {
     run(async || {
-        let mut setup = shop();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         world.commercetools(|project| {
             project.set_client_scopes(&["view_customers", "view_products", "view_orders"]);
         });
-        let setup = shop()
+        let setup = Setup::everything()
             .variable("ct_scope", "")
             .variable("klaviyo_auth_key", "pk_wrong");
         let app = app(&setup, &world);
@@ -103,7 +89,8 @@ fn the_check_names_what_does_not_work_with_its_fix() {
             "ok"
         );
 
-        let setup = shop().variable("ct_api_client", r#"{"clientId":"no","secret":"hush-hush"}"#);
+        let setup = Setup::everything()
+            .variable("ct_api_client", r#"{"clientId":"no","secret":"hush-hush"}"#);
         let app = crate::support::native::app(&setup, &world);
         let check = get(&app, "/sync/check").await;
         assert!(

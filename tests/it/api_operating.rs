@@ -6,23 +6,11 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule, When};
 use sim::klaviyo::Choice;
-use sim::seed::{Kind, Sizes};
+use sim::seed::Kind;
 
 use crate::support::native::{app, run};
 use crate::support::operator::{import, moment, over, post};
 use crate::support::{Setup, assert_counts_add_up, assert_ledger};
-
-fn orders_and_customers() -> Setup {
-    Setup {
-        sizes: Sizes {
-            customers: 30,
-            orders: 40,
-            categories: 8,
-            products: 12,
-        },
-        ..Setup::default()
-    }
-}
 
 #[test]
 fn only_what_changed_since_the_last_run_is_imported() {
@@ -203,7 +191,7 @@ fn what_failed_is_imported_again_and_nothing_else() {
 #[test]
 fn a_dry_run_counts_everything_sends_nothing_and_shows_masked_documents() {
     run(async || {
-        let mut setup = orders_and_customers();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
         for (resource, kinds) in [
@@ -357,7 +345,7 @@ fn is_harmless(text: &str) -> bool {
 #[test]
 fn no_sample_of_a_dry_run_tells_anything_about_a_person() {
     run(async || {
-        let mut setup = orders_and_customers();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
         for resource in ["customers", "orders"] {

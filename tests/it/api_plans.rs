@@ -5,28 +5,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule, When};
-use sim::seed::{Kind, Sizes};
+use sim::seed::Kind;
 
 use crate::support::native::{app, run};
 use crate::support::operator::{get, moment, over, plan_over, post, steps};
 use crate::support::{Setup, assert_ledger};
 
-fn everything() -> Setup {
-    Setup {
-        sizes: Sizes {
-            customers: 30,
-            orders: 40,
-            categories: 8,
-            products: 12,
-        },
-        ..Setup::default()
-    }
-}
-
 #[test]
 fn a_dry_run_of_everything_writes_nothing_to_klaviyo() {
     run(async || {
-        let mut setup = everything();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
         let (status, answer) = post(&app, "/sync", json!({"dryRun": true})).await;
@@ -56,7 +44,7 @@ fn a_dry_run_of_everything_writes_nothing_to_klaviyo() {
 fn a_plan_imports_everything_in_order() {
     run(async || {
         for (continuation, tick) in [("self", false), ("scheduler", true)] {
-            let mut setup = everything().variable("continuation", continuation);
+            let mut setup = Setup::everything().variable("continuation", continuation);
             let world = setup.world().await;
             let app = app(&setup, &world);
             let (status, answer) = post(&app, "/sync", json!({})).await;
@@ -104,7 +92,7 @@ fn a_plan_imports_everything_in_order() {
 #[test]
 fn a_plan_goes_on_without_what_failed_and_leaves_out_what_needs_it() {
     run(async || {
-        let mut setup = everything();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
         let refuse = |path: &str| {
@@ -150,7 +138,7 @@ fn a_plan_goes_on_without_what_failed_and_leaves_out_what_needs_it() {
 #[test]
 fn a_stopped_plan_begins_nothing_more() {
     run(async || {
-        let mut setup = everything()
+        let mut setup = Setup::everything()
             .latency_ms(300)
             .variable("continuation", "scheduler");
         let world = setup.world().await;
@@ -200,7 +188,7 @@ fn a_stopped_plan_begins_nothing_more() {
 #[test]
 fn a_run_whose_plan_was_stopped_while_it_was_written_down_is_not_worked_on() {
     run(async || {
-        let mut setup = everything().variable("continuation", "scheduler");
+        let mut setup = Setup::everything().variable("continuation", "scheduler");
         let world = setup.world().await;
         let app = app(&setup, &world);
         assert_eq!(
@@ -230,7 +218,7 @@ fn a_run_whose_plan_was_stopped_while_it_was_written_down_is_not_worked_on() {
 #[test]
 fn a_plan_that_cannot_begin_leaves_nothing_behind() {
     run(async || {
-        let mut setup = everything();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
         let (status, answer) = post(&app, "/sync", json!({"since": "lastRun"})).await;
@@ -243,7 +231,7 @@ fn a_plan_that_cannot_begin_leaves_nothing_behind() {
             project.revoke_tokens();
             project.set_client_scopes(&["view_customers", "manage_key_value_documents"]);
         });
-        let setup = everything().variable("ct_scope", "");
+        let setup = Setup::everything().variable("ct_scope", "");
         let app = crate::support::native::app(&setup, &world);
         assert_eq!(post(&app, "/sync", json!({})).await.0, 502);
         assert!(world.commercetools(|project| {
@@ -258,7 +246,7 @@ fn a_plan_that_cannot_begin_leaves_nothing_behind() {
 fn a_hundred_continues_at_once_are_as_good_as_one() {
     run(async || {
         for continuation in ["self", "scheduler"] {
-            let mut setup = everything().variable("continuation", continuation);
+            let mut setup = Setup::everything().variable("continuation", continuation);
             let world = setup.world().await;
             let app = app(&setup, &world);
             let (status, answer) = post(&app, "/sync", json!({})).await;
@@ -279,7 +267,7 @@ fn a_hundred_continues_at_once_are_as_good_as_one() {
 #[test]
 fn a_failed_plan_says_what_is_left_to_do() {
     run(async || {
-        let mut setup = everything();
+        let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
         let fault = Fault::Refuse {

@@ -82,6 +82,19 @@ impl Setup {
         }
     }
 
+    /// Some of everything.
+    pub(crate) fn everything() -> Self {
+        Self {
+            sizes: Sizes {
+                customers: 30,
+                orders: 40,
+                categories: 8,
+                products: 12,
+            },
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn orders(count: u32) -> Self {
         Self {
             sizes: Sizes {
