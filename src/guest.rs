@@ -38,7 +38,9 @@ thread_local! {
 #[http_service]
 async fn handle(request: spin_sdk::http::Request) -> http::Response<FullBody<Bytes>> {
     let values = read_variables().await;
-    let request = read_request(request).await;
+    let Some(request) = read_request(request).await else {
+        return api::broken_off().map(FullBody::new);
+    };
     let response = match app(&values) {
         Ok(app) => api::handle(&app, request).await,
         Err(problems) => {
@@ -84,25 +86,27 @@ async fn read_variables() -> Values {
     join_all(values).await.into_iter().collect()
 }
 
-async fn read_request(request: spin_sdk::http::Request) -> Request {
+/// The request with its whole body; `None` where that broke off. Half a body, or none of it, would be another order.
+async fn read_request(request: spin_sdk::http::Request) -> Option<Request> {
     let (parts, body) = request.into_parts();
     let stream = body.stream();
     pin_mut!(stream);
     let mut body = Vec::new();
     // one byte more than is taken tells that there is more
-    while let Some(Ok(chunk)) = stream.next().await {
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.ok()?;
         let room = (MAX_BODY_BYTES + 1).saturating_sub(body.len());
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if body.len() > MAX_BODY_BYTES {
             break;
         }
     }
-    Request {
+    Some(Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
         headers: parts.headers,
         body: body.into(),
-    }
+    })
 }
 
 fn ports() -> Ports {

@@ -144,6 +144,14 @@ pub fn misconfigured(
     .into_response()
 }
 
+/// Answers a request whose body broke off.
+#[must_use]
+pub fn broken_off() -> Response<Bytes> {
+    Problem::new(StatusCode::BAD_REQUEST, "Half a body")
+        .detail("The body did not arrive whole. Nothing has been done")
+        .into_response()
+}
+
 /// Answers a request.
 pub async fn handle(app: &Rc<App>, request: Request) -> Response<Bytes> {
     match answer(app, request).await {

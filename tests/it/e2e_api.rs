@@ -205,3 +205,46 @@ async fn wrong_credentials_are_told_with_what_to_do() {
     );
     assert!(!answer.body.to_string().contains("hush-hush"));
 }
+
+/// Sends the beginning of a request, closes the sending side, and reads the status of the answer.
+async fn status_of_half(shop: &Shop, head: &str, body: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let address = shop.host().address();
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a connection");
+    let request = format!(
+        "POST /sync/customers HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n{head}\r\n\r\n{body}"
+    );
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it is sent");
+    stream.shutdown().await.expect("the sending side is closed");
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .await
+        .expect("it is answered");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_starts_nothing() {
+    // in real time: a connection of one's own is not seen by the virtual clock
+    let shop = Shop::open(Setup::customers(3).speed(1.0)).await;
+    for (head, body) in [
+        // what is there of it would start an import of everything
+        ("content-length: 16", ""),
+        ("content-length: 16", "{}"),
+        ("transfer-encoding: chunked", ""),
+        ("transfer-encoding: chunked", "2\r\n{}\r\n"),
+    ] {
+        let status = status_of_half(&shop, head, body).await;
+        assert!(status.contains(" 400 "), "{head} {body}: {status}");
+        let run = shop.get("/sync/customers").await;
+        assert_eq!(run.body["status"], "idle", "{head} {body}: {}", run.body);
+    }
+    shop.start("customers", "{}").await;
+}

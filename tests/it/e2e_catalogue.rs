@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sim::faults::{Fault, Rule, When};
 use sim::klaviyo::{JobTimes, Kind as EntryKind};
 use sim::seed::{Kind, Sizes};
 
@@ -270,4 +271,24 @@ async fn a_stopped_import_and_a_stopped_deletion_send_nothing_more_and_begin_ane
         assert_eq!(entries(&shop, EntryKind::Item), 0);
         assert_eq!(entries(&shop, EntryKind::Variant), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_entries_are_deleted_although_klaviyo_throttles() {
+    let shop = Shop::open(catalogue(10_000, 0).latency_ms(200)).await;
+    shop.start("categories", "").await;
+    shop.completed("categories").await;
+    assert_eq!(entries(&shop, EntryKind::Category), 10_000);
+    let refuse = Fault::Refuse {
+        status: 429,
+        retry_after: Some(3),
+    };
+    let faults = shop.world.klaviyo_faults();
+    faults.add(Rule::new(When::Every(5), refuse));
+    shop.start("categories", DELETE_CATEGORIES).await;
+    let status = shop.completed("categories").await;
+    assert_eq!(entries(&shop, EntryKind::Category), 0, "{status}");
+    assert_eq!(status["counts"]["sent"], 10_000, "{status}");
+    assert!(status["window"].as_u64() >= Some(2), "{status}");
+    assert!(faults.struck() >= 20, "it was hardly throttled");
 }
