@@ -53,6 +53,7 @@ impl App {
                 ports.clone(),
                 commercetools.clone(),
                 options.clone(),
+                config.memory_mib,
             )),
             commercetools,
             klaviyo: Rc::new(klaviyo::Client::new(ports.clone(), config.klaviyo.clone())),

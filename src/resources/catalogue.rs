@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, pin_mut, stream};
 use indexmap::IndexSet;
 use serde::Deserialize;
 
@@ -24,33 +24,45 @@ use crate::mapping::product::CategoryAncestors;
 use crate::mapping::{self, Options};
 use crate::ports::{Deadline, Ports};
 
-/// Entries that are kept of each kind; a category takes about 200 bytes, a product 100.
-const CAPACITY: usize = 20_000;
+/// The share of the instance's memory that each kind may take: one of so many parts.
+const MEMORY_SHARE: usize = 12;
+/// What an entry takes beside what it holds, in bytes: its place in the map, its id, its allocations.
+const ENTRY_BYTES: usize = 160;
+/// Ids of categories that are kept for being shared; each takes about 100 bytes.
+const MOST_IDS: usize = 20_000;
 /// How long what was fetched counts as current.
 const FRESH: Duration = Duration::from_secs(300);
 /// Records of one answer are read up to this size: 100 products of 80 KB.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Chunks of one page that are fetched at the same time.
+/// Chunks of one page that are fetched at the same time, at most; fewer where there is less than 32 MiB for each.
 const CHUNKS_AT_A_TIME: usize = 4;
 /// For errors.
 const CATEGORIES_BY_ID: &str = "query categories by id";
 /// The most ids of one query of products, which are large.
 const PRODUCTS_A_QUERY: usize = 50;
 
+/// What is kept.
+trait Kept: Clone {
+    /// About how many bytes it holds.
+    fn bytes(&self) -> usize;
+}
+
 /// A bounded map whose entries age.
 struct Cache<T> {
-    entries: HashMap<String, (T, Duration)>,
+    entries: HashMap<Rc<str>, (T, Duration)>,
+    bytes: usize,
+    most: usize,
 }
 
-impl<T> Default for Cache<T> {
-    fn default() -> Self {
+impl<T: Kept> Cache<T> {
+    fn of_at_most(bytes: usize) -> Self {
         Self {
             entries: HashMap::new(),
+            bytes: 0,
+            most: bytes,
         }
     }
-}
 
-impl<T: Clone> Cache<T> {
     fn get(&self, id: &str, now: Duration) -> Option<T> {
         self.entries
             .get(id)
@@ -58,36 +70,54 @@ impl<T: Clone> Cache<T> {
             .map(|(value, _)| value.clone())
     }
 
-    fn insert(&mut self, id: String, value: T, now: Duration) {
-        if self.entries.len() >= CAPACITY {
+    fn insert(&mut self, id: Rc<str>, value: T, now: Duration) {
+        if self.bytes >= self.most {
             self.entries
                 .retain(|_, (_, at)| now.saturating_sub(*at) < FRESH);
+            let entries = self.entries.values();
+            self.bytes = entries.map(|(value, _)| ENTRY_BYTES + value.bytes()).sum();
         }
-        if self.entries.len() >= CAPACITY {
+        if self.bytes >= self.most {
             self.entries.clear();
+            self.bytes = 0;
         }
-        self.entries.insert(id, (value, now));
+        self.bytes += ENTRY_BYTES + value.bytes();
+        if let Some((known, _)) = self.entries.insert(id, (value, now)) {
+            self.bytes -= ENTRY_BYTES + known.bytes();
+        }
     }
 }
 
 /// A category, as far as paths need it.
 struct Node {
     name: Option<String>,
-    ancestors: Vec<String>,
+    ancestors: Box<[Rc<str>]>,
 }
 
-impl Node {
-    fn of(category: &Category<'_>, options: &Options) -> Self {
-        Self {
-            name: category.name(options).map(std::borrow::Cow::into_owned),
-            ancestors: category.ancestors().map(str::to_owned).collect(),
-        }
+/// `None` where it is gone.
+type KnownNode = Option<Rc<Node>>;
+
+impl Kept for KnownNode {
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, |node| {
+            node.name.as_ref().map_or(0, String::len) + size_of_val(&*node.ancestors)
+        })
+    }
+}
+
+/// The categories of a product; `None` where it is gone.
+type KnownProduct = Option<Rc<[String]>>;
+
+impl Kept for KnownProduct {
+    fn bytes(&self) -> usize {
+        let ids = self.iter().flat_map(|ids| ids.iter());
+        ids.map(|id| size_of::<String>() + id.len()).sum()
     }
 }
 
 /// Categories that have been looked up, with their ancestors.
 #[derive(Default)]
-pub struct Nodes(HashMap<String, Rc<Node>>);
+pub struct Nodes(HashMap<Rc<str>, Rc<Node>>);
 
 impl CategoryNames for Nodes {
     fn name(&self, category_id: &str) -> Option<&str> {
@@ -96,10 +126,8 @@ impl CategoryNames for Nodes {
 }
 
 impl CategoryAncestors for Nodes {
-    fn ancestors(&self, category_id: &str) -> Option<&[String]> {
-        self.0
-            .get(category_id)
-            .map(|node| node.ancestors.as_slice())
+    fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]> {
+        self.0.get(category_id).map(|node| &*node.ancestors)
     }
 }
 
@@ -108,9 +136,10 @@ pub struct Catalogue {
     ports: Ports,
     client: Rc<Client>,
     options: Rc<Options>,
-    /// The categories of a product; `None` where it is gone.
-    products: RefCell<Cache<Option<Rc<[String]>>>>,
-    categories: RefCell<Cache<Option<Rc<Node>>>>,
+    chunks_at_a_time: usize,
+    products: RefCell<Cache<KnownProduct>>,
+    categories: RefCell<Cache<KnownNode>>,
+    category_ids: RefCell<HashSet<Rc<str>>>,
 }
 
 /// The categories of the products of one page.
@@ -136,27 +165,68 @@ struct CategoryReference {
     id: String,
 }
 
-/// Fetches chunks, a few at a time: their answers are held in memory together with the page that they are for.
-async fn fetched<F: Future<Output = Result<Vec<Json>, Error>>>(
-    chunks: impl Iterator<Item = F>,
-) -> Result<Vec<Json>, Error> {
-    stream::iter(chunks)
-        .buffered(CHUNKS_AT_A_TIME)
-        .try_concat()
-        .await
-}
-
 impl Catalogue {
-    /// An empty one.
+    /// An empty one, for an instance with so much memory.
     #[must_use]
-    pub fn new(ports: Ports, client: Rc<Client>, options: Rc<Options>) -> Self {
+    pub fn new(ports: Ports, client: Rc<Client>, options: Rc<Options>, memory_mib: usize) -> Self {
+        let most = memory_mib * 1024 * 1024 / MEMORY_SHARE;
         Self {
             ports,
             client,
             options,
-            products: RefCell::default(),
-            categories: RefCell::default(),
+            chunks_at_a_time: (memory_mib / 32).clamp(1, CHUNKS_AT_A_TIME),
+            products: RefCell::new(Cache::of_at_most(most)),
+            categories: RefCell::new(Cache::of_at_most(most)),
+            category_ids: RefCell::default(),
         }
+    }
+
+    /// Fetches chunks, a few at a time, and takes each as it comes: their answers are held in memory together with the
+    /// page that they are for.
+    async fn each<F: Future<Output = Result<Vec<Json>, Error>>>(
+        &self,
+        chunks: impl Iterator<Item = F>,
+        mut take: impl FnMut(&Json) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let answers = stream::iter(chunks).buffered(self.chunks_at_a_time);
+        pin_mut!(answers);
+        while let Some(records) = answers.next().await {
+            records?.iter().try_for_each(&mut take)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a category into what is known.
+    fn keep(
+        &self,
+        id: &str,
+        category: Option<&Category<'_>>,
+        now: Duration,
+    ) -> (Rc<str>, Rc<Node>) {
+        let name = category.and_then(|category| category.name(&self.options));
+        let ancestors = category.iter().flat_map(|category| category.ancestors());
+        let node = Rc::new(Node {
+            name: name.map(std::borrow::Cow::into_owned),
+            ancestors: ancestors.map(|id| self.id(id)).collect(),
+        });
+        let id = self.id(id);
+        let kept = Some(node.clone());
+        self.categories.borrow_mut().insert(id.clone(), kept, now);
+        (id, node)
+    }
+
+    /// A category's id as others have it already, where they do: many categories are below the same few.
+    fn id(&self, id: &str) -> Rc<str> {
+        let mut ids = self.category_ids.borrow_mut();
+        if let Some(known) = ids.get(id) {
+            return known.clone();
+        }
+        if ids.len() >= MOST_IDS {
+            ids.clear();
+        }
+        let id: Rc<str> = id.into();
+        ids.insert(id.clone());
+        id
     }
 
     /// The category paths of all these products.
@@ -176,7 +246,7 @@ impl Catalogue {
         let paths = categories.into_iter().map(|(product, ids)| {
             let mut paths = IndexSet::new();
             let mut bytes = 0;
-            for node in ids.iter().filter_map(|id| nodes.get(id)) {
+            for node in ids.iter().filter_map(|id| nodes.get(id.as_str())) {
                 let ancestors = node
                     .ancestors
                     .iter()
@@ -225,7 +295,7 @@ impl Catalogue {
             )
         });
         let mut missing: HashSet<String> = unknown.iter().cloned().collect();
-        for record in fetched(chunks).await? {
+        self.each(chunks, |record| {
             let Projection { id, categories } =
                 serde_json::from_str(record.get()).map_err(|_| {
                     Error::unreadable(
@@ -239,11 +309,13 @@ impl Catalogue {
             missing.remove(&id);
             self.products
                 .borrow_mut()
-                .insert(id.clone(), Some(categories.clone()), now);
+                .insert(id.as_str().into(), Some(categories.clone()), now);
             found.insert(id, categories);
-        }
+            Ok(())
+        })
+        .await?;
         for id in missing {
-            self.products.borrow_mut().insert(id, None, now);
+            self.products.borrow_mut().insert(id.into(), None, now);
         }
         Ok(found)
     }
@@ -251,13 +323,8 @@ impl Catalogue {
     /// Takes note of categories that have been read anyway.
     pub fn note<'a>(&self, categories: impl IntoIterator<Item = &'a Category<'a>>) {
         let now = self.ports.clock.monotonic();
-        let mut known = self.categories.borrow_mut();
         for category in categories {
-            known.insert(
-                category.id().to_owned(),
-                Some(Rc::new(Node::of(category, &self.options))),
-                now,
-            );
+            self.keep(category.id(), Some(category), now);
         }
     }
 
@@ -271,9 +338,9 @@ impl Catalogue {
         deadline: Deadline,
     ) -> Result<Nodes, Error> {
         let now = self.ports.clock.monotonic();
-        let mut nodes: HashMap<String, Rc<Node>> = HashMap::new();
-        let mut gone: HashSet<String> = HashSet::new();
-        let mut wanted = wanted;
+        let mut nodes: HashMap<Rc<str>, Rc<Node>> = HashMap::new();
+        let mut gone: HashSet<Rc<str>> = HashSet::new();
+        let mut wanted: Vec<Rc<str>> = wanted.into_iter().map(Into::into).collect();
         while !wanted.is_empty() {
             let mut unknown = Vec::new();
             for id in &wanted {
@@ -284,7 +351,7 @@ impl Catalogue {
                     Some(None) => {
                         gone.insert(id.clone());
                     }
-                    None => unknown.push(id.clone()),
+                    None => unknown.push(id.to_string()),
                 }
             }
             unknown.sort_unstable();
@@ -292,8 +359,8 @@ impl Catalogue {
             let chunks = unknown
                 .chunks(IDS_A_QUERY)
                 .map(|chunk| self.by_ids(CATEGORIES_BY_ID, "categories", &[], chunk, deadline));
-            gone.extend(unknown.iter().cloned());
-            for record in fetched(chunks).await? {
+            gone.extend(unknown.iter().map(|id| self.id(id)));
+            self.each(chunks, |record| {
                 let unreadable = || {
                     Error::unreadable(
                         Peer::Commercetools,
@@ -302,25 +369,18 @@ impl Catalogue {
                     )
                 };
                 let id = mapping::id(record.part()).ok_or_else(unreadable)?;
-                let node = Category::read(record.part()).map_or_else(
-                    |_| Node {
-                        name: None,
-                        ancestors: Vec::new(),
-                    },
-                    |category| Node::of(&category, &self.options),
-                );
-                let node = Rc::new(node);
+                let category = Category::read(record.part()).ok();
+                let (id, node) = self.keep(&id, category.as_ref(), now);
                 gone.remove(&id);
-                self.categories
-                    .borrow_mut()
-                    .insert(id.clone(), Some(node.clone()), now);
                 nodes.insert(id, node);
-            }
-            for id in unknown.iter().filter(|id| gone.contains(*id)) {
-                self.categories.borrow_mut().insert(id.clone(), None, now);
+                Ok(())
+            })
+            .await?;
+            for id in unknown.iter().filter(|id| gone.contains(id.as_str())) {
+                self.categories.borrow_mut().insert(self.id(id), None, now);
             }
             let ancestors = nodes.values().flat_map(|node| node.ancestors.iter());
-            let next: HashSet<String> = ancestors
+            let next: HashSet<Rc<str>> = ancestors
                 .filter(|id| !nodes.contains_key(*id) && !gone.contains(*id))
                 .cloned()
                 .collect();

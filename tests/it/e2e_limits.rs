@@ -11,6 +11,8 @@ use crate::support::{Setup, Shop};
 
 /// What small platforms allow.
 const MEMORY_MIB: usize = 64;
+/// The least that the component can be told to work in.
+const LEAST_MEMORY_MIB: usize = 48;
 /// A request that takes longer is cut short, with the work that goes on after its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for an answer of the app at most, whatever its peers do: less than any platform allows.
@@ -81,6 +83,29 @@ async fn the_largest_records_are_read_in_smaller_pages() {
     assert_eq!(status["counts"]["read"], 600, "{status}");
     shop.assert_ledger(&[Kind::Order]);
     assert_within_limits(&shop.host().stats());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deep_tree_of_categories_fits_into_the_least_memory() {
+    // each of them has ancestors of its own to be looked up, up to twenty
+    let shop = Shop::open(
+        Setup {
+            sizes: Sizes {
+                categories: 25_000,
+                ..Sizes::default()
+            },
+            platform: |options| options.memory_limit = LEAST_MEMORY_MIB << 20,
+            ..Setup::default()
+        }
+        .variable("memory_mib", LEAST_MEMORY_MIB.to_string())
+        .latency_ms(100),
+    )
+    .await;
+    shop.start("categories", "").await;
+    shop.completed("categories").await;
+    shop.assert_ledger(&[Kind::Category]);
+    let stats = shop.host().stats();
+    assert_eq!((stats.refused_growths, stats.traps), (0, 0), "{stats:?}");
 }
 
 /// Each of the calls that an import of customers makes, by a part of its path, at the API that takes it.

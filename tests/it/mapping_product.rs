@@ -1,6 +1,7 @@
 //! Products -> catalog items and variants.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use insta::assert_json_snapshot;
 use jiff::Timestamp;
@@ -31,10 +32,10 @@ fn options() -> Options {
 }
 
 /// The ancestors of the categories that these tests name.
-struct Tree(HashMap<&'static str, Vec<String>>);
+struct Tree(HashMap<&'static str, Vec<Rc<str>>>);
 
 impl CategoryAncestors for Tree {
-    fn ancestors(&self, category_id: &str) -> Option<&[String]> {
+    fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]> {
         self.0.get(category_id).map(Vec::as_slice)
     }
 }
@@ -42,8 +43,8 @@ impl CategoryAncestors for Tree {
 fn tree() -> Tree {
     Tree(HashMap::from([
         ("women", vec![]),
-        ("pants", vec!["women".to_owned()]),
-        ("jeans", vec!["women".to_owned(), "pants".to_owned()]),
+        ("pants", vec!["women".into()]),
+        ("jeans", vec!["women".into(), "pants".into()]),
     ]))
 }
 

@@ -1,6 +1,7 @@
 //! A product -> a catalog item.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use indexmap::IndexSet;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use crate::mapping::category::referenced_ids;
 /// Who knows the categories above a category. Implemented by the products resource, which fetches them.
 pub trait CategoryAncestors {
     /// The ids of the category's ancestors, root first; `None` where the category is gone.
-    fn ancestors(&self, category_id: &str) -> Option<&[String]>;
+    fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]>;
 }
 
 /// The attributes of the entry, without those that name the item.
@@ -86,7 +87,7 @@ impl Listing<'_> {
             .iter()
             .filter_map(|id| categories.ancestors(id))
             .flatten()
-            .map(String::as_str);
+            .map(AsRef::as_ref);
         let ids: IndexSet<&str> = own.iter().map(String::as_str).chain(ancestors).collect();
         let data: Vec<Reference> = ids
             .into_iter()

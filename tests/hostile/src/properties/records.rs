@@ -1,6 +1,7 @@
 //! Records, as the mappings read them.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use klaviyo_bulk_import::mapping::category::{Category, CategoryNames};
@@ -15,7 +16,10 @@ use crate::mutation::mutate;
 use crate::script::Script;
 
 /// A catalogue that knows every category and product by names that have to be escaped.
-struct Catalogue(Vec<String>);
+struct Catalogue {
+    ids: Vec<Rc<str>>,
+    paths: Vec<String>,
+}
 
 impl CategoryNames for Catalogue {
     fn name(&self, _: &str) -> Option<&str> {
@@ -24,14 +28,14 @@ impl CategoryNames for Catalogue {
 }
 
 impl CategoryAncestors for Catalogue {
-    fn ancestors(&self, _: &str) -> Option<&[String]> {
-        Some(&self.0)
+    fn ancestors(&self, _: &str) -> Option<&[Rc<str>]> {
+        Some(&self.ids)
     }
 }
 
 impl CategoryPaths for Catalogue {
     fn paths(&self, _: &str) -> Option<&[String]> {
-        Some(&self.0)
+        Some(&self.paths)
     }
 }
 
@@ -85,7 +89,11 @@ pub fn records(bytes: &[u8]) {
     let Ok(record) = serde_json::from_slice::<&RawValue>(&record) else {
         return;
     };
-    let catalogue = Catalogue(vec!["\"a\\b\"\n".to_owned()]);
+    let name = "\"a\\b\"\n";
+    let catalogue = Catalogue {
+        ids: vec![name.into()],
+        paths: vec![name.to_owned()],
+    };
     let mut out = b"before".to_vec();
     match kind {
         Kind::Customer => match customer::profile(record, &options, &mut out) {
