@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use host::Options;
+use host::{Gate, Options};
+use reqwest::Method;
 use sim::faults::{Fault, Rule, When};
 
+use crate::support::gates::Gates;
 use crate::support::{Setup, Shop};
 
 /// A shop whose commercetools takes a second to answer.
@@ -17,32 +19,38 @@ async fn get(shop: &Shop) -> u16 {
     shop.get("/sync/customers").await.status
 }
 
-/// Sends a request while another is being answered.
-async fn two_at_once(shop: &Shop) {
+/// Sends a request while another is being answered. Gives how many instances the two were handled by.
+async fn two_at_once(platform: fn(&mut Options)) -> (Shop, u64) {
+    let first = Gate::default();
+    let token = (Method::POST, "/oauth/token");
+    let shop = Shop::open(Setup {
+        platform,
+        ..Setup::customers(1).outbound(Gates::default().before(token, 1..=1, &first))
+    })
+    .await;
     let second = async {
-        shop.pass(Duration::from_millis(300)).await;
-        get(shop).await
+        first.arrived(1).await;
+        let status = get(&shop).await;
+        first.open();
+        status
     };
-    assert_eq!(tokio::join!(get(shop), second), (200, 200));
+    assert_eq!(tokio::join!(get(&shop), second), (200, 200));
+    let instances = shop.host().stats().instances;
+    (shop, instances)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_serves_several_requests_at_once_and_one_after_the_other() {
-    let shop = Shop::open(slow()).await;
-    two_at_once(&shop).await;
+    let (shop, instances) = two_at_once(|_| {}).await;
+    assert_eq!(instances, 1);
     get(&shop).await;
     assert_eq!(shop.host().stats().instances, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_may_serve_one_request_at_a_time_is_joined_by_another() {
-    let shop = Shop::open(Setup {
-        platform: |options| options.max_instance_concurrency = 1,
-        ..slow()
-    })
-    .await;
-    two_at_once(&shop).await;
-    assert_eq!(shop.host().stats().instances, 2);
+    let (_, instances) = two_at_once(|options| options.max_instance_concurrency = 1).await;
+    assert_eq!(instances, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
