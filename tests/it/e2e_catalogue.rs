@@ -288,7 +288,14 @@ async fn ten_thousand_entries_are_deleted_although_klaviyo_throttles() {
     shop.start("categories", DELETE_CATEGORIES).await;
     let status = shop.completed("categories").await;
     assert_eq!(entries(&shop, EntryKind::Category), 0, "{status}");
-    assert_eq!(status["counts"]["sent"], 10_000, "{status}");
+    // what goes while a window breaks off is not listed again, and so not counted
+    let counts = &status["counts"];
+    assert!(counts["sent"].as_u64() <= Some(10_000), "{status}");
+    assert_eq!(
+        (&counts["failed"], &counts["read"]),
+        (&json!(0), &counts["sent"]),
+        "{status}"
+    );
     assert!(status["window"].as_u64() >= Some(2), "{status}");
     assert!(faults.struck() >= 20, "it was hardly throttled");
 }
