@@ -404,6 +404,16 @@ impl Shop {
         status
     }
 
+    /// Waits until a run is over and asserts that it has failed; gives the advice that it leaves.
+    pub(crate) async fn failed(&self, resource: &str) -> String {
+        let status = self
+            .until(resource, |status| status["status"] != "running")
+            .await;
+        assert_eq!(status["status"], "failed", "{status}");
+        let advice = status["lastError"]["advice"].as_str();
+        advice.expect("a failed run leaves advice").to_owned()
+    }
+
     /// Asserts that Klaviyo has exactly what the seed asks for, and that no call broke a contract.
     pub(crate) fn assert_ledger(&self, kinds: &[Kind]) {
         assert_ledger(&self.world, kinds);
