@@ -15,6 +15,7 @@
 //! | `clocks`, `log`, `spin_variables` | what guests see of time, output and variables |
 //! | `threads` | what all of it runs on |
 //! | `host`, `stats` | the running application and its counters |
+//! | `values` | what arguments of commands look like |
 //! | `world` | the world in `wit/` that the component's imports are compared with |
 
 mod allowed_hosts;
@@ -36,6 +37,7 @@ mod spin_variables;
 mod stats;
 mod template;
 mod threads;
+pub mod values;
 mod variables;
 mod world;
 

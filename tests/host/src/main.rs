@@ -19,10 +19,6 @@ struct Arguments {
 enum Command {
     /// Serve the application until Ctrl-C.
     Serve(commands::serve::Arguments),
-    /// Import a simulated shop into a simulated Klaviyo, and watch.
-    Demo(commands::demo::Arguments),
-    /// Measure an import of a large simulated shop.
-    Bench(commands::bench::Arguments),
     /// Run a command of `wasi:cli`.
     Run {
         /// The command's file
@@ -37,8 +33,6 @@ async fn main() -> anyhow::Result<ExitCode> {
             commands::serve::run(arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Demo(arguments) => commands::demo::run(arguments).await,
-        Command::Bench(arguments) => commands::bench::run(arguments).await,
         Command::Run { wasm } => match host::run_command(&wasm).await? {
             true => Ok(ExitCode::SUCCESS),
             false => Ok(ExitCode::FAILURE),

@@ -1,11 +1,3 @@
-//! One file per command, and what they share.
+//! One file per command.
 
-pub(crate) mod bench;
-pub(crate) mod demo;
-mod figures;
-mod operator;
-mod progress;
-mod report;
 pub(crate) mod serve;
-mod testbed;
-mod values;

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use host::values::{seconds, speed, variable};
 use host::{Host, Options};
 use sim::clock::Clock;
-
-use super::values::{seconds, speed, variable};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 /// What can be imported; its name in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Resource {
+pub(crate) enum Resource {
     Categories,
     Products,
     Customers,
@@ -23,7 +23,7 @@ pub(super) enum Resource {
 }
 
 impl Resource {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Categories => "categories",
             Self::Products => "products",
@@ -33,7 +33,7 @@ impl Resource {
     }
 
     /// Whether they become entries of Klaviyo's catalogue.
-    pub(super) fn is_catalogue(self) -> bool {
+    pub(crate) fn is_catalogue(self) -> bool {
         matches!(self, Self::Categories | Self::Products)
     }
 }
@@ -41,7 +41,7 @@ impl Resource {
 /// How a run stands; `Other` is a status that this client does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub(crate) enum State {
     Idle,
     Running,
     Completed,
@@ -55,28 +55,28 @@ pub(super) enum State {
 /// The part of the status document that is looked at here.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Status {
-    pub(super) status: State,
-    pub(super) started_at: Option<Timestamp>,
-    pub(super) finished_at: Option<Timestamp>,
+pub(crate) struct Status {
+    pub(crate) status: State,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
     /// The number of the window that is worked on, or was the last.
-    pub(super) window: u64,
+    pub(crate) window: u64,
     /// Records to read.
-    pub(super) total: Option<u64>,
-    pub(super) percent: Option<f64>,
+    pub(crate) total: Option<u64>,
+    pub(crate) percent: Option<f64>,
     /// Records a second over the latest windows, while the run goes on.
-    pub(super) rate: Option<f64>,
-    pub(super) counts: Counts,
+    pub(crate) rate: Option<f64>,
+    pub(crate) counts: Counts,
     /// Products only.
-    pub(super) variants: Option<Counts>,
-    pub(super) waiting_for: Option<String>,
-    pub(super) chain_looks_cut: bool,
-    pub(super) last_error: Option<LastError>,
+    pub(crate) variants: Option<Counts>,
+    pub(crate) waiting_for: Option<String>,
+    pub(crate) chain_looks_cut: bool,
+    pub(crate) last_error: Option<LastError>,
 }
 
 impl Status {
     /// How long the run took, in the world's seconds; none before it has ended.
-    pub(super) fn seconds(&self) -> Option<f64> {
+    pub(crate) fn seconds(&self) -> Option<f64> {
         let span = self.finished_at?.duration_since(self.started_at?);
         Some(span.as_secs_f64())
     }
@@ -85,26 +85,26 @@ impl Status {
 /// How many records.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Counts {
-    pub(super) read: u64,
-    pub(super) sent: u64,
+pub(crate) struct Counts {
+    pub(crate) read: u64,
+    pub(crate) sent: u64,
     /// By reason.
-    pub(super) skipped: BTreeMap<String, u64>,
-    pub(super) failed: u64,
+    pub(crate) skipped: BTreeMap<String, u64>,
+    pub(crate) failed: u64,
     /// Profiles, events or catalogue entries made of the records sent.
-    pub(super) documents: u64,
+    pub(crate) documents: u64,
 }
 
 /// The latest error of a run.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct LastError {
-    pub(super) message: String,
-    pub(super) advice: String,
+pub(crate) struct LastError {
+    pub(crate) message: String,
+    pub(crate) advice: String,
 }
 
 /// What is to be done about a kind of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Errand {
+pub(crate) enum Errand {
     /// Import all of them.
     Import,
     /// Delete all of them from Klaviyo: catalogue entries only.
@@ -112,7 +112,7 @@ pub(super) enum Errand {
 }
 
 /// A client with the token.
-pub(super) struct Operator {
+pub(crate) struct Operator {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
     token: String,
@@ -120,7 +120,7 @@ pub(super) struct Operator {
 
 impl Operator {
     /// A client of the application at `url`, which has no slash at its end.
-    pub(super) fn new(url: String, token: &str) -> Self {
+    pub(crate) fn new(url: String, token: &str) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             url,
@@ -129,7 +129,7 @@ impl Operator {
     }
 
     /// Starts an import or a deletion of everything of a kind.
-    pub(super) async fn start(&self, resource: Resource, errand: Errand) -> Result<()> {
+    pub(crate) async fn start(&self, resource: Resource, errand: Errand) -> Result<()> {
         let name = resource.name();
         let path = format!("/sync/{name}");
         let body = match errand {
@@ -143,7 +143,7 @@ impl Operator {
     }
 
     /// How the import stands.
-    pub(super) async fn status(&self, resource: Resource) -> Result<Status> {
+    pub(crate) async fn status(&self, resource: Resource) -> Result<Status> {
         let path = format!("/sync/{}", resource.name());
         match self.call(Method::GET, &path, String::new()).await? {
             (StatusCode::OK, body) => serde_json::from_slice(&body)
@@ -153,7 +153,7 @@ impl Operator {
     }
 
     /// Picks up a chain that was cut. Whatever the answer, the next status shows what came of it.
-    pub(super) async fn proceed(&self, resource: Resource) -> Result<()> {
+    pub(crate) async fn proceed(&self, resource: Resource) -> Result<()> {
         let path = format!("/sync/{}/continue", resource.name());
         let answer = self.call(Method::POST, &path, String::new()).await;
         answer.map(drop)

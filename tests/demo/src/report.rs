@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::figures::{duration, grouped, percent};
-use super::operator::{Counts, Errand, State};
-use super::testbed::{Run, Testbed};
+use crate::figures::{duration, grouped, percent};
+use crate::operator::{Counts, Errand, State};
+use crate::testbed::{Run, Testbed};
 
 /// The status of an answer to a call too many.
 const TOO_MANY_REQUESTS: u16 = 429;
@@ -16,7 +16,7 @@ const PLUGIN_BATCH: u64 = 10;
 const PLUGIN_PAUSE_SECONDS: f64 = 2.0;
 
 /// What a run is called.
-pub(super) fn name(run: &Run) -> String {
+pub(crate) fn name(run: &Run) -> String {
     match run.errand {
         Errand::Import => run.resource.name().to_owned(),
         Errand::Delete => format!("-{}", run.resource.name()),
@@ -24,7 +24,7 @@ pub(super) fn name(run: &Run) -> String {
 }
 
 /// Prints what became of every run.
-pub(super) fn runs(runs: &[Run]) {
+pub(crate) fn runs(runs: &[Run]) {
     println!(
         "{:<11} {:>9} {:>9} {:>8} {:>7} {:>10} {:>8} {:>12} {:>10}  status",
         "", "read", "sent", "skipped", "failed", "documents", "windows", "duration", "records/s"
@@ -73,7 +73,7 @@ fn rate(records: u64, seconds: Option<f64>) -> Option<u64> {
 }
 
 /// Prints how often the APIs were called.
-pub(super) fn calls(runs: &[Run]) {
+pub(crate) fn calls(runs: &[Run]) {
     for run in runs {
         println!(
             "{:<11} commercetools {}; Klaviyo {}",
@@ -105,7 +105,7 @@ fn answers(by_status: &BTreeMap<u16, u64>) -> String {
 }
 
 /// Prints memory and instances.
-pub(super) fn guest(testbed: &Testbed, limit_mib: usize) {
+pub(crate) fn guest(testbed: &Testbed, limit_mib: usize) {
     let stats = testbed.stats();
     println!(
         "guest       at most {:.1} of {limit_mib} MiB in one instance, {} instances, {} traps",
@@ -116,7 +116,7 @@ pub(super) fn guest(testbed: &Testbed, limit_mib: usize) {
 }
 
 /// Prints how long the Node plugin would have taken for the same records, and by which reckoning.
-pub(super) fn plugin(runs: &[Run], latency: Duration) {
+pub(crate) fn plugin(runs: &[Run], latency: Duration) {
     let records = runs.iter().map(|run| run.status.counts.read).sum();
     let ours: f64 = runs.iter().filter_map(|run| run.status.seconds()).sum();
     println!(
@@ -135,14 +135,14 @@ fn plugin_seconds(records: u64, latency: Duration) -> f64 {
 }
 
 /// Prints whether Klaviyo holds what it should. Gives whether it does.
-pub(super) fn ledger(testbed: &Testbed, runs: &[Run]) -> bool {
+pub(crate) fn ledger(testbed: &Testbed, runs: &[Run]) -> bool {
     let (is_equal, found) = testbed.ledger(runs);
     println!("ledger      {found}");
     is_equal
 }
 
 /// Prints whether Klaviyo holds nothing any more of what has been deleted. Gives whether that is so.
-pub(super) fn emptiness(testbed: &Testbed, runs: &[Run]) -> bool {
+pub(crate) fn emptiness(testbed: &Testbed, runs: &[Run]) -> bool {
     let left: usize = runs.iter().map(|run| testbed.entries(run.resource)).sum();
     println!(
         "deletion    {} entries left in Klaviyo's catalogue",
@@ -153,7 +153,7 @@ pub(super) fn emptiness(testbed: &Testbed, runs: &[Run]) -> bool {
 
 /// Prints where traffic broke a contract and, where that or something else went wrong, the component's last words. Gives
 /// whether all is well.
-pub(super) fn verdict(testbed: &Testbed, runs: &[Run], is_as_expected: bool) -> bool {
+pub(crate) fn verdict(testbed: &Testbed, runs: &[Run], is_as_expected: bool) -> bool {
     let violations = testbed.world.violations();
     for violation in &violations {
         println!("contract    {violation}");

@@ -1,4 +1,4 @@
-//! `host bench`: a large import, measured against what Klaviyo's rate limits allow. It prints and does not judge: only
+//! `cargo bench-import`: a large import, measured against what Klaviyo's rate limits allow. It prints and does not judge: only
 //! an import that fails or a wrong ledger makes it fail.
 
 use std::process::ExitCode;
@@ -8,13 +8,13 @@ use anyhow::Result;
 use jiff::Timestamp;
 use sim::klaviyo::{JobKind, Operation, Rate};
 use sim::ledger::Traffic;
-use sim::seed::{Seed, Sizes};
 
-use super::figures::{duration, grouped, megabytes, percent};
-use super::operator::{Errand, Resource, Status};
-use super::progress::Progress;
-use super::report;
-use super::testbed::{Run, Settings, Shop, Testbed, until_interrupted};
+use crate::figures::{duration, grouped, megabytes, percent};
+use crate::operator::{Errand, Resource, Status};
+use crate::progress::Progress;
+use crate::report;
+use crate::settings::Settings;
+use crate::testbed::{Run, Testbed, until_interrupted};
 
 /// How often the status is looked at, in real time: seldom, as looking costs, too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -23,25 +23,13 @@ const MOST_BYTES: f64 = 5e6;
 const MINUTE: i64 = 60;
 
 #[derive(clap::Args)]
+#[command(
+    mut_arg("customers", |arg| arg.default_value("100000")),
+    mut_arg("orders", |arg| arg.default_value("100000")),
+    mut_arg("products", |arg| arg.default_value("2000")),
+    mut_arg("latency_ms", |arg| arg.default_value("300")),
+)]
 pub(crate) struct Arguments {
-    /// Customers in the shop
-    #[arg(long, default_value_t = 100_000)]
-    customers: u32,
-    /// Orders in the shop
-    #[arg(long, default_value_t = 100_000)]
-    orders: u32,
-    /// Categories in the shop
-    #[arg(long, default_value_t = 200)]
-    categories: u32,
-    /// Products in the shop
-    #[arg(long, default_value_t = 2_000)]
-    products: u32,
-    /// About how long an order is on average
-    #[arg(long, value_name = "BYTES", default_value_t = 8_000)]
-    order_bytes: usize,
-    /// How long the APIs take to answer on average, half as much more or less
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300)]
-    latency_ms: u64,
     /// Import everything a second time
     #[arg(long)]
     again: bool,
@@ -49,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     delete: bool,
     #[command(flatten)]
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -58,21 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 
 async fn measure(arguments: &Arguments) -> Result<bool> {
     let Arguments { settings, .. } = arguments;
-    let shop = Shop {
-        seed: Seed {
-            number: settings.seed(),
-            sizes: Sizes {
-                customers: arguments.customers,
-                orders: arguments.orders,
-                categories: arguments.categories,
-                products: arguments.products,
-            },
-            order_mean_bytes: arguments.order_bytes,
-        },
-        latency: Duration::from_millis(arguments.latency_ms),
-        check_contract: false,
-    };
-    let testbed = Testbed::start(settings, shop).await?;
+    let testbed = Testbed::start(settings, false).await?;
     let progress = Progress::new();
     let begun = Instant::now();
     let run = async |resources: &[Resource], errand| {

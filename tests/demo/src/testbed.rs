@@ -2,22 +2,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use host::{Host, Log, Options, Stats};
-use sim::clock::Clock;
 use sim::klaviyo::{self, Operation};
 use sim::ledger::Traffic;
-use sim::seed::{Kind, Seed};
+use sim::seed::Kind;
 use sim::server::{Calls, Latency};
 use sim::world::{API_TOKEN, World, WorldOptions};
 
-use super::operator::{Errand, Operator, Resource, State, Status};
-use super::progress::Progress;
+use crate::operator::{Errand, Operator, Resource, State, Status};
+use crate::progress::Progress;
+use crate::settings::Settings;
 
 /// Lines of the component's log that are kept for when something goes wrong.
 const KEPT_LINES: usize = 20;
@@ -26,94 +25,46 @@ const FAILURES: u32 = 10;
 /// The exit code of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
-/// What both `demo` and `bench` let choose.
-#[derive(clap::Args)]
-pub(super) struct Settings {
-    /// The application's manifest
-    #[arg(long, default_value = "spin.toml")]
-    manifest: PathBuf,
-    /// What to import, in this order
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "categories,products,customers,orders"
-    )]
-    pub(super) resources: Vec<Resource>,
-    /// Decides the records and the jitter of the answers
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// The most memory that an instance may hold
-    #[arg(long, value_name = "MIB", default_value_t = 128)]
-    pub(super) memory_limit_mib: usize,
-    /// How long a window works [default: the manifest's]
-    #[arg(long, value_name = "SECONDS")]
-    window_seconds: Option<u32>,
-    /// Simulated seconds in a real one; the limits and pauses of the APIs shrink with it, the work to do does not
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = super::values::speed)]
-    pub(super) speed: f64,
-    /// The value of one more of the component's variables
-    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = super::values::variable)]
-    variables: Vec<(String, String)>,
-    /// Show the component's log on standard error
-    #[arg(long)]
-    log: bool,
-}
-
-/// The world that is imported.
-pub(super) struct Shop {
-    pub(super) seed: Seed,
-    /// How long either API takes to answer, half as much more or less.
-    pub(super) latency: Duration,
-    /// Whether all traffic is checked against the APIs' contracts, which costs time.
-    pub(super) check_contract: bool,
-}
-
-impl Settings {
-    /// The seed with the chosen number.
-    pub(super) fn seed(&self) -> u64 {
-        self.seed
-    }
-}
-
 /// World, host and operator.
-pub(super) struct Testbed {
-    pub(super) world: World,
+pub(crate) struct Testbed {
+    pub(crate) world: World,
     host: Host,
     operator: Operator,
     latest_lines: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// A run that has ended.
-pub(super) struct Run {
-    pub(super) resource: Resource,
-    pub(super) errand: Errand,
-    pub(super) status: Status,
+pub(crate) struct Run {
+    pub(crate) resource: Resource,
+    pub(crate) errand: Errand,
+    pub(crate) status: Status,
     /// Answers of commercetools, those to this run's operator among them, by status.
-    pub(super) commercetools: BTreeMap<u16, u64>,
+    pub(crate) commercetools: BTreeMap<u16, u64>,
     /// Answers of Klaviyo, by status.
-    pub(super) klaviyo: BTreeMap<u16, u64>,
+    pub(crate) klaviyo: BTreeMap<u16, u64>,
     /// What Klaviyo was sent.
-    pub(super) traffic: Vec<(Operation, Traffic)>,
+    pub(crate) traffic: Vec<(Operation, Traffic)>,
 }
 
 impl Testbed {
-    /// Starts all three; builds the component where it is stale.
-    pub(super) async fn start(settings: &Settings, shop: Shop) -> Result<Self> {
+    /// Starts all three; builds the component where it is stale. All traffic can be checked against the APIs' contracts,
+    /// which costs time.
+    pub(crate) async fn start(settings: &Settings, check_contract: bool) -> Result<Self> {
         let latency = |seed| Latency {
-            mean: shop.latency,
-            jitter: shop.latency / 2,
+            mean: settings.latency(),
+            jitter: settings.latency() / 2,
             seed,
         };
         let world = World::start(WorldOptions {
-            seed: shop.seed,
+            seed: settings.shop(),
             commercetools_latency: latency(settings.seed),
             klaviyo_latency: latency(settings.seed + 1),
             klaviyo: klaviyo::Options {
                 seed: settings.seed,
                 ..klaviyo::Options::default()
             },
-            clock: Clock::new(settings.speed),
-            check_contract: shop.check_contract,
+            clock: settings.clock(),
+            check_contract,
             ..WorldOptions::default()
         })
         .await
@@ -146,7 +97,7 @@ impl Testbed {
 
     /// Imports or deletes the resources one after the other, looking `every` so often; stops at the first that does not
     /// complete.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
         resources: &[Resource],
         errand: Errand,
@@ -195,7 +146,7 @@ impl Testbed {
     }
 
     /// Compares what Klaviyo holds with what the imports that completed should have brought there, and says it.
-    pub(super) fn ledger(&self, runs: &[Run]) -> (bool, String) {
+    pub(crate) fn ledger(&self, runs: &[Run]) -> (bool, String) {
         let mut kinds: Vec<Kind> = runs
             .iter()
             .map(|run| match run.resource {
@@ -220,7 +171,7 @@ impl Testbed {
                 let found: Vec<_> = found
                     .into_iter()
                     .filter(|(count, _)| *count > 0)
-                    .map(|(count, name)| format!("{} {name}", super::figures::grouped(count)))
+                    .map(|(count, name)| format!("{} {name}", crate::figures::grouped(count)))
                     .collect();
                 (true, format!("equal to the seed ({})", found.join(", ")))
             }
@@ -229,7 +180,7 @@ impl Testbed {
     }
 
     /// How many entries of a resource's kinds Klaviyo's catalogue holds.
-    pub(super) fn entries(&self, resource: Resource) -> usize {
+    pub(crate) fn entries(&self, resource: Resource) -> usize {
         let kinds: &[klaviyo::Kind] = match resource {
             Resource::Categories => &[klaviyo::Kind::Category],
             Resource::Products => &[klaviyo::Kind::Item, klaviyo::Kind::Variant],
@@ -242,12 +193,12 @@ impl Testbed {
     }
 
     /// What the host counted.
-    pub(super) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         self.host.stats()
     }
 
     /// The last lines that the component logged.
-    pub(super) fn latest_lines(&self) -> Vec<String> {
+    pub(crate) fn latest_lines(&self) -> Vec<String> {
         let lines = self
             .latest_lines
             .lock()
@@ -256,7 +207,7 @@ impl Testbed {
     }
 
     /// Ends the host; nothing is worth waiting for.
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         self.host.kill().await;
     }
 
@@ -337,7 +288,7 @@ fn log(show: bool, latest: Arc<Mutex<VecDeque<String>>>) -> Log {
 
 /// Works until it is done or Ctrl-C comes; the world and the host go with the future. The exit code says whether all
 /// was well.
-pub(super) async fn until_interrupted(
+pub(crate) async fn until_interrupted(
     work: impl Future<Output = Result<bool>>,
 ) -> Result<ExitCode> {
     tokio::select! {

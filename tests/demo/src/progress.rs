@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::figures::grouped;
-use super::operator::{Resource, State, Status};
+use crate::figures::grouped;
+use crate::operator::{Resource, State, Status};
 
 /// At most one plain line of an import in this time, unless it begins or ends.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
 /// The screen.
-pub(super) enum Progress {
+pub(crate) enum Progress {
     Bars(MultiProgress),
     Lines,
 }
 
 /// The bar, or the lines, of one import.
-pub(super) struct Shown {
+pub(crate) struct Shown {
     name: &'static str,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         if std::io::stderr().is_terminal() {
             Self::Bars(MultiProgress::new())
         } else {
@@ -35,7 +35,7 @@ impl Progress {
     }
 
     /// Begins to show an import.
-    pub(super) fn show(&self, resource: Resource) -> Shown {
+    pub(crate) fn show(&self, resource: Resource) -> Shown {
         let bar = match self {
             Self::Bars(bars) => {
                 let bar = bars.add(ProgressBar::new(0));
@@ -61,7 +61,7 @@ fn style() -> ProgressStyle {
 
 impl Shown {
     /// Shows how the import stands now.
-    pub(super) fn update(&mut self, status: &Status) {
+    pub(crate) fn update(&mut self, status: &Status) {
         let message = message(status);
         let is_over = status.status != State::Running;
         if let Some(bar) = &self.bar {

@@ -1,15 +1,21 @@
-//! What the values of arguments look like.
+//! What the values of arguments look like: parsers for the commands of `host` and `demo`.
 
 use std::time::Duration;
 
 /// `NAME=VALUE`.
-pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+///
+/// # Errors
+/// What to write instead.
+pub fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Seconds, such as `1`, `0.5` or `30s`.
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with the number.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text
         .trim_end_matches('s')
         .parse()
@@ -18,7 +24,10 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// The speed of a clock: a finite number above 0.
-pub(super) fn speed(text: &str) -> Result<f64, String> {
+///
+/// # Errors
+/// What to write instead.
+pub fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
         _ => Err("write a number above 0".to_owned()),

@@ -1,0 +1,47 @@
+//! `cargo demo`: an import of a simulated shop into a simulated Klaviyo, to watch.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::operator::Errand;
+use crate::progress::Progress;
+use crate::report;
+use crate::settings::Settings;
+use crate::testbed::{Testbed, until_interrupted};
+
+/// How often the status is looked at, in real time.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Check all traffic against the APIs' OpenAPI descriptions (in the folder CONTRACTS_DIR), which costs time
+    #[arg(long)]
+    check_contract: bool,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    until_interrupted(demonstrate(&arguments)).await
+}
+
+async fn demonstrate(arguments: &Arguments) -> Result<bool> {
+    let Arguments { settings, .. } = arguments;
+    let testbed = Testbed::start(settings, arguments.check_contract).await?;
+    let progress = Progress::new();
+    let runs = testbed
+        .run(&settings.resources, Errand::Import, LOOK_EVERY, &progress)
+        .await?;
+    println!();
+    report::runs(&runs);
+    println!();
+    report::calls(&runs);
+    report::guest(&testbed, settings.memory_limit_mib);
+    report::plugin(&runs, settings.latency());
+    let is_equal = report::ledger(&testbed, &runs);
+    let well = report::verdict(&testbed, &runs, is_equal);
+    testbed.end().await;
+    Ok(well)
+}

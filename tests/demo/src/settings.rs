@@ -1,0 +1,86 @@
+//! What both commands let choose.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sim::clock::Clock;
+use sim::seed::{Seed, Sizes};
+
+use crate::operator::Resource;
+
+/// Arguments of `demo` and `bench`. The defaults are the demo's; the bench has its own sizes.
+#[derive(clap::Args)]
+pub(crate) struct Settings {
+    /// The application's manifest
+    #[arg(long, default_value = "spin.toml")]
+    pub(crate) manifest: PathBuf,
+    /// What to import, in this order
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "categories,products,customers,orders"
+    )]
+    pub(crate) resources: Vec<Resource>,
+    /// Customers in the shop
+    #[arg(long, default_value_t = 5_000)]
+    customers: u32,
+    /// Orders in the shop
+    #[arg(long, default_value_t = 5_000)]
+    orders: u32,
+    /// Categories in the shop
+    #[arg(long, default_value_t = 200)]
+    categories: u32,
+    /// Products in the shop
+    #[arg(long, default_value_t = 1_000)]
+    products: u32,
+    /// About how long an order is on average
+    #[arg(long, value_name = "BYTES", default_value_t = 8_000)]
+    order_bytes: usize,
+    /// How long the APIs take to answer on average, half as much more or less
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 150)]
+    latency_ms: u64,
+    /// Decides the records and the jitter of the answers
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The most memory that an instance may hold
+    #[arg(long, value_name = "MIB", default_value_t = 128)]
+    pub(crate) memory_limit_mib: usize,
+    /// How long a window works [default: the manifest's]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) window_seconds: Option<u32>,
+    /// Simulated seconds in a real one; the limits and pauses of the APIs shrink with it, the work to do does not
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = host::values::speed)]
+    pub(crate) speed: f64,
+    /// The value of one more of the component's variables
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = host::values::variable)]
+    pub(crate) variables: Vec<(String, String)>,
+    /// Show the component's log on standard error
+    #[arg(long)]
+    pub(crate) log: bool,
+}
+
+impl Settings {
+    /// The records of the simulated shop.
+    pub(crate) fn shop(&self) -> Seed {
+        Seed {
+            number: self.seed,
+            sizes: Sizes {
+                customers: self.customers,
+                orders: self.orders,
+                categories: self.categories,
+                products: self.products,
+            },
+            order_mean_bytes: self.order_bytes,
+        }
+    }
+
+    /// How long either API takes to answer on average.
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms)
+    }
+
+    /// The time of the simulated world and of the component.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock::new(self.speed)
+    }
+}
