@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use clock::Clock;
 use host::{Host, Options};
-use sim::clock::Clock;
 
 use super::values::{seconds, speed, variable};
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clock::Clock;
 use host::{Host, Log, Options, Stats};
-use sim::clock::Clock;
 use sim::klaviyo::{self, Operation};
 use sim::ledger::Traffic;
 use sim::seed::{Kind, Seed};
