@@ -1,37 +1,9 @@
-//! Integration tests, in one binary: a module for each thing that is tested.
+//! Integration tests, in one binary, in folders by what they look at.
 
-mod api_answers;
-mod api_check;
-mod api_component;
-mod api_cron;
-mod api_description;
-mod api_errors;
-mod api_operating;
-mod api_plans;
-mod api_status;
+mod api;
 mod component;
-mod crash_points;
-mod documents;
-mod e2e_api;
-mod e2e_catalogue;
-mod e2e_chain;
-mod e2e_customers;
-mod e2e_limits;
-mod e2e_orders;
-mod e2e_races;
-mod e2e_security;
-mod error_table;
-mod hostile_answers;
-mod hostile_drawn;
-mod klaviyo_batches;
-mod mapping_category;
-mod mapping_customer;
-mod mapping_order;
-mod mapping_product;
-mod platform;
-mod properties_orders;
-mod run_catalogue;
-mod run_deletion;
-mod run_documents;
-mod run_ranges;
+mod core;
+mod hostile;
+mod mapping;
 mod support;
+mod written;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sim::clock::Clock;
+use clock::Clock;
 use sim::seed::{Seed, Sizes};
 
 use crate::operator::Resource;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sim::clock::Clock;
+use clock::Clock;
 use wasmtime::component::{Accessor, HasData, Linker, Resource};
 use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock as p2;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clock::Clock;
 use http::uri::Authority;
-use sim::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wasmtime_wasi_http::handler::ProxyHandler;

@@ -5,9 +5,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use clock::{Call, Clock, Sleep};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use sim::clock::{Call, Clock, Sleep};
 use wasmtime_wasi_http::Error;
 
 use crate::outbound::body_failure;

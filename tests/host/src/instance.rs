@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sim::clock::{Clock, Sleep};
+use clock::{Clock, Sleep};
 use tokio::sync::watch;
 use wasmtime::component::{Component, GuestTaskId, Linker};
 use wasmtime::{Store, StoreContextMut};

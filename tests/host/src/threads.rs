@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use sim::clock::{Clock, Participant};
+use clock::{Clock, Participant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clock::Clock;
 use host::{Host, Options, Outbound, PassAll};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use sim::clock::Clock;
 use sim::commercetools::CustomObject;
 use sim::seed::{Kind, Seed, Sizes};
 use sim::server::Latency;

@@ -22,7 +22,7 @@ use sim::world::World;
 use super::{LONGEST_TEST, Setup, TOKEN};
 
 /// Time that runs as fast as the world's.
-struct ScaledClock(sim::clock::Clock);
+struct ScaledClock(clock::Clock);
 
 impl Clock for ScaledClock {
     fn now(&self) -> Timestamp {

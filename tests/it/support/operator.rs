@@ -9,7 +9,7 @@ use klaviyo_bulk_import::api::App;
 use serde_json::Value;
 use sim::world::World;
 
-use crate::api_description::call;
+use crate::written::description::call;
 
 /// How often something is looked at until it is so, at most.
 const LOOKS: u32 = 20_000;

@@ -6,11 +6,10 @@
 //! - [`seed`]: what the simulated project holds, generated record by record, and what of it Klaviyo must get
 //! - [`ledger`]: what Klaviyo got
 //! - [`contract`]: every request and answer checked against the APIs' OpenAPI descriptions
-//! - [`server`]: a peer over HTTP on 127.0.0.1, with latency and [`faults`], on a [`clock`] that can run fast
+//! - [`server`]: a peer over HTTP on 127.0.0.1, with latency and [`faults`], on a [`clock::Clock`] that can run fast
 //! - [`world`]: both APIs together
 //! - [`comparison`]: whether Klaviyo got what the project holds
 
-pub mod clock;
 pub mod commercetools;
 pub mod comparison;
 pub mod contract;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use sim::clock::Clock;
+use clock::Clock;
 use sim::faults::{Fault, Rule, When};
 use sim::klaviyo;
 use sim::seed::{Seed, Sizes};

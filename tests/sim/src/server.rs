@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use clock::{Arrived, Clock};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -26,7 +27,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use self::body::Body;
-use crate::clock::{Arrived, Clock};
 use crate::contract::{Api, Contract};
 use crate::faults::{Fault, Faults};
 use crate::peer::Peer;

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use clock::Clock;
 use serde_json::json;
 
-use crate::clock::Clock;
 use crate::commercetools::{Commercetools, SCOPES};
 use crate::comparison::{self, Differences, Summary};
 use crate::contract::{Api, Contract};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use clock::Clock;
 use host::values::{seconds, speed, variable};
 use host::{Host, Options};
-use sim::clock::Clock;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use clock::Sleep;
 use hyper::body::{Frame, SizeHint};
 
 use super::TRICKLE;
-use crate::clock::Sleep;
 
 /// The body of an answer. Its length is told in full, also where only half of it comes.
 pub(super) struct Body {

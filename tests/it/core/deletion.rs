@@ -7,7 +7,7 @@ use sim::faults::{Fault, Rule, When};
 use sim::klaviyo::{Choice, Kind};
 use sim::world::World;
 
-use crate::run_catalogue::{catalogue, complete};
+use super::catalogue::{catalogue, complete};
 use crate::support::assert_contract;
 use crate::support::native::{app, call, run};
 

@@ -14,10 +14,10 @@ use sim::faults::{Fault, Rule, When};
 use sim::seed::Kind;
 use sim::world::World;
 
-use crate::api_description::call;
 use crate::support::native::{app, run};
 use crate::support::operator::{get, post, ticked};
 use crate::support::{Setup, assert_counts_add_up, assert_ledger};
+use crate::written::description::call;
 
 const CUSTOMERS: u32 = 12;
 

@@ -1,4 +1,4 @@
-//! Bad answers that the drawn ones of [`crate::hostile_drawn`] have found to matter, each with what comes of it.
+//! Bad answers that the drawn ones of [`super::drawn`] have found to matter, each with what comes of it.
 
 use std::cell::RefCell;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! Bad input of every kind: the properties of the crate `hostile`, over drawn bytes. `cargo fuzz` drives the same ones for
-//! longer (`fuzz/`).
+//! longer (`tests/fuzz/`).
 
 use proptest::collection::vec;
 use proptest::prelude::*;

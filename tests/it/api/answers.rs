@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use sim::faults::{Fault, Rule, When};
 use sim::world::World;
 
-use crate::api_description::{ask, call, description, hold, operations, request, unseen};
 use crate::support::native::{app, run};
 use crate::support::operator::over;
 use crate::support::{Setup, TOKEN};
+use crate::written::description::{ask, call, description, hold, operations, request, unseen};
 
 const CRON_TOKEN: &str = "a-token-for-schedulers";
 

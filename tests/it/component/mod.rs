@@ -1,0 +1,14 @@
+//! The built component, in the host.
+
+mod api;
+mod catalogue;
+mod chain;
+mod crash_points;
+mod customers;
+mod imports;
+mod limits;
+mod operating;
+mod orders;
+mod platform;
+mod races;
+mod security;

@@ -1,0 +1,4 @@
+//! Bad input.
+
+mod answers;
+mod drawn;

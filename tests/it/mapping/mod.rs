@@ -1,0 +1,6 @@
+//! What becomes of each kind of record.
+
+mod category;
+mod customer;
+mod order;
+mod product;
