@@ -56,7 +56,7 @@ pub enum Kind {
     /// The answer's body is not what the API's contract says; the text names what was expected.
     Unreadable(String),
     /// A document of this app's is not as this version writes it; the text names it.
-    Foreign(String),
+    UnreadableDocument(String),
 }
 
 /// A call to one of the APIs that did not do what it was for.
@@ -78,7 +78,7 @@ impl fmt::Display for Error {
         match &self.kind {
             Kind::Transport(error) => write!(formatter, "{error}"),
             Kind::Unreadable(what) => write!(formatter, "the answer could not be read: {what}"),
-            Kind::Foreign(which) => write!(formatter, "custom object {which}"),
+            Kind::UnreadableDocument(which) => write!(formatter, "custom object {which}"),
             Kind::Refused(refusal) => {
                 write!(formatter, "status {}", refusal.status)?;
                 refusal
@@ -181,7 +181,7 @@ pub const POLICY: &[Row] = &[
     },
     Row {
         what: "commercetools: a run document that this version cannot read",
-        matches: |error| matches!(error.kind, Kind::Foreign(_)),
+        matches: |error| matches!(error.kind, Kind::UnreadableDocument(_)),
         action: Action::GiveUp,
         advice: "Deploy the version that wrote it, or delete the custom object that the message names: then its import can start anew.",
     },
@@ -339,11 +339,11 @@ impl Error {
 
     /// A document of this app's, named by the text, that this version cannot read.
     #[must_use]
-    pub fn foreign(operation: &'static str, which: impl Into<String>) -> Self {
+    pub fn unreadable_document(operation: &'static str, which: impl Into<String>) -> Self {
         Self {
             peer: Peer::Commercetools,
             operation,
-            kind: Kind::Foreign(which.into()),
+            kind: Kind::UnreadableDocument(which.into()),
         }
     }
 

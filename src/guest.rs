@@ -18,9 +18,11 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, RequestOptions, S
 use spin_sdk::wasip3::http::{client, types};
 use spin_sdk::wasip3::{wit_bindgen, wit_future, wit_stream};
 
-use crate::api::{self, App, MAX_BODY_BYTES, Request};
+use crate::api::{self, MAX_BODY_BYTES, Request};
+use crate::app::App;
 use crate::config::{Config, Secret, VARIABLES, Values};
 use crate::ports::{Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError};
+use crate::run::log::{self, LogEvent};
 
 /// A connection that takes longer than this to be made is not going to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,12 +46,8 @@ async fn handle(request: spin_sdk::http::Request) -> http::Response<FullBody<Byt
     let response = match app(&values) {
         Ok(app) => api::handle(&app, request).await,
         Err(problems) => {
-            let line = serde_json::json!({
-                "time": Timestamp::now().to_string(),
-                "event": "misconfigured",
-                "variables": problems.0,
-            });
-            StandardError.line(&line.to_string());
+            let members = serde_json::json!({"variables": problems.0});
+            log::write(&ports(), LogEvent::Misconfigured, &members);
             let token = values
                 .get("api_token")
                 .filter(|_| !problems.0.iter().any(|p| p.variable == "api_token"));

@@ -12,15 +12,18 @@
 //! - [`resources`]: what one page of each resource means.
 
 pub mod api;
+pub mod app;
 pub mod commercetools;
 pub mod config;
 pub mod error;
+pub mod json;
 pub mod klaviyo;
 pub mod mapping;
 pub mod ports;
 pub mod resources;
 pub mod retry;
 pub mod run;
+pub mod time;
 
 #[cfg(all(target_family = "wasm", feature = "guest"))]
 mod guest;

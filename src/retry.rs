@@ -8,7 +8,8 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
 use crate::error::{Action, Error};
-use crate::ports::{Deadline, Ports};
+use crate::ports::Ports;
+use crate::time::Deadline;
 
 /// The first pause; each later one is twice as long, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use crate::run::launch::{Since, Wish};
-use crate::run::lease::later;
+use crate::commercetools::query::is_id;
 use crate::run::plan::PlanOptions;
-use crate::run::sample::is_id;
-use crate::run::state::{Order, Resource};
+use crate::run::start::{Since, StartRequest};
+use crate::run::state::{Resource, RunOptions};
+use crate::time::later;
 
 /// Clocks of callers that are further ahead are not taken for right.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ struct PlanBody {
 #[derive(Debug)]
 pub(super) enum Asked {
     /// Begin a run.
-    Start(Wish),
+    Start(StartRequest),
     /// Take up the failed one.
     Resume,
 }
@@ -168,7 +168,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
     if body.resume {
         return Ok(Asked::Resume);
     }
-    let order = Order {
+    let options = RunOptions {
         ids: body.ids.as_deref().map(ids).transpose()?,
         start_id: body
             .start_id
@@ -179,8 +179,8 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         dry_run: body.dry_run,
         delete_all: deletes,
     };
-    Ok(Asked::Start(Wish {
-        order,
+    Ok(Asked::Start(StartRequest {
+        options,
         since: body.since,
         retry_failed: body.retry_failed,
         plan: None,
@@ -251,23 +251,26 @@ mod tests {
             .map_err(|problem| format!("{problem:?}"))
     }
 
-    fn wish(resource: Resource, body: &str) -> Wish {
+    fn request(resource: Resource, body: &str) -> StartRequest {
         match asked(resource, body) {
-            Ok(Asked::Start(wish)) => wish,
+            Ok(Asked::Start(request)) => request,
             other => panic!("{body}: {other:?}"),
         }
     }
 
     #[test]
     fn a_start_is_read() {
-        assert_eq!(wish(Resource::Customers, " ").order, Order::default());
+        assert_eq!(
+            request(Resource::Customers, " ").options,
+            RunOptions::default()
+        );
         assert!(
-            wish(Resource::Customers, r#"{"dryRun":true}"#)
-                .order
+            request(Resource::Customers, r#"{"dryRun":true}"#)
+                .options
                 .dry_run
         );
         assert_eq!(
-            wish(
+            request(
                 Resource::Orders,
                 r#"{"since":"lastRun","triggerFlows":true}"#
             )
@@ -275,13 +278,13 @@ mod tests {
             Some(Since::LastRun)
         );
         let moment = "2026-07-15T02:00:00+02:00";
-        let since = wish(Resource::Orders, &format!(r#"{{"since":"{moment}"}}"#)).since;
+        let since = request(Resource::Orders, &format!(r#"{{"since":"{moment}"}}"#)).since;
         assert_eq!(
             since,
             Some(Since::Moment("2026-07-15T00:00:00Z".parse().unwrap()))
         );
-        let ids = wish(Resource::Orders, &format!(r#"{{"ids":["{ID}","{ID}"]}}"#))
-            .order
+        let ids = request(Resource::Orders, &format!(r#"{{"ids":["{ID}","{ID}"]}}"#))
+            .options
             .ids;
         assert_eq!(ids, Some(vec![ID.to_ascii_lowercase()]));
         assert!(matches!(
@@ -293,7 +296,7 @@ mod tests {
             Ok(Asked::Start(_))
         ));
         assert!(
-            wish(
+            request(
                 Resource::Orders,
                 r#"{"retryFailed":true,"triggerFlows":true}"#
             )
@@ -355,7 +358,7 @@ mod tests {
     fn a_deletion_has_to_be_confirmed_for_the_same_resource() {
         for spelling in ["confirmDeletion", "confirmDeletetion"] {
             let body = format!(r#"{{"deleteAll":true,"{spelling}":"products"}}"#);
-            assert!(wish(Resource::Products, &body).order.delete_all);
+            assert!(request(Resource::Products, &body).options.delete_all);
             let problem = asked(Resource::Categories, &body).unwrap_err();
             assert!(problem.contains("ALL categories"), "{problem}");
         }

@@ -9,66 +9,35 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::Response;
 use serde_json::json as json_value;
-use subtle::ConstantTimeEq;
 
+use super::answer::json;
+use super::cron_task::CronTask;
 use super::problem::Problem;
-use super::{App, json, plan, proceed};
+use super::{continue_run, plan};
+use crate::run::engine::Engine;
+use crate::run::log::LogEvent;
 
-/// What the body of the start of [`Errand::Changes`] would be.
+/// What the body of the start of [`CronTask::Changes`] would be.
 const CHANGES: &[u8] = br#"{"since":"lastRun"}"#;
 
-/// What a scheduler may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Errand {
-    /// As `POST /sync/continue`.
-    Continue,
-    /// As `POST /sync` with [`CHANGES`].
-    Changes,
-}
-
-impl Errand {
-    pub(super) const ALL: [Self; 2] = [Self::Continue, Self::Changes];
-
-    /// Its name in the path.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Continue => "continue",
-            Self::Changes => "changes",
-        }
-    }
-
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|errand| errand.name() == name)
-    }
-}
-
-/// Whether a path has the scheduler's token in it, in a time that does not depend on how much of it is right.
-pub(super) fn admits(app: &App, path: &str) -> bool {
-    let shown = path
-        .strip_prefix("/sync/cron/")
-        .and_then(|rest| rest.split('/').next());
-    match (shown, &app.config.cron_token) {
-        (Some(shown), Some(token)) => shown.as_bytes().ct_eq(token.expose().as_bytes()).into(),
-        _ => false,
-    }
-}
-
-/// Runs the errand. What is refused is logged as well: whoever reads the answer of a cron job does so in the log.
-pub(super) async fn run(app: &Rc<App>, errand: Errand) -> Result<Response<Bytes>, Problem> {
-    let answered = match errand {
-        Errand::Continue => proceed::all(app).await,
-        Errand::Changes => plan::start(app, &Bytes::from_static(CHANGES)).await,
+/// Runs the task. What is refused is logged as well: whoever reads the answer of a cron job does so in the log.
+pub(super) async fn run(engine: &Rc<Engine>, task: CronTask) -> Result<Response<Bytes>, Problem> {
+    let answered = match task {
+        CronTask::Continue => continue_run::all(engine).await,
+        CronTask::Changes => plan::start(engine, &Bytes::from_static(CHANGES)).await,
     };
     match answered {
         Ok(response) => Ok(json(response.status(), &json_value!({"ok": true}))),
         Err(problem) => {
-            app.log(&json_value!({
-                "event": "cron_refused",
-                "errand": errand.name(),
-                "status": problem.member("status"),
-                "error": problem.member("detail"),
-                "advice": problem.member("advice"),
-            }));
+            engine.log(
+                LogEvent::CronRefused,
+                &json_value!({
+                    "errand": task.name(),
+                    "status": problem.member("status"),
+                    "error": problem.member("detail"),
+                    "advice": problem.member("advice"),
+                }),
+            );
             Err(problem.bare())
         }
     }

@@ -1,32 +1,42 @@
 //! The HTTP surface: who may call what, and which answer each call gets.
+//!
+//! - `routes`, `auth`: what a path means; who may call.
+//! - `body`: what a start may ask for.
+//! - `start`, `plan`, `continue_run`, `stop`, `cron`: what calls do.
+//! - `status`, `views`: how runs and plans stand, and what the operator is told to do.
+//! - `check`: tries the configuration.
+//! - `answer`, [`problem`], `refusal`: answers, errors, and why nothing has been started or stopped.
+//! - [`description`]: all of it for machines.
 
-mod advice;
-pub mod app;
+mod answer;
+mod auth;
 mod body;
 mod check;
+mod continue_run;
 mod cron;
+mod cron_task;
+pub mod description;
 mod plan;
 pub mod problem;
-mod proceed;
+mod refusal;
+mod routes;
 mod start;
 mod status;
 mod stop;
-
-use std::rc::Rc;
+mod views;
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::ALLOW;
 use http::{HeaderMap, Method, Response, StatusCode};
-use serde::Serialize;
-use subtle::ConstantTimeEq;
 
-pub use app::App;
-use cron::Errand;
-use problem::Problem;
-
-use crate::config::Secret;
+use self::answer::json;
+use self::auth::{admits_cron, authorize};
+use self::description::description;
+use self::problem::Problem;
+use self::routes::{Route, route};
+use crate::app::App;
+use crate::config::{Problems, Secret};
 use crate::ports::LocalFuture;
-use crate::run::state::Resource;
 
 /// Bodies of requests are read up to this size, in bytes: 5,000 ids with room.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -44,87 +54,11 @@ pub struct Request {
     pub body: Bytes,
 }
 
-/// What a path means.
-#[derive(Debug, PartialEq, Eq)]
-enum Route {
-    All,
-    Status,
-    ContinueAll,
-    StopAll,
-    Check,
-    Ping,
-    Description,
-    Cron(Errand),
-    Run(Resource),
-    Continue(Resource),
-    Stop(Resource),
-}
-
-fn route(path: &str) -> Option<Route> {
-    let mut parts = path
-        .trim_end_matches('/')
-        .trim_start_matches('/')
-        .split('/');
-    if parts.next() != Some("sync") {
-        return None;
-    }
-    let parts: Vec<&str> = parts.collect();
-    match parts[..] {
-        [] => Some(Route::All),
-        ["status"] => Some(Route::Status),
-        ["continue"] => Some(Route::ContinueAll),
-        ["stop"] => Some(Route::StopAll),
-        ["check"] => Some(Route::Check),
-        ["check", "ping"] => Some(Route::Ping),
-        ["openapi.json"] => Some(Route::Description),
-        ["cron", _, errand] => Errand::named(errand).map(Route::Cron),
-        [resource] => Resource::named(resource).map(Route::Run),
-        [resource, "continue"] => Resource::named(resource).map(Route::Continue),
-        [resource, "stop"] => Resource::named(resource).map(Route::Stop),
-        _ => None,
-    }
-}
-
-impl Route {
-    fn allow(&self) -> &'static str {
-        match self {
-            Self::Status | Self::Check | Self::Ping | Self::Description | Self::Cron(_) => "GET",
-            Self::All | Self::Run(_) => "GET, POST",
-            Self::ContinueAll | Self::StopAll | Self::Continue(_) | Self::Stop(_) => "POST",
-        }
-    }
-}
-
-/// Checks the bearer token, in a time that does not depend on how much of it is right.
-///
-/// # Errors
-/// 401 with `WWW-Authenticate` where it is missing or wrong.
-pub fn authorize(headers: &HeaderMap, token: &Secret) -> Result<(), Problem> {
-    let shown = headers
-        .get(AUTHORIZATION)
-        .map(http::HeaderValue::as_bytes)
-        .unwrap_or_default();
-    let shown = match shown.split_at_checked(7) {
-        Some((scheme, shown)) if scheme.eq_ignore_ascii_case(b"Bearer ") => shown,
-        _ => b"",
-    };
-    if shown.ct_eq(token.expose().as_bytes()).into() {
-        return Ok(());
-    }
-    let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized")
-        .detail("Send the api_token of this app: Authorization: Bearer <api_token>");
-    problem.headers.insert(
-        WWW_AUTHENTICATE,
-        http::HeaderValue::from_static("Bearer realm=\"klaviyo-bulk-import\""),
-    );
-    Err(problem)
-}
-
 /// Answers a request to an app whose configuration is not usable: what is wrong is told to those who have the token.
 #[must_use]
 pub fn misconfigured(
     request: &Request,
-    problems: &crate::config::Problems,
+    problems: &Problems,
     token: Option<&Secret>,
 ) -> Response<Bytes> {
     if let Some(token) = token
@@ -153,17 +87,18 @@ pub fn broken_off() -> Response<Bytes> {
 }
 
 /// Answers a request.
-pub async fn handle(app: &Rc<App>, request: Request) -> Response<Bytes> {
+pub async fn handle(app: &App, request: Request) -> Response<Bytes> {
     match answer(app, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Problem> {
-    let is_admitted = cron::admits(app, &request.path);
+async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem> {
+    let engine = &app.engine;
+    let is_admitted = admits_cron(&request.path, engine.config.cron_token.as_ref());
     if !is_admitted {
-        authorize(&request.headers, &app.config.api_token)?;
+        authorize(&request.headers, &engine.config.api_token)?;
     }
     let route = route(&request.path).filter(|route| is_admitted == matches!(route, Route::Cron(_)));
     let route = route.ok_or_else(|| {
@@ -179,22 +114,24 @@ async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Prob
     // boxed: a request's future is as large as the largest of these, and moves through the host's calls
     let answered: LocalFuture<'_, Result<Response<Bytes>, Problem>> =
         match (&request.method, &route) {
-            (&Method::GET, Route::All | Route::Status) => Box::pin(status::all(app)),
-            (&Method::POST, Route::All) => Box::pin(plan::start(app, &request.body)),
-            (&Method::POST, Route::StopAll) => Box::pin(plan::stop(app)),
-            (&Method::GET, Route::Check) => Box::pin(async { Ok(check::check(app).await) }),
+            (&Method::GET, Route::All | Route::Status) => Box::pin(status::all(engine)),
+            (&Method::POST, Route::All) => Box::pin(plan::start(engine, &request.body)),
+            (&Method::POST, Route::StopAll) => Box::pin(stop::plan(engine)),
+            (&Method::GET, Route::Check) => Box::pin(async { Ok(check::check(engine).await) }),
             (&Method::GET, Route::Ping) => {
                 return Ok(json(StatusCode::OK, &serde_json::json!({"ok": true})));
             }
             (&Method::GET, Route::Description) => return Ok(description()),
-            (&Method::GET, Route::Cron(errand)) => Box::pin(cron::run(app, *errand)),
-            (&Method::GET, Route::Run(resource)) => Box::pin(status::one(app, *resource)),
+            (&Method::GET, Route::Cron(task)) => Box::pin(cron::run(engine, *task)),
+            (&Method::GET, Route::Run(resource)) => Box::pin(status::one(engine, *resource)),
             (&Method::POST, Route::Run(resource)) => {
-                Box::pin(start::start(app, *resource, &request.body))
+                Box::pin(start::start(engine, *resource, &request.body))
             }
-            (&Method::POST, Route::Stop(resource)) => Box::pin(stop::stop(app, *resource)),
-            (&Method::POST, Route::Continue(resource)) => Box::pin(proceed::one(app, *resource)),
-            (&Method::POST, Route::ContinueAll) => Box::pin(proceed::all(app)),
+            (&Method::POST, Route::Stop(resource)) => Box::pin(stop::run(engine, *resource)),
+            (&Method::POST, Route::Continue(resource)) => {
+                Box::pin(continue_run::one(engine, *resource))
+            }
+            (&Method::POST, Route::ContinueAll) => Box::pin(continue_run::all(engine)),
             _ => {
                 let allow = route.allow();
                 let mut problem =
@@ -207,109 +144,4 @@ async fn answer(app: &Rc<App>, request: Request) -> Result<Response<Bytes>, Prob
             }
         };
     answered.await
-}
-
-/// The description of this API (OpenAPI 3.1).
-pub const DESCRIPTION: &str = include_str!("openapi.json");
-
-fn description() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from_static(DESCRIPTION.as_bytes()));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        http::HeaderValue::from_static("application/json"),
-    );
-    response
-}
-
-/// A JSON answer.
-fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
-    let mut response = Response::new(serde_json::to_vec(body).unwrap_or_default().into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        http::HeaderValue::from_static("application/json"),
-    );
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use serde_json::Value;
-
-    use super::*;
-
-    /// The path of a route as the description has it. Names every route, so that a new one is not forgotten.
-    fn template(route: &Route) -> &'static str {
-        match route {
-            Route::All => "/sync",
-            Route::Status => "/sync/status",
-            Route::ContinueAll => "/sync/continue",
-            Route::StopAll => "/sync/stop",
-            Route::Check => "/sync/check",
-            Route::Ping => "/sync/check/ping",
-            Route::Description => "/sync/openapi.json",
-            Route::Cron(Errand::Continue) => "/sync/cron/{token}/continue",
-            Route::Cron(Errand::Changes) => "/sync/cron/{token}/changes",
-            Route::Run(_) => "/sync/{resource}",
-            Route::Continue(_) => "/sync/{resource}/continue",
-            Route::Stop(_) => "/sync/{resource}/stop",
-        }
-    }
-
-    #[test]
-    fn the_description_has_every_route_with_its_methods_and_no_other() {
-        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
-        let described: BTreeMap<String, BTreeSet<String>> = description["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .map(|(path, operations)| {
-                let methods = operations
-                    .as_object()
-                    .unwrap()
-                    .keys()
-                    .filter(|key| *key != "parameters");
-                (
-                    path.clone(),
-                    methods.map(|method| method.to_ascii_uppercase()).collect(),
-                )
-            })
-            .collect();
-        let mut answered = BTreeMap::new();
-        for route in [
-            Route::All,
-            Route::Status,
-            Route::ContinueAll,
-            Route::StopAll,
-            Route::Check,
-            Route::Ping,
-            Route::Description,
-            Route::Cron(Errand::Continue),
-            Route::Cron(Errand::Changes),
-            Route::Run(Resource::Orders),
-            Route::Continue(Resource::Orders),
-            Route::Stop(Resource::Orders),
-        ] {
-            let path = template(&route);
-            assert_eq!(
-                super::route(&path.replace("{resource}", "orders")),
-                Some(route),
-                "{path}"
-            );
-        }
-        for path in described.keys() {
-            let route = route(&path.replace("{resource}", "orders"))
-                .unwrap_or_else(|| panic!("{path} has no route"));
-            answered.insert(
-                template(&route).to_owned(),
-                route.allow().split(", ").map(str::to_owned).collect(),
-            );
-        }
-        assert_eq!(described, answered);
-    }
 }

@@ -1,104 +1,71 @@
-//! `POST /sync/{resource}/stop`: ends an import.
-//!
-//! Stopping clears the cursor. The invocation that holds the lease finds that out at its next save, waits for the calls
-//! that it has under way and gives the lease back. `stop` waits for that, so that after its answer nothing is sent any
-//! more; where the holder does not react (it was killed), the answer says until when it could still be alive.
+//! `POST /sync/{resource}/stop` and `POST /sync/stop`: 200 where nothing is sent any more, 202 where the last invocation
+//! may still be alive.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde_json::{Value, json as json_value};
+use serde_json::{Map, json as json_value};
 
+use super::answer::json;
 use super::problem::Problem;
-use super::{App, json, status};
-use crate::ports::Deadline;
+use super::refusal::not_stopped;
+use super::views::plan::plan_view;
+use super::views::run::run_view;
 use crate::run::chain;
-use crate::run::state::{Resource, RunDocument, Status};
-use crate::run::store::{Saved, Stored};
+use crate::run::engine::Engine;
+use crate::run::state::Resource;
+use crate::run::stop::{self, NotStopped, StoppedRun};
 
-/// How long the answer waits for the holder of the lease: within what platforms allow a request.
-const PATIENCE: Duration = Duration::from_secs(22);
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(400);
-/// Tries against a window that saves at the same time.
-const ATTEMPTS: usize = 10;
-
-pub(super) async fn stop(app: &Rc<App>, resource: Resource) -> Result<Response<Bytes>, Problem> {
-    let (code, run) = stop_run(app, resource).await?;
+/// Stops the run of a resource.
+pub(super) async fn run(
+    engine: &Rc<Engine>,
+    resource: Resource,
+) -> Result<Response<Bytes>, Problem> {
+    let stopped = stop::stop_run(engine, resource).await;
+    let stopped = stopped.map_err(|reason| run_not_stopped(resource, reason))?;
     // the others of its plan may have waited for it
-    chain::advance_plan(app).await;
-    Ok(json(code, &run))
+    chain::advance_plan(engine).await;
+    let view = run_view(engine, resource, Some(&stopped.document));
+    Ok(json(status(&stopped), &view))
 }
 
-/// Stops the run of a resource: 200 where nothing is sent any more, 202 where its last invocation may still be alive.
-pub(super) async fn stop_run(
-    app: &App,
-    resource: Resource,
-) -> Result<(StatusCode, Value), Problem> {
-    let deadline = Deadline::after(&*app.ports.clock, PATIENCE);
-    let mut stored = clear_cursor(app, resource, deadline).await?;
-    app.log(&json_value!({
-        "event": "run_stopped",
-        "resource": resource.name(),
-        "runId": stored.document.run_id,
-    }));
-    while is_held(app, &stored.document) && deadline.remaining(&*app.ports.clock) > LOOK {
-        app.ports.clock.sleep(LOOK).await;
-        match app.store().load(resource, deadline).await {
-            Ok(Some(found)) if found.document.run_id == stored.document.run_id => stored = found,
-            // another run has begun, which it could not while this one was held
-            Ok(_) => {
-                stored.document.lease = None;
-                break;
+/// Stops the plan and its runs.
+pub(super) async fn plan(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem> {
+    let stopped = stop::stop_plan(engine).await.map_err(|reason| {
+        let idle = "No plan is going on. POST /sync/{resource}/stop stops a single import";
+        not_stopped(reason, idle, "plan")
+    })?;
+    let mut code = StatusCode::OK;
+    let mut runs = Map::new();
+    let mut failed = None;
+    for (resource, outcome) in stopped.runs {
+        match outcome {
+            Ok(run) => {
+                code = code.max(status(&run));
+                let view = run_view(engine, resource, Some(&run.document));
+                runs.insert(resource.name().to_owned(), view);
             }
-            // it has been stopped all the same; whether its holder knows that shows at the next look
-            Err(_) => {}
+            Err(reason) => failed = Some(run_not_stopped(resource, reason)),
         }
     }
-    let code = if is_held(app, &stored.document) {
-        StatusCode::ACCEPTED
-    } else {
-        StatusCode::OK
-    };
-    Ok((
-        code,
-        status::document(app, resource, Some(&stored.document)),
-    ))
-}
-
-async fn clear_cursor(
-    app: &App,
-    resource: Resource,
-    deadline: Deadline,
-) -> Result<Stored, Problem> {
-    for _ in 0..ATTEMPTS {
-        let mut stored = match app.store().load(resource, deadline).await? {
-            Some(stored) if stored.document.is_going_on() => stored,
-            _ => {
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "Not running")
-                    .detail(format!("No import of {resource} is going on")));
-            }
-        };
-        stored
-            .document
-            .end(Status::Stopped, app.commercetools.server_now());
-        if app.store().save(&mut stored, deadline).await? == Saved::Done {
-            return Ok(stored);
-        }
+    match failed {
+        Some(problem) => Err(problem.extension("runs", &runs)),
+        None => Ok(json(
+            code,
+            &json_value!({"plan": plan_view(engine, &stopped.plan), "runs": runs}),
+        )),
     }
-    Err(Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "The run document is being written by others all the time",
-    )
-    .detail("Nothing has been stopped. Try again")
-    .retry_after(1))
 }
 
-fn is_held(app: &App, document: &RunDocument) -> bool {
-    document
-        .lease
-        .as_ref()
-        .is_some_and(|lease| lease.is_live(app.commercetools.server_now()))
+fn status(stopped: &StoppedRun) -> StatusCode {
+    match stopped.may_be_sending {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::OK,
+    }
+}
+
+fn run_not_stopped(resource: Resource, reason: NotStopped) -> Problem {
+    let idle = format!("No import of {resource} is going on");
+    not_stopped(reason, &idle, "run document")
 }

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE};
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
-use serde::Deserialize;
 
+use super::answer::accept;
 use super::token::Token;
 use crate::config::CommercetoolsConfig;
-use crate::error::{Action, Error, Kind, Peer, Refusal, plain_code};
-use crate::ports::{Body, Deadline, Limits, Ports};
-use crate::retry::{retry_after, with_retry};
-use crate::run::lease::later;
+use crate::error::{Action, Error, Peer};
+use crate::ports::{Body, Limits, Ports};
+use crate::retry::with_retry;
+use crate::time::Deadline;
+use crate::time::later;
 
 /// The longest that one call may take. A page of megabytes is sent in seconds; what takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(12);
@@ -174,49 +175,6 @@ impl Client {
         }
         accept(Peer::Commercetools, call.operation, response)
     }
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    errors: Vec<ErrorObject>,
-}
-
-#[derive(Deserialize)]
-struct ErrorObject {
-    code: Option<String>,
-}
-
-/// Passes an answer that is not an error; makes an [`Error`] of one that is.
-pub(super) fn accept(
-    peer: Peer,
-    operation: &'static str,
-    response: Response<Bytes>,
-) -> Result<Response<Bytes>, Error> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let body: Option<ErrorBody> = serde_json::from_slice(response.body()).ok();
-    let code = body.and_then(|body| {
-        body.errors
-            .into_iter()
-            .find_map(|error| error.code)
-            .or(body.error)
-    });
-    let refusal = Refusal {
-        status: status.as_u16(),
-        code: code.and_then(plain_code),
-        retry_after: retry_after(response.headers()),
-        pointers: Vec::new(),
-    };
-    Err(Error {
-        peer,
-        operation,
-        kind: Kind::Refused(refusal),
-    })
 }
 
 /// commercetools' clock: the `Date` of an answer (RFC 9110), cut to the second. What balancers and proxies answer in its

@@ -6,10 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Client;
-use super::client::Call;
+use super::client::{Call, Client};
 use crate::error::{Error, Peer};
-use crate::ports::Deadline;
+use crate::time::Deadline;
 
 /// A custom object's answer is read up to this size: far above what a run document can hold.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -25,7 +24,7 @@ pub struct CustomObject<T> {
 
 /// What became of a guarded write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Write {
+pub enum WriteOutcome {
     /// It is stored under this version.
     Done {
         /// The new version.
@@ -84,7 +83,7 @@ impl Client {
             let name = format!("{container}/{key}");
             // half an answer is none; serde's own words quote what they are about
             match serde_json::from_slice::<&RawValue>(body) {
-                Ok(_) => Error::foreign(
+                Ok(_) => Error::unreadable_document(
                     OPERATION,
                     format!(
                         "{name} is not as this version writes it, at column {}",
@@ -112,7 +111,7 @@ impl Client {
         value: &T,
         version: u64,
         deadline: Deadline,
-    ) -> Result<Write, Error> {
+    ) -> Result<WriteOutcome, Error> {
         const OPERATION: &str = "write a custom object";
         let body = serde_json::to_vec(&Draft {
             container,
@@ -147,7 +146,7 @@ impl Client {
         key: &str,
         version: u64,
         deadline: Deadline,
-    ) -> Result<Write, Error> {
+    ) -> Result<WriteOutcome, Error> {
         const OPERATION: &str = "delete a custom object";
         let path = format!("custom-objects/{container}/{key}?version={version}");
         let call = Call {
@@ -158,7 +157,7 @@ impl Client {
             max_bytes: MAX_BYTES,
         };
         match self.call(call, deadline).await {
-            Err(error) if is_missing_object(&error) => Ok(Write::Done { version }),
+            Err(error) if is_missing_object(&error) => Ok(WriteOutcome::Done { version }),
             answer => written(OPERATION, answer),
         }
     }
@@ -177,9 +176,9 @@ fn is_missing_object(error: &Error) -> bool {
 fn written(
     operation: &'static str,
     answer: Result<Response<Bytes>, Error>,
-) -> Result<Write, Error> {
+) -> Result<WriteOutcome, Error> {
     match answer {
-        Err(error) if error.status() == Some(409) => Ok(Write::Conflict),
+        Err(error) if error.status() == Some(409) => Ok(WriteOutcome::Conflict),
         Err(error) => Err(error),
         Ok(response) => {
             let written: Written = serde_json::from_slice(response.body()).map_err(|_| {
@@ -189,7 +188,7 @@ fn written(
                     "a custom object with its version",
                 )
             })?;
-            Ok(Write::Done {
+            Ok(WriteOutcome::Done {
                 version: written.version,
             })
         }

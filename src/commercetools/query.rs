@@ -9,12 +9,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::form_urlencoded;
 
-use super::Client;
-use super::client::Call;
+use super::client::{Call, Client};
 use crate::error::{Error, Peer};
-use crate::mapping::json::Json;
-use crate::ports::Deadline;
+use crate::json::Json;
 use crate::retry::with_retry;
+use crate::time::Deadline;
 
 /// "limit: maximum 500" (<https://docs.commercetools.com/api/general-concepts#limit>).
 pub const MAX_LIMIT: usize = 500;
@@ -86,6 +85,16 @@ impl Query<'_> {
         }
         format!("{}?{}", self.path, query.finish())
     }
+}
+
+/// Whether a text is a commercetools id: a UUID.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 /// A string literal of a query predicate: double quotes, `\` escapes.

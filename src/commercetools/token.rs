@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
 
+use super::answer::accept;
 use crate::config::{CommercetoolsConfig, Secret};
 use crate::error::{Error, Peer};
 use crate::ports::{Limits, Ports};
@@ -86,7 +87,7 @@ impl Token {
             )
             .await
             .map_err(|error| Error::transport(Peer::CommercetoolsAuth, OPERATION, error))?;
-        let response = super::client::accept(Peer::CommercetoolsAuth, OPERATION, response)?;
+        let response = accept(Peer::CommercetoolsAuth, OPERATION, response)?;
         let answer = serde_json::from_slice::<TokenAnswer>(response.body())
             .ok()
             // one that does not fit into a header would be kept, and refused, until it expires

@@ -1,6 +1,7 @@
 //! The variables of the app, parsed once into typed values. All that is wrong with them is reported in one answer,
 //! by variable name, and no value of a secret is ever part of it.
 
+mod mapping;
 pub mod sync;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+pub use self::mapping::MappingOptions;
 use self::sync::SyncConfig;
 
 /// The names of all variables that the component reads, as `spin.toml` declares them.
@@ -124,12 +126,12 @@ pub struct Config {
     /// `memory_mib`: what the platform allows one instance; buffers are sized by it.
     pub memory_mib: usize,
     /// What the mappings read.
-    pub mapping: crate::mapping::Options,
+    pub mapping: MappingOptions,
 }
 
 /// One thing wrong with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Problem {
+pub struct VariableProblem {
     /// The variable's name.
     pub variable: &'static str,
     /// What is expected; never the value of a secret.
@@ -139,7 +141,7 @@ pub struct Problem {
 /// Everything wrong with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.summary())]
-pub struct Problems(pub Vec<Problem>);
+pub struct Problems(pub Vec<VariableProblem>);
 
 impl Problems {
     fn summary(&self) -> String {
@@ -185,7 +187,7 @@ impl Config {
     /// # Errors
     /// Every problem there is, not just the first.
     pub fn parse(values: &Values) -> Result<Self, Problems> {
-        let mut reader = Reader {
+        let mut reader = VariableReader {
             values,
             problems: Vec::new(),
         };
@@ -220,7 +222,7 @@ impl Config {
                 as usize,
             memory_mib: reader.number("memory_mib", MEMORY_MIB as u64, MIN_MEMORY_MIB as u64, 4096)
                 as usize,
-            mapping: crate::mapping::Options {
+            mapping: MappingOptions {
                 preferred_locale: reader.optional("preferred_locale"),
                 preferred_currency: reader.currency(),
                 product_url_template: reader.optional("product_url_template"),
@@ -237,12 +239,12 @@ impl Config {
 }
 
 /// Reads values and gathers what is wrong with them.
-struct Reader<'a> {
+struct VariableReader<'a> {
     values: &'a Values,
-    problems: Vec<Problem>,
+    problems: Vec<VariableProblem>,
 }
 
-impl Reader<'_> {
+impl VariableReader<'_> {
     fn text(&self, variable: &'static str) -> &str {
         self.values.get(variable).map_or("", |value| value.trim())
     }
@@ -254,7 +256,7 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, variable: &'static str, expected: impl Into<String>) {
-        self.problems.push(Problem {
+        self.problems.push(VariableProblem {
             variable,
             expected: expected.into(),
         });

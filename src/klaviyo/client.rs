@@ -2,21 +2,22 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, Response};
-use serde::Deserialize;
 
-use super::REVISION;
+use super::answer::accept;
 use super::rate::{Endpoint, Limiter};
 use crate::config::KlaviyoConfig;
-use crate::error::{Error, Kind, Peer, Refusal, plain_code};
-use crate::ports::{Body, Deadline, Limits, Ports};
-use crate::retry::{retry_after, with_retry};
+use crate::error::{Error, Kind, Peer, Refusal};
+use crate::ports::{Body, Limits, Ports};
+use crate::retry::with_retry;
+use crate::time::Deadline;
 
+/// The revision of the API that every request names.
+pub const REVISION: &str = "2026-07-15";
 /// The longest that one call may take: a request of 5 MB on a slow line still gets through.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Answers are read up to this size: a page of 100 import errors with their payloads of 100 KB at most.
@@ -219,56 +220,4 @@ impl Client {
         };
         (next != page).then_some(next)
     }
-}
-
-/// Shared by everything that talks to the account.
-pub type SharedClient = Rc<Client>;
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    #[serde(default)]
-    errors: Vec<ErrorObject>,
-}
-
-#[derive(Deserialize)]
-struct ErrorObject {
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    source: Option<ErrorSource>,
-}
-
-#[derive(Deserialize)]
-struct ErrorSource {
-    #[serde(default)]
-    pointer: Option<String>,
-}
-
-fn accept(operation: &'static str, response: Response<Bytes>) -> Result<Bytes, Error> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response.into_body());
-    }
-    let retry_after = retry_after(response.headers());
-    let errors = serde_json::from_slice::<ErrorBody>(response.body())
-        .map(|body| body.errors)
-        .unwrap_or_default();
-    let code = errors
-        .iter()
-        .find_map(|error| plain_code(error.code.clone()?));
-    let pointers = errors
-        .into_iter()
-        .filter_map(|error| error.source?.pointer)
-        .collect();
-    let refusal = Refusal {
-        status: status.as_u16(),
-        code,
-        retry_after,
-        pointers,
-    };
-    Err(Error {
-        peer: Peer::Klaviyo,
-        operation,
-        kind: Kind::Refused(refusal),
-    })
 }

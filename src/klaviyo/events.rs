@@ -1,8 +1,7 @@
 //! `event-bulk-create-jobs`: up to 1,000 events a request, grouped by profile; a bare 202, nothing to ask afterwards
 //! (<https://developers.klaviyo.com/en/reference/bulk_create_events>).
 
-use super::MAX_REQUEST_BYTES;
-use super::batch::{Lane, Shape, never_mended};
+use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_mended};
 use super::rate::Endpoint;
 
 /// "Maximum number of events per request: 1,000".
@@ -15,8 +14,10 @@ static CREATE: Endpoint = Endpoint {
 };
 
 /// The bulk creation of events.
-pub static LANE: Lane = Lane {
-    endpoint: &CREATE,
+pub static BULK_CREATE: BulkEndpoint = BulkEndpoint {
+    key: "create events",
+    action: BulkAction::Create,
+    post: &CREATE,
     path: "/api/event-bulk-create-jobs",
     shape: Shape::ByProfile,
     head: r#"{"data":{"type":"event-bulk-create-job","attributes":{"events-bulk-create":{"data":["#,
@@ -25,6 +26,6 @@ pub static LANE: Lane = Lane {
     max_documents: MAX_EVENTS,
     max_bytes: MAX_REQUEST_BYTES,
     mend: never_mended,
-    job: None,
-    names_by_place: false,
+    read_job: None,
+    errors_by_index: false,
 };

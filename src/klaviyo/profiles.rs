@@ -4,13 +4,13 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::MAX_REQUEST_BYTES;
-use super::batch::{Lane, Shape, job_path};
+use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, job_path};
 use super::client::Client;
+use super::job::{self, JobState};
 use super::rate::Endpoint;
 use crate::error::{Error, Peer, plain_code, plain_field};
 use crate::mapping::customer;
-use crate::ports::Deadline;
+use crate::time::Deadline;
 
 /// "Maximum number of profiles per request: 10,000".
 const MAX_PROFILES: usize = 10_000;
@@ -27,6 +27,11 @@ static READ_JOB: Endpoint = Endpoint {
     burst: 10,
     steady: 150,
 };
+static LIST_JOBS: Endpoint = Endpoint {
+    name: "list profile import jobs",
+    burst: 10,
+    steady: 150,
+};
 static READ_ERRORS: Endpoint = Endpoint {
     name: "read a profile import job's errors",
     burst: 10,
@@ -34,8 +39,10 @@ static READ_ERRORS: Endpoint = Endpoint {
 };
 
 /// The bulk import of profiles.
-pub static LANE: Lane = Lane {
-    endpoint: &IMPORT,
+pub static BULK_IMPORT: BulkEndpoint = BulkEndpoint {
+    key: "import profiles",
+    action: BulkAction::Upsert,
+    post: &IMPORT,
     path: "/api/profile-bulk-import-jobs",
     shape: Shape::Flat,
     head: r#"{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":["#,
@@ -44,8 +51,8 @@ pub static LANE: Lane = Lane {
     max_documents: MAX_PROFILES,
     max_bytes: MAX_REQUEST_BYTES,
     mend: without_phone_number,
-    job: Some(&READ_JOB),
-    names_by_place: false,
+    read_job: Some(&READ_JOB),
+    errors_by_index: false,
 };
 
 fn without_phone_number(pointer: &str, document: &[u8]) -> Option<Vec<u8>> {
@@ -55,37 +62,12 @@ fn without_phone_number(pointer: &str, document: &[u8]) -> Option<Vec<u8>> {
         .flatten()
 }
 
-/// How a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobState {
-    /// Queued or processing.
-    UnderWay,
-    /// Finished, with this many profiles not taken.
-    Complete {
-        /// Profiles not taken.
-        failed: u64,
-    },
-    /// Ended before it was finished: which profiles were taken is not known.
-    Cancelled,
-    /// Klaviyo knows no such job (any more).
-    Unknown,
-}
-
-#[derive(Deserialize)]
-struct JobAnswer {
-    data: JobData,
-}
-
-#[derive(Deserialize)]
-struct JobData {
-    attributes: JobAttributes,
-}
-
-#[derive(Deserialize)]
-struct JobAttributes {
-    status: String,
-    #[serde(default)]
-    failed_count: Option<u64>,
+/// What a finished job says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Outcome {
+    /// Profiles that it did not take.
+    #[serde(rename = "failed_count", default)]
+    pub failed: Option<u64>,
 }
 
 /// A profile that a job did not take.
@@ -146,30 +128,34 @@ struct ErrorSource {
     pointer: Option<String>,
 }
 
+/// Reads as little as can be of what an import of profiles reads: that it may be read at all.
+///
+/// # Errors
+/// Where Klaviyo does not answer or refuses.
+pub async fn can_read(client: &Client, deadline: Deadline) -> Result<(), Error> {
+    let path = format!("{}?page%5Bsize%5D=1", BULK_IMPORT.path);
+    client.get(&LIST_JOBS, &path, deadline).await.map(|_| ())
+}
+
 /// Reads how a job stands.
 ///
 /// # Errors
 /// Where Klaviyo does not answer or refuses.
-pub async fn job(client: &Client, id: &str, deadline: Deadline) -> Result<JobState, Error> {
-    let answer = match client.get(&READ_JOB, &job_path(&LANE, id), deadline).await {
-        Err(error) if error.status() == Some(404) => return Ok(JobState::Unknown),
-        answer => answer?,
-    };
-    let answer: JobAnswer = serde_json::from_slice(&answer)
-        .map_err(|_| Error::unreadable(Peer::Klaviyo, READ_JOB.name, "a job with its status"))?;
-    Ok(match answer.data.attributes.status.as_str() {
-        "complete" => JobState::Complete {
-            failed: answer.data.attributes.failed_count.unwrap_or(0),
-        },
-        "cancelled" => JobState::Cancelled,
-        _ => JobState::UnderWay,
-    })
+pub async fn job(
+    client: &Client,
+    id: &str,
+    deadline: Deadline,
+) -> Result<JobState<Outcome>, Error> {
+    job::read(client, &BULK_IMPORT, id, deadline).await
 }
 
 /// The path of the first page of a job's errors.
 #[must_use]
 pub fn errors_path(id: &str) -> String {
-    format!("{}/import-errors?page%5Bsize%5D=100", job_path(&LANE, id))
+    format!(
+        "{}/import-errors?page%5Bsize%5D=100",
+        job_path(&BULK_IMPORT, id)
+    )
 }
 
 /// Reads a page of a job's errors.
@@ -208,9 +194,9 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
     // "/data/attributes/profiles/data/17/attributes/email", or the field alone
     let field = pointer
         .find("/attributes/")
-        .filter(|_| pointer.starts_with(LANE.pointer))
+        .filter(|_| pointer.starts_with(BULK_IMPORT.pointer))
         .map_or(0, |_| {
-            LANE.pointer.len() + pointer[LANE.pointer.len()..].find('/').unwrap_or(0)
+            BULK_IMPORT.pointer.len() + pointer[BULK_IMPORT.pointer.len()..].find('/').unwrap_or(0)
         });
     let field = pointer[field..].to_owned();
     let payload = error.original_payload.map(RawValue::get);

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::json::Part;
+use super::Skip;
 use super::locale::localized;
 use super::product::entry::{self, Entry, Write};
-use super::{Options, Skip};
+use crate::config::MappingOptions;
+use crate::json::Part;
 
 /// A category without an id cannot be named in Klaviyo.
 const NO_ID: Skip = Skip::Malformed { missing: "id" };
@@ -63,7 +64,7 @@ impl<'a> Category<'a> {
 
     /// Its own localized name, `None` where it has none in any locale.
     #[must_use]
-    pub fn name(&self, options: &Options) -> Option<Cow<'a, str>> {
+    pub fn name(&self, options: &MappingOptions) -> Option<Cow<'a, str>> {
         let name = localized(self.name?, options.preferred_locale.as_deref())?;
         Some(name.decoded())
     }
@@ -77,7 +78,7 @@ impl<'a> Category<'a> {
         &self,
         names: &dyn CategoryNames,
         op: Write,
-        options: &Options,
+        options: &MappingOptions,
         out: &mut Vec<u8>,
     ) -> Result<Entry, Skip> {
         let own = self.name(options).ok_or(Skip::NoName)?;

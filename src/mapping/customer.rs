@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::json::{Object, ObjectWriter, Part, Text};
+use super::Skip;
 use super::properties::{self, Properties};
-use super::{Options, Skip};
+use crate::config::MappingOptions;
+use crate::json::{Object, ObjectWriter, Part, Text};
 
 /// What is known of a profile that has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Profile {
 /// Where the record is no object or has no id; then nothing is appended.
 pub fn profile<'a>(
     customer: impl Into<Part<'a>>,
-    options: &Options,
+    options: &MappingOptions,
     out: &mut Vec<u8>,
 ) -> Result<Profile, Skip> {
     let [

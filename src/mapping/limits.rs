@@ -1,7 +1,7 @@
 //! Klaviyo's limits of an event (<https://developers.klaviyo.com/en/reference/events_api_overview#limitations>).
 
 use super::Skip;
-use super::json;
+use crate::json;
 
 /// "Must not exceed 400 properties". Counted are the names in `properties` themselves.
 const MAX_PROPERTIES: usize = 400;

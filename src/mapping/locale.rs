@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::json::{Part, Text};
+use crate::json::{Part, Text};
 
 /// The text of a `LocalizedString` that is sent: that of the preferred locale, else that of its language, else the first
 /// in the record's own order. Empty texts are passed over; `None` where there is no other.

@@ -10,8 +10,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::Skip;
 use super::countries;
-use super::json::{ObjectWriter, Part};
 use super::price::{self, Price};
+use crate::json::{ObjectWriter, Part};
 
 /// Klaviyo: "May not exceed 100kb" (`custom_metadata` of catalog items and variants). Taken as 100,000 bytes of the
 /// object as it is sent, the smaller of the two readings.

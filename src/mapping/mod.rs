@@ -7,32 +7,16 @@
 pub mod category;
 mod countries;
 pub mod customer;
-pub mod json;
 mod limits;
 pub mod locale;
 mod metadata;
 mod money;
 pub mod order;
-pub mod pieces;
 mod price;
 pub mod product;
 mod properties;
 
-use crate::config::sync::SyncConfig;
-use json::Part;
-
-/// What the mappings read of the configuration.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// `preferred_locale`: the locale whose texts are sent, where a record has them.
-    pub preferred_locale: Option<String>,
-    /// `preferred_currency`: ISO 4217 code of the prices that are sent, where a product has them.
-    pub preferred_currency: Option<String>,
-    /// `product_url_template`: a URL with `{{productSlug}}` in it.
-    pub product_url_template: Option<String>,
-    /// `sync_config`.
-    pub sync: SyncConfig,
-}
+use crate::json::Part;
 
 /// Why a record is not sent. Its text is for the operator and holds nothing of the record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::json::Part;
+use crate::json::Part;
 
 /// commercetools: `fractionDigits` of `HighPrecisionMoney` is at most 20.
 const MAX_FRACTION_DIGITS: usize = 20;

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::json::{Part, Text};
 use super::money;
+use crate::json::{Part, Text};
 
 /// One price of a variant, as far as it is looked at.
 #[derive(Debug)]

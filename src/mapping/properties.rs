@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use super::json::{self, Object, ObjectWriter, Part};
 use crate::config::sync::PropertyRules;
+use crate::json::{self, Object, ObjectWriter, Part};
 
 /// Properties as they are put together: each name once, at the place where it first came up, with the value that came
 /// last (what JavaScript does where objects are spread into one another). Names are escaped, values are JSON text.

@@ -1,30 +1,24 @@
 //! Categories as catalog categories: created or updated by id, named by their whole path.
 
 use std::collections::HashSet;
-use std::rc::Rc;
 
-use super::catalogue::Catalogue;
-use super::page::{Collection, Page};
-use super::{Import, JobAnswer, PageQuery, entries};
-use crate::api::App;
-use crate::commercetools;
+use super::catalog_jobs::{self, JOBS_A_GROUP, write_of};
+use super::collection::Collection;
+use super::context::Context;
 use crate::error::Error;
-use crate::klaviyo;
-use crate::klaviyo::batch::Lane;
-use crate::klaviyo::catalog::{self, CREATE_CATEGORIES, UPDATE_CATEGORIES};
-use crate::mapping;
+use crate::json::Part;
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
+use crate::klaviyo::catalog::{CREATE_CATEGORIES, UPDATE_CATEGORIES};
 use crate::mapping::category::Category;
-use crate::mapping::json::Part;
-use crate::mapping::product::{Write, compound_id};
-use crate::ports::{Deadline, LocalFuture};
-use crate::run::cursor::Job;
-use crate::run::state::Order;
+use crate::mapping::product::compound_id;
+use crate::ports::LocalFuture;
+use crate::run::import::{Import, JobAnswer};
+use crate::run::page::{Page, PageQuery};
+use crate::run::state::{Job, RunOptions};
+use crate::time::Deadline;
 
-static LANES: [&Lane; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
-
-/// Jobs that are written down together: large enough that a group that closes leaves little room unused in its last
-/// jobs, small enough that little is sent again after a crash.
-pub(super) const JOBS_A_GROUP: usize = 8;
+static ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
 
 const CATEGORIES: Collection = Collection {
     operation: "query categories",
@@ -32,48 +26,33 @@ const CATEGORIES: Collection = Collection {
     parameters: &[],
 };
 
-/// The lane of a write, where creating comes first and updating second.
-pub(super) fn write_of(is_there: bool) -> (usize, Write) {
-    if is_there {
-        (1, Write::Update)
-    } else {
-        (0, Write::Create)
-    }
-}
-
 /// The import of categories.
-pub struct Categories {
-    commercetools: Rc<commercetools::Client>,
-    klaviyo: Rc<klaviyo::Client>,
-    catalogue: Rc<Catalogue>,
-    options: Rc<mapping::Options>,
-}
+pub struct Categories(Context);
 
 impl Categories {
-    /// With the clients and options of the app.
+    /// The import in this context.
     #[must_use]
-    pub fn new(app: &App) -> Self {
-        Self {
-            commercetools: app.commercetools.clone(),
-            klaviyo: app.klaviyo.clone(),
-            catalogue: app.catalogue.clone(),
-            options: app.options.clone(),
-        }
+    pub fn new(context: &Context) -> Self {
+        Self(context.clone())
     }
 }
 
 impl Import for Categories {
-    fn lanes(&self) -> &'static [&'static Lane] {
-        &LANES
+    fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
+        &ENDPOINTS
     }
 
     fn batches_a_group(&self) -> usize {
         JOBS_A_GROUP
     }
 
-    fn total(&self, order: &Order, deadline: Deadline) -> LocalFuture<'static, Result<u64, Error>> {
-        let (client, order) = (self.commercetools.clone(), order.clone());
-        Box::pin(async move { CATEGORIES.total(&client, &order, deadline).await })
+    fn total(
+        &self,
+        options: &RunOptions,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<u64, Error>> {
+        let (client, options) = (self.0.commercetools.clone(), options.clone());
+        Box::pin(async move { CATEGORIES.total(&client, &options, deadline).await })
     }
 
     fn fetch(
@@ -81,16 +60,20 @@ impl Import for Categories {
         query: PageQuery,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
-        let (client, klaviyo) = (self.commercetools.clone(), self.klaviyo.clone());
-        let (catalogue, options) = (self.catalogue.clone(), self.options.clone());
+        let Context {
+            commercetools,
+            klaviyo,
+            catalog,
+            options,
+        } = self.0.clone();
         Box::pin(async move {
-            let records = CATEGORIES.read(&client, &query, deadline).await?;
+            let records = CATEGORIES.read(&commercetools, &query, deadline).await?;
             let (ids, ancestors) = {
                 let categories: Vec<Category<'_>> = records
                     .present()
                     .filter_map(|record| Category::read(record).ok())
                     .collect();
-                catalogue.note(&categories);
+                catalog.note(&categories);
                 let ids: Vec<String> = categories
                     .iter()
                     .map(|category| category.id().to_owned())
@@ -99,24 +82,27 @@ impl Import for Categories {
                     categories.iter().flat_map(Category::ancestors).collect();
                 (ids, ancestors.into_iter().map(str::to_owned).collect())
             };
-            let names = catalogue.categories(ancestors, deadline);
-            let existing =
-                catalog::existing(&klaviyo, catalog::Collection::Categories, &ids, deadline);
-            let (names, existing) = futures_util::future::try_join(names, existing).await?;
+            let names = catalog.categories(ancestors, deadline);
+            let known = existing(&klaviyo, CatalogCollection::Categories, &ids, deadline);
+            let (names, known) = futures_util::future::try_join(names, known).await?;
             Ok(
                 records.into_page(Box::new(move |record: Part<'_>, documents| {
                     let category = Category::read(record)?;
-                    let (lane, write) = write_of(existing.contains(&compound_id(category.id())));
+                    let (endpoint, write) = write_of(known.contains(&compound_id(category.id())));
                     let entry = category.entry(&names, write, &options, &mut documents.bytes)?;
-                    documents.push(lane, 0, None);
+                    documents.push(endpoint, 0, None);
                     Ok(entry.id)
                 })),
             )
         })
     }
 
-    fn ask(&self, job: Job, deadline: Deadline) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.klaviyo.clone();
-        Box::pin(async move { entries::ask(&client, &LANES, job, deadline).await })
+    fn poll_job(
+        &self,
+        job: Job,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+        let client = self.0.klaviyo.clone();
+        Box::pin(async move { catalog_jobs::poll(&client, &ENDPOINTS, job, deadline).await })
     }
 }

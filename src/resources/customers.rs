@@ -2,21 +2,23 @@
 
 use std::rc::Rc;
 
-use super::page::{Collection, Page};
-use super::{Import, JobAnswer, PageQuery};
-use crate::api::App;
+use super::collection::Collection;
+use super::context::Context;
 use crate::commercetools;
+use crate::config::MappingOptions;
 use crate::error::Error;
 use crate::klaviyo;
-use crate::klaviyo::batch::Lane;
-use crate::klaviyo::profiles::{self, ImportError, JobState, MAX_PROFILE_BYTES};
-use crate::mapping::{self, Skip, customer};
-use crate::ports::{Deadline, LocalFuture};
-use crate::run::cursor::Job;
-use crate::run::group::Mended;
-use crate::run::state::Order;
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::job::JobState;
+use crate::klaviyo::profiles::{self, ImportError, MAX_PROFILE_BYTES, Outcome};
+use crate::mapping::{Skip, customer};
+use crate::ports::LocalFuture;
+use crate::run::import::{Import, JobAnswer, Mended};
+use crate::run::page::{Page, PageQuery};
+use crate::run::state::{Job, Note, RunOptions};
+use crate::time::Deadline;
 
-static LANES: [&Lane; 1] = [&profiles::LANE];
+static ENDPOINTS: [&BulkEndpoint; 1] = [&profiles::BULK_IMPORT];
 
 const CUSTOMERS: Collection = Collection {
     operation: "query customers",
@@ -28,33 +30,37 @@ const CUSTOMERS: Collection = Collection {
 pub struct Customers {
     commercetools: Rc<commercetools::Client>,
     klaviyo: Rc<klaviyo::Client>,
-    options: Rc<mapping::Options>,
+    options: Rc<MappingOptions>,
 }
 
 impl Customers {
-    /// With the clients and options of the app.
+    /// With the clients and options of the context.
     #[must_use]
-    pub fn new(app: &App) -> Self {
+    pub fn new(context: &Context) -> Self {
         Self {
-            commercetools: app.commercetools.clone(),
-            klaviyo: app.klaviyo.clone(),
-            options: app.options.clone(),
+            commercetools: context.commercetools.clone(),
+            klaviyo: context.klaviyo.clone(),
+            options: context.options.clone(),
         }
     }
 }
 
 impl Import for Customers {
-    fn lanes(&self) -> &'static [&'static Lane] {
-        &LANES
+    fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
+        &ENDPOINTS
     }
 
     fn batches_a_group(&self) -> usize {
         1
     }
 
-    fn total(&self, order: &Order, deadline: Deadline) -> LocalFuture<'static, Result<u64, Error>> {
-        let (client, order) = (self.commercetools.clone(), order.clone());
-        Box::pin(async move { CUSTOMERS.total(&client, &order, deadline).await })
+    fn total(
+        &self,
+        options: &RunOptions,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<u64, Error>> {
+        let (client, options) = (self.commercetools.clone(), options.clone());
+        Box::pin(async move { CUSTOMERS.total(&client, &options, deadline).await })
     }
 
     fn fetch(
@@ -74,7 +80,7 @@ impl Import for Customers {
                     });
                 }
                 if profile.phone_left_out {
-                    documents.notes.push("phone-number-left-out");
+                    documents.notes.push(Note::PhoneNumberLeftOut);
                 }
                 documents.push(0, 0, None);
                 Ok(profile.id)
@@ -82,7 +88,11 @@ impl Import for Customers {
         })
     }
 
-    fn ask(&self, job: Job, deadline: Deadline) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+    fn poll_job(
+        &self,
+        job: Job,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.klaviyo.clone();
         Box::pin(async move {
             let path = match job.errors_at {
@@ -91,14 +101,16 @@ impl Import for Customers {
                     JobState::UnderWay => return Ok(JobAnswer::NotYet),
                     JobState::Cancelled => return Ok(JobAnswer::Cancelled),
                     JobState::Unknown => return Ok(JobAnswer::Unknown),
-                    JobState::Complete { failed: 0 } => {
+                    JobState::Complete(Outcome {
+                        failed: None | Some(0),
+                    }) => {
                         return Ok(JobAnswer::Read {
                             refused: Vec::new(),
                             mended: Vec::new(),
                             errors_at: None,
                         });
                     }
-                    JobState::Complete { .. } => profiles::errors_path(&job.id),
+                    JobState::Complete(_) => profiles::errors_path(&job.id),
                 },
             };
             let page = profiles::import_errors(&client, &path, deadline).await?;

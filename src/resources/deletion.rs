@@ -1,4 +1,4 @@
-//! The deletion of everything of a kind that Klaviyo's catalogue has, whoever made it.
+//! The deletion of everything of a kind that Klaviyo's catalog has, whoever made it.
 //!
 //! A pass lists all entries and hands them to delete jobs; when these are finished, the next pass lists again. It ends
 //! with a pass that finds nothing. What others add meanwhile is not chased for ever: after [`MAX_PASSES`] a last look
@@ -7,32 +7,32 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::page::{Page, Record};
-use super::{Import, JobAnswer, PageQuery, entries};
-use crate::api::App;
+use super::catalog_jobs;
+use super::context::Context;
 use crate::error::Error;
 use crate::klaviyo;
-use crate::klaviyo::batch::Lane;
-use crate::klaviyo::catalog::{self, Collection, DELETE_CATEGORIES, DELETE_ITEMS};
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::catalog::listing::{self, CatalogCollection};
+use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, identifier};
 use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
-use crate::ports::{Deadline, LocalFuture};
-use crate::run::cursor::Job;
-use crate::run::state::{Order, RunDocument};
+use crate::ports::LocalFuture;
+use crate::run::import::{Import, JobAnswer};
+use crate::run::page::{Page, PageQuery, Record};
+use crate::run::state::{Job, Note, RunDocument, RunOptions};
+use crate::time::Deadline;
 
 /// Passes that delete.
 const MAX_PASSES: u32 = 5;
-/// The note for what is there after the last of them.
-const LEFT: &str = "left-in-klaviyo";
 
-static CATEGORY_LANES: [&Lane; 1] = [&DELETE_CATEGORIES];
+static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
 /// Klaviyo deletes an item's variants with it.
-static ITEM_LANES: [&Lane; 1] = [&DELETE_ITEMS];
+static ITEM_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_ITEMS];
 
 /// One pass.
 pub struct Deletion {
     klaviyo: Rc<klaviyo::Client>,
-    collection: Collection,
+    collection: CatalogCollection,
     pass: u32,
     /// Whether this pass has found anything.
     has_found: Rc<Cell<bool>>,
@@ -41,7 +41,7 @@ pub struct Deletion {
 impl Deletion {
     /// The pass that the run is in.
     #[must_use]
-    pub fn new(app: &App, collection: Collection, run: &RunDocument) -> Self {
+    pub fn new(context: &Context, collection: CatalogCollection, run: &RunDocument) -> Self {
         let cursor = run.cursor.as_ref();
         let phase = cursor.and_then(|cursor| cursor.phase.as_deref());
         let pass = phase
@@ -55,7 +55,7 @@ impl Deletion {
                 && cursor.ranges.iter().all(|range| range.after.is_none())
         });
         Self {
-            klaviyo: app.klaviyo.clone(),
+            klaviyo: context.klaviyo.clone(),
             collection,
             pass,
             has_found: Rc::new(Cell::new(!is_at_the_beginning)),
@@ -68,17 +68,17 @@ impl Deletion {
 
     fn kind(&self) -> &'static str {
         match self.collection {
-            Collection::Categories => "catalog-category",
-            Collection::Items => "catalog-item",
+            CatalogCollection::Categories => "catalog-category",
+            CatalogCollection::Items => "catalog-item",
         }
     }
 }
 
 impl Import for Deletion {
-    fn lanes(&self) -> &'static [&'static Lane] {
+    fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
         match self.collection {
-            Collection::Categories => &CATEGORY_LANES,
-            Collection::Items => &ITEM_LANES,
+            CatalogCollection::Categories => &CATEGORY_ENDPOINTS,
+            CatalogCollection::Items => &ITEM_ENDPOINTS,
         }
     }
 
@@ -90,7 +90,7 @@ impl Import for Deletion {
         Some(format!("pass-{}", self.pass))
     }
 
-    fn place(&self) -> Option<(u64, u64)> {
+    fn phase_position(&self) -> Option<(u64, u64)> {
         None
     }
 
@@ -108,12 +108,12 @@ impl Import for Deletion {
     /// Klaviyo does not say how many entries there are: 0.
     fn total(
         &self,
-        _order: &Order,
+        _options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
         let (client, collection) = (self.klaviyo.clone(), self.collection);
         Box::pin(async move {
-            catalog::list(&client, collection, collection.path(), deadline).await?;
+            listing::list(&client, collection, collection.path(), deadline).await?;
             Ok(0)
         })
     }
@@ -128,8 +128,8 @@ impl Import for Deletion {
         Box::pin(async move {
             let path = query.range.after.as_deref().unwrap_or(collection.path());
             let (ids, next) = if query.range.entries.is_empty() {
-                let listing = catalog::list(&client, collection, path, deadline).await?;
-                (listing.ids, listing.next)
+                let page = listing::list(&client, collection, path, deadline).await?;
+                (page.ids, page.next)
             } else {
                 (
                     query
@@ -146,10 +146,10 @@ impl Import for Deletion {
             }
             let records: Vec<Record> = ids
                 .iter()
-                .map(|id| Record::Present(catalog::identifier(kind, id).into()))
+                .map(|id| Record::Present(identifier(kind, id).into()))
                 .collect();
             Ok(Page {
-                bytes: records.iter().map(Record::len).sum(),
+                bytes: records.iter().map(Record::bytes).sum(),
                 len: records.len(),
                 records: records.into(),
                 by_id: false,
@@ -159,7 +159,7 @@ impl Import for Deletion {
                     let id = crate::mapping::id(record).ok_or(Skip::Malformed { missing: "id" })?;
                     if only_looks {
                         documents.parts_skipped = Some(Vec::new());
-                        documents.notes.push(LEFT);
+                        documents.notes.push(Note::LeftInKlaviyo);
                     } else {
                         documents.bytes.extend_from_slice(record.get().as_bytes());
                         documents.push(0, 0, None);
@@ -170,22 +170,28 @@ impl Import for Deletion {
         })
     }
 
-    fn ask(&self, job: Job, deadline: Deadline) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let (client, lanes) = (self.klaviyo.clone(), self.lanes());
+    fn poll_job(
+        &self,
+        job: Job,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+        let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
         let is_listed_again = self.pass < MAX_PASSES;
         Box::pin(async move {
-            Ok(match entries::ask(&client, lanes, job, deadline).await? {
-                JobAnswer::Done {
-                    refused,
-                    again,
-                    left,
-                } if is_listed_again => JobAnswer::Done {
-                    left: left + refused.len() as u64,
-                    refused: Vec::new(),
-                    again,
+            Ok(
+                match catalog_jobs::poll(&client, endpoints, job, deadline).await? {
+                    JobAnswer::Done {
+                        refused,
+                        again,
+                        left,
+                    } if is_listed_again => JobAnswer::Done {
+                        left: left + refused.len() as u64,
+                        refused: Vec::new(),
+                        again,
+                    },
+                    answer => answer,
                 },
-                answer => answer,
-            })
+            )
         })
     }
 }

@@ -3,23 +3,25 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::catalogue::Catalogue;
-use super::page::{Collection, Page};
-use super::{Import, JobAnswer, PageQuery};
-use crate::api::App;
+use super::collection::Collection;
+use super::context::Context;
+use super::shop_catalog::ShopCatalog;
 use crate::commercetools;
+use crate::config::MappingOptions;
 use crate::error::Error;
-use crate::klaviyo::batch::Lane;
+use crate::json::Part;
+use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::events;
-use crate::mapping::json::Part;
+use crate::mapping::Skip;
 use crate::mapping::order::{self, CategoryPaths};
-use crate::mapping::{self, Skip};
-use crate::ports::{Deadline, LocalFuture};
-use crate::run::cursor::Job;
-use crate::run::group::{Document, Documents};
-use crate::run::state::Order;
+use crate::ports::LocalFuture;
+use crate::run::documents::{Document, Documents};
+use crate::run::import::{Import, JobAnswer};
+use crate::run::page::{Page, PageQuery};
+use crate::run::state::{Job, RunOptions};
+use crate::time::Deadline;
 
-static LANES: [&Lane; 1] = [&events::LANE];
+static ENDPOINTS: [&BulkEndpoint; 1] = [&events::BULK_CREATE];
 
 const ORDERS: Collection = Collection {
     operation: "query orders",
@@ -30,27 +32,27 @@ const ORDERS: Collection = Collection {
 /// The import of orders.
 pub struct Orders {
     commercetools: Rc<commercetools::Client>,
-    catalogue: Rc<Catalogue>,
-    options: Rc<mapping::Options>,
+    catalog: Rc<ShopCatalog>,
+    options: Rc<MappingOptions>,
     trigger_flows: bool,
 }
 
 impl Orders {
     /// With the clients and options of the app, as the start asked for.
     #[must_use]
-    pub fn new(app: &App, order: &Order) -> Self {
+    pub fn new(context: &Context, options: &RunOptions) -> Self {
         Self {
-            commercetools: app.commercetools.clone(),
-            catalogue: app.catalogue.clone(),
-            options: app.options.clone(),
-            trigger_flows: order.trigger_flows,
+            commercetools: context.commercetools.clone(),
+            catalog: context.catalog.clone(),
+            options: context.options.clone(),
+            trigger_flows: options.trigger_flows,
         }
     }
 }
 
 impl Import for Orders {
-    fn lanes(&self) -> &'static [&'static Lane] {
-        &LANES
+    fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
+        &ENDPOINTS
     }
 
     fn batches_a_group(&self) -> usize {
@@ -59,9 +61,13 @@ impl Import for Orders {
         4
     }
 
-    fn total(&self, order: &Order, deadline: Deadline) -> LocalFuture<'static, Result<u64, Error>> {
-        let (client, order) = (self.commercetools.clone(), order.clone());
-        Box::pin(async move { ORDERS.total(&client, &order, deadline).await })
+    fn total(
+        &self,
+        options: &RunOptions,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<u64, Error>> {
+        let (client, options) = (self.commercetools.clone(), options.clone());
+        Box::pin(async move { ORDERS.total(&client, &options, deadline).await })
     }
 
     fn fetch(
@@ -69,9 +75,9 @@ impl Import for Orders {
         query: PageQuery,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
-        let (client, catalogue, options) = (
+        let (client, catalog, options) = (
             self.commercetools.clone(),
-            self.catalogue.clone(),
+            self.catalog.clone(),
             self.options.clone(),
         );
         let trigger_flows = self.trigger_flows;
@@ -79,14 +85,14 @@ impl Import for Orders {
             let records = ORDERS.read(&client, &query, deadline).await?;
             let products: HashSet<String> =
                 records.present().flat_map(order::product_ids).collect();
-            let paths = catalogue.paths(products, deadline).await?;
+            let paths = catalog.paths(products, deadline).await?;
             Ok(records.into_page(Box::new(move |record, out| {
                 documents(record, &paths, &options, trigger_flows, out)
             })))
         })
     }
 
-    fn ask(
+    fn poll_job(
         &self,
         _job: Job,
         _deadline: Deadline,
@@ -102,17 +108,17 @@ impl Import for Orders {
 /// As [`order::events`].
 pub fn documents(
     record: Part<'_>,
-    catalogue: &dyn CategoryPaths,
-    options: &mapping::Options,
+    catalog: &dyn CategoryPaths,
+    options: &MappingOptions,
     trigger_flows: bool,
     out: &mut Documents,
 ) -> Result<String, Skip> {
-    let events = order::events(record, catalogue, options, trigger_flows, &mut out.bytes)?;
+    let events = order::events(record, catalog, options, trigger_flows, &mut out.bytes)?;
     let profile: Rc<str> = events.profile.into();
     let documents = events.events.into_iter().map(|event| Document {
-        lane: 0,
+        endpoint: 0,
         profile: Some(profile.clone()),
-        place: event.place,
+        pieces: event.pieces,
         part: None,
     });
     out.list.extend(documents);

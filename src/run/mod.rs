@@ -1,29 +1,33 @@
 //! The import as a state machine: the run document and what moves it.
 //!
+//! What is stored:
 //! - [`state`]: the document: lock, cursor, progress and report at once.
-//! - [`cursor`]: how far a run is: id ranges and jobs.
-//! - [`names`]: what the cursor calls catalogue entries.
 //! - [`store`]: reads and writes it with compare-and-set.
-//! - [`lease`]: which invocation works, and until when.
-//! - [`group`]: what is sent together, and what is known once it has been acknowledged.
-//! - [`reader`]: which page of which range comes next.
-//! - [`window`]: the bounded loop.
-//! - [`report`]: what stays of a run, and how fast it is.
-//! - [`sample`]: what a dry run shows.
-//! - [`launch`]: how a run begins.
 //! - [`plan`]: imports of several resources, in the right order.
-//! - [`chain`]: from one window to the next.
+//!
+//! What a resource is asked for:
+//! - [`import`]: the trait that each resource implements.
+//! - [`page`], [`documents`]: what is read, and what it becomes.
+//!
+//! What happens:
+//! - [`start`]: how a run begins.
+//! - [`chain`]: from one window to the next; [`self_call`] is how.
+//! - [`window`]: the bounded loop.
+//! - [`stop`]: how runs and plans are stopped.
+//!
+//! And [`engine`], what all of it needs; [`identity`], names; [`log`], log lines.
 
 pub mod chain;
-pub mod cursor;
-pub mod group;
-pub mod launch;
-pub mod lease;
-pub mod names;
+pub mod documents;
+pub mod engine;
+pub mod identity;
+pub mod import;
+pub mod log;
+pub mod page;
 pub mod plan;
-pub mod reader;
-pub mod report;
-pub mod sample;
+pub mod self_call;
+pub mod start;
 pub mod state;
+pub mod stop;
 pub mod store;
 pub mod window;

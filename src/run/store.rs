@@ -9,12 +9,15 @@ use serde::de::DeserializeOwned;
 
 use super::state::{Resource, RunDocument, SCHEMA};
 use crate::commercetools::Client;
-use crate::commercetools::custom_objects::Write;
+use crate::commercetools::custom_objects::WriteOutcome;
 use crate::error::{Action, Error, Kind};
-use crate::ports::{Deadline, Ports};
+use crate::ports::Ports;
+use crate::time::Deadline;
 
 /// The container of all our custom objects.
 pub const CONTAINER: &str = "klaviyo-bulk-import";
+/// Tries of an update against others who write at the same time.
+const UPDATE_ATTEMPTS: usize = 10;
 /// Tries of a write whose answer does not come.
 const WRITE_ATTEMPTS: usize = 3;
 /// How long to wait after a 429 that does not say.
@@ -97,6 +100,17 @@ pub enum Saved {
     Lost,
 }
 
+/// What became of an update.
+#[derive(Debug)]
+pub enum Updated<D = RunDocument> {
+    /// It is stored.
+    Done(Stored<D>),
+    /// There is no document, or none that was to be changed.
+    Refused(Option<Stored<D>>),
+    /// Others wrote it each time; nothing is changed.
+    Contended,
+}
+
 /// Reads and writes run documents, and the plan.
 #[derive(Clone)]
 pub struct Store {
@@ -151,7 +165,7 @@ impl Store {
                 .forget_impossible_moments(self.client.server_now());
             return Ok(Some(Stored::new(object.value, object.version)));
         };
-        Err(Error::foreign("read the run document", problem))
+        Err(Error::unreadable_document("read the run document", problem))
     }
 
     /// Writes the document if nobody else has since `stored.version`; sets its version, time and write id.
@@ -178,14 +192,14 @@ impl Store {
                 .write_custom_object(CONTAINER, key, &stored.document, stored.version, deadline)
                 .await;
             let error = match written {
-                Ok(Write::Done { version }) => {
+                Ok(WriteOutcome::Done { version }) => {
                     stored.version = version;
                     stored.unsure.clear();
                     return Ok(Saved::Done);
                 }
                 // it may be with a write of our own whose answer was lost
-                Ok(Write::Conflict) if stored.unsure.is_empty() => return Ok(Saved::Lost),
-                Ok(Write::Conflict) => None,
+                Ok(WriteOutcome::Conflict) if stored.unsure.is_empty() => return Ok(Saved::Lost),
+                Ok(WriteOutcome::Conflict) => None,
                 Err(error) if is_ambiguous(&error) => {
                     stored.unsure.push(stored.document.write_id().to_owned());
                     Some(error)
@@ -212,6 +226,31 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Reads the document with this key, changes it and writes it, again and again where others write at the same time.
+    /// `change` says whether the document is to be changed as it stands.
+    ///
+    /// # Errors
+    /// As [`Store::load`] and [`Store::save`].
+    pub async fn update<D: Persisted>(
+        &self,
+        key: &str,
+        deadline: Deadline,
+        mut change: impl FnMut(&mut D) -> bool,
+    ) -> Result<Updated<D>, Error> {
+        for _ in 0..UPDATE_ATTEMPTS {
+            let Some(mut stored) = self.load_key::<D>(key, deadline).await? else {
+                return Ok(Updated::Refused(None));
+            };
+            if !change(&mut stored.document) {
+                return Ok(Updated::Refused(Some(stored)));
+            }
+            if self.save(&mut stored, deadline).await? == Saved::Done {
+                return Ok(Updated::Done(stored));
+            }
+        }
+        Ok(Updated::Contended)
     }
 
     /// Finds out which write took effect, and takes over the version that it made.
@@ -259,6 +298,6 @@ fn is_ambiguous(error: &Error) -> bool {
     match &error.kind {
         Kind::Transport(_) | Kind::Unreadable(_) => true,
         Kind::Refused(refusal) => refusal.status >= 500,
-        Kind::Foreign(_) => false,
+        Kind::UnreadableDocument(_) => false,
     }
 }

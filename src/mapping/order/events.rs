@@ -5,12 +5,14 @@ use std::ops::Range;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 
+use super::categories::CategoryPaths;
+use super::event::{EventKind, OrderEvent};
 use super::record::{LineItem, Order};
-use super::{CategoryPaths, EventKind, OrderEvent};
-use crate::mapping::json::{self, ObjectWriter};
-use crate::mapping::pieces::Pieces;
+use crate::config::MappingOptions;
+use crate::json::pieces::Pieces;
+use crate::json::{self, ObjectWriter};
 use crate::mapping::properties::Properties;
-use crate::mapping::{Options, Skip, limits, money};
+use crate::mapping::{Skip, limits, money};
 
 /// What an event has beside its properties, in bytes, as a rule.
 const USUAL_FRAME: usize = 320;
@@ -22,7 +24,7 @@ const TAIL: &str = "}}";
 pub(super) struct Events<'o, 'a> {
     order: &'o Order<'a>,
     profile: &'o str,
-    options: &'o Options,
+    options: &'o MappingOptions,
     trigger_flows: bool,
     out: &'o mut Vec<u8>,
     tail: Range<usize>,
@@ -33,7 +35,7 @@ impl<'o, 'a> Events<'o, 'a> {
     pub(super) fn new(
         order: &'o Order<'a>,
         profile: &'o str,
-        options: &'o Options,
+        options: &'o MappingOptions,
         trigger_flows: bool,
         out: &'o mut Vec<u8>,
     ) -> Self {
@@ -50,9 +52,9 @@ impl<'o, 'a> Events<'o, 'a> {
         }
     }
 
-    pub(super) fn write(mut self, catalogue: &dyn CategoryPaths) -> Result<Vec<OrderEvent>, Skip> {
+    pub(super) fn write(mut self, catalog: &dyn CategoryPaths) -> Result<Vec<OrderEvent>, Skip> {
         let order = self.order;
-        let properties = order.properties(catalogue, self.options);
+        let properties = order.properties(catalog, self.options);
         limits::check_count(properties.len())?;
         properties.values().try_for_each(limits::check_strings)?;
         let (whole, line_items) = self.properties(&properties);
@@ -104,9 +106,9 @@ impl<'o, 'a> Events<'o, 'a> {
         properties: Range<usize>,
     ) -> Result<(), Skip> {
         let head = self.head(kind, item)?;
-        let place = Pieces::from([head, properties, self.tail.clone()]);
-        limits::check_size(place.len() + self.profile.len())?;
-        self.done.push(OrderEvent { kind, place });
+        let pieces = Pieces::from([head, properties, self.tail.clone()]);
+        limits::check_size(pieces.len() + self.profile.len())?;
+        self.done.push(OrderEvent { kind, pieces });
         Ok(())
     }
 

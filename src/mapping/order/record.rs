@@ -8,10 +8,11 @@ use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
-use super::CategoryPaths;
-use crate::mapping::json::{self, Object, ObjectWriter, Part, Text, Walk};
+use super::categories::CategoryPaths;
+use crate::config::MappingOptions;
+use crate::json::{self, Object, ObjectWriter, Part, Text, Walk};
 use crate::mapping::properties::{self, Properties};
-use crate::mapping::{Options, Skip, locale};
+use crate::mapping::{Skip, locale};
 
 /// An order, as far as it is looked at.
 pub(super) struct Order<'a> {
@@ -114,8 +115,8 @@ impl<'a> Order<'a> {
     /// The allowed properties of the order, then its custom fields beside them, then the lists.
     pub(super) fn properties<'o>(
         &self,
-        catalogue: &dyn CategoryPaths,
-        options: &'o Options,
+        catalog: &dyn CategoryPaths,
+        options: &'o MappingOptions,
     ) -> Properties<'o>
     where
         'a: 'o,
@@ -130,7 +131,7 @@ impl<'a> Order<'a> {
             "ItemNames",
             self.item_names(options.preferred_locale.as_deref()),
         );
-        properties.set("Categories", self.categories(catalogue));
+        properties.set("Categories", self.categories(catalog));
         properties
     }
 
@@ -153,7 +154,7 @@ impl<'a> Order<'a> {
     }
 
     /// Products stand in the order of their ids, as in the answers of the queries that fetch them.
-    fn categories(&self, catalogue: &dyn CategoryPaths) -> String {
+    fn categories(&self, catalog: &dyn CategoryPaths) -> String {
         let mut products: Vec<&str> = self
             .line_items
             .iter()
@@ -163,7 +164,7 @@ impl<'a> Order<'a> {
         products.dedup();
         let paths: IndexSet<&str, RandomState> = products
             .into_iter()
-            .filter_map(|id| catalogue.paths(id))
+            .filter_map(|id| catalog.paths(id))
             .flatten()
             .map(String::as_str)
             .collect();

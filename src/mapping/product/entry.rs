@@ -1,8 +1,8 @@
-//! One entry of a catalogue bulk job: how it names its record, and the frame around its attributes.
+//! One entry of a catalog bulk job: how it names its record, and the frame around its attributes.
 
 use serde::Serialize;
 
-/// The only integration type that Klaviyo's catalogue API takes.
+/// The only integration type that Klaviyo's catalog API takes.
 const INTEGRATION_TYPE: &str = "$custom";
 /// The only catalog type that it takes.
 const CATALOG_TYPE: &str = "$default";

@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::entry::{self, Entry, Reference, Relationship, Write};
-use super::{Listing, Product, Variant};
+use super::listing::Listing;
+use super::record::{Product, Variant};
 use crate::mapping::Skip;
 use crate::mapping::category::referenced_ids;
 

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::Product;
-use crate::mapping::json::Part;
+use super::record::Product;
+use crate::config::MappingOptions;
+use crate::json::Part;
+use crate::mapping::Skip;
 use crate::mapping::locale::localized;
 use crate::mapping::metadata::{CustomMetadata, by_locale};
 use crate::mapping::price::{self, Price};
-use crate::mapping::{Options, Skip};
 
 /// What stands for the slug in `product_url_template`. Only the first is replaced, as the Node plugin does.
 const SLUG_PLACEHOLDER: &str = "{{productSlug}}";
@@ -21,7 +22,7 @@ const NO_URL: &str = "None";
 #[derive(Debug)]
 pub struct Listing<'p> {
     pub(super) product: &'p Product<'p>,
-    options: &'p Options,
+    options: &'p MappingOptions,
     pub(super) title: Cow<'p, str>,
     pub(super) description: Cow<'p, str>,
     pub(super) url: String,
@@ -39,7 +40,7 @@ impl<'p> Listing<'p> {
     pub fn of(
         product: &'p Product<'p>,
         now: Timestamp,
-        options: &'p Options,
+        options: &'p MappingOptions,
     ) -> Result<Self, Skip> {
         let preferred = options.preferred_locale.as_deref();
         let text = |part: Option<Part<'p>>| Some(localized(part?, preferred)?.decoded());

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{End, FINISHING, Window};
+use super::Window;
+use super::decision;
+use super::end::End;
+use super::timing::FINISHING;
 use crate::error::Error;
-use crate::ports::Deadline;
-use crate::run::lease::later;
-use crate::run::state::{LastError, Resource, Status};
+use crate::run::engine::Engine;
+use crate::run::log::LogEvent;
+use crate::run::state::{LastError, Status};
 use crate::run::store::{Saved, Stored};
+use crate::time::{Deadline, later};
 
 /// The pause after the first window that failed; each later one is twice as long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -22,13 +26,13 @@ impl Window<'_> {
     /// Writes the document as the window's end asks for.
     pub(super) async fn finish(mut self) -> Result<(Stored, End), Error> {
         self.commit();
-        let end = self.ending.take().unwrap_or(End::Continue);
-        let now = self.app.commercetools.server_now();
+        let end = self.findings.end.take().unwrap_or(End::Continue);
+        let now = self.engine.now();
         if matches!(end, End::Lost) {
             return self.release().await;
         }
         self.write_cursor();
-        let progress = self.progress;
+        let progress = self.findings.progress;
         let document = &mut self.stored.document;
         document.lease = None;
         document.not_before = None;
@@ -44,13 +48,8 @@ impl Window<'_> {
         document
             .pace
             .note(now, document.counts.read + variants_read);
-        // a window that is too short to get anything done would be followed by another like it for ever
-        let was_too_short = match end {
-            End::Continue => !progress && self.jobs.is_empty(),
-            End::Wait { .. } => !progress && self.was_answered,
-            _ => false,
-        };
-        if was_too_short {
+        let has_jobs = !self.jobs.is_empty();
+        if decision::stands_still(&end, progress, has_jobs, self.findings.klaviyo_answered) {
             document.stall(LastError {
                 at: now,
                 message: "a window ended without progress".to_owned(),
@@ -80,25 +79,25 @@ impl Window<'_> {
                 }
             }
         }
-        let deadline = Deadline::after(
-            &*self.ports.clock,
-            FINISHING.max(self.hard.remaining(&*self.ports.clock)),
-        );
-        match self.store.save(&mut self.stored, deadline).await? {
+        let deadline = self.last_deadline();
+        match self.engine.store.save(&mut self.stored, deadline).await? {
             Saved::Done => Ok((self.stored, end)),
             Saved::Lost => self.release().await,
         }
     }
 
+    /// Until when the last reads and writes may take.
+    fn last_deadline(&self) -> Deadline {
+        let left = self.engine.remaining(self.timing.hard);
+        self.engine.deadline(FINISHING.max(left))
+    }
+
     /// The document has been changed by somebody else. Where that was a stop, it waits for this invocation to say that
     /// it has ended: the lease is given back, with what has been acknowledged in the meantime.
     async fn release(self) -> Result<(Stored, End), Error> {
+        let deadline = self.last_deadline();
         let ours = self.stored.document;
-        let deadline = Deadline::after(
-            &*self.ports.clock,
-            FINISHING.max(self.hard.remaining(&*self.ports.clock)),
-        );
-        let found = self.store.load(ours.resource, deadline).await?;
+        let found = self.engine.store.load(ours.resource, deadline).await?;
         let Some(mut found) = found else {
             return Ok((Stored::new(ours, 0), End::Lost));
         };
@@ -117,33 +116,26 @@ impl Window<'_> {
             document.set_aside = ours.set_aside;
             document.set_aside_omitted = ours.set_aside_omitted;
             document.lease = None;
-            self.store.save(&mut found, deadline).await?;
+            self.engine.store.save(&mut found, deadline).await?;
         }
         Ok((found, End::Lost))
     }
 }
 
-/// What a window's log line says of its end.
-#[must_use]
-pub fn log_line(
-    resource: Resource,
-    stored: &Stored,
-    end: &End,
-    duration: Duration,
-) -> serde_json::Value {
+/// Writes the log line of a window's end.
+pub fn log_window(engine: &Engine, stored: &Stored, end: &End, duration: Duration) {
     let document = &stored.document;
-    let name = match end {
-        End::Continue | End::Broken(_) if document.status == Status::Failed => "run_failed",
-        End::Completed => "run_completed",
-        End::Continue => "window_done",
-        End::Wait { .. } => "waiting",
-        End::Broken(_) => "window_failed",
-        End::GivenUp(_) => "run_failed",
-        End::Lost => "window_ended_by_others",
+    let event = match end {
+        End::Continue | End::Broken(_) if document.status == Status::Failed => LogEvent::RunFailed,
+        End::Completed => LogEvent::RunCompleted,
+        End::Continue => LogEvent::WindowDone,
+        End::Wait { .. } => LogEvent::Waiting,
+        End::Broken(_) => LogEvent::WindowFailed,
+        End::GivenUp(_) => LogEvent::RunFailed,
+        End::Lost => LogEvent::WindowEndedByOthers,
     };
-    json!({
-        "event": name,
-        "resource": resource.name(),
+    let members = json!({
+        "resource": document.resource.name(),
         "runId": document.run_id,
         "window": document.window,
         "durationMs": u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
@@ -156,5 +148,6 @@ pub fn log_line(
         "notBefore": document.not_before,
         "waitingFor": document.waiting_for,
         "error": document.last_error.as_ref().map(|error| &error.message),
-    })
+    });
+    engine.log(event, &members);
 }

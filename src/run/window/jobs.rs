@@ -1,24 +1,18 @@
-//! Klaviyo's jobs: when they are asked, and what their answers change.
+//! Klaviyo's jobs: how many, and what their answers change.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use super::Window;
+use super::group::JobEffect;
+use super::in_flight::Arrival;
+use crate::run::import::{JobAnswer, Refused};
+use crate::run::state::{Counts, IdRange, Job, Note, SetAside};
+use crate::time::later;
 
-use super::{Event, Window};
-use crate::resources::{JobAnswer, Refused};
-use crate::run::cursor::{IdRange, Job};
-use crate::run::group::JobEffect;
-use crate::run::lease::later;
-use crate::run::state::{Counts, SetAside};
-
-/// When a job is asked for the first time.
-pub(super) const FIRST_ASK: Duration = Duration::from_secs(2);
-/// The longest pause between two questions about a job.
-const LONGEST_ASK: Duration = Duration::from_secs(30);
 /// How long a job may take before the run goes on without it.
 const JOB_PATIENCE: Duration = Duration::from_secs(3_600);
-/// Jobs asked at the same time.
-const MAX_ASKING: usize = 4;
+/// Jobs polled at the same time.
+const MAX_POLLS: usize = 4;
 /// Jobs that may be under way before no more are handed in; bounds the document.
 const MAX_JOBS: usize = 60;
 /// How often an entry is sent another time because its job did not take it.
@@ -30,22 +24,17 @@ impl Window<'_> {
         self.jobs.len() + self.packer.outbox() >= MAX_JOBS
     }
 
-    pub(super) fn start_asking(&mut self) {
-        let now = self.app.commercetools.server_now();
-        let due: Vec<usize> = (0..self.jobs.len())
-            .filter(|&job| self.jobs[job].due <= now)
-            .collect();
-        for job in due {
-            if self.asking == MAX_ASKING {
+    pub(super) fn start_polls(&mut self) {
+        let now = self.engine.now();
+        while self.in_flight.polls < MAX_POLLS {
+            let Some(job) = self.jobs.begin_poll(now) else {
                 break;
-            }
-            // not again before this answer has been dealt with
-            self.jobs[job].due = Timestamp::MAX;
-            self.asking += 1;
-            let job = Box::new(self.jobs[job].clone());
-            let answer = self.import.ask((*job).clone(), self.hard);
-            self.in_flight.push(Box::pin(async move {
-                Event::Asked {
+            };
+            self.in_flight.polls += 1;
+            let answer = self.import.poll_job(job.clone(), self.timing.hard);
+            let job = Box::new(job);
+            self.in_flight.calls.push(Box::pin(async move {
+                Arrival::Polled {
                     job,
                     result: answer.await,
                 }
@@ -53,33 +42,18 @@ impl Window<'_> {
         }
     }
 
-    pub(super) fn ask_later(&mut self, asked: &Job) {
-        let now = self.app.commercetools.server_now();
-        if let Some(job) = self.jobs.iter_mut().find(|job| job.id == asked.id) {
-            job.asked += 1;
-            let pause = FIRST_ASK
-                .saturating_mul(1 << (job.asked / 2).min(8))
-                .min(LONGEST_ASK);
-            job.due = later(now, pause);
-        }
-    }
-
     pub(super) fn take_answer(&mut self, job: Job, answer: JobAnswer) {
         // waiting for a job is not standing still: its patience is bounded by itself
-        self.progress = true;
-        let now = self.app.commercetools.server_now();
+        self.findings.progress = true;
+        let now = self.engine.now();
         match answer {
-            JobAnswer::NotYet if later(job.since, JOB_PATIENCE) > now => self.ask_later(&job),
+            JobAnswer::NotYet if later(job.since, JOB_PATIENCE) > now => {
+                self.jobs.poll_later(&job.id, now);
+            }
             JobAnswer::NotYet | JobAnswer::Unknown => {
-                self.jobs.retain(|known| known.id != job.id);
-                *self
-                    .stored
-                    .document
-                    .counts
-                    .notes
-                    .entry("jobs-without-result".to_owned())
-                    .or_default() += 1;
-                self.progress = true;
+                self.jobs.remove(&job.id);
+                let counts = &mut self.stored.document.counts;
+                counts.note(Note::JobWithoutResult, 1);
             }
             JobAnswer::Cancelled if !job.entries.is_empty() => {
                 let again = job
@@ -107,14 +81,14 @@ impl Window<'_> {
                     mended: mended.len() as u64,
                 };
                 self.packer
-                    .answer(effect, 0, &mended, self.ports.clock.monotonic());
+                    .answer(effect, 0, &mended, self.engine.monotonic());
             }
         }
     }
 
     /// A job was cancelled whose entries are not known by name: all of its spans is read and sent again.
     fn take_cancellation(&mut self, job: Job) {
-        self.jobs.retain(|known| known.id != job.id);
+        self.jobs.remove(&job.id);
         if job.spans.is_empty() || job.attempt >= MAX_ATTEMPTS {
             let records = job.counts.sent;
             self.counts().move_to_failed(records);
@@ -141,8 +115,8 @@ impl Window<'_> {
         mut again: Vec<(String, String)>,
         left: u64,
     ) {
-        self.jobs.retain(|known| known.id != job.id);
-        self.progress = true;
+        self.jobs.remove(&job.id);
+        self.findings.progress = true;
         if job.attempt >= MAX_ATTEMPTS {
             refused.extend(again.drain(..).map(|(name, reason)| (Some(name), reason)));
         }

@@ -1,24 +1,24 @@
 //! Progress: what has been acknowledged goes into the document, and a phase that is over makes room for the next.
 
-use super::jobs::FIRST_ASK;
-use super::{Window, reader};
-use crate::run::cursor::Cursor;
-use crate::run::group::{Commit, NOTE_MENDED, Packer};
-use crate::run::lease::later;
-use crate::run::state::{Counts, Outcome, SetAside};
+use super::group::Commit;
+use super::job_list::FIRST_POLL;
+use super::packer::Packer;
+use super::{Window, new_reader};
+use crate::run::state::{Counts, Cursor, Note, Outcome, SetAside};
+use crate::time::later;
 
 impl Window<'_> {
     pub(super) fn commit(&mut self) {
         while let Some(commit) = self.packer.commit() {
-            self.progress = true;
+            self.findings.progress = true;
             self.apply(commit);
         }
     }
 
     fn apply(&mut self, commit: Commit) {
-        let now = self.app.commercetools.server_now();
+        let now = self.engine.now();
         self.jobs
-            .extend(commit.cursor_jobs(now, later(now, FIRST_ASK)));
+            .add(commit.cursor_jobs(now, later(now, FIRST_POLL)));
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
                 self.reader.commit(*range, through);
@@ -45,16 +45,12 @@ impl Window<'_> {
                 reason,
             });
         }
-        if effect.mended > 0 {
-            *document
-                .counts
-                .notes
-                .entry(NOTE_MENDED.to_owned())
-                .or_default() += effect.mended;
-        }
+        document
+            .counts
+            .note(Note::SentAgainWithoutPhoneNumber, effect.mended);
         match effect.errors_at {
             Some(path) => {
-                if let Some(job) = self.jobs.iter_mut().find(|job| job.id == effect.id) {
+                if let Some(job) = self.jobs.answered(&effect.id) {
                     job.errors_at = Some(path);
                     job.due = now;
                     // part of its errors has been dealt with: should it turn out cancelled now, it is left as it is
@@ -62,7 +58,7 @@ impl Window<'_> {
                     job.entries.clear();
                 }
             }
-            None => self.jobs.retain(|job| job.id != effect.id),
+            None => self.jobs.remove(&effect.id),
         }
     }
 
@@ -81,13 +77,17 @@ impl Window<'_> {
             return false;
         };
         let document = &mut self.stored.document;
-        let cursor = Cursor::start(&document.order, next.phase(), self.app.config.id_ranges);
+        let cursor = Cursor::start(
+            &document.options,
+            next.phase(),
+            self.engine.config.id_ranges,
+        );
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
-        self.reader = reader(&self.budget, document, cursor.ranges);
-        self.packer = Packer::new(next.lanes(), next.batches_a_group(), None);
+        self.reader = new_reader(&self.limits, &self.stored, cursor.ranges);
+        self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None);
         self.phase_records = 0;
         self.import = next;
-        self.progress = true;
+        self.findings.progress = true;
         true
     }
 }

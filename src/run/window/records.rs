@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::Window;
+use super::group::Origin;
+use super::samples;
+use crate::json::Json;
 use crate::klaviyo::batch::Batch;
-use crate::mapping::json::Json;
 use crate::mapping::{self, Skip};
-use crate::resources::page::Record;
-use crate::run::cursor::IdRange;
-use crate::run::group::Place;
-use crate::run::sample;
+use crate::run::page::Record;
+use crate::run::state::IdRange;
 
 /// Bytes of records that are mapped before others get a turn.
 const MAPPING_SLICE: usize = 256 * 1024;
@@ -18,7 +18,7 @@ const MAX_OUTBOX: usize = 2;
 
 impl Window<'_> {
     pub(super) fn map(&mut self) -> bool {
-        let now = self.ports.clock.monotonic();
+        let now = self.engine.monotonic();
         let mut bytes = 0;
         let mut mapped = false;
         while bytes < MAPPING_SLICE && self.packer.outbox() < MAX_OUTBOX && !self.jobs_are_full() {
@@ -32,17 +32,17 @@ impl Window<'_> {
             };
             let by_id = page.by_id;
             mapped = true;
-            self.has_mapped = true;
+            self.findings.has_mapped = true;
             let id = match record {
                 Record::Missing(id) => {
-                    let place = Place {
+                    let origin = Origin {
                         range,
                         before: &before,
                         id: Some(&id),
                         reached: Some(&id),
                     };
                     self.packer.skip(
-                        place,
+                        origin,
                         Skip::NotFound.code(),
                         Skip::NotFound.to_string(),
                         now,
@@ -73,7 +73,7 @@ impl Window<'_> {
             .and_then(|(_, page, _)| page.last.clone());
         if let Some(next) = next {
             self.packer.reach(
-                Place {
+                Origin {
                     range,
                     before,
                     id: None,
@@ -101,16 +101,16 @@ impl Window<'_> {
     ) -> Option<String> {
         match outcome.and_then(|id| self.fit().map(|()| id)) {
             Ok(id) => {
-                if self.stored.document.order.dry_run {
-                    sample::take(
+                if self.stored.document.options.dry_run {
+                    samples::take(
                         &mut self.stored.document.samples,
-                        self.import.lanes(),
+                        self.import.bulk_endpoints(),
                         &self.documents,
                     );
                 }
                 let reached = by_id.then_some(id.as_str());
                 self.packer.add(
-                    Place {
+                    Origin {
                         range,
                         before,
                         id: Some(&id),
@@ -124,13 +124,13 @@ impl Window<'_> {
             Err(skip) => {
                 let id = mapping::id(record.part());
                 let reached = id.as_deref().filter(|_| by_id);
-                let place = Place {
+                let origin = Origin {
                     range,
                     before,
                     id: id.as_deref(),
                     reached,
                 };
-                self.packer.skip(place, skip.code(), skip.to_string(), now);
+                self.packer.skip(origin, skip.code(), skip.to_string(), now);
                 id
             }
         }
@@ -139,12 +139,12 @@ impl Window<'_> {
     /// Checks that every document of the record that has been mapped fits into a request.
     fn fit(&self) -> Result<(), Skip> {
         for document in &self.documents.list {
-            let lane = self.import.lanes()[document.lane];
-            let bytes = document.place.len();
-            if !Batch::fits_alone(lane, document.profile.as_deref(), bytes) {
+            let endpoint = self.import.bulk_endpoints()[document.endpoint];
+            let bytes = document.pieces.len();
+            if !Batch::fits_alone(endpoint, document.profile.as_deref(), bytes) {
                 return Err(Skip::TooLarge {
                     bytes,
-                    most: lane.max_bytes,
+                    most: endpoint.max_bytes,
                 });
             }
         }

@@ -9,14 +9,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use klaviyo_bulk_import::commercetools::query::records;
-use klaviyo_bulk_import::klaviyo::batch::{Batch, Lane};
-use klaviyo_bulk_import::klaviyo::events::LANE;
-use klaviyo_bulk_import::mapping::Options;
-use klaviyo_bulk_import::mapping::json::{Json, Part};
+use klaviyo_bulk_import::config::MappingOptions;
+use klaviyo_bulk_import::json::{Json, Part};
+use klaviyo_bulk_import::klaviyo::batch::Batch;
+use klaviyo_bulk_import::klaviyo::bulk::BulkEndpoint;
+use klaviyo_bulk_import::klaviyo::events::BULK_CREATE;
 use klaviyo_bulk_import::mapping::order::{self, CategoryPaths};
 use klaviyo_bulk_import::resources::orders::documents;
-use klaviyo_bulk_import::run::cursor::IdRange;
-use klaviyo_bulk_import::run::group::{Documents, Packer, Place};
+use klaviyo_bulk_import::run::documents::Documents;
+use klaviyo_bulk_import::run::state::IdRange;
+use klaviyo_bulk_import::run::window::group::Origin;
+use klaviyo_bulk_import::run::window::packer::Packer;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -29,7 +32,7 @@ const PAGE_BYTES: usize = 1_000_000;
 /// Batches that are on their way while the next one is packed.
 const ON_THE_WAY: usize = 3;
 
-static LANES: [&Lane; 1] = [&LANE];
+static ENDPOINTS: [&BulkEndpoint; 1] = [&BULK_CREATE];
 
 /// All products are in the same categories.
 struct Catalogue(Vec<String>);
@@ -93,7 +96,7 @@ impl Page {
 /// Maps and packs orders as the import of orders does.
 struct Import {
     catalogue: Catalogue,
-    options: Options,
+    options: MappingOptions,
     mapped: Documents,
     on_the_way: VecDeque<Batch>,
 }
@@ -107,11 +110,11 @@ impl Import {
     }
 
     fn map_and_pack(&mut self, orders: &[Json]) {
-        let mut packer = Packer::new(&LANES, 4, None);
+        let mut packer = Packer::new(&ENDPOINTS, 4, None);
         let range = IdRange::default();
         for order in orders {
             let id = self.map(black_box(order.part()));
-            let place = Place {
+            let place = Origin {
                 range: 0,
                 before: &range,
                 id: Some(&id),
@@ -151,7 +154,7 @@ fn main() {
 fn measure(page: &Page) {
     let mut import = Import {
         catalogue: Catalogue(vec!["Women".to_owned(), "Women > Pants".to_owned()]),
-        options: Options::default(),
+        options: MappingOptions::default(),
         mapped: Documents::default(),
         on_the_way: VecDeque::new(),
     };

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use futures_util::future::join_all;
 use http::Method;
-use klaviyo_bulk_import::api::{self, App, MAX_BODY_BYTES};
+use klaviyo_bulk_import::api::{self, MAX_BODY_BYTES};
+use klaviyo_bulk_import::app::App;
 use klaviyo_bulk_import::config::{Config, Secret, VARIABLES, Values};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule, When};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::Method;
-use klaviyo_bulk_import::api::App;
+use klaviyo_bulk_import::app::App;
 use klaviyo_bulk_import::error::POLICY;
 use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, Log, Ports, TransportError};
 use serde_json::{Value, json};
@@ -196,9 +196,9 @@ fn an_api_that_stays_away_fails_the_run_after_five_windows() {
         let log = Rc::new(Written::default());
         let ports = Ports {
             log: log.clone(),
-            ..app.ports.clone()
+            ..app.engine.ports.clone()
         };
-        let app = Rc::new(App::new(app.config.clone(), ports));
+        let app = Rc::new(App::new(app.engine.config.clone(), ports));
         world
             .klaviyo_faults()
             .add(Rule::new(When::Always, refuse(503)));
@@ -349,14 +349,14 @@ impl Http for Meddling {
 
 fn meddled_with(app: &App, meddle: fn(&http::Request<Body>) -> Option<TransportError>) -> Rc<App> {
     let http = Rc::new(Meddling {
-        way_out: app.ports.http.clone(),
+        way_out: app.engine.ports.http.clone(),
         meddle,
     });
     Rc::new(App::new(
-        app.config.clone(),
+        app.engine.config.clone(),
         Ports {
             http,
-            ..app.ports.clone()
+            ..app.engine.ports.clone()
         },
     ))
 }

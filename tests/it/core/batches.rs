@@ -9,12 +9,14 @@ use bytes::Bytes;
 use http::Response;
 use jiff::Timestamp;
 use klaviyo_bulk_import::config::{KlaviyoConfig, Secret};
-use klaviyo_bulk_import::klaviyo::batch::{Batch, Lane, Shape};
+use klaviyo_bulk_import::json::pieces::Pieces;
+use klaviyo_bulk_import::klaviyo::batch::Batch;
+use klaviyo_bulk_import::klaviyo::bulk::{BulkEndpoint, Shape};
 use klaviyo_bulk_import::klaviyo::{Client, catalog, events, profiles};
-use klaviyo_bulk_import::mapping::pieces::Pieces;
 use klaviyo_bulk_import::ports::{
-    Body, Clock, Deadline, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
+    Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
 };
+use klaviyo_bulk_import::time::Deadline;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -23,7 +25,7 @@ use crate::support::native::run;
 
 /// A Klaviyo that looks at what it gets.
 struct Account {
-    lane: &'static Lane,
+    lane: &'static BulkEndpoint,
     /// The documents that it refuses.
     culprits: BTreeSet<u64>,
     /// Whether it says which.
@@ -166,13 +168,13 @@ fn drafts(most: usize, bytes: impl Strategy<Value = usize>) -> impl Strategy<Val
     proptest::collection::vec(draft, 0..most)
 }
 
-fn profile(lane: &Lane, draft: &Draft) -> Option<String> {
+fn profile(lane: &BulkEndpoint, draft: &Draft) -> Option<String> {
     let profile = || json!({"type": "profile", "attributes": {"external_id": draft.profile}});
     matches!(lane.shape, Shape::ByProfile).then(|| profile().to_string())
 }
 
 /// Packs them as they come, a new batch where the last is full.
-fn pack(lane: &'static Lane, drafts: &[Draft]) -> Vec<Batch> {
+fn pack(lane: &'static BulkEndpoint, drafts: &[Draft]) -> Vec<Batch> {
     let mut batches = vec![Batch::new(lane)];
     for (n, draft) in drafts.iter().enumerate() {
         let profile = profile(lane, draft);
@@ -192,7 +194,7 @@ fn pack(lane: &'static Lane, drafts: &[Draft]) -> Vec<Batch> {
     batches
 }
 
-fn keeps_the_laws(lane: &'static Lane, drafts: &[Draft], points: bool) {
+fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
     let refused = drafts.iter().enumerate().filter(|(_, d)| d.is_refused);
     let culprits: BTreeSet<u64> = refused.map(|(n, _)| n as u64).collect();
     let account = Rc::new(Account {
@@ -242,12 +244,12 @@ proptest! {
 
     #[test]
     fn many_small_events(drafts in drafts(2_600, 20usize..400), points: bool) {
-        keeps_the_laws(&events::LANE, &drafts, points);
+        keeps_the_laws(&events::BULK_CREATE, &drafts, points);
     }
 
     #[test]
     fn few_large_events(drafts in drafts(14, 20usize..4_900_000), points: bool) {
-        keeps_the_laws(&events::LANE, &drafts, points);
+        keeps_the_laws(&events::BULK_CREATE, &drafts, points);
     }
 
     #[test]
@@ -259,8 +261,8 @@ proptest! {
 #[test]
 fn the_documented_limits_are_reached_and_not_passed() {
     for (lane, documents) in [
-        (&profiles::LANE, 10_000),
-        (&events::LANE, 1_000),
+        (&profiles::BULK_IMPORT, 10_000),
+        (&events::BULK_CREATE, 1_000),
         (&catalog::CREATE_ITEMS, 100),
         (&catalog::UPDATE_VARIANTS, 100),
         (&catalog::DELETE_CATEGORIES, 100),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::Method;
-use klaviyo_bulk_import::api::App;
+use klaviyo_bulk_import::app::App;
 use proptest::prelude::*;
 use serde_json::Value;
 use sim::faults::{Fault, Rule, When};

@@ -50,7 +50,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
         (
             "commercetools: a run document that this version cannot read",
             Action::GiveUp,
-            vec![Error::foreign("test", "container/key")],
+            vec![Error::unreadable_document("test", "container/key")],
         ),
         (
             "any: no connection, no answer in time, half an answer",

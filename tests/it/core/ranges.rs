@@ -1,7 +1,7 @@
 //! Laws of id ranges: together they are the key space, each id once, however far each of them is.
 
-use klaviyo_bulk_import::run::cursor::{Cursor, IdRange};
-use klaviyo_bulk_import::run::state::Order;
+use klaviyo_bulk_import::run::state::RunOptions;
+use klaviyo_bulk_import::run::state::{Cursor, IdRange};
 use proptest::prelude::*;
 
 /// Ids as commercetools has them, and some that are otherwise.
@@ -14,9 +14,9 @@ fn id() -> impl Strategy<Value = String> {
 }
 
 fn ranges(start_id: Option<String>, parts: usize) -> Vec<IdRange> {
-    let order = Order {
+    let order = RunOptions {
         start_id,
-        ..Order::default()
+        ..RunOptions::default()
     };
     Cursor::start(&order, None, parts).ranges
 }

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 
 use insta::assert_json_snapshot;
+use klaviyo_bulk_import::config::MappingOptions;
 use klaviyo_bulk_import::config::sync::SyncConfig;
+use klaviyo_bulk_import::mapping::Skip;
 use klaviyo_bulk_import::mapping::category::{Category, CategoryNames};
 use klaviyo_bulk_import::mapping::product::{Write, compound_id};
-use klaviyo_bulk_import::mapping::{Options, Skip};
 use proptest::prelude::*;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-fn options() -> Options {
-    Options {
+fn options() -> MappingOptions {
+    MappingOptions {
         preferred_locale: Some("en-US".to_owned()),
         preferred_currency: None,
         product_url_template: None,

@@ -1,13 +1,14 @@
 //! Customers as profiles.
 
+use klaviyo_bulk_import::config::MappingOptions;
+use klaviyo_bulk_import::mapping::Skip;
 use klaviyo_bulk_import::mapping::customer::{self, Profile};
-use klaviyo_bulk_import::mapping::{Options, Skip};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// The profile's JSON text.
-fn profile(customer: &str, options: &Options) -> Result<(Profile, String), Skip> {
+fn profile(customer: &str, options: &MappingOptions) -> Result<(Profile, String), Skip> {
     let customer: &RawValue = serde_json::from_str(customer).unwrap();
     let mut out = Vec::new();
     let profile = customer::profile(customer, options, &mut out)?;
@@ -15,7 +16,7 @@ fn profile(customer: &str, options: &Options) -> Result<(Profile, String), Skip>
 }
 
 fn attributes(customer: &Value) -> Value {
-    let (_, document) = profile(&customer.to_string(), &Options::default()).unwrap();
+    let (_, document) = profile(&customer.to_string(), &MappingOptions::default()).unwrap();
     let document: Value = serde_json::from_str(&document).unwrap();
     assert_eq!(document["type"], "profile");
     document["attributes"].clone()
@@ -23,7 +24,7 @@ fn attributes(customer: &Value) -> Value {
 
 fn phone(number: &str) -> (Option<String>, bool) {
     let customer = json!({"id": "c", "addresses": [{"mobile": number}]});
-    let (profile, document) = profile(&customer.to_string(), &Options::default()).unwrap();
+    let (profile, document) = profile(&customer.to_string(), &MappingOptions::default()).unwrap();
     let document: Value = serde_json::from_str(&document).unwrap();
     let phone = document["attributes"]["phone_number"]
         .as_str()
@@ -114,7 +115,7 @@ fn whole_profiles() {
 
 #[test]
 fn custom_fields_follow_the_configured_rules() {
-    let mut options = Options::default();
+    let mut options = MappingOptions::default();
     let rules = &mut options.sync.customer.custom_fields;
     rules.exclude = vec!["secret".to_owned()];
     rules
@@ -131,7 +132,7 @@ fn custom_fields_follow_the_configured_rules() {
 #[test]
 fn values_are_copied_byte_for_byte() {
     let customer = r#"{"id":"c","firstName":"\u00e9\/\ud800","custom":{"fields":{"z":1.10,"a":[ 1e2, {"k" : 1E400}],"big":123456789012345678901234567890}}}"#;
-    let (_, document) = profile(customer, &Options::default()).unwrap();
+    let (_, document) = profile(customer, &MappingOptions::default()).unwrap();
     assert_eq!(
         document,
         r#"{"type":"profile","attributes":{"external_id":"c","first_name":"\u00e9\/\ud800","properties":{"z":1.10,"a":[ 1e2, {"k" : 1E400}],"big":123456789012345678901234567890}}}"#
@@ -199,7 +200,7 @@ fn a_customer_without_an_id_is_skipped_and_leaves_nothing_behind() {
     ] {
         let customer: &RawValue = serde_json::from_str(customer).unwrap();
         let mut out = b"before".to_vec();
-        let skip = customer::profile(customer, &Options::default(), &mut out).unwrap_err();
+        let skip = customer::profile(customer, &MappingOptions::default(), &mut out).unwrap_err();
         assert_eq!(
             (skip.code(), out.as_slice()),
             ("malformed", b"before".as_slice()),
@@ -257,7 +258,7 @@ proptest! {
             Some(others) => format!(r#"{{"addresses":[{inner}],"custom":{{"fields":{inner}}},{others},"id":"c"}}"#),
             None => inner,
         };
-        if let Ok((_, document)) = profile(&customer, &Options::default()) {
+        if let Ok((_, document)) = profile(&customer, &MappingOptions::default()) {
             prop_assert!(serde_json::from_str::<&RawValue>(&document).is_ok(), "{}", document);
         }
     }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use klaviyo_bulk_import::config::MappingOptions;
+use klaviyo_bulk_import::mapping::Skip;
 use klaviyo_bulk_import::mapping::order::{self, CategoryPaths, EventKind, OrderEvents};
-use klaviyo_bulk_import::mapping::{Options, Skip};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ impl Mapped {
 fn map_with(
     order: &str,
     catalogue: &Catalogue,
-    options: &Options,
+    options: &MappingOptions,
     trigger_flows: bool,
 ) -> Result<Mapped, Skip> {
     let order: &RawValue = serde_json::from_str(order).unwrap();
@@ -76,7 +77,7 @@ fn map_with(
             let documents = events
                 .events
                 .iter()
-                .map(|event| String::from_utf8(event.place.join(&out)).unwrap())
+                .map(|event| String::from_utf8(event.pieces.join(&out)).unwrap())
                 .collect();
             assert!(out.starts_with(b"before"), "it is appended");
             Ok(Mapped { events, documents })
@@ -95,7 +96,7 @@ fn map(order: &Value) -> Mapped {
     map_with(
         &order.to_string(),
         &Catalogue::default(),
-        &Options::default(),
+        &MappingOptions::default(),
         false,
     )
     .unwrap()
@@ -105,7 +106,7 @@ fn skip_of(order: &Value) -> &'static str {
     match map_with(
         &order.to_string(),
         &Catalogue::default(),
-        &Options::default(),
+        &MappingOptions::default(),
         false,
     ) {
         Ok(_) => "mapped",
@@ -218,7 +219,13 @@ fn whole_events() {
         ("p2", &[&["Women", "Pants"], &["Women", "Dresses > Long"]]),
     ]);
     for (name, order) in orders() {
-        let mapped = map_with(&order.to_string(), &catalogue, &Options::default(), false).unwrap();
+        let mapped = map_with(
+            &order.to_string(),
+            &catalogue,
+            &MappingOptions::default(),
+            false,
+        )
+        .unwrap();
         let profile: Value = serde_json::from_str(&mapped.events.profile).unwrap();
         insta::assert_json_snapshot!(name, json!({"profile": profile, "events": mapped.json()}));
     }
@@ -258,13 +265,19 @@ fn categories_stand_in_the_order_of_the_product_ids_without_repeats() {
     let order = order_with(json!({"lineItems": lines})).to_string();
     let raw: &RawValue = serde_json::from_str(&order).unwrap();
     assert_eq!(order::product_ids(raw), ["p2", "gone", "p1", "p3"]);
-    let mapped = map_with(&order, &catalogue, &Options::default(), false).unwrap();
+    let mapped = map_with(&order, &catalogue, &MappingOptions::default(), false).unwrap();
     let expected = json!(["Women", "Women > Pants", "Women > Pants > Jeans", "Sale"]);
     assert_eq!(
         mapped.json()[0]["attributes"]["properties"]["Categories"],
         expected
     );
-    let gone = map_with(&order, &Catalogue::default(), &Options::default(), false).unwrap();
+    let gone = map_with(
+        &order,
+        &Catalogue::default(),
+        &MappingOptions::default(),
+        false,
+    )
+    .unwrap();
     assert_eq!(
         gone.json()[0]["attributes"]["properties"]["Categories"],
         json!([])
@@ -273,9 +286,9 @@ fn categories_stand_in_the_order_of_the_product_ids_without_repeats() {
 
 #[test]
 fn rules_states_metrics_and_the_locale_are_the_configured_ones() {
-    let mut options = Options {
+    let mut options = MappingOptions {
         preferred_locale: Some("de-AT".to_owned()),
-        ..Options::default()
+        ..MappingOptions::default()
     };
     let rules = &mut options.sync.order;
     rules.states.fulfilled = vec!["Shipped".to_owned()];
@@ -313,7 +326,7 @@ fn only_without_flows_are_events_history() {
         let mapped = map_with(
             &order,
             &Catalogue::default(),
-            &Options::default(),
+            &MappingOptions::default(),
             trigger_flows,
         )
         .unwrap();
@@ -329,7 +342,13 @@ fn values_are_copied_byte_for_byte() {
     let order = format!(
         r#"{{"id":"o","customerId":"c","createdAt":"2024-05-06T13:51:19Z","zero":0.00,"z":[ 1.10 , -0.0],"lineItems":[{item}],"a":"\ud800"}}"#
     );
-    let mapped = map_with(&order, &Catalogue::default(), &Options::default(), true).unwrap();
+    let mapped = map_with(
+        &order,
+        &Catalogue::default(),
+        &MappingOptions::default(),
+        true,
+    )
+    .unwrap();
     let head = |metric: &str, second: u32, id: &str| {
         format!(
             r#"{{"type":"event","attributes":{{"metric":{{"data":{{"type":"metric","attributes":{{"name":"{metric}"}}}}}},"time":"2024-05-06T13:51:{second}Z","unique_id":"{id}","properties":"#
@@ -448,7 +467,7 @@ proptest! {
             ),
             None => inner,
         };
-        if let Ok(mapped) = map_with(&order, &Catalogue::default(), &Options::default(), false) {
+        if let Ok(mapped) = map_with(&order, &Catalogue::default(), &MappingOptions::default(), false) {
             for document in mapped.documents.iter().chain([&mapped.events.profile]) {
                 prop_assert!(serde_json::from_str::<&RawValue>(document).is_ok(), "{}", document);
             }
@@ -473,7 +492,7 @@ proptest! {
         let slices: Vec<&[&str]> = borrowed.iter().map(Vec::as_slice).collect();
         let catalogue = Catalogue::with(&[("p", &slices)]);
         let order = order_with(json!({"lineItems": [line("l", "p", json!({}))]})).to_string();
-        let mapped = map_with(&order, &catalogue, &Options::default(), false).unwrap();
+        let mapped = map_with(&order, &catalogue, &MappingOptions::default(), false).unwrap();
         let sent: Vec<String> = serde_json::from_value(mapped.json()[0]["attributes"]["properties"]["Categories"].clone()).unwrap();
         let sent_once: HashSet<String> = sent.iter().cloned().collect();
         let expected: HashSet<String> = categories.iter().flat_map(|names| (1..=names.len()).map(|depth| names[..depth].join(" > "))).collect();

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use insta::assert_json_snapshot;
 use jiff::Timestamp;
+use klaviyo_bulk_import::config::MappingOptions;
 use klaviyo_bulk_import::config::sync::SyncConfig;
+use klaviyo_bulk_import::mapping::Skip;
 use klaviyo_bulk_import::mapping::product::{
     CategoryAncestors, Entry, Listing, Product, Write, compound_id,
 };
-use klaviyo_bulk_import::mapping::{Options, Skip};
 use proptest::prelude::*;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -20,8 +21,8 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn options() -> Options {
-    Options {
+fn options() -> MappingOptions {
+    MappingOptions {
         preferred_locale: Some("en-US".to_owned()),
         preferred_currency: None,
         product_url_template: Some(
@@ -74,14 +75,14 @@ fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<Entry, Skip>) -> Result<Va
     }
 }
 
-fn item(product: &Value, options: &Options, op: Write) -> Result<Value, Skip> {
+fn item(product: &Value, options: &MappingOptions, op: Write) -> Result<Value, Skip> {
     let product = raw(product);
     let product = Product::read(&product)?;
     let listing = Listing::of(&product, now(), options)?;
     written(|out| listing.item(&tree(), op, out))
 }
 
-fn variants(product: &Value, options: &Options, op: Write) -> Vec<Result<Value, Skip>> {
+fn variants(product: &Value, options: &MappingOptions, op: Write) -> Vec<Result<Value, Skip>> {
     let product = raw(product);
     let product = Product::read(&product).unwrap();
     let listing = Listing::of(&product, now(), options).unwrap();
@@ -91,7 +92,7 @@ fn variants(product: &Value, options: &Options, op: Write) -> Vec<Result<Value, 
         .collect()
 }
 
-fn only_variant(product: &Value, options: &Options) -> Value {
+fn only_variant(product: &Value, options: &MappingOptions) -> Value {
     let [variant] = variants(product, options, Write::Create)
         .try_into()
         .expect("one variant");
@@ -176,7 +177,7 @@ fn a_variants_update_leaves_out_sku_and_item() {
 #[test]
 fn a_product_with_nothing_but_a_name_is_sent() {
     let bare = json!({"id": "p1", "name": {"en": "Bare"}, "masterVariant": {"id": 1, "sku": "BARE"}, "variants": []});
-    let without_template = Options {
+    let without_template = MappingOptions {
         product_url_template: None,
         ..options()
     };
@@ -220,7 +221,7 @@ fn prices_of_every_combination() {
     ]);
     let product = product_of(json!({"id": 1, "sku": "S", "prices": prices}));
     let chosen = |currency: Option<&str>| {
-        let options = Options {
+        let options = MappingOptions {
             preferred_currency: currency.map(str::to_owned),
             ..options()
         };
@@ -342,7 +343,7 @@ fn empty_prices_give_empty_objects_and_absent_ones_nothing() {
 
 fn inventory(availability: Value, channel: &str) -> Value {
     let config = json!({"product": {"inventory": {"useChannelInventory": channel}}}).to_string();
-    let options = Options {
+    let options = MappingOptions {
         sync: SyncConfig::parse(&config).unwrap(),
         ..options()
     };
@@ -402,7 +403,7 @@ fn what_klaviyo_requires_and_the_product_lacks_is_named() {
         (Some(""), "None"),
         (Some("https://shop.example/"), "https://shop.example/"),
     ] {
-        let options = Options {
+        let options = MappingOptions {
             product_url_template: template.map(str::to_owned),
             ..options()
         };
@@ -649,7 +650,7 @@ fn any_price() -> impl Strategy<Value = Value> {
 }
 
 fn sent_price(prices: &[Value], currency: &str) -> i64 {
-    let options = Options {
+    let options = MappingOptions {
         preferred_currency: Some(currency.to_owned()),
         ..options()
     };
@@ -671,7 +672,7 @@ fn field_time(price: &Value, key: &str) -> Option<Timestamp> {
 proptest! {
     #[test]
     fn any_product_gives_documents_or_reasons(product in any_product(), currency in any::<Option<String>>()) {
-        let options = Options { preferred_currency: currency, ..options() };
+        let options = MappingOptions { preferred_currency: currency, ..options() };
         let text = raw(&product);
         if let Ok(product) = Product::read(&text) && let Ok(listing) = Listing::of(&product, now(), &options) {
             for op in [Write::Create, Write::Update] {

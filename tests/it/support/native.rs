@@ -9,12 +9,13 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::HOST;
 use jiff::Timestamp;
-use klaviyo_bulk_import::api::{self, App, Request};
+use klaviyo_bulk_import::api::{self, Request};
+use klaviyo_bulk_import::app::App;
 use klaviyo_bulk_import::config::{Config, VARIABLES, Values};
 use klaviyo_bulk_import::ports::{
     Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
 };
-use klaviyo_bulk_import::run::chain::SELF_URL;
+use klaviyo_bulk_import::run::self_call::SELF_URL;
 use serde_json::Value;
 use sim::server::Direct;
 use sim::world::World;

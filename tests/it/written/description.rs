@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Response};
 use jsonschema::Validator;
-use klaviyo_bulk_import::api::{self, App, DESCRIPTION, Request};
+use klaviyo_bulk_import::api::description::DESCRIPTION;
+use klaviyo_bulk_import::api::{self, Request};
+use klaviyo_bulk_import::app::App;
 use serde_json::{Value, json};
 
 use crate::support::native::{app, run};

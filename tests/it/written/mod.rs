@@ -2,3 +2,4 @@
 
 pub(crate) mod description;
 mod documents;
+mod floors;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use http::Response;
 use jiff::{SignedDuration, Timestamp};
-use klaviyo_bulk_import::api::{self, App, Request};
+use klaviyo_bulk_import::api::{self, Request};
+use klaviyo_bulk_import::app::App;
 use klaviyo_bulk_import::ports::{Clock, LocalFuture, Log, Ports, Spawn};
 
 use crate::network::Wire;

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use klaviyo_bulk_import::api::Request;
 use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, TransportError};
-use klaviyo_bulk_import::run::chain::SELF_URL;
+use klaviyo_bulk_import::run::self_call::SELF_URL;
 use sim::peer::Peer;
 
 use crate::schedule::{Fate, Link};

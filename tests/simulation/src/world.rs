@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::Timestamp;
 use klaviyo_bulk_import::config::{Config, Values};
-use klaviyo_bulk_import::run::lease::later;
+use klaviyo_bulk_import::time::later;
 use serde_json::json;
 use sim::commercetools::{Commercetools, SCOPES};
 use sim::klaviyo::{Choice, Klaviyo, Options};

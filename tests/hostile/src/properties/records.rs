@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use jiff::Timestamp;
+use klaviyo_bulk_import::config::MappingOptions;
 use klaviyo_bulk_import::mapping::category::{Category, CategoryNames};
+use klaviyo_bulk_import::mapping::customer;
 use klaviyo_bulk_import::mapping::order::{self, CategoryPaths};
 use klaviyo_bulk_import::mapping::product::{CategoryAncestors, Listing, Product, Write};
-use klaviyo_bulk_import::mapping::{Options, customer};
 use serde_json::value::RawValue;
 use sim::commercetools::Commercetools;
 use sim::seed::{Kind, Seed, Sizes};
@@ -74,7 +75,7 @@ pub fn records(bytes: &[u8]) {
         let records = valid_records.get_or_init(valid);
         records[script.below(records.len())].clone()
     });
-    let options = Options {
+    let options = MappingOptions {
         preferred_locale: script
             .pick(&[None, Some("en-US"), Some("\u{0}")])
             .map(str::to_owned),
@@ -82,7 +83,7 @@ pub fn records(bytes: &[u8]) {
         product_url_template: script
             .pick(&[None, Some("https://shop.example/{{productSlug}}\"")])
             .map(str::to_owned),
-        ..Options::default()
+        ..MappingOptions::default()
     };
     let record = mutate(text.as_bytes(), &mut script);
     // records are read as parts of a page that is JSON
@@ -113,7 +114,7 @@ pub fn records(bytes: &[u8]) {
                 Ok(events) => {
                     assert_json(events.profile.as_bytes());
                     for event in events.events {
-                        assert_json(&event.place.join(&out));
+                        assert_json(&event.pieces.join(&out));
                     }
                 }
                 Err(skip) => assert_skipped(&out, &skip),
@@ -131,7 +132,7 @@ pub fn records(bytes: &[u8]) {
     }
 }
 
-fn product(record: &RawValue, catalogue: &Catalogue, options: &Options, out: &mut Vec<u8>) {
+fn product(record: &RawValue, catalogue: &Catalogue, options: &MappingOptions, out: &mut Vec<u8>) {
     let product = match Product::read(record) {
         Ok(product) => product,
         Err(skip) => return assert_skipped(out, &skip),

@@ -1,0 +1,190 @@
+//! commercetools: the token, what it was granted for, what can be read, and the run documents' place.
+
+use futures_util::future::join_all;
+
+use super::line::Line;
+use crate::commercetools::custom_objects::WriteOutcome;
+use crate::commercetools::query::Query;
+use crate::run::engine::Engine;
+use crate::run::store::CONTAINER;
+use crate::time::Deadline;
+
+/// The custom object that is written and deleted again.
+const KEY: &str = "check";
+/// Answers to the check's questions are well under this, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// What is read of the project: a name for the line, the path, and the scopes of which one is enough
+/// (<https://docs.commercetools.com/api/scopes>).
+const COLLECTIONS: [(&str, &str, &[&str]); 4] = [
+    ("customers", "customers", &["view_customers"]),
+    ("orders", "orders", &["view_orders"]),
+    (
+        "categories",
+        "categories",
+        &[
+            "view_categories",
+            "view_products",
+            "view_published_products",
+        ],
+    ),
+    (
+        "published products",
+        "product-projections",
+        &["view_published_products", "view_products"],
+    ),
+];
+/// What the run documents need.
+const DOCUMENT_SCOPE: &str = "manage_key_value_documents";
+
+pub(super) async fn token(engine: &Engine, deadline: Deadline) -> (Line, Option<String>) {
+    match engine.commercetools.granted_scope(deadline).await {
+        Ok(granted) => (
+            Line::ok("commercetools: token", "the API client is given a token"),
+            Some(granted),
+        ),
+        Err(error) => (Line::of("commercetools: token", &error), None),
+    }
+}
+
+/// Whether the token was granted a scope: by itself, by `manage_...` where it is a `view_...`, or by `manage_project`.
+fn is_granted(granted: &str, scope: &str, project: &str) -> bool {
+    let manage = scope
+        .strip_prefix("view_")
+        .map(|what| format!("manage_{}", what.trim_start_matches("published_")));
+    granted.split_whitespace().any(|one| {
+        let (name, of) = one.split_once(':').unwrap_or((one, project));
+        of == project
+            && (name == scope || name == "manage_project" || manage.as_deref() == Some(name))
+    })
+}
+
+pub(super) fn scopes(granted: &str, project: &str) -> Vec<Line> {
+    let needed = COLLECTIONS
+        .iter()
+        .map(|(what, _, scopes)| (format!("commercetools: scope for {what}"), *scopes));
+    let documents = (
+        "commercetools: scope for run documents".to_owned(),
+        &[DOCUMENT_SCOPE][..],
+    );
+    needed
+        .chain([documents])
+        .map(|(what, scopes)| {
+            match scopes
+                .iter()
+                .find(|scope| is_granted(granted, scope, project))
+            {
+                Some(scope) => Line::ok(what, format!("{scope} is granted")),
+                None => Line::failed(
+                    what,
+                    format!("{} is not granted", scopes.join(" or ")),
+                    format!(
+                        "Give the API client {}:{project} and put it into ct_scope.",
+                        scopes[0]
+                    ),
+                ),
+            }
+        })
+        .collect()
+}
+
+pub(super) async fn collections(engine: &Engine, deadline: Deadline) -> Vec<Line> {
+    let lines = COLLECTIONS.map(async |(what, path, _)| {
+        let query = Query {
+            operation: "check what can be read",
+            path,
+            after: None,
+            from: None,
+            through: None,
+            ids: None,
+            since: None,
+            limit: 0,
+            parameters: &[],
+            max_bytes: MAX_BYTES,
+        };
+        let line = format!("commercetools: read {what}");
+        match engine.commercetools.total(&query, deadline).await {
+            Ok(total) => Line::ok(line, format!("{total} {what}")),
+            Err(error) => Line::of(line, &error),
+        }
+    });
+    join_all(lines).await
+}
+
+/// Writes a custom object and deletes it.
+pub(super) async fn documents(engine: &Engine, deadline: Deadline) -> Line {
+    const WHAT: &str = "commercetools: write and delete a custom object";
+    let tried = async {
+        let client = &engine.commercetools;
+        // one that an earlier check could not delete is written over
+        let found = client
+            .custom_object::<serde_json::Value>(CONTAINER, KEY, deadline)
+            .await?;
+        let version = found.map_or(0, |found| found.version);
+        let value = serde_json::json!({"checkedAt": client.server_now()});
+        let written = client
+            .write_custom_object(CONTAINER, KEY, &value, version, deadline)
+            .await?;
+        let WriteOutcome::Done { version } = written else {
+            return Ok(WriteOutcome::Conflict);
+        };
+        client
+            .delete_custom_object(CONTAINER, KEY, version, deadline)
+            .await
+    };
+    match tried.await {
+        Ok(WriteOutcome::Done { .. }) => {
+            Line::ok(WHAT, format!("{CONTAINER}/{KEY} was written and deleted"))
+        }
+        Ok(WriteOutcome::Conflict) => {
+            Line::unknown(WHAT, "another check wrote at the same time; try again")
+        }
+        Err(error) => Line::of(WHAT, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::check::line::State;
+
+    #[test]
+    fn scopes_are_implied_by_those_that_allow_more() {
+        for (granted, scope, expected) in [
+            ("view_orders:shop", "view_orders", true),
+            (
+                "view_customers:shop manage_orders:shop",
+                "view_orders",
+                true,
+            ),
+            ("manage_project:shop", "manage_key_value_documents", true),
+            ("manage_products:shop", "view_published_products", true),
+            ("view_orders:other", "view_orders", false),
+            ("view_orders:shop", "manage_orders", false),
+            ("", "view_orders", false),
+        ] {
+            assert_eq!(
+                is_granted(granted, scope, "shop"),
+                expected,
+                "{granted} {scope}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_scope_is_named_with_the_project() {
+        let lines = scopes(
+            "view_customers:shop manage_key_value_documents:shop view_products:shop",
+            "shop",
+        );
+        let failed: Vec<&Line> = lines
+            .iter()
+            .filter(|line| line.state == State::Failed)
+            .collect();
+        assert_eq!(failed.len(), 1);
+        assert_eq!(
+            failed[0].fix.as_deref(),
+            Some("Give the API client view_orders:shop and put it into ct_scope.")
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! `POST /sync/{resource}/continue` and `POST /sync/continue`: the next window.
+//!
+//! In `self` mode the answer comes as soon as the lease is claimed, and the window is worked after it. In `scheduler`
+//! mode the window is worked first. Either way the plan is moved on where a run of it has ended.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{join_all, select};
+use http::{Response, StatusCode};
+use serde_json::{Value, json as json_value};
+
+use super::answer::json;
+use super::problem::Problem;
+use super::views::run::run_view;
+use crate::config::Continuation;
+use crate::run::chain::{self, Claim};
+use crate::run::engine::Engine;
+use crate::run::state::Resource;
+
+/// How long moving the plan on may take: a call works a window as well, within what platforms allow a request.
+const PLAN_PATIENCE: Duration = Duration::from_secs(4);
+
+/// What has become of a call to go on.
+struct Continued {
+    code: StatusCode,
+    answer: Value,
+    run: RunIs,
+}
+
+/// How the run stands after the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RunIs {
+    GoingOn,
+    /// It ended in this call.
+    Ended,
+    /// There was none to go on with.
+    Absent,
+}
+
+impl Continued {
+    fn going_on(code: StatusCode, answer: Value) -> Self {
+        Self {
+            code,
+            answer,
+            run: RunIs::GoingOn,
+        }
+    }
+}
+
+pub(super) async fn one(
+    engine: &Rc<Engine>,
+    resource: Resource,
+) -> Result<Response<Bytes>, Problem> {
+    let Continued { code, answer, run } = Box::pin(continue_run(engine, resource)).await?;
+    if run != RunIs::GoingOn {
+        advance_plan(engine).await;
+    }
+    Ok(json(code, &answer))
+}
+
+pub(super) async fn all(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem> {
+    advance_plan(engine).await;
+    let outcomes =
+        join_all(Resource::ALL.map(|resource| Box::pin(continue_run(engine, resource)))).await;
+    let mut code = StatusCode::OK;
+    let mut answer = serde_json::Map::new();
+    let mut failed = None;
+    let mut some_ended = false;
+    for (resource, outcome) in Resource::ALL.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(continued) => {
+                code = code.max(continued.code);
+                some_ended |= continued.run == RunIs::Ended;
+                answer.insert(resource.name().to_owned(), continued.answer);
+            }
+            Err(problem) => failed = Some(problem),
+        }
+    }
+    if some_ended {
+        advance_plan(engine).await;
+    }
+    // what one resource cannot do keeps no other from going on, but the caller has to hear of it
+    match failed {
+        Some(problem) => Err(problem.extension("resources", &answer)),
+        None => Ok(json(code, &answer)),
+    }
+}
+
+/// Moves the plan on, as long as that does not keep the windows waiting: what is cut off here, the next call does.
+async fn advance_plan(engine: &Rc<Engine>) {
+    let advance = Box::pin(chain::advance_plan(engine));
+    select(advance, engine.ports.clock.sleep(PLAN_PATIENCE)).await;
+}
+
+async fn continue_run(engine: &Rc<Engine>, resource: Resource) -> Result<Continued, Problem> {
+    let calls_itself = engine.config.continuation == Continuation::SelfCall;
+    match chain::claim(engine, resource, calls_itself).await? {
+        Claim::Claimed(claimed) if calls_itself => {
+            let answer =
+                json_value!({"outcome": "claimed", "window": claimed.stored.document.window});
+            chain::spawn(engine, *claimed);
+            Ok(Continued::going_on(StatusCode::ACCEPTED, answer))
+        }
+        Claim::Claimed(claimed) => match Box::pin(chain::work(engine, *claimed)).await {
+            Some((stored, _)) => {
+                let run = run_view(engine, resource, Some(&stored.document));
+                let goes_on = stored.document.is_running();
+                Ok(Continued {
+                    code: StatusCode::OK,
+                    answer: json_value!({"outcome": "worked", "run": run}),
+                    run: if goes_on {
+                        RunIs::GoingOn
+                    } else {
+                        RunIs::Ended
+                    },
+                })
+            }
+            None => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The window could not be saved",
+            )
+            .detail("What it did is done again by the next window; see the log")),
+        },
+        Claim::Busy(lease) => Ok(Continued::going_on(
+            StatusCode::OK,
+            json_value!({"outcome": "busy", "lease": lease}),
+        )),
+        Claim::Waiting { until, what } => Ok(Continued::going_on(
+            StatusCode::OK,
+            json_value!({"outcome": "waiting", "until": until, "waitingFor": what}),
+        )),
+        Claim::NotRunning => Ok(Continued {
+            code: StatusCode::OK,
+            answer: json_value!({"outcome": "not running"}),
+            run: RunIs::Absent,
+        }),
+        Claim::Outrun => Ok(Continued::going_on(
+            StatusCode::OK,
+            json_value!({"outcome": "busy"}),
+        )),
+    }
+}

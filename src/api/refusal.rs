@@ -1,0 +1,77 @@
+//! Why nothing has been started or stopped, as the caller is told.
+
+use http::StatusCode;
+
+use super::body::bad_request;
+use super::problem::Problem;
+use crate::run::start::NotStarted;
+use crate::run::state::{Resource, RunDocument, Status};
+use crate::run::stop::NotStopped;
+
+fn locked(document: &RunDocument) -> Problem {
+    let (title, detail) = match document.status {
+        Status::Failed => (
+            "A failed import of this kind can be resumed",
+            "The last run has failed and its cursor is kept. POST {\"resume\": true} goes on from there, POST .../stop \
+             gives it up.",
+        ),
+        Status::Stopped => (
+            "The last import of this kind is being stopped",
+            "The last run has been stopped, but its last invocation may still be sending. Try again shortly.",
+        ),
+        _ => (
+            "An import of this kind is going on",
+            "An import of this kind is going on. Watch it with GET, end it with POST .../stop.",
+        ),
+    };
+    Problem::new(StatusCode::LOCKED, title)
+        .detail(detail)
+        .extension("runId", &document.run_id)
+        .extension("runStatus", &document.status)
+        .extension("lease", &document.lease)
+}
+
+/// What the caller is told where no run has begun.
+pub(super) fn not_started(resource: Resource, reason: NotStarted) -> Problem {
+    match reason {
+        NotStarted::Locked(document) => locked(&document),
+        NotStarted::Outrun => {
+            Problem::new(StatusCode::LOCKED, "Another start was faster").detail("Try again")
+        }
+        NotStarted::NoLastRun => bad_request(format!(
+            "since: no import of all {resource} has completed yet, so there is no last run. Start one without since, or \
+             name a time"
+        )),
+        NotStarted::NothingFailed { unnamed: 0 } => bad_request(format!(
+            "retryFailed: the last report of {resource} has no record that failed"
+        )),
+        NotStarted::NothingFailed { unnamed } => bad_request(format!(
+            "retryFailed: {unnamed} records of {resource} failed, but the last report names none of them. Import all again"
+        )),
+        NotStarted::NothingToResume => {
+            bad_request(format!("resume: there is no failed import of {resource}"))
+        }
+        NotStarted::GoingOn(document) => Problem::new(
+            StatusCode::CONFLICT,
+            "There is nothing to resume",
+        )
+        .detail("The import is going on. Where its chain looks cut, POST .../continue picks it up")
+        .extension("runId", &document.run_id),
+        NotStarted::Api(error) => error.into(),
+    }
+}
+
+/// What the caller is told where nothing has been stopped: `idle` where nothing is going on, and `document` is what others
+/// write all the time.
+pub(super) fn not_stopped(reason: NotStopped, idle: &str, document: &str) -> Problem {
+    match reason {
+        NotStopped::NotRunning => Problem::new(StatusCode::BAD_REQUEST, "Not running").detail(idle),
+        NotStopped::Contended => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("The {document} is being written by others all the time"),
+        )
+        .detail("Nothing has been stopped. Try again")
+        .retry_after(1),
+        NotStopped::Api(error) => error.into(),
+    }
+}

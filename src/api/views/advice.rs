@@ -1,0 +1,246 @@
+//! What the operator is told to do about a run or a plan, in a sentence.
+
+use jiff::Timestamp;
+
+use crate::config::Continuation;
+use crate::run::plan::{Plan, StepState};
+use crate::run::state::{Resource, RunDocument, Status};
+
+/// What to do about the run of a resource at `now` (commercetools' time).
+pub(super) fn for_run(
+    resource: Resource,
+    run: Option<&RunDocument>,
+    looks_cut: bool,
+    continuation: Continuation,
+    now: Timestamp,
+) -> String {
+    let Some(run) = run else {
+        return format!("Start an import with POST /sync/{resource}.");
+    };
+    let is_held = run.is_held(now);
+    match run.status {
+        Status::Running if looks_cut => format!(
+            "Nobody is working on it. POST /sync/{resource}/continue goes on from here; a scheduler that calls \
+             POST /sync/continue does it by itself."
+        ),
+        Status::Running => running(run, is_held, continuation, now),
+        Status::Failed => {
+            let cause = run
+                .last_error
+                .as_ref()
+                .map_or("", |error| error.advice.as_str());
+            format!(
+                "{cause} Then POST {{\"resume\": true}} to /sync/{resource} goes on from where it stands; \
+                 POST /sync/{resource}/stop gives it up."
+            )
+            .trim_start()
+            .to_owned()
+        }
+        Status::Stopped if is_held => {
+            "Its last invocation may still be sending. A new import can start shortly.".to_owned()
+        }
+        Status::Stopped => {
+            format!("Nothing. A new import with POST /sync/{resource} starts from the beginning.")
+        }
+        Status::Completed => completed(resource, run),
+    }
+}
+
+fn running(run: &RunDocument, is_held: bool, continuation: Continuation, now: Timestamp) -> String {
+    let trouble = run.last_error.as_ref().map(|error| error.advice.as_str());
+    let waits = run.not_before.filter(|&moment| moment > now && !is_held);
+    match (trouble, waits, continuation) {
+        (Some(trouble), _, _) => format!("It is being tried again. {trouble}"),
+        (None, Some(moment), Continuation::SelfCall) => {
+            format!("Nothing. It goes on by itself after {moment}.")
+        }
+        (None, Some(moment), Continuation::Scheduler) => {
+            format!("Nothing. The scheduler's first call after {moment} goes on.")
+        }
+        (None, None, Continuation::Scheduler) if !is_held => {
+            "Nothing. The scheduler's next call goes on.".to_owned()
+        }
+        (None, None, _) => "Nothing. It is being worked on.".to_owned(),
+    }
+}
+
+fn completed(resource: Resource, run: &RunDocument) -> String {
+    let failed = run.counts.failed + run.variants.as_ref().map_or(0, |variants| variants.failed);
+    match failed {
+        _ if run.options.dry_run => {
+            "Look at samples and setAside. Nothing has been sent; the same start without dryRun sends it.".to_owned()
+        }
+        0 => match run.counts.skipped_in_all() {
+            0 => "Nothing.".to_owned(),
+            skipped => format!(
+                "Nothing has to be done. {skipped} records cannot be sent as they are: setAside says why."
+            ),
+        },
+        _ if run.options.delete_all => "Look at what setAside names, then delete again.".to_owned(),
+        failed => format!(
+            "Klaviyo refused {failed} records. Mend what setAside says of them, then POST {{\"retryFailed\": true}} to \
+             /sync/{resource}."
+        ),
+    }
+}
+
+/// What to do about a plan.
+pub(super) fn for_plan(plan: &Plan, looks_cut: bool) -> String {
+    let those = |state: StepState| -> Vec<&str> {
+        plan.steps
+            .iter()
+            .filter(|step| step.state == state)
+            .map(|step| step.resource.name())
+            .collect()
+    };
+    match plan.status {
+        Status::Running if looks_cut => {
+            "Nobody moves it on. POST /sync/continue does; a scheduler that calls it does it by itself.".to_owned()
+        }
+        Status::Running => "Nothing. What is to be done about its imports is said of each.".to_owned(),
+        Status::Completed => "Nothing.".to_owned(),
+        Status::Stopped => "Nothing. A new one with POST /sync starts from the beginning.".to_owned(),
+        Status::Failed => {
+            let mut advice = Vec::new();
+            let (failed, skipped) = (those(StepState::Failed), those(StepState::Skipped));
+            if !failed.is_empty() {
+                advice.push(format!("See the advice of {}.", failed.join(" and ")));
+            }
+            if !skipped.is_empty() {
+                let left_out = serde_json::json!({"resources": skipped});
+                advice.push(format!("Then POST {left_out} to /sync imports what was left out."));
+            }
+            if advice.is_empty() {
+                advice.push("Nothing. Some of its imports were stopped.".to_owned());
+            }
+            advice.join(" ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::plan::PlanOptions;
+    use crate::run::state::{Cursor, LastError, Lease, RunOptions};
+    use crate::time::later;
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn run() -> RunDocument {
+        RunDocument::start(
+            Resource::Orders,
+            "run".to_owned(),
+            RunOptions::default(),
+            Cursor::default(),
+            NOW,
+        )
+    }
+
+    fn advice(run: Option<&RunDocument>, looks_cut: bool, continuation: Continuation) -> String {
+        for_run(Resource::Orders, run, looks_cut, continuation, NOW)
+    }
+
+    #[test]
+    fn every_state_has_its_advice() {
+        let by_itself = Continuation::SelfCall;
+        assert!(advice(None, false, by_itself).contains("POST /sync/orders"));
+        assert!(advice(Some(&run()), true, by_itself).contains("/sync/orders/continue"));
+        assert_eq!(
+            advice(Some(&run()), false, by_itself),
+            "Nothing. It is being worked on."
+        );
+        assert!(
+            advice(Some(&run()), false, Continuation::Scheduler).contains("scheduler's next call")
+        );
+        let waiting = RunDocument {
+            not_before: Some(later(NOW, Duration::from_secs(60))),
+            ..run()
+        };
+        assert!(advice(Some(&waiting), false, by_itself).contains("1970-01-01T00:01:00Z"));
+        assert!(
+            advice(Some(&waiting), false, Continuation::Scheduler)
+                .contains("scheduler's first call")
+        );
+        let error = LastError {
+            at: NOW,
+            message: String::new(),
+            advice: "Mend it.".to_owned(),
+        };
+        let failed = RunDocument {
+            status: Status::Failed,
+            last_error: Some(error),
+            ..run()
+        };
+        let text = advice(Some(&failed), false, by_itself);
+        assert!(
+            text.starts_with("Mend it. Then POST") && text.contains("resume"),
+            "{text}"
+        );
+        let tried_again = RunDocument {
+            status: Status::Running,
+            ..failed
+        };
+        assert_eq!(
+            advice(Some(&tried_again), false, by_itself),
+            "It is being tried again. Mend it."
+        );
+        let mut completed = run();
+        completed.end(Status::Completed, NOW);
+        assert_eq!(advice(Some(&completed), false, by_itself), "Nothing.");
+        completed.counts.skipped.insert("not-found".to_owned(), 2);
+        assert!(advice(Some(&completed), false, by_itself).contains("2 records cannot be sent"));
+        completed.counts.failed = 3;
+        let text = advice(Some(&completed), false, by_itself);
+        assert!(
+            text.contains("refused 3 records") && text.contains("retryFailed"),
+            "{text}"
+        );
+        completed.options.dry_run = true;
+        assert!(advice(Some(&completed), false, by_itself).contains("samples"));
+        let mut stopped = run();
+        stopped.end(Status::Stopped, NOW);
+        assert!(advice(Some(&stopped), false, by_itself).contains("from the beginning"));
+        stopped.lease = Some(Lease {
+            holder: String::new(),
+            until: NOW,
+        });
+        assert!(advice(Some(&stopped), false, by_itself).contains("may still be sending"));
+    }
+
+    #[test]
+    fn every_state_of_a_plan_has_its_advice() {
+        let resources = [
+            Resource::Customers,
+            Resource::Categories,
+            Resource::Products,
+        ];
+        let mut plan = Plan::start("p".to_owned(), &resources, PlanOptions::default(), NOW);
+        assert!(for_plan(&plan, false).starts_with("Nothing."));
+        assert!(for_plan(&plan, true).contains("POST /sync/continue"));
+        for (step, state) in [StepState::Failed, StepState::Failed, StepState::Skipped]
+            .into_iter()
+            .enumerate()
+        {
+            plan.steps[step].state = state;
+        }
+        plan.finish_if_over(NOW);
+        assert_eq!(
+            for_plan(&plan, false),
+            "See the advice of customers and categories. Then POST {\"resources\":[\"products\"]} to /sync imports what \
+             was left out."
+        );
+        for step in &mut plan.steps {
+            step.state = StepState::Stopped;
+        }
+        assert!(for_plan(&plan, false).contains("were stopped"));
+        for (status, said) in [
+            (Status::Completed, "Nothing."),
+            (Status::Stopped, "from the beginning"),
+        ] {
+            plan.status = status;
+            assert!(for_plan(&plan, false).contains(said));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The plan as it is shown.
+
+use serde_json::{Value, json};
+
+use super::{advice, patience};
+use crate::run::engine::Engine;
+use crate::run::plan::{Plan, Step, StepState};
+use crate::run::state::Status;
+use crate::time::later;
+
+/// The plan as it is shown.
+pub(in crate::api) fn plan_view(engine: &Engine, plan: &Plan) -> Value {
+    let step = |step: &Step| {
+        json!({
+            "resource": step.resource,
+            "state": step.state,
+            "runId": plan.run_id(step.resource),
+            "note": step.note,
+        })
+    };
+    let looks_cut = looks_cut(engine, plan);
+    json!({
+        "planId": plan.plan_id,
+        "status": plan.status,
+        "startedAt": plan.started_at,
+        "updatedAt": plan.updated_at,
+        "finishedAt": plan.finished_at,
+        "options": plan.options,
+        "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
+        "chainLooksCut": looks_cut,
+        "advice": advice::for_plan(plan, looks_cut),
+    })
+}
+
+/// Whether nobody moves a plan on that should be moved on: it has no run that would do so at its end.
+fn looks_cut(engine: &Engine, plan: &Plan) -> bool {
+    let has_run = plan
+        .steps
+        .iter()
+        .any(|step| step.state == StepState::Running);
+    let patience = patience(engine);
+    plan.status == Status::Running && !has_run && engine.now() > later(plan.updated_at, patience)
+}

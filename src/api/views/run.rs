@@ -1,0 +1,158 @@
+//! A run as it is shown.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{advice, patience};
+use crate::run::engine::Engine;
+use crate::run::state::{Resource, RunDocument, RunOptions, Status};
+use crate::time::later;
+
+/// The status document. `status` is `idle` where there never was a run.
+pub(in crate::api) fn run_view(
+    engine: &Engine,
+    resource: Resource,
+    document: Option<&RunDocument>,
+) -> Value {
+    let now = engine.now();
+    let looks_cut = document.is_some_and(|run| looks_cut(engine, run));
+    let advice = advice::for_run(
+        resource,
+        document,
+        looks_cut,
+        engine.config.continuation,
+        now,
+    );
+    let Some(run) = document else {
+        return json!({"resource": resource, "status": "idle", "advice": advice});
+    };
+    let cursor = run.cursor.as_ref();
+    let rate = run.pace.rate().filter(|_| run.is_going_on());
+    let progress = Progress::of(engine, run);
+    let percent = match (run.status, &progress) {
+        (Status::Completed, _) => Some(100),
+        (_, progress) => progress
+            .as_ref()
+            .map(|progress| progress.behind * 100 / progress.all),
+    };
+    let estimated_end = rate
+        .filter(|_| run.status == Status::Running)
+        .and_then(|rate| progress?.end(rate, now));
+    json!({
+        "resource": resource,
+        "status": run.status,
+        "runId": run.run_id,
+        "plan": run.plan,
+        "options": options(&run.options),
+        "startedAt": run.started_at,
+        "updatedAt": run.updated_at,
+        "finishedAt": run.finished_at,
+        "window": run.window,
+        "phase": cursor.and_then(|cursor| cursor.phase.as_ref()),
+        "total": run.total,
+        "percent": percent,
+        "rate": rate.map(|rate| (rate * 10.0).round() / 10.0),
+        "estimatedEnd": estimated_end,
+        "counts": run.counts,
+        "variants": run.variants,
+        "lastId": run.last_id,
+        "rangesLeft": cursor.map_or(0, |cursor| cursor.ranges.len()),
+        "jobsUnderWay": cursor.map_or(0, |cursor| cursor.jobs.len()),
+        "lease": run.lease,
+        "notBefore": run.not_before,
+        "waitingFor": run.waiting_for,
+        "chainLooksCut": looks_cut,
+        "lastError": run.last_error,
+        "advice": advice,
+        "setAside": run.set_aside,
+        "setAsideOmitted": run.set_aside_omitted,
+        "samples": run.samples,
+        "upToDateSince": run.up_to_date_since,
+        "lastReport": run.last_report,
+    })
+}
+
+/// What the run was started with; ids are many and only counted.
+fn options(options: &RunOptions) -> Value {
+    json!({
+        "ids": options.ids.as_ref().map(Vec::len),
+        "startId": options.start_id,
+        "since": options.since,
+        "triggerFlows": options.trigger_flows,
+        "dryRun": options.dry_run,
+        "deleteAll": options.delete_all,
+    })
+}
+
+/// How far the records of a run have been gone through.
+struct Progress {
+    /// Records that are behind it, in all its phases; each phase goes through all of them.
+    behind: u64,
+    /// Records to go through, in all its phases.
+    all: u64,
+    /// What comes after the records of this phase is known: it is the last.
+    is_last: bool,
+    /// Records and variants that came of those that this phase has gone through.
+    counted: u64,
+    /// Records that this phase has gone through.
+    reached: u64,
+    /// Records that this phase has still to go through.
+    left: u64,
+}
+
+impl Progress {
+    /// `None` where it cannot be told how much there is: Klaviyo does not say what there is to delete, and a run of several
+    /// phases that has been stopped does not say which it was in.
+    fn of(engine: &Engine, run: &RunDocument) -> Option<Self> {
+        let total = run.total.filter(|&total| total > 0)?;
+        let import = engine.import(run);
+        let (phase, phases) = import.phase_position()?;
+        let cursor = run.cursor.as_ref();
+        let reached = match phases {
+            1 => run.counts.read,
+            _ => cursor?.phase_records,
+        }
+        .min(total);
+        let variants = run.variants.as_ref().map_or(0, |variants| variants.read);
+        Some(Self {
+            behind: phase * total + reached,
+            all: phases * total,
+            is_last: phase + 1 == phases,
+            counted: match import.counts_variants() {
+                true => variants,
+                false => run.counts.read,
+            },
+            reached,
+            left: total - reached,
+        })
+    }
+
+    /// When the run will be over at this rate of counted records; `None` where another phase is to come, whose rate is not
+    /// known.
+    fn end(&self, rate: f64, now: Timestamp) -> Option<Timestamp> {
+        let each = match self.reached {
+            0 => return None,
+            reached => self.counted as f64 / reached as f64,
+        };
+        let left = (self.left as f64 * each / rate).round();
+        let end = later(now, Duration::try_from_secs_f64(left).ok()?);
+        self.is_last.then_some(end)
+    }
+}
+
+/// Whether nobody works on a run that should be worked on: `continue` picks it up.
+fn looks_cut(engine: &Engine, run: &RunDocument) -> bool {
+    let now = engine.now();
+    let since = match &run.lease {
+        Some(lease) if lease.is_live(now) => return false,
+        Some(lease) => lease.until,
+        None => later(
+            run.not_before
+                .map_or(run.updated_at, |moment| moment.max(run.updated_at)),
+            patience(engine),
+        ),
+    };
+    run.is_running() && now > since
+}

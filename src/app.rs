@@ -1,0 +1,52 @@
+//! Wiring: clients, imports and engine from the configuration, once an instance.
+
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::ports::Ports;
+use crate::resources::context::Context;
+use crate::resources::shop_catalog::ShopCatalog;
+use crate::run::engine::Engine;
+use crate::{commercetools, klaviyo};
+
+/// The app, for as long as the instance lives: its clients keep tokens, rate limits and caches from one request to the
+/// next.
+#[derive(Clone)]
+pub struct App {
+    /// What works the runs.
+    pub engine: Rc<Engine>,
+}
+
+impl App {
+    /// An app with this configuration in this world.
+    #[must_use]
+    pub fn new(config: Config, ports: Ports) -> Self {
+        let commercetools = Rc::new(commercetools::Client::new(
+            ports.clone(),
+            config.commercetools.clone(),
+        ));
+        let klaviyo = Rc::new(klaviyo::Client::new(ports.clone(), config.klaviyo.clone()));
+        let options = Rc::new(config.mapping.clone());
+        let catalog = Rc::new(ShopCatalog::new(
+            ports.clone(),
+            commercetools.clone(),
+            options.clone(),
+            config.memory_mib,
+        ));
+        let context = Context {
+            commercetools: commercetools.clone(),
+            klaviyo: klaviyo.clone(),
+            catalog,
+            options,
+        };
+        Self {
+            engine: Rc::new(Engine::new(
+                config,
+                ports,
+                commercetools,
+                klaviyo,
+                Box::new(context),
+            )),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Klaviyo's error answers: JSON:API errors, of which status, code and pointers are read.
+
+use bytes::Bytes;
+use http::Response;
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Peer, Refusal, plain_code};
+use crate::retry::retry_after;
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    errors: Vec<ErrorObject>,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    source: Option<ErrorSource>,
+}
+
+#[derive(Deserialize)]
+struct ErrorSource {
+    #[serde(default)]
+    pointer: Option<String>,
+}
+
+/// Passes the body of an answer that is not an error; makes an [`Error`] of one that is.
+pub(super) fn accept(operation: &'static str, response: Response<Bytes>) -> Result<Bytes, Error> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response.into_body());
+    }
+    let retry_after = retry_after(response.headers());
+    let errors = serde_json::from_slice::<ErrorBody>(response.body())
+        .map(|body| body.errors)
+        .unwrap_or_default();
+    let code = errors
+        .iter()
+        .find_map(|error| plain_code(error.code.clone()?));
+    let pointers = errors
+        .into_iter()
+        .filter_map(|error| error.source?.pointer)
+        .collect();
+    let refusal = Refusal {
+        status: status.as_u16(),
+        code,
+        retry_after,
+        pointers,
+    };
+    Err(Error {
+        peer: Peer::Klaviyo,
+        operation,
+        kind: Kind::Refused(refusal),
+    })
+}

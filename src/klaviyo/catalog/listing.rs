@@ -1,0 +1,258 @@
+//! Listings: which entries the catalog has.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::try_join_all;
+use serde::Deserialize;
+
+use super::MAX_ENTRIES;
+use crate::error::{Error, Peer};
+use crate::klaviyo::client::Client;
+use crate::klaviyo::rate::Endpoint;
+use crate::mapping::product::compound_id;
+use crate::time::Deadline;
+
+/// Variants included with an item up to which it is certain that they are all. How many Klaviyo includes at most is not
+/// documented; an item that has as many as this is asked for its variants by themselves.
+const SURELY_ALL_INCLUDED: usize = 10;
+
+static LIST_ITEMS: Endpoint = Endpoint {
+    name: "list catalog items",
+    burst: 350,
+    steady: 3_500,
+};
+static LIST_CATEGORIES: Endpoint = Endpoint {
+    name: "list catalog categories",
+    burst: 350,
+    steady: 3_500,
+};
+static LIST_VARIANTS: Endpoint = Endpoint {
+    name: "list an item's catalog variants",
+    burst: 350,
+    steady: 3_500,
+};
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogCollection {
+    /// `catalog-categories`
+    Categories,
+    /// `catalog-items`
+    Items,
+}
+
+impl CatalogCollection {
+    fn endpoint(self) -> &'static Endpoint {
+        match self {
+            Self::Categories => &LIST_CATEGORIES,
+            Self::Items => &LIST_ITEMS,
+        }
+    }
+
+    /// The path of all entries, with as little of each as the API gives.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Categories => {
+                "/api/catalog-categories?fields%5Bcatalog-category%5D=external_id&page%5Bsize%5D=100"
+            }
+            Self::Items => {
+                "/api/catalog-items?fields%5Bcatalog-item%5D=external_id&page%5Bsize%5D=100"
+            }
+        }
+    }
+
+    fn of_ids(self, ids: &[String]) -> String {
+        // what need not be escaped in a query is not, so that 100 ids stay under the 8 KB that servers accept
+        let ids: Vec<String> = ids
+            .iter()
+            .map(|id| format!("'{}'", compound_id(id)))
+            .collect();
+        format!("{}&filter=any(ids,%5B{}%5D)", self.path(), ids.join(","))
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    data: Vec<ListedEntry>,
+    #[serde(default)]
+    links: Option<Links>,
+}
+
+#[derive(Deserialize)]
+struct ListedEntry {
+    id: String,
+    #[serde(default)]
+    relationships: Option<Relationships>,
+}
+
+#[derive(Deserialize)]
+struct Relationships {
+    #[serde(default)]
+    variants: Option<Linkage>,
+}
+
+#[derive(Deserialize)]
+struct Linkage {
+    #[serde(default)]
+    data: Option<Vec<Identifier>>,
+}
+
+#[derive(Deserialize)]
+struct Identifier {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Links {
+    #[serde(default)]
+    next: Option<String>,
+}
+
+/// A page of a listing.
+#[derive(Debug)]
+pub struct ListedPage {
+    /// The entries' compound ids.
+    pub ids: Vec<String>,
+    /// The path of the next page.
+    pub next: Option<String>,
+}
+
+async fn page(
+    client: &Client,
+    endpoint: &'static Endpoint,
+    path: &str,
+    deadline: Deadline,
+) -> Result<(Vec<ListedEntry>, Option<String>), Error> {
+    let body = client.get(endpoint, path, deadline).await?;
+    let unreadable =
+        || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of catalog entries");
+    let listed: Listed = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    let next = listed.links.and_then(|links| links.next);
+    let next = next.map(|next| Client::next_path(path, &next).ok_or_else(unreadable));
+    Ok((listed.data, next.transpose()?))
+}
+
+async fn pages(
+    client: &Client,
+    endpoint: &'static Endpoint,
+    path: String,
+    deadline: Deadline,
+) -> Result<Vec<ListedEntry>, Error> {
+    let (mut all, mut next) = page(client, endpoint, &path, deadline).await?;
+    while let Some(path) = next {
+        let more;
+        (more, next) = page(client, endpoint, &path, deadline).await?;
+        all.extend(more);
+    }
+    Ok(all)
+}
+
+/// Reads as little as can be of the catalog: that it may be read at all.
+///
+/// # Errors
+/// Where Klaviyo does not answer or refuses.
+pub async fn can_read(client: &Client, deadline: Deadline) -> Result<(), Error> {
+    let path = "/api/catalog-items?page%5Bsize%5D=1";
+    client.get(&LIST_ITEMS, path, deadline).await.map(|_| ())
+}
+
+/// Lists the entries of a collection, from [`CatalogCollection::path`] or a page's `next` on.
+///
+/// # Errors
+/// Where Klaviyo does not answer or refuses.
+pub async fn list(
+    client: &Client,
+    collection: CatalogCollection,
+    path: &str,
+    deadline: Deadline,
+) -> Result<ListedPage, Error> {
+    let (entries, next) = page(client, collection.endpoint(), path, deadline).await?;
+    Ok(ListedPage {
+        ids: entries.into_iter().map(|entry| entry.id).collect(),
+        next,
+    })
+}
+
+/// Which of these entries, by external id, Klaviyo has: their compound ids.
+///
+/// # Errors
+/// Where Klaviyo does not answer or refuses.
+pub async fn existing(
+    client: &Client,
+    collection: CatalogCollection,
+    ids: &[String],
+    deadline: Deadline,
+) -> Result<HashSet<String>, Error> {
+    let chunks = ids.chunks(MAX_ENTRIES);
+    let answers = chunks.map(|ids| {
+        pages(
+            client,
+            collection.endpoint(),
+            collection.of_ids(ids),
+            deadline,
+        )
+    });
+    let entries = try_join_all(answers).await?.into_iter().flatten();
+    Ok(entries.map(|entry| entry.id).collect())
+}
+
+/// The variants, by compound id, of those of these items that Klaviyo has. `wanted` says which compound ids of variants
+/// are expected of an item, by its external id: where one of them is not included, the item is asked for its variants by
+/// themselves, as it is where it has so many that they may not all be included.
+///
+/// # Errors
+/// Where Klaviyo does not answer or refuses.
+pub async fn variants_of_items(
+    client: &Client,
+    wanted: &HashMap<String, Vec<String>>,
+    deadline: Deadline,
+) -> Result<HashMap<String, HashSet<String>>, Error> {
+    let mut ids: Vec<String> = wanted.keys().cloned().collect();
+    ids.sort_unstable();
+    let chunks = ids.chunks(MAX_ENTRIES).map(|ids| {
+        let path = format!(
+            "{}&include=variants&fields%5Bcatalog-variant%5D=external_id",
+            CatalogCollection::Items.of_ids(ids)
+        );
+        pages(client, &LIST_ITEMS, path, deadline)
+    });
+    let items: Vec<(String, HashSet<String>)> = try_join_all(chunks)
+        .await?
+        .into_iter()
+        .flatten()
+        .map(linked)
+        .collect();
+    let wanted: HashMap<String, &Vec<String>> = wanted
+        .iter()
+        .map(|(id, skus)| (compound_id(id), skus))
+        .collect();
+    let complete = items.into_iter().map(|(item, linked)| {
+        let lacks_one = wanted.get(&item).is_some_and(|wanted| wanted.iter().any(|id| !linked.contains(id)));
+        let may_have_more = linked.len() >= SURELY_ALL_INCLUDED || (!linked.is_empty() && lacks_one);
+        async move {
+            if !may_have_more {
+                return Ok((item, linked));
+            }
+            let path = format!("/api/catalog-items/{item}/variants?fields%5Bcatalog-variant%5D=external_id&page%5Bsize%5D=100");
+            match pages(client, &LIST_VARIANTS, path, deadline).await {
+                Ok(variants) => Ok((item, variants.into_iter().map(|variant| variant.id).collect())),
+                // gone since it was listed
+                Err(error) if error.status() == Some(404) => Ok((item, HashSet::new())),
+                Err(error) => Err(error),
+            }
+        }
+    });
+    Ok(try_join_all(complete).await?.into_iter().collect())
+}
+
+fn linked(item: ListedEntry) -> (String, HashSet<String>) {
+    let linkage = item
+        .relationships
+        .and_then(|related| related.variants?.data)
+        .unwrap_or_default();
+    (
+        item.id,
+        linkage.into_iter().map(|variant| variant.id).collect(),
+    )
+}

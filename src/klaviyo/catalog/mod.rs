@@ -1,0 +1,116 @@
+//! The catalog: bulk jobs that create, update and delete entries, 100 a job
+//! (<https://developers.klaviyo.com/en/reference/catalogs_api_overview>), and listings that say what there is.
+
+pub mod job;
+pub mod listing;
+
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_mended};
+use super::rate::Endpoint;
+
+/// "Accepts up to 100 catalog items per request", and categories and variants likewise; also the most ids of a filter
+/// and the most entries of a page.
+pub const MAX_ENTRIES: usize = 100;
+macro_rules! bulk {
+    ($name:ident, $does:ident, $action:literal, $kind:literal, $entries:literal, ($burst:literal, $steady:literal)) => {
+        #[doc = concat!("The bulk jobs that ", $action, " catalog ", $entries, ".")]
+        pub static $name: BulkEndpoint = BulkEndpoint {
+            key: concat!($action, " catalog ", $entries),
+            action: BulkAction::$does,
+            post: &Endpoint {
+                name: concat!($action, " catalog ", $entries),
+                burst: 75,
+                steady: 750,
+            },
+            path: concat!("/api/catalog-", $kind, "-bulk-", $action, "-jobs"),
+            shape: Shape::Flat,
+            head: concat!(
+                r#"{"data":{"type":"catalog-"#,
+                $kind,
+                "-bulk-",
+                $action,
+                r#"-job","attributes":{""#,
+                $entries,
+                r#"":{"data":["#
+            ),
+            tail: "]}}}}",
+            pointer: concat!("/data/attributes/", $entries, "/data/"),
+            max_documents: MAX_ENTRIES,
+            max_bytes: MAX_REQUEST_BYTES,
+            mend: never_mended,
+            read_job: Some(&Endpoint {
+                name: concat!("read a job to ", $action, " catalog ", $entries),
+                burst: $burst,
+                steady: $steady,
+            }),
+            errors_by_index: true,
+        };
+    };
+}
+
+bulk!(
+    CREATE_CATEGORIES,
+    Create,
+    "create",
+    "category",
+    "categories",
+    (350, 3_500)
+);
+bulk!(
+    UPDATE_CATEGORIES,
+    Update,
+    "update",
+    "category",
+    "categories",
+    (350, 3_500)
+);
+bulk!(
+    DELETE_CATEGORIES,
+    Delete,
+    "delete",
+    "category",
+    "categories",
+    (350, 3_500)
+);
+bulk!(CREATE_ITEMS, Create, "create", "item", "items", (75, 750));
+bulk!(UPDATE_ITEMS, Update, "update", "item", "items", (75, 750));
+bulk!(
+    DELETE_ITEMS,
+    Delete,
+    "delete",
+    "item",
+    "items",
+    (350, 3_500)
+);
+bulk!(
+    CREATE_VARIANTS,
+    Create,
+    "create",
+    "variant",
+    "variants",
+    (75, 750)
+);
+bulk!(
+    UPDATE_VARIANTS,
+    Update,
+    "update",
+    "variant",
+    "variants",
+    (75, 750)
+);
+bulk!(
+    DELETE_VARIANTS,
+    Delete,
+    "delete",
+    "variant",
+    "variants",
+    (350, 3_500)
+);
+
+/// The entry of a delete job.
+#[must_use]
+pub fn identifier(kind: &str, compound_id: &str) -> Box<RawValue> {
+    to_raw_value(&json!({ "type": kind, "id": compound_id })).expect("two strings always serialize")
+}

@@ -1,0 +1,277 @@
+//! Sending a batch: whole, and taken apart when Klaviyo refuses it.
+//!
+//! A refusal that points at some documents costs only those; one that points nowhere is halved until the culprits stand
+//! alone.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+
+use super::batch::{Batch, ENTRY_HEAD, ENTRY_MIDDLE, ENTRY_TAIL, Item};
+use super::bulk::{BulkEndpoint, Shape, is_job_id};
+use super::client::Client;
+use super::job::read_id;
+use crate::error::{Action, Error, Peer, Refusal, plain_field};
+use crate::ports::Body;
+use crate::time::Deadline;
+
+/// A job that Klaviyo has made of a batch, or of a part of it.
+#[derive(Debug)]
+pub struct JobMade {
+    /// Klaviyo's id.
+    pub id: String,
+    /// Where it was handed in.
+    pub endpoint: &'static BulkEndpoint,
+    /// The records of its documents in the order of the request.
+    pub records: Vec<usize>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// The jobs that Klaviyo made of it.
+    pub jobs: Vec<JobMade>,
+    /// The records that Klaviyo refused, with the reason.
+    pub refused: BTreeMap<usize, String>,
+    /// Documents that were mended before they were taken.
+    pub mended: usize,
+}
+
+impl Batch {
+    /// Sends the batch and takes it apart as far as Klaviyo's refusals ask for it.
+    ///
+    /// # Errors
+    /// Where Klaviyo does not answer, or refuses for a reason that is not in the documents. Part of the batch may have
+    /// been taken then; sending it again is harmless.
+    pub async fn send(self, client: &Client, deadline: Deadline) -> Result<Sent, Error> {
+        let mut sending = Sending {
+            bulk: self.bulk,
+            items: self.items,
+            pieces: self.pieces,
+            profiles: self.profiles.into_iter().map(Bytes::from).collect(),
+            mended: HashMap::new(),
+            sent: Sent::default(),
+        };
+        let mut parts = vec![(0..sending.items.len()).collect::<Vec<usize>>()];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            let (body, positions) = sending.body(&part);
+            match client
+                .post(sending.bulk.post, sending.bulk.path, body, deadline)
+                .await
+            {
+                Ok(answer) => sending.note_job(&answer, &part)?,
+                Err(error) if error.action() == Action::SetAside => {
+                    let refusal = error
+                        .refusal()
+                        .cloned()
+                        .unwrap_or_else(|| unreachable_refusal(&error));
+                    parts.extend(sending.take_apart(part, &positions, &refusal));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        sending.sent.mended = sending.mended.len();
+        Ok(sending.sent)
+    }
+}
+/// Only answers are set aside by the table; should a row ever say otherwise, nothing is pointed at.
+fn unreachable_refusal(error: &Error) -> Refusal {
+    Refusal {
+        status: error.status().unwrap_or(0),
+        code: None,
+        retry_after: None,
+        pointers: Vec::new(),
+    }
+}
+
+/// A batch while it is being sent.
+struct Sending {
+    bulk: &'static BulkEndpoint,
+    items: Vec<Item>,
+    pieces: Vec<Bytes>,
+    profiles: Vec<Bytes>,
+    mended: HashMap<usize, Bytes>,
+    sent: Sent,
+}
+
+/// Where each item of a request stands in it, for reading pointers: `positions[entry]` are the item numbers in order. In
+/// a flat request each item is an entry of its own.
+type Positions = Vec<Vec<usize>>;
+
+impl Sending {
+    fn document(&self, item: usize) -> &[Bytes] {
+        match self.mended.get(&item) {
+            Some(mended) => std::slice::from_ref(mended),
+            None => &self.pieces[self.items[item].pieces.clone()],
+        }
+    }
+
+    fn body(&self, part: &[usize]) -> (Body, Positions) {
+        let positions: Positions = match self.bulk.shape {
+            Shape::Flat => part.iter().map(|&item| vec![item]).collect(),
+            Shape::ByProfile => {
+                let mut order = Vec::new();
+                let mut entries: HashMap<usize, Vec<usize>> = HashMap::new();
+                for &item in part {
+                    let entry = self.items[item].entry;
+                    let members = entries.entry(entry).or_default();
+                    if members.is_empty() {
+                        order.push(entry);
+                    }
+                    members.push(item);
+                }
+                order
+                    .into_iter()
+                    .filter_map(|entry| entries.remove(&entry))
+                    .collect()
+            }
+        };
+        let mut slices = vec![Bytes::from_static(self.bulk.head.as_bytes())];
+        for (position, entry) in positions.iter().enumerate() {
+            if position > 0 {
+                slices.push(Bytes::from_static(b","));
+            }
+            match self.bulk.shape {
+                Shape::Flat => {
+                    slices.extend(entry.iter().flat_map(|&item| self.document(item)).cloned());
+                }
+                Shape::ByProfile => self.entry(entry, &mut slices),
+            }
+        }
+        slices.push(Bytes::from_static(self.bulk.tail.as_bytes()));
+        (Body::from_slices(slices), positions)
+    }
+
+    fn entry(&self, items: &[usize], slices: &mut Vec<Bytes>) {
+        slices.push(Bytes::from_static(ENTRY_HEAD.as_bytes()));
+        slices.push(self.profiles[self.items[items[0]].entry].clone());
+        slices.push(Bytes::from_static(ENTRY_MIDDLE.as_bytes()));
+        for (position, &item) in items.iter().enumerate() {
+            if position > 0 {
+                slices.push(Bytes::from_static(b","));
+            }
+            slices.extend_from_slice(self.document(item));
+        }
+        slices.push(Bytes::from_static(ENTRY_TAIL.as_bytes()));
+    }
+
+    /// Takes note of the job that has been made, without which nobody would hear of what it refuses.
+    fn note_job(&mut self, answer: &[u8], part: &[usize]) -> Result<(), Error> {
+        if self.bulk.read_job.is_none() {
+            return Ok(());
+        }
+        let Some(id) = read_id(answer).filter(|id| is_job_id(id)) else {
+            return Err(Error::unreadable(
+                Peer::Klaviyo,
+                self.bulk.post.name,
+                "a job with its id",
+            ));
+        };
+        let records = part.iter().map(|&item| self.items[item].record).collect();
+        self.sent.jobs.push(JobMade {
+            id,
+            endpoint: self.bulk,
+            records,
+        });
+        Ok(())
+    }
+
+    /// Decides what a refused part is sent as next.
+    fn take_apart(
+        &mut self,
+        part: Vec<usize>,
+        positions: &Positions,
+        refusal: &Refusal,
+    ) -> Vec<Vec<usize>> {
+        let mut culprits: BTreeMap<usize, &str> = BTreeMap::new();
+        for pointer in &refusal.pointers {
+            for item in self.pointed_at(pointer, positions) {
+                culprits.entry(item).or_insert(pointer);
+            }
+        }
+        if culprits.is_empty() {
+            return self.halve(part, refusal);
+        }
+        for (&item, pointer) in &culprits {
+            let field = self.field(pointer);
+            // what has been mended once and is refused again is not worth a third try
+            let mended = if self.mended.contains_key(&item) {
+                None
+            } else {
+                (self.bulk.mend)(field, &self.document(item).concat())
+            };
+            match mended {
+                Some(document) => {
+                    self.mended.insert(item, document.into());
+                }
+                None => {
+                    let reason = reason(refusal, field);
+                    self.sent.refused.insert(self.items[item].record, reason);
+                }
+            }
+        }
+        let left = part
+            .into_iter()
+            .filter(|item| !culprits.contains_key(item) || self.is_worth_a_try(*item))
+            .collect();
+        vec![left]
+    }
+
+    fn is_worth_a_try(&self, item: usize) -> bool {
+        self.mended.contains_key(&item) && !self.sent.refused.contains_key(&self.items[item].record)
+    }
+
+    fn halve(&mut self, mut part: Vec<usize>, refusal: &Refusal) -> Vec<Vec<usize>> {
+        if let [item] = part[..] {
+            self.sent
+                .refused
+                .insert(self.items[item].record, reason(refusal, ""));
+            return Vec::new();
+        }
+        let second = part.split_off(part.len() / 2);
+        // the last is sent first: keeps the order of an order's events
+        vec![second, part]
+    }
+
+    /// The items that a pointer names: one, or all of an entry.
+    fn pointed_at(&self, pointer: &str, positions: &Positions) -> Vec<usize> {
+        let Some(below) = pointer.strip_prefix(self.bulk.pointer) else {
+            return Vec::new();
+        };
+        let mut parts = below.splitn(2, '/');
+        let Some(entry) = parts
+            .next()
+            .and_then(|index| index.parse().ok())
+            .and_then(|index: usize| positions.get(index))
+        else {
+            return Vec::new();
+        };
+        if matches!(self.bulk.shape, Shape::Flat) {
+            return entry.clone();
+        }
+        let event = parts
+            .next()
+            .and_then(|rest| rest.strip_prefix("attributes/events/data/"))
+            .and_then(|rest| rest.split('/').next()?.parse().ok())
+            .and_then(|index: usize| entry.get(index));
+        event.map_or_else(|| entry.clone(), |&item| vec![item])
+    }
+
+    /// The part of a pointer that stands below the document.
+    fn field<'a>(&self, pointer: &'a str) -> &'a str {
+        let below = pointer.strip_prefix(self.bulk.pointer).unwrap_or(pointer);
+        below.find('/').map_or("", |slash| &below[slash..])
+    }
+}
+
+/// Why Klaviyo refused a record: the status, its code and the field; never its words, which can quote the record.
+fn reason(refusal: &Refusal, field: &str) -> String {
+    let code = refusal.code.as_deref().unwrap_or("no code");
+    match plain_field(field) {
+        "" => format!("Klaviyo refused it: {} {code}", refusal.status),
+        field => format!("Klaviyo refused it: {} {code} at {field}", refusal.status),
+    }
+}

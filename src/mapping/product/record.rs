@@ -1,0 +1,165 @@
+//! A product and its variants as records, with the parts that are looked at still as JSON text.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::entry::compound_id;
+use crate::json::{self, Part, Text};
+use crate::mapping::Skip;
+use crate::mapping::price::{self, Price};
+
+/// A product without an id cannot be named in Klaviyo.
+const NO_ID: Skip = Skip::Malformed { missing: "id" };
+
+/// A product as `product-projections?staged=false` answers it, with the parts that are looked at still as JSON text.
+#[derive(Debug)]
+pub struct Product<'a> {
+    pub(super) id: String,
+    pub(super) name: Option<Part<'a>>,
+    pub(super) slug: Option<Part<'a>>,
+    pub(super) description: Option<Part<'a>>,
+    pub(super) categories: Option<Part<'a>>,
+    pub(super) master_variant: Option<Variant<'a>>,
+    variants: Vec<Variant<'a>>,
+}
+
+impl<'a> Product<'a> {
+    /// Reads the ids and skus and finds the rest.
+    ///
+    /// # Errors
+    /// [`Skip::Malformed`] where this is not an object with an id.
+    pub fn read(product: impl Into<Part<'a>>) -> Result<Self, Skip> {
+        let parts = [
+            "id",
+            "name",
+            "slug",
+            "description",
+            "categories",
+            "masterVariant",
+            "variants",
+        ];
+        let [
+            id,
+            name,
+            slug,
+            description,
+            categories,
+            master_variant,
+            variants,
+        ] = product.into().pick(parts).ok_or(NO_ID)?;
+        Ok(Self {
+            id: id.and_then(Part::id).ok_or(NO_ID)?.into_owned(),
+            name,
+            slug,
+            description,
+            categories,
+            master_variant: master_variant.map(Variant::read),
+            variants: variants
+                .map(Part::array)
+                .unwrap_or_default()
+                .into_iter()
+                .map(Variant::read)
+                .collect(),
+        })
+    }
+
+    /// The product's id, which is the item's external id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The master variant first, then the others.
+    pub fn variants(&self) -> impl Iterator<Item = &Variant<'a>> {
+        self.master_variant.iter().chain(&self.variants)
+    }
+
+    /// The skus of the variants that have one, which are their external ids.
+    pub fn skus(&self) -> impl Iterator<Item = &str> {
+        self.variants().filter_map(Variant::sku)
+    }
+
+    /// Of the compound ids of the variants that Klaviyo has of this item, those that commercetools no longer has: they are
+    /// to be deleted.
+    #[must_use]
+    pub fn obsolete<'k>(&self, in_klaviyo: impl IntoIterator<Item = &'k str>) -> Vec<&'k str> {
+        let present: HashSet<String> = self.skus().map(compound_id).collect();
+        in_klaviyo
+            .into_iter()
+            .filter(|id| !present.contains(*id))
+            .collect()
+    }
+}
+
+/// A variant of a product, with the parts that are looked at still as JSON text.
+#[derive(Debug)]
+pub struct Variant<'a> {
+    number: Option<u64>,
+    sku: Option<String>,
+    images: Option<Part<'a>>,
+    prices: Option<Part<'a>>,
+    availability: Option<Part<'a>>,
+}
+
+impl<'a> Variant<'a> {
+    /// What is not an object is a variant without anything, and so without a sku.
+    pub(super) fn read(variant: Part<'a>) -> Self {
+        let [number, sku, images, prices, availability] = variant
+            .pick(["id", "sku", "images", "prices", "availability"])
+            .unwrap_or_default();
+        Self {
+            number: number.and_then(|number| number.get().parse().ok()),
+            sku: sku.and_then(Part::id).map(Cow::into_owned),
+            images,
+            prices,
+            availability,
+        }
+    }
+
+    /// The variant's number within its product (commercetools calls it `id`): what names it where it has no sku.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// The sku, which is the catalog variant's external id. `None` where there is none or an empty one: such a variant
+    /// cannot be sent.
+    #[must_use]
+    pub fn sku(&self) -> Option<&str> {
+        self.sku.as_deref()
+    }
+
+    /// The first image's URL.
+    pub(super) fn image_url(&self) -> Option<Cow<'a, str>> {
+        let [url] = self.images?.array().first()?.pick(["url"])?;
+        url?.filled_text().map(Text::decoded)
+    }
+
+    /// The prices, `None` where the variant has no `prices`.
+    pub(super) fn prices(&self) -> Option<Vec<Price<'a>>> {
+        self.prices.map(price::read)
+    }
+
+    /// What is in stock: in the channel with this id, where one is configured and has something, else over all.
+    /// Negative where more was sold than there was.
+    pub(super) fn inventory_quantity(&self, channel: Option<&str>) -> i64 {
+        let Some(overall) = self.availability else {
+            return 0;
+        };
+        let in_channel = channel.and_then(|channel| {
+            let [channels] = overall.pick(["channels"])?;
+            let channels = channels?.object()?;
+            available_quantity(*channels.get(json::escape(channel).as_ref())?)
+        });
+        in_channel
+            .filter(|quantity| *quantity != 0)
+            .or_else(|| available_quantity(overall))
+            .unwrap_or(0)
+    }
+}
+
+/// `availableQuantity` of a variant's `availability`, or of one channel within it.
+fn available_quantity(availability: Part<'_>) -> Option<i64> {
+    let [quantity] = availability.pick(["availableQuantity"])?;
+    quantity?.get().parse().ok()
+}

@@ -1,0 +1,208 @@
+//! Pages of a commercetools collection: records as they stand, and how they are read.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::commercetools::Client;
+use crate::commercetools::query::{IDS_A_QUERY, Query};
+use crate::error::{Error, Peer};
+use crate::json::{Json, Part};
+use crate::mapping;
+use crate::run::page::{Mapper, Page, PageQuery, Record};
+use crate::run::state::RunOptions;
+use crate::time::Deadline;
+
+/// An answer without records is well under this.
+const MAX_TOTAL_BYTES: usize = 64 * 1024;
+
+/// The records of a page, before it is known how they are mapped.
+pub struct Records {
+    /// The records in id order.
+    pub list: Vec<Record>,
+    /// The last id.
+    pub last: Option<String>,
+    /// Whether the range ends here.
+    pub is_last: bool,
+}
+
+/// A collection that is read page by page.
+#[derive(Debug, Clone, Copy)]
+pub struct Collection {
+    /// For errors, such as `query customers`.
+    pub operation: &'static str,
+    /// The path, such as `customers`.
+    pub path: &'static str,
+    /// Further parameters.
+    pub parameters: &'static [(&'static str, &'static str)],
+}
+
+impl Collection {
+    /// How many records a run has to read.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses.
+    pub async fn total(
+        &self,
+        client: &Client,
+        options: &RunOptions,
+        deadline: Deadline,
+    ) -> Result<u64, Error> {
+        let query = Query {
+            from: options.start_id.as_deref(),
+            since: options.since,
+            ..self.query(MAX_TOTAL_BYTES)
+        };
+        let total = client.total(&query, deadline).await?;
+        Ok(options.ids.as_ref().map_or(total, |ids| ids.len() as u64))
+    }
+
+    /// Reads the next page of a range, or of the ids that were asked for.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses, or answers with records that have no id.
+    pub async fn read(
+        &self,
+        client: &Client,
+        query: &PageQuery,
+        deadline: Deadline,
+    ) -> Result<Records, Error> {
+        match query.range.wanted_ids() {
+            Some(ids) => self.read_ids(client, query, &ids, None, deadline).await,
+            None => match &query.options.ids {
+                Some(ids) => {
+                    let since = query.options.since;
+                    self.read_ids(client, query, ids, since, deadline).await
+                }
+                None => self.read_range(client, query, deadline).await,
+            },
+        }
+    }
+
+    /// The next records of the range in id order.
+    async fn read_range(
+        &self,
+        client: &Client,
+        query: &PageQuery,
+        deadline: Deadline,
+    ) -> Result<Records, Error> {
+        let PageQuery { range, limit, .. } = query;
+        let bounds = Query {
+            after: range.after.as_deref(),
+            from: range.from.as_deref(),
+            through: range.through.as_deref(),
+            since: query.options.since,
+            limit: *limit,
+            ..self.query(query.max_bytes)
+        };
+        let list = client.page(&bounds, deadline).await?;
+        let last = list
+            .last()
+            .map(|record| {
+                mapping::id(record.part())
+                    // without it the next page would be this one again
+                    .filter(|last| range.after.as_ref().is_none_or(|after| last > after))
+                    .ok_or_else(|| self.unreadable())
+            })
+            .transpose()?;
+        Ok(Records {
+            is_last: list.len() < *limit,
+            list: list.into_iter().map(Record::Present).collect(),
+            last,
+        })
+    }
+
+    /// The next of these ids, those that the range has left.
+    async fn read_ids(
+        &self,
+        client: &Client,
+        query: &PageQuery,
+        ids: &[String],
+        since: Option<Timestamp>,
+        deadline: Deadline,
+    ) -> Result<Records, Error> {
+        let mut left = ids.iter().filter(|id| query.range.contains(id));
+        let asked: Vec<String> = left
+            .by_ref()
+            .take(query.limit.min(IDS_A_QUERY))
+            .cloned()
+            .collect();
+        let is_last = left.next().is_none();
+        let Some(last) = asked.last().cloned() else {
+            return Ok(Records {
+                list: Vec::new(),
+                last: None,
+                is_last: true,
+            });
+        };
+        let by_id = Query {
+            ids: Some(&asked),
+            since,
+            limit: asked.len(),
+            ..self.query(query.max_bytes)
+        };
+        let found = client.page(&by_id, deadline).await?;
+        let mut found: HashMap<String, Json> = found
+            .into_iter()
+            .map(|record| Some((mapping::id(record.part())?, record)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.unreadable())?;
+        let list = asked.into_iter().map(|id| match found.remove(&id) {
+            Some(record) => Record::Present(record),
+            None => Record::Missing(id),
+        });
+        Ok(Records {
+            list: list.collect(),
+            last: Some(last),
+            is_last,
+        })
+    }
+
+    /// A query without bounds.
+    fn query(&self, max_bytes: usize) -> Query<'_> {
+        Query {
+            operation: self.operation,
+            path: self.path,
+            after: None,
+            from: None,
+            through: None,
+            ids: None,
+            since: None,
+            limit: 0,
+            parameters: self.parameters,
+            max_bytes,
+        }
+    }
+
+    fn unreadable(&self) -> Error {
+        Error::unreadable(
+            Peer::Commercetools,
+            self.operation,
+            "records with their ids, which come after those of the page before",
+        )
+    }
+}
+
+impl Records {
+    /// The records that are there.
+    pub fn present(&self) -> impl Iterator<Item = Part<'_>> {
+        self.list.iter().filter_map(|record| match record {
+            Record::Present(record) => Some(record.part()),
+            Record::Missing(_) => None,
+        })
+    }
+
+    /// The page, with how its records are mapped.
+    #[must_use]
+    pub fn into_page(self, mapper: Mapper) -> Page {
+        Page {
+            bytes: self.list.iter().map(Record::bytes).sum(),
+            len: self.list.len(),
+            records: self.list.into(),
+            by_id: true,
+            last: self.last,
+            is_last: self.is_last,
+            mapper,
+        }
+    }
+}

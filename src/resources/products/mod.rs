@@ -1,0 +1,34 @@
+//! Products as catalog items, and then, when Klaviyo has all of these, their variants as catalog variants.
+//!
+//! Only what is published is read, from its published projection. What is in Klaviyo and no longer published is left
+//! alone.
+
+mod items;
+mod phase;
+mod variants;
+
+use std::rc::Rc;
+
+use self::items::Items;
+use self::phase::Phase;
+use self::variants::{VARIANTS, Variants};
+use super::context::Context;
+use crate::run::import::Import;
+use crate::run::state::RunDocument;
+
+/// The import of products, in the phase that the run is in.
+#[must_use]
+pub fn products(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
+    let phase = Phase {
+        context: context.clone(),
+        now: run.started_at,
+    };
+    match run
+        .cursor
+        .as_ref()
+        .and_then(|cursor| cursor.phase.as_deref())
+    {
+        Some(VARIANTS) => Rc::new(Variants(phase)),
+        _ => Rc::new(Items(phase)),
+    }
+}

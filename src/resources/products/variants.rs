@@ -1,0 +1,175 @@
+//! The second phase: products' variants as catalog variants.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::phase::{PRODUCTS, Phase};
+use crate::config::MappingOptions;
+use crate::error::Error;
+use crate::json::Part;
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::catalog::listing::variants_of_items;
+use crate::klaviyo::catalog::{CREATE_VARIANTS, DELETE_VARIANTS, UPDATE_VARIANTS, identifier};
+use crate::mapping::Skip;
+use crate::mapping::product::{Listing, Product, Write, compound_id, external_id};
+use crate::ports::LocalFuture;
+use crate::resources::catalog_jobs::{self, JOBS_A_GROUP, write_of};
+use crate::resources::context::Context;
+use crate::run::documents::Documents;
+use crate::run::import::{Import, JobAnswer};
+use crate::run::page::{Page, PageQuery, Record};
+use crate::run::state::{EntryName, Job, Note, RunOptions};
+use crate::time::Deadline;
+
+static VARIANT_ENDPOINTS: [&BulkEndpoint; 3] =
+    [&CREATE_VARIANTS, &UPDATE_VARIANTS, &DELETE_VARIANTS];
+/// Where [`VARIANT_ENDPOINTS`] has the deletion.
+const DELETE: usize = 2;
+
+/// What the cursor calls this phase.
+pub(super) const VARIANTS: &str = "variants";
+
+/// The second phase: variants are created, updated, and deleted where the product no longer has them.
+pub(super) struct Variants(pub(super) Phase);
+
+impl Import for Variants {
+    fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
+        &VARIANT_ENDPOINTS
+    }
+
+    fn batches_a_group(&self) -> usize {
+        JOBS_A_GROUP
+    }
+
+    fn phase(&self) -> Option<String> {
+        Some(VARIANTS.to_owned())
+    }
+
+    fn phase_position(&self) -> Option<(u64, u64)> {
+        Some((1, 2))
+    }
+
+    fn counts_variants(&self) -> bool {
+        true
+    }
+
+    fn total(
+        &self,
+        options: &RunOptions,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<u64, Error>> {
+        self.0.total(options, deadline)
+    }
+
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
+        let Phase { context, now } = self.0.clone();
+        let Context {
+            commercetools,
+            klaviyo,
+            options,
+            ..
+        } = context;
+        Box::pin(async move {
+            let mut records = PRODUCTS.read(&commercetools, &query, deadline).await?;
+            // what is not there has been counted by the first phase
+            records
+                .list
+                .retain(|record| matches!(record, Record::Present(_)));
+            let skus: HashMap<String, Vec<String>> = records
+                .present()
+                .filter_map(|record| Product::read(record).ok())
+                .map(|product| {
+                    (
+                        product.id().to_owned(),
+                        product.skus().map(compound_id).collect(),
+                    )
+                })
+                .collect();
+            let known = variants_of_items(&klaviyo, &skus, deadline).await?;
+            let again: HashSet<String> = query.range.entries.into_iter().collect();
+            // a dry run has created no items: it shows their variants as they would follow
+            let known_without_item = query.options.dry_run.then(HashSet::new);
+            Ok(
+                records.into_page(Box::new(move |record: Part<'_>, documents| {
+                    let product = Product::read(record)?;
+                    let is_wanted = |part: &str| {
+                        let name = EntryName {
+                            id: product.id(),
+                            part: Some(part),
+                        };
+                        again.is_empty() || again.contains(&name.to_string())
+                    };
+                    map(
+                        &product,
+                        known
+                            .get(&compound_id(product.id()))
+                            .or(known_without_item.as_ref()),
+                        is_wanted,
+                        (now, &options),
+                        documents,
+                    );
+                    Ok(product.id().to_owned())
+                })),
+            )
+        })
+    }
+
+    fn poll_job(
+        &self,
+        job: Job,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+        let client = self.0.context.klaviyo.clone();
+        Box::pin(
+            async move { catalog_jobs::poll(&client, &VARIANT_ENDPOINTS, job, deadline).await },
+        )
+    }
+}
+
+/// Maps the wanted variants of a product. `known` are those that Klaviyo has, by compound id; `None` where it does not
+/// have the item.
+fn map(
+    product: &Product<'_>,
+    known: Option<&HashSet<String>>,
+    is_wanted: impl Fn(&str) -> bool,
+    (now, options): (Timestamp, &MappingOptions),
+    documents: &mut Documents,
+) {
+    let mut skipped = Vec::new();
+    let listing = match known {
+        Some(_) => Listing::of(product, now, options),
+        None => Err(Skip::ItemNotInKlaviyo),
+    };
+    for variant in product.variants() {
+        let number = || format!("variant {}", variant.number().unwrap_or_default());
+        let part = variant.sku().map_or_else(number, str::to_owned);
+        if !is_wanted(&part) {
+            continue;
+        }
+        let is_there = known.is_some_and(|known| known.contains(&compound_id(&part)));
+        let (endpoint, write): (usize, Write) = write_of(is_there);
+        let start = documents.bytes.len();
+        let entry = listing.as_ref().map_err(Skip::clone);
+        match entry.and_then(|listing| listing.variant(variant, write, &mut documents.bytes)) {
+            Ok(_) => documents.push(endpoint, start, Some(part)),
+            Err(skip) => skipped.push((part, skip)),
+        }
+    }
+    for id in product.obsolete(known.into_iter().flatten().map(String::as_str)) {
+        let part = external_id(id);
+        if is_wanted(part) {
+            let start = documents.bytes.len();
+            documents
+                .bytes
+                .extend_from_slice(identifier("catalog-variant", id).get().as_bytes());
+            documents.push(DELETE, start, Some(part.to_owned()));
+            documents.notes.push(Note::ObsoleteVariantDeleted);
+        }
+    }
+    documents.parts_skipped = Some(skipped);
+}

@@ -1,0 +1,371 @@
+//! What is looked up in the shop's catalog: categories with their names and ancestors, for catalog categories and items, and
+//! the categories of products, for the events of orders.
+//!
+//! Products and categories are fetched by id, in chunks, and kept in the instance for a while, within bounds: many
+//! orders are of the same few products, and all categories have the same few ancestors.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, pin_mut, stream};
+use indexmap::IndexSet;
+use serde::Deserialize;
+
+use super::cache::{Cache, Kept};
+use crate::commercetools::Client;
+use crate::commercetools::query::{IDS_A_QUERY, Query};
+use crate::config::MappingOptions;
+use crate::error::{Error, Peer};
+use crate::json::Json;
+use crate::klaviyo::bulk::MAX_REQUEST_BYTES;
+use crate::mapping;
+use crate::mapping::category::{Category, CategoryNames};
+use crate::mapping::order::{self, CategoryPaths};
+use crate::mapping::product::CategoryAncestors;
+use crate::ports::Ports;
+use crate::time::Deadline;
+
+/// The share of the instance's memory that each kind may take: one of so many parts.
+const MEMORY_SHARE: usize = 12;
+/// Ids of categories that are kept for being shared; each takes about 100 bytes.
+const MOST_IDS: usize = 20_000;
+/// Records of one answer are read up to this size: 100 products of 80 KB.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Chunks of one page that are fetched at the same time, at most; fewer where there is less than 32 MiB for each.
+const CHUNKS_AT_A_TIME: usize = 4;
+/// For errors.
+const CATEGORIES_BY_ID: &str = "query categories by id";
+/// The most ids of one query of products, which are large.
+const PRODUCTS_A_QUERY: usize = 50;
+
+/// A category, as far as paths need it.
+struct Node {
+    name: Option<String>,
+    ancestors: Box<[Rc<str>]>,
+}
+
+/// `None` where it is gone.
+type KnownNode = Option<Rc<Node>>;
+
+impl Kept for KnownNode {
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, |node| {
+            node.name.as_ref().map_or(0, String::len) + size_of_val(&*node.ancestors)
+        })
+    }
+}
+
+/// The categories of a product; `None` where it is gone.
+type KnownProduct = Option<Rc<[String]>>;
+
+impl Kept for KnownProduct {
+    fn bytes(&self) -> usize {
+        let ids = self.iter().flat_map(|ids| ids.iter());
+        ids.map(|id| size_of::<String>() + id.len()).sum()
+    }
+}
+
+/// Categories that have been looked up, with their ancestors.
+#[derive(Default)]
+pub struct Nodes(HashMap<Rc<str>, Rc<Node>>);
+
+impl CategoryNames for Nodes {
+    fn name(&self, category_id: &str) -> Option<&str> {
+        self.0.get(category_id)?.name.as_deref()
+    }
+}
+
+impl CategoryAncestors for Nodes {
+    fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]> {
+        self.0.get(category_id).map(|node| &*node.ancestors)
+    }
+}
+
+/// Looks up the categories of products.
+pub struct ShopCatalog {
+    ports: Ports,
+    client: Rc<Client>,
+    options: Rc<MappingOptions>,
+    chunks_at_a_time: usize,
+    products: RefCell<Cache<KnownProduct>>,
+    categories: RefCell<Cache<KnownNode>>,
+    category_ids: RefCell<HashSet<Rc<str>>>,
+}
+
+/// The categories of the products of one page.
+#[derive(Default)]
+pub struct PagePaths(HashMap<String, Vec<String>>);
+
+impl CategoryPaths for PagePaths {
+    fn paths(&self, product_id: &str) -> Option<&[String]> {
+        self.0.get(product_id).map(Vec::as_slice)
+    }
+}
+
+/// A product projection, as far as it is looked at.
+#[derive(Deserialize)]
+struct Projection {
+    id: String,
+    #[serde(default)]
+    categories: Vec<CategoryReference>,
+}
+
+#[derive(Deserialize)]
+struct CategoryReference {
+    id: String,
+}
+
+impl ShopCatalog {
+    /// An empty one, for an instance with so much memory.
+    #[must_use]
+    pub fn new(
+        ports: Ports,
+        client: Rc<Client>,
+        options: Rc<MappingOptions>,
+        memory_mib: usize,
+    ) -> Self {
+        let most = memory_mib * 1024 * 1024 / MEMORY_SHARE;
+        Self {
+            ports,
+            client,
+            options,
+            chunks_at_a_time: (memory_mib / 32).clamp(1, CHUNKS_AT_A_TIME),
+            products: RefCell::new(Cache::of_at_most(most)),
+            categories: RefCell::new(Cache::of_at_most(most)),
+            category_ids: RefCell::default(),
+        }
+    }
+
+    /// Fetches chunks, a few at a time, and takes each as it comes: their answers are held in memory together with the
+    /// page that they are for.
+    async fn each<F: Future<Output = Result<Vec<Json>, Error>>>(
+        &self,
+        chunks: impl Iterator<Item = F>,
+        mut take: impl FnMut(&Json) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let answers = stream::iter(chunks).buffered(self.chunks_at_a_time);
+        pin_mut!(answers);
+        while let Some(records) = answers.next().await {
+            records?.iter().try_for_each(&mut take)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a category into what is known.
+    fn keep(
+        &self,
+        id: &str,
+        category: Option<&Category<'_>>,
+        now: Duration,
+    ) -> (Rc<str>, Rc<Node>) {
+        let name = category.and_then(|category| category.name(&self.options));
+        let ancestors = category.iter().flat_map(|category| category.ancestors());
+        let node = Rc::new(Node {
+            name: name.map(std::borrow::Cow::into_owned),
+            ancestors: ancestors.map(|id| self.id(id)).collect(),
+        });
+        let id = self.id(id);
+        let kept = Some(node.clone());
+        self.categories.borrow_mut().insert(id.clone(), kept, now);
+        (id, node)
+    }
+
+    /// A category's id as others have it already, where they do: many categories are below the same few.
+    fn id(&self, id: &str) -> Rc<str> {
+        let mut ids = self.category_ids.borrow_mut();
+        if let Some(known) = ids.get(id) {
+            return known.clone();
+        }
+        if ids.len() >= MOST_IDS {
+            ids.clear();
+        }
+        let id: Rc<str> = id.into();
+        ids.insert(id.clone());
+        id
+    }
+
+    /// The category paths of all these products.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses: what cannot be looked up is never taken for empty.
+    pub async fn paths(
+        &self,
+        products: HashSet<String>,
+        deadline: Deadline,
+    ) -> Result<PagePaths, Error> {
+        let categories = self.product_categories(products, deadline).await?;
+        let wanted: HashSet<&String> = categories.values().flat_map(|ids| ids.iter()).collect();
+        let Nodes(nodes) = self
+            .categories(wanted.into_iter().cloned().collect(), deadline)
+            .await?;
+        let paths = categories.into_iter().map(|(product, ids)| {
+            let mut paths = IndexSet::new();
+            let mut bytes = 0;
+            for node in ids.iter().filter_map(|id| nodes.get(id.as_str())) {
+                let ancestors = node
+                    .ancestors
+                    .iter()
+                    .filter_map(|id| nodes.get(id)?.name.clone());
+                let names: Vec<String> = ancestors.chain(node.name.clone()).collect();
+                for path in order::paths(&names) {
+                    // an event cannot hold it, however much more there is: its order is skipped
+                    if bytes > MAX_REQUEST_BYTES {
+                        break;
+                    }
+                    let length = path.len();
+                    bytes += if paths.insert(path) { length } else { 0 };
+                }
+            }
+            (product, paths.into_iter().collect())
+        });
+        Ok(PagePaths(paths.collect()))
+    }
+
+    /// The category ids of each product that is there.
+    async fn product_categories(
+        &self,
+        products: HashSet<String>,
+        deadline: Deadline,
+    ) -> Result<HashMap<String, Rc<[String]>>, Error> {
+        let now = self.ports.clock.monotonic();
+        let mut found = HashMap::new();
+        let mut unknown = Vec::new();
+        for id in products {
+            match self.products.borrow().get(&id, now) {
+                Some(Some(categories)) => {
+                    found.insert(id, categories);
+                }
+                Some(None) => {}
+                None => unknown.push(id),
+            }
+        }
+        unknown.sort_unstable();
+        let chunks = unknown.chunks(PRODUCTS_A_QUERY).map(|chunk| {
+            self.by_ids(
+                "query products of orders",
+                "product-projections",
+                &[("staged", "false")],
+                chunk,
+                deadline,
+            )
+        });
+        let mut missing: HashSet<String> = unknown.iter().cloned().collect();
+        self.each(chunks, |record| {
+            let Projection { id, categories } =
+                serde_json::from_str(record.get()).map_err(|_| {
+                    Error::unreadable(
+                        Peer::Commercetools,
+                        "query products of orders",
+                        "products with their categories",
+                    )
+                })?;
+            let categories: Rc<[String]> =
+                categories.into_iter().map(|category| category.id).collect();
+            missing.remove(&id);
+            self.products
+                .borrow_mut()
+                .insert(id.as_str().into(), Some(categories.clone()), now);
+            found.insert(id, categories);
+            Ok(())
+        })
+        .await?;
+        for id in missing {
+            self.products.borrow_mut().insert(id.into(), None, now);
+        }
+        Ok(found)
+    }
+
+    /// Takes note of categories that have been read anyway.
+    pub fn note<'a>(&self, categories: impl IntoIterator<Item = &'a Category<'a>>) {
+        let now = self.ports.clock.monotonic();
+        for category in categories {
+            self.keep(category.id(), Some(category), now);
+        }
+    }
+
+    /// These categories and all their ancestors, those that are there.
+    ///
+    /// # Errors
+    /// Where commercetools does not answer or refuses.
+    pub async fn categories(
+        &self,
+        wanted: Vec<String>,
+        deadline: Deadline,
+    ) -> Result<Nodes, Error> {
+        let now = self.ports.clock.monotonic();
+        let mut nodes: HashMap<Rc<str>, Rc<Node>> = HashMap::new();
+        let mut gone: HashSet<Rc<str>> = HashSet::new();
+        let mut wanted: Vec<Rc<str>> = wanted.into_iter().map(Into::into).collect();
+        while !wanted.is_empty() {
+            let mut unknown = Vec::new();
+            for id in &wanted {
+                match self.categories.borrow().get(id, now) {
+                    Some(Some(node)) => {
+                        nodes.insert(id.clone(), node);
+                    }
+                    Some(None) => {
+                        gone.insert(id.clone());
+                    }
+                    None => unknown.push(id.to_string()),
+                }
+            }
+            unknown.sort_unstable();
+            unknown.dedup();
+            let chunks = unknown
+                .chunks(IDS_A_QUERY)
+                .map(|chunk| self.by_ids(CATEGORIES_BY_ID, "categories", &[], chunk, deadline));
+            gone.extend(unknown.iter().map(|id| self.id(id)));
+            self.each(chunks, |record| {
+                let unreadable = || {
+                    Error::unreadable(
+                        Peer::Commercetools,
+                        CATEGORIES_BY_ID,
+                        "categories with their ids",
+                    )
+                };
+                let id = mapping::id(record.part()).ok_or_else(unreadable)?;
+                let category = Category::read(record.part()).ok();
+                let (id, node) = self.keep(&id, category.as_ref(), now);
+                gone.remove(&id);
+                nodes.insert(id, node);
+                Ok(())
+            })
+            .await?;
+            for id in unknown.iter().filter(|id| gone.contains(id.as_str())) {
+                self.categories.borrow_mut().insert(self.id(id), None, now);
+            }
+            let ancestors = nodes.values().flat_map(|node| node.ancestors.iter());
+            let next: HashSet<Rc<str>> = ancestors
+                .filter(|id| !nodes.contains_key(*id) && !gone.contains(*id))
+                .cloned()
+                .collect();
+            wanted = next.into_iter().collect();
+        }
+        Ok(Nodes(nodes))
+    }
+
+    async fn by_ids(
+        &self,
+        operation: &'static str,
+        path: &str,
+        parameters: &[(&str, &str)],
+        ids: &[String],
+        deadline: Deadline,
+    ) -> Result<Vec<Json>, Error> {
+        let query = Query {
+            operation,
+            path,
+            after: None,
+            from: None,
+            through: None,
+            ids: Some(ids),
+            since: None,
+            limit: ids.len(),
+            parameters,
+            max_bytes: MAX_BYTES,
+        };
+        self.client.page(&query, deadline).await
+    }
+}

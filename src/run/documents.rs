@@ -1,0 +1,54 @@
+//! What one record becomes: documents in a buffer, with where each goes.
+
+use std::rc::Rc;
+
+use super::state::Note;
+use crate::json::pieces::Pieces;
+use crate::mapping::Skip;
+
+/// A document that a record becomes.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Which of the import's bulk endpoints it goes to, by index.
+    pub endpoint: usize,
+    /// The profile that it belongs to, where the endpoint groups by profile.
+    pub profile: Option<Rc<str>>,
+    /// Which bytes of [`Documents::bytes`] it has.
+    pub pieces: Pieces,
+    /// The part of the record that it is made of, where that is counted and named by itself.
+    pub part: Option<String>,
+}
+
+/// The documents of one record, in a buffer that is used again for the next.
+#[derive(Debug, Default)]
+pub struct Documents {
+    /// Their JSON texts.
+    pub bytes: Vec<u8>,
+    /// Which bytes each has, and where it goes.
+    pub list: Vec<Document>,
+    /// What was done differently for this record.
+    pub notes: Vec<Note>,
+    /// Where the parts of the record are counted in its place, each document being one: the parts that are not sent,
+    /// by name, with the reason.
+    pub parts_skipped: Option<Vec<(String, Skip)>>,
+}
+
+impl Documents {
+    /// Forgets everything but keeps the buffers.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.list.clear();
+        self.notes.clear();
+        self.parts_skipped = None;
+    }
+
+    /// Takes the bytes from `start` on as a document.
+    pub fn push(&mut self, endpoint: usize, start: usize, part: Option<String>) {
+        self.list.push(Document {
+            endpoint,
+            profile: None,
+            pieces: Pieces::from(start..self.bytes.len()),
+            part,
+        });
+    }
+}

@@ -1,0 +1,110 @@
+//! Moving the plan on: what its runs say, and beginning those whose turn it is.
+
+use serde_json::json;
+
+use super::{KEY, Plan, StepState};
+use crate::error::Error;
+use crate::run::engine::Engine;
+use crate::run::log::LogEvent;
+use crate::run::start;
+use crate::run::state::{Resource, RunDocument, Status};
+use crate::run::store::{Saved, Stored};
+use crate::time::Deadline;
+
+/// Tries against others who advance the plan at the same time.
+const ATTEMPTS: usize = 5;
+
+/// Reads the plan; `None` where there never was one.
+///
+/// # Errors
+/// Where commercetools does not answer, and where the document is not one that this version can read.
+pub async fn load(engine: &Engine, deadline: Deadline) -> Result<Option<Stored<Plan>>, Error> {
+    engine.store.load_key(KEY, deadline).await
+}
+
+/// Moves the plan on: begins the runs whose turn it is, and ends the plan after the last of them. Gives the resources
+/// whose runs have begun; nobody works on them yet.
+///
+/// # Errors
+/// Where commercetools does not answer or refuses: the next advance finds the plan as it stood.
+pub async fn advance(engine: &Engine) -> Result<Vec<Resource>, Error> {
+    let mut begun = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let deadline = engine.deadline(start::TIMEOUT);
+        let Some(mut stored) = load(engine, deadline).await? else {
+            return Ok(begun);
+        };
+        if stored.document.status != Status::Running {
+            return Ok(begun);
+        }
+        let before = stored.document.clone();
+        observe(engine, &mut stored.document, deadline).await?;
+        let plan = &mut stored.document;
+        for resource in plan.due() {
+            match Box::pin(start::launch(engine, resource, &plan.request(resource))).await {
+                Ok(_) => {
+                    plan.set_step(resource, StepState::Running, None);
+                    begun.push(resource);
+                }
+                Err(reason) => plan.not_started(resource, reason),
+            }
+        }
+        plan.finish_if_over(engine.now());
+        if *plan == before {
+            return Ok(begun);
+        }
+        let is_over = plan.status != Status::Running;
+        if engine.store.save(&mut stored, deadline).await? == Saved::Done {
+            if is_over {
+                log(engine, LogEvent::PlanFinished, &stored.document);
+            }
+            return Ok(begun);
+        }
+    }
+    // others are moving it on
+    Ok(begun)
+}
+
+/// Takes note of how all runs of the plan stand.
+///
+/// # Errors
+/// Where commercetools does not answer or refuses.
+pub async fn observe(engine: &Engine, plan: &mut Plan, deadline: Deadline) -> Result<(), Error> {
+    let resources: Vec<Resource> = plan.steps.iter().map(|step| step.resource).collect();
+    let store = &engine.store;
+    let loads = resources
+        .iter()
+        .map(|&resource| store.load(resource, deadline));
+    for (&resource, found) in resources
+        .iter()
+        .zip(futures_util::future::try_join_all(loads).await?)
+    {
+        plan.observe(resource, found.as_ref().map(|found| &found.document));
+    }
+    Ok(())
+}
+
+/// Whether a run belongs to a plan that has been stopped, perhaps with another begun since: it must not be worked on. A
+/// plan that ends otherwise leaves no run that is going on, and a run that is resumed is none of a plan's.
+///
+/// # Errors
+/// Where commercetools does not answer or refuses.
+pub async fn has_called_off(
+    engine: &Engine,
+    document: &RunDocument,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    let Some(plan_id) = &document.plan else {
+        return Ok(false);
+    };
+    let plan = load(engine, deadline).await?;
+    Ok(plan.is_some_and(|plan| {
+        plan.document.plan_id != *plan_id || plan.document.status == Status::Stopped
+    }))
+}
+
+/// Writes a log line about a plan.
+pub fn log(engine: &Engine, event: LogEvent, plan: &Plan) {
+    let members = json!({"planId": plan.plan_id, "status": plan.status, "steps": plan.steps});
+    engine.log(event, &members);
+}

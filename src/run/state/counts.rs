@@ -1,0 +1,147 @@
+//! How many records, and what is to be said of some of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// More than anyone has counted.
+pub(super) const MAX_COUNT: u64 = 1 << 40;
+
+/// What was done differently for records that were sent, or is to be said of records that were not read: counted beside
+/// them, under a stable name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// A profile was sent without its phone number, which cannot be one.
+    PhoneNumberLeftOut,
+    /// A profile was sent again without its phone number, because Klaviyo refused it with it.
+    SentAgainWithoutPhoneNumber,
+    /// A variant that the product no longer has was deleted.
+    ObsoleteVariantDeleted,
+    /// A job whose result did not become known.
+    JobWithoutResult,
+    /// An entry that is in Klaviyo after the last pass of a deletion.
+    LeftInKlaviyo,
+    /// A product that is not published: neither sent nor deleted.
+    UnpublishedLeftAlone,
+}
+
+impl Note {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::PhoneNumberLeftOut,
+        Self::SentAgainWithoutPhoneNumber,
+        Self::ObsoleteVariantDeleted,
+        Self::JobWithoutResult,
+        Self::LeftInKlaviyo,
+        Self::UnpublishedLeftAlone,
+    ];
+
+    /// The name that it is counted under.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::PhoneNumberLeftOut => "phone-number-left-out",
+            Self::SentAgainWithoutPhoneNumber => "sent-again-without-phone-number",
+            Self::ObsoleteVariantDeleted => "obsolete-variants-deleted",
+            Self::JobWithoutResult => "jobs-without-result",
+            Self::LeftInKlaviyo => "left-in-klaviyo",
+            Self::UnpublishedLeftAlone => "unpublished-left-alone",
+        }
+    }
+}
+
+/// How many records. `read` is always the sum of the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Counts {
+    /// Records read from commercetools (an id that was asked for and does not exist counts as read).
+    #[serde(default)]
+    pub read: u64,
+    /// Records that Klaviyo has taken.
+    #[serde(default)]
+    pub sent: u64,
+    /// Records that were not sent, by reason.
+    #[serde(default)]
+    pub skipped: BTreeMap<String, u64>,
+    /// Records that Klaviyo refused.
+    #[serde(default)]
+    pub failed: u64,
+    /// Documents made of the records sent: profiles, events, catalog entries.
+    #[serde(default)]
+    pub documents: u64,
+    /// What was done differently for a record that was sent, by name, such as `phone-number-left-out`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.sent += other.sent;
+        self.failed += other.failed;
+        self.documents += other.documents;
+        for (ours, theirs) in [
+            (&mut self.skipped, &other.skipped),
+            (&mut self.notes, &other.notes),
+        ] {
+            for (name, count) in theirs {
+                *ours.entry(name.clone()).or_default() += count;
+            }
+        }
+    }
+
+    /// Counts a note, as often as `count` says.
+    pub fn note(&mut self, note: Note, count: u64) {
+        if count > 0 {
+            *self.notes.entry(note.key().to_owned()).or_default() += count;
+        }
+    }
+
+    /// Takes back what was counted, because it is going to be counted again.
+    pub fn take_back(&mut self, other: &Self) {
+        self.read = self.read.saturating_sub(other.read);
+        self.sent = self.sent.saturating_sub(other.sent);
+        self.failed = self.failed.saturating_sub(other.failed);
+        self.documents = self.documents.saturating_sub(other.documents);
+        for (ours, theirs) in [
+            (&mut self.skipped, &other.skipped),
+            (&mut self.notes, &other.notes),
+        ] {
+            for (name, count) in theirs {
+                if let Some(ours) = ours.get_mut(name) {
+                    *ours = ours.saturating_sub(*count);
+                }
+            }
+            ours.retain(|_, count| *count > 0);
+        }
+    }
+
+    /// Counts records as refused that had been counted as sent.
+    pub fn move_to_failed(&mut self, records: u64) {
+        let records = records.min(self.sent);
+        self.sent -= records;
+        self.failed += records;
+    }
+
+    /// Whether these are numbers that anyone has counted, far from where sums of them come to their end.
+    pub(super) fn are_possible(&self) -> bool {
+        let by_name = self.skipped.values().chain(self.notes.values());
+        [self.read, self.sent, self.failed, self.documents]
+            .iter()
+            .chain(by_name)
+            .all(|&count| count <= MAX_COUNT)
+    }
+
+    /// Records skipped for any reason.
+    #[must_use]
+    pub fn skipped_in_all(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+
+    /// Whether read = sent + skipped + failed.
+    #[must_use]
+    pub fn add_up(&self) -> bool {
+        self.read == self.sent + self.skipped_in_all() + self.failed
+    }
+}

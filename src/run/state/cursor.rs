@@ -1,0 +1,178 @@
+//! How far a run is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::counts::Counts;
+use super::entry_name::{self, EntryName};
+use super::options::RunOptions;
+
+/// How far a run is: what is left to read, and what Klaviyo has not finished yet. When both are empty, the run goes on
+/// with its next phase, or is over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cursor {
+    /// Parts of the key space that are not read to the end; each is read by keyset paging on its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<IdRange>,
+    /// Klaviyo's jobs that are not known to be finished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Job>,
+    /// Which phase the run is in, as the resource names it; absent where it has one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Records that this phase has gone through.
+    #[serde(default)]
+    pub phase_records: u64,
+    /// Documents a batch, at most, where larger ones could not be brought to their end within a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_cap: Option<usize>,
+}
+
+impl Cursor {
+    /// A phase that begins: the whole key space, or all from one id on, cut into `parts`. A deletion lists what there
+    /// is in Klaviyo, which can be done in one part only.
+    #[must_use]
+    pub fn start(options: &RunOptions, phase: Option<String>, parts: usize) -> Self {
+        let parts = if options.delete_all { 1 } else { parts };
+        Self {
+            ranges: split(options.start_id.as_deref(), parts),
+            jobs: Vec::new(),
+            phase,
+            phase_records: 0,
+            batch_cap: None,
+        }
+    }
+}
+
+/// A part of the key space: ids in the order that commercetools sorts them in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdRange {
+    /// Everything up to this id is done; absent at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The first id, where the range begins with one that is part of it and nothing is done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The last id; absent where the range is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+    /// Where only these entries of the range are wanted, because a job did not take them: their names, sorted
+    /// (see [`EntryName`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "entry_name")]
+    pub entries: Vec<String>,
+    /// How often these entries have been sent before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl IdRange {
+    /// These entries alone, to be sent another time.
+    #[must_use]
+    pub fn of_entries(mut entries: Vec<String>, attempt: u32) -> Self {
+        entries.sort_unstable();
+        entries.dedup();
+        Self {
+            entries,
+            attempt,
+            ..Self::default()
+        }
+    }
+
+    /// The range with everything up to `id` done.
+    #[must_use]
+    pub fn advanced_to(&self, id: &str) -> Self {
+        Self {
+            after: Some(id.to_owned()),
+            from: None,
+            ..self.clone()
+        }
+    }
+
+    /// The ids of the records that the wanted entries belong to, each once; `None` where the whole range is wanted.
+    #[must_use]
+    pub fn wanted_ids(&self) -> Option<Vec<String>> {
+        let mut ids: Vec<String> = self
+            .entries
+            .iter()
+            .map(|name| EntryName::read(name).id.to_owned())
+            .collect();
+        ids.dedup();
+        (!ids.is_empty()).then_some(ids)
+    }
+
+    /// Whether the range has this id.
+    #[must_use]
+    pub fn contains(&self, id: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| id > after)
+            && self.from.as_deref().is_none_or(|from| id >= from)
+            && self.through.as_deref().is_none_or(|through| id <= through)
+    }
+}
+
+/// One of Klaviyo's jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Job {
+    /// Klaviyo's id.
+    pub id: String,
+    /// Which kind of job it is: the key of the bulk endpoint that it was handed in at.
+    pub kind: String,
+    /// When it was handed in.
+    pub since: Timestamp,
+    /// When to ask next.
+    pub due: Timestamp,
+    /// How often it has been asked for.
+    #[serde(default)]
+    pub asked: u32,
+    /// Where to go on reading its errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_at: Option<String>,
+    /// The parts of the key space that its records came from: read again should the job be cancelled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<IdRange>,
+    /// What was counted for these spans: taken back should they be read again.
+    #[serde(default)]
+    pub counts: Counts,
+    /// The names of its entries in the order of the request, where an error names an entry by its index only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "entry_name")]
+    pub entries: Vec<String>,
+    /// How often these entries have been sent before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+}
+
+/// Cuts the key space into `parts` of equal size by the first 32 bits of a UUID. The first part is open below and the
+/// last is open above, so that no id is outside, whatever it looks like.
+fn split(from: Option<&str>, parts: usize) -> Vec<IdRange> {
+    let parts = parts.max(1) as u64;
+    let cuts =
+        (1..parts).map(|part| format!("{:08x}-0000-0000-0000-000000000000", (part << 32) / parts));
+    let mut ranges = Vec::new();
+    let mut after: Option<String> = None;
+    for through in cuts.map(Some).chain([None]) {
+        ranges.push(IdRange {
+            after: after.take(),
+            through: through.clone(),
+            ..IdRange::default()
+        });
+        after = through;
+    }
+    let Some(from) = from else { return ranges };
+    ranges.retain(|range| {
+        range
+            .through
+            .as_deref()
+            .is_none_or(|through| through >= from)
+    });
+    if let Some(first) = ranges.first_mut() {
+        first.after = None;
+        first.from = Some(from.to_owned());
+    }
+    ranges
+}

@@ -1,0 +1,475 @@
+//! The run document: lock, cursor, progress and report of one resource, in one custom object.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::counts::{Counts, MAX_COUNT};
+use super::cursor::Cursor;
+use super::failures::Failures;
+use super::lease::Lease;
+use super::options::RunOptions;
+use super::pace::Pace;
+use super::report::Report;
+use super::resource::Resource;
+use super::sample::Sample;
+use super::set_aside::SetAside;
+use super::status::Status;
+use crate::time::later;
+
+/// The version of the document that this code writes. It refuses to touch any other.
+pub const SCHEMA: u32 = 1;
+/// Records set aside that the report names; the rest are counted only. Keeps the document under about 100 KB.
+pub const MAX_SET_ASIDE: usize = 500;
+/// Further ahead than any run waits: twice as long as the longest `Retry-After` that is obeyed.
+const FARTHEST: Duration = Duration::from_secs(2 * 3_600);
+/// Windows in a row without progress after which a run gives up.
+pub const MAX_STALLED_WINDOWS: u32 = 5;
+
+/// More often than anyone has tried or asked.
+const MAX_ATTEMPTS: u32 = 1 << 20;
+
+/// The latest error of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LastError {
+    /// When.
+    pub at: Timestamp,
+    /// What happened; no personal data.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunDocument {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What is imported.
+    pub resource: Resource,
+    /// Names the run.
+    pub run_id: String,
+    /// How it stands.
+    pub status: Status,
+    /// What the run was started with.
+    #[serde(rename = "order")]
+    pub options: RunOptions,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When the document was last written.
+    pub updated_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Windows begun.
+    #[serde(default)]
+    pub window: u64,
+    /// How far it is; a run is going on exactly while there is a cursor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Who works, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// Nothing is to be done before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// What is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
+    /// How many records. Of products: products, as catalog items. Of a deletion: entries that Klaviyo listed.
+    #[serde(default)]
+    pub counts: Counts,
+    /// Products: how many variants, those that are deleted from Klaviyo included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Counts>,
+    /// The id that was read last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_id: Option<String>,
+    /// Records that were set aside, the first [`MAX_SET_ASIDE`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<SetAside>,
+    /// How many more were set aside.
+    #[serde(default)]
+    pub set_aside_omitted: u64,
+    /// The latest error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+    /// How many records there were to read when the run was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Mean size of a record in bytes, for the size of the first pages of a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_bytes: Option<u64>,
+    /// Windows in a row without progress.
+    #[serde(default)]
+    pub stalled_windows: u32,
+    /// How far the latest windows got, for the rate.
+    #[serde(default)]
+    pub pace: Pace,
+    /// A dry run: the first documents of each kind, masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+    /// The plan that started the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// When the last run that brought Klaviyo up to date was started: everything modified before that is there. Stays
+    /// from run to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to_date_since: Option<Timestamp>,
+    /// The report of the run before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_report: Option<Report>,
+    /// Changes with every write: tells a write of one's own whose answer was lost from somebody else's.
+    pub write_id: String,
+}
+
+impl RunDocument {
+    /// A run that begins.
+    #[must_use]
+    pub fn start(
+        resource: Resource,
+        run_id: String,
+        options: RunOptions,
+        cursor: Cursor,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            resource,
+            run_id,
+            status: Status::Running,
+            options,
+            started_at: now,
+            updated_at: now,
+            finished_at: None,
+            window: 0,
+            cursor: Some(cursor),
+            lease: None,
+            not_before: None,
+            waiting_for: None,
+            counts: Counts::default(),
+            variants: None,
+            last_id: None,
+            set_aside: Vec::new(),
+            set_aside_omitted: 0,
+            last_error: None,
+            total: None,
+            record_bytes: None,
+            stalled_windows: 0,
+            pace: Pace::begin(now),
+            samples: Vec::new(),
+            plan: None,
+            up_to_date_since: None,
+            last_report: None,
+            write_id: String::new(),
+        }
+    }
+
+    /// Whether its numbers can be ours: those of a document that is written by hand can be anything.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let cursor = self.cursor.as_ref();
+        let jobs = || cursor.into_iter().flat_map(|cursor| &cursor.jobs);
+        let counts = [Some(&self.counts), self.variants.as_ref()];
+        let mut counts = counts
+            .into_iter()
+            .flatten()
+            .chain(jobs().map(|job| &job.counts));
+        let phase_records = cursor.map_or(0, |cursor| cursor.phase_records);
+        let mut attempts = jobs().flat_map(|job| [job.asked, job.attempt]).chain(
+            cursor
+                .into_iter()
+                .flat_map(|cursor| cursor.ranges.iter().map(|range| range.attempt)),
+        );
+        counts.all(Counts::are_possible)
+            && attempts.all(|attempt| attempt <= MAX_ATTEMPTS)
+            && self.stalled_windows <= MAX_STALLED_WINDOWS
+            && [self.window, self.set_aside_omitted, phase_records]
+                .iter()
+                .all(|&count| count <= MAX_COUNT)
+    }
+
+    /// Whether there is a run that has not ended; a failed one that could be resumed counts.
+    #[must_use]
+    pub fn is_going_on(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// Whether the run is going on and has not failed: there is a window to work.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.is_going_on() && self.status == Status::Running
+    }
+
+    /// Whether an invocation may still be working on it at `now` (commercetools' time).
+    #[must_use]
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_live(now))
+    }
+
+    /// Whether it keeps another run from beginning at `now` (commercetools' time).
+    #[must_use]
+    pub fn is_locked(&self, now: Timestamp) -> bool {
+        self.is_going_on() || self.is_held(now)
+    }
+
+    /// The report of the run, as it stands.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report {
+            run_id: self.run_id.clone(),
+            status: self.status,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            dry_run: self.options.dry_run,
+            delete_all: self.options.delete_all,
+            counts: self.counts.clone(),
+            variants: self.variants.clone(),
+            set_aside: Vec::new(),
+            set_aside_omitted: self.set_aside_omitted,
+        }
+        .with_set_aside(self.set_aside.clone())
+    }
+
+    /// The records that the run could not bring into Klaviyo, or the run before it where this one was a dry run.
+    #[must_use]
+    pub fn failures(&self) -> Failures {
+        match &self.last_report {
+            // what could not be deleted is no record of commercetools
+            _ if self.options.delete_all => Failures::default(),
+            Some(report) if self.options.dry_run && report.delete_all => Failures::default(),
+            Some(report) if self.options.dry_run => {
+                Failures::listed(&report.set_aside, &report.counts, report.variants.as_ref())
+            }
+            _ => Failures::listed(&self.set_aside, &self.counts, self.variants.as_ref()),
+        }
+    }
+
+    /// Takes over what stays from run to run. A dry run's report does not take the place of a real one.
+    pub fn inherit_from(&mut self, previous: Self) {
+        // a deletion takes away what earlier runs have brought
+        self.up_to_date_since = previous
+            .up_to_date_since
+            .filter(|_| !self.options.delete_all);
+        self.last_report = match previous.last_report {
+            Some(report) if previous.options.dry_run => Some(report),
+            _ => Some(previous.report()),
+        };
+    }
+
+    /// Whether Klaviyo has everything that was modified before this run began, once it has completed. A run of what was
+    /// modified since a later moment than the last such run leaves a gap.
+    fn brings_up_to_date(&self) -> bool {
+        let options = &self.options;
+        let leaves_gap = options
+            .since
+            .is_some_and(|since| self.up_to_date_since.is_some_and(|known| since > known));
+        options.ids.is_none()
+            && options.start_id.is_none()
+            && !options.dry_run
+            && !options.delete_all
+            && !leaves_gap
+    }
+
+    /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress. It is no
+    /// longer part of a plan, which may be over.
+    pub fn resume(&mut self) {
+        self.status = Status::Running;
+        self.plan = None;
+        self.finished_at = None;
+        self.stalled_windows = 0;
+        self.not_before = None;
+        self.waiting_for = None;
+        // the time that it lay idle says nothing about how fast it is
+        self.pace = Pace::default();
+    }
+
+    /// Forgets moments of the future that no run sets: whoever wrote them took a wrong time for commercetools'. A run
+    /// would stand still until then, with nobody at work on it.
+    pub fn forget_impossible_moments(&mut self, now: Timestamp) {
+        let farthest = later(now, FARTHEST);
+        self.lease.take_if(|lease| lease.until > farthest);
+        self.not_before.take_if(|moment| *moment > farthest);
+        let jobs = self.cursor.iter_mut().flat_map(|cursor| &mut cursor.jobs);
+        for job in jobs {
+            if job.due > farthest {
+                job.due = now;
+            }
+            if job.since > farthest {
+                job.since = now;
+            }
+        }
+    }
+
+    /// Puts a record into the report.
+    pub fn set_aside(&mut self, record: SetAside) {
+        // what is read again because a job was cancelled has been named before
+        if record.id.is_some() && self.set_aside.contains(&record) {
+            return;
+        }
+        if self.set_aside.len() < MAX_SET_ASIDE {
+            self.set_aside.push(record);
+        } else {
+            self.set_aside_omitted += 1;
+        }
+    }
+
+    /// A window brought the run no further, for this reason. After [`MAX_STALLED_WINDOWS`] in a row it gives up.
+    pub fn stall(&mut self, error: LastError) {
+        self.stalled_windows += 1;
+        if self.stalled_windows >= MAX_STALLED_WINDOWS {
+            self.give_up(error.at);
+        }
+        self.last_error = Some(error);
+    }
+
+    /// The run has failed. Its cursor is kept, so that it can go on from there.
+    pub fn give_up(&mut self, now: Timestamp) {
+        self.status = Status::Failed;
+        self.finished_at = Some(now);
+    }
+
+    /// Ends the run. The report stays, the cursor goes.
+    pub fn end(&mut self, status: Status, now: Timestamp) {
+        if status == Status::Completed && self.brings_up_to_date() {
+            self.up_to_date_since = Some(self.started_at);
+        }
+        self.status = status;
+        self.finished_at = Some(now);
+        self.cursor = None;
+        self.not_before = None;
+        self.waiting_for = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::state::report;
+    use crate::run::state::set_aside::Outcome;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn finished(options: RunOptions, failed: usize) -> RunDocument {
+        let mut document = RunDocument::start(
+            Resource::Orders,
+            "run".to_owned(),
+            options,
+            Cursor::default(),
+            at(0),
+        );
+        for number in 0..failed {
+            let id = Some(format!("id-{number:03}"));
+            document.set_aside(SetAside {
+                id: id.clone(),
+                outcome: Outcome::Skipped,
+                reason: String::new(),
+            });
+            document.set_aside(SetAside {
+                id,
+                outcome: Outcome::Failed,
+                reason: String::new(),
+            });
+            document.counts.failed += 1;
+        }
+        document.end(Status::Completed, at(60));
+        document
+    }
+
+    #[test]
+    fn a_report_is_bounded_and_names_failures_before_what_was_skipped() {
+        let report = finished(RunOptions::default(), 80).report();
+        assert_eq!(
+            (report.set_aside.len(), report.set_aside_omitted),
+            (report::MAX_SET_ASIDE, 60)
+        );
+        let failed = report
+            .set_aside
+            .iter()
+            .filter(|record| record.outcome == Outcome::Failed)
+            .count();
+        assert_eq!(failed, 80);
+    }
+
+    #[test]
+    fn a_dry_run_does_not_hide_the_failures_of_the_run_before_it() {
+        let real = finished(RunOptions::default(), 3);
+        let mut dry = finished(
+            RunOptions {
+                dry_run: true,
+                ..RunOptions::default()
+            },
+            0,
+        );
+        dry.inherit_from(real.clone());
+        assert_eq!(dry.failures(), real.failures());
+        let mut next = finished(RunOptions::default(), 0);
+        next.inherit_from(dry);
+        assert_eq!(next.last_report, Some(real.report()));
+    }
+
+    #[test]
+    fn failures_that_the_report_has_no_room_for_are_counted() {
+        let document = finished(RunOptions::default(), 300);
+        let failures = document.failures();
+        assert_eq!((failures.ids.len(), failures.unnamed), (250, 50));
+    }
+
+    #[test]
+    fn only_a_run_without_gaps_brings_up_to_date() {
+        let since = |second| RunOptions {
+            since: Some(at(second)),
+            ..RunOptions::default()
+        };
+        let ended = |options: RunOptions, known: Option<Timestamp>| {
+            let mut document = RunDocument::start(
+                Resource::Orders,
+                "run".to_owned(),
+                options,
+                Cursor::default(),
+                at(50),
+            );
+            document.up_to_date_since = known;
+            document.end(Status::Completed, at(60));
+            document.up_to_date_since
+        };
+        assert_eq!(ended(RunOptions::default(), None), Some(at(50)));
+        assert_eq!(ended(since(9), Some(at(10))), Some(at(50)));
+        assert_eq!(ended(since(11), Some(at(10))), Some(at(10)));
+        assert_eq!(
+            ended(
+                RunOptions {
+                    ids: Some(Vec::new()),
+                    ..RunOptions::default()
+                },
+                Some(at(10))
+            ),
+            Some(at(10))
+        );
+        assert_eq!(
+            ended(
+                RunOptions {
+                    dry_run: true,
+                    ..RunOptions::default()
+                },
+                None
+            ),
+            None
+        );
+        assert_eq!(
+            ended(
+                RunOptions {
+                    start_id: Some(String::new()),
+                    ..RunOptions::default()
+                },
+                None
+            ),
+            None
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! The records that could not be brought into Klaviyo.
+
+use super::counts::Counts;
+use super::set_aside::{Outcome, SetAside};
+
+/// The records that the last real run could not bring into Klaviyo.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// The ids that its report names, sorted, each once.
+    pub ids: Vec<String>,
+    /// How many more failed: left out of the report's bounded list, or with an id that is not known.
+    pub unnamed: u64,
+}
+
+impl Failures {
+    pub(super) fn listed(
+        set_aside: &[SetAside],
+        counts: &Counts,
+        variants: Option<&Counts>,
+    ) -> Self {
+        let in_all = counts.failed + variants.map_or(0, |variants| variants.failed);
+        let failed = set_aside
+            .iter()
+            .filter(|record| record.outcome == Outcome::Failed);
+        let mut ids: Vec<String> = failed.filter_map(|record| record.id.clone()).collect();
+        let named = ids.len() as u64;
+        ids.sort_unstable();
+        ids.dedup();
+        Self {
+            ids,
+            unnamed: in_all.saturating_sub(named),
+        }
+    }
+}

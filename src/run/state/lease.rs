@@ -1,0 +1,44 @@
+//! The lease: which invocation works on a run, and until when.
+//!
+//! A lease is written in commercetools' time, which all invocations share: whoever wants to take over compares it with
+//! the `Date` of the answer that showed the lease. The holder measures it with its own monotonic clock, from before the
+//! request that it learned that time from. So two invocations agree on who may send, whatever their own clocks say.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::time::later;
+
+/// How much longer than its window a lease lasts: for the calls under way, the last save and the call to the next.
+pub const MARGIN: Duration = Duration::from_secs(8);
+/// The `Date` of an answer is cut to the second and may come from another of the API's servers.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// Who works, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lease {
+    /// Names the invocation.
+    pub holder: String,
+    /// Until when, in commercetools' time.
+    pub until: Timestamp,
+}
+
+impl Lease {
+    /// A lease for a window of this length that begins at `now` (commercetools' time).
+    #[must_use]
+    pub fn begin(holder: String, now: Timestamp, window: Duration) -> Self {
+        Self {
+            holder,
+            until: later(now, window + MARGIN),
+        }
+    }
+
+    /// Whether the holder may still be working at `now` (commercetools' time).
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now <= later(self.until, CLOCK_TOLERANCE)
+    }
+}

@@ -1,0 +1,29 @@
+//! The run document and its parts: what is stored between windows, and what can be decided from it alone.
+
+mod counts;
+mod cursor;
+mod document;
+mod entry_name;
+mod failures;
+mod lease;
+mod options;
+mod pace;
+mod report;
+mod resource;
+mod sample;
+mod set_aside;
+mod status;
+
+pub use counts::{Counts, Note};
+pub use cursor::{Cursor, IdRange, Job};
+pub use document::{LastError, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, RunDocument, SCHEMA};
+pub use entry_name::EntryName;
+pub use failures::Failures;
+pub use lease::{CLOCK_TOLERANCE, Lease, MARGIN};
+pub use options::RunOptions;
+pub use pace::Pace;
+pub use report::Report;
+pub use resource::Resource;
+pub use sample::Sample;
+pub use set_aside::{Outcome, SetAside};
+pub use status::Status;

@@ -1,0 +1,28 @@
+//! What a run was started with.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a start asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunOptions {
+    /// Only these records, sorted, each once; all where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<String>>,
+    /// Only this record and those after it in id order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_id: Option<String>,
+    /// Orders: events are to trigger flows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trigger_flows: bool,
+    /// Only what was modified at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Everything is read and mapped, nothing is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Categories, products: nothing is imported; everything of the kind that Klaviyo has is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete_all: bool,
+}

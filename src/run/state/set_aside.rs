@@ -1,0 +1,45 @@
+//! Records that were not sent, for the report.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry_name::EntryName;
+
+/// What became of a record that was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It cannot be sent; trying again changes nothing until the record is changed.
+    Skipped,
+    /// Klaviyo refused it.
+    Failed,
+}
+
+/// A record that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetAside {
+    /// Its id in commercetools, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+}
+
+impl SetAside {
+    /// A catalog entry that Klaviyo refused, by the name that the cursor gives it.
+    #[must_use]
+    pub fn failed(name: Option<&str>, reason: String) -> Self {
+        let name = name.map(EntryName::read);
+        let reason = match name.and_then(|name| name.part) {
+            Some(part) => format!("{part}: {reason}"),
+            None => reason,
+        };
+        Self {
+            id: name.map(|name| name.id.to_owned()),
+            outcome: Outcome::Failed,
+            reason,
+        }
+    }
+}

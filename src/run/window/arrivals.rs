@@ -1,0 +1,94 @@
+//! What has arrived is taken note of.
+
+use super::Window;
+use super::end::End;
+use super::in_flight::Arrival;
+use super::timing::CHECKPOINT;
+use crate::error::{Action, Error};
+use crate::run::page::Page;
+use crate::run::store::{Saved, Stored};
+use crate::time::later;
+
+impl Window<'_> {
+    pub(super) fn take(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Fetched {
+                range,
+                limit,
+                result,
+            } => self.take_page(range, limit, result),
+            Arrival::Sent { group, result } => {
+                self.in_flight.sends -= 1;
+                match result {
+                    Ok(sent) => {
+                        self.findings.klaviyo_answered = true;
+                        self.packer.acknowledge(group, sent);
+                    }
+                    Err(error) => self.fail(error),
+                }
+            }
+            Arrival::Polled { job, result } => {
+                self.in_flight.polls -= 1;
+                match result {
+                    Ok(answer) => self.take_answer(*job, answer),
+                    Err(error) => {
+                        self.jobs.poll_later(&job.id, self.engine.now());
+                        self.fail(error);
+                    }
+                }
+            }
+            Arrival::Saved { stored, result } => self.take_save(*stored, result),
+        }
+    }
+
+    fn take_save(&mut self, stored: Stored, result: Result<Saved, Error>) {
+        self.in_flight.is_saving = false;
+        self.timing.saved_at = self.engine.monotonic();
+        if matches!(result, Ok(Saved::Lost)) {
+            self.reader.discard();
+            self.packer.discard_unsent();
+            self.findings.end = Some(End::Lost);
+            return;
+        }
+        self.stored.version = stored.version;
+        self.stored.unsure = stored.unsure;
+        match result {
+            Ok(_) => self.stored.document.write_id = stored.document.write_id,
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn take_page(&mut self, range: usize, limit: usize, result: Result<Page, Error>) {
+        match result {
+            Ok(page) => self.reader.fetched(range, page),
+            Err(error) if error.action() == Action::AskForLess => {
+                if !self.reader.too_large(range, limit) {
+                    self.begin_to_end(End::GivenUp(error));
+                }
+            }
+            Err(error) => {
+                self.reader.failed(range);
+                self.fail(error);
+            }
+        }
+        if self.findings.end.is_some() {
+            self.reader.discard();
+        }
+    }
+
+    /// A call has failed: the window ends.
+    fn fail(&mut self, error: Error) {
+        let end = match error.action() {
+            Action::Wait => match error.refusal() {
+                Some(refusal) => End::Wait {
+                    until: later(self.engine.now(), refusal.retry_after.unwrap_or(CHECKPOINT)),
+                    what: format!("the rate limit of: {}", error.operation),
+                },
+                None => End::Broken(error),
+            },
+            Action::Retry => End::Broken(error),
+            _ => End::GivenUp(error),
+        };
+        self.begin_to_end(end);
+    }
+}

@@ -1,0 +1,527 @@
+//! What a window does next: a function of what it knows, without any I/O.
+
+use std::time::Duration;
+
+use super::end::End;
+use super::timing::{CHECKPOINT, FINISHING};
+
+/// The shortest pause: what is due in less than this is due now.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
+
+/// What a window knows when it decides what to do next. Durations count from now and are zero where the moment is over.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Snapshot {
+    /// Until the window should end.
+    pub(super) soft_end_in: Duration,
+    /// Until nothing may be sent any more.
+    pub(super) hard_end_in: Duration,
+    /// Until the next save is due.
+    pub(super) save_in: Duration,
+    /// A save is under way.
+    pub(super) is_saving: bool,
+    /// Nothing is to be done for so long.
+    pub(super) held_for: Option<Duration>,
+    /// Calls are under way.
+    pub(super) has_calls: bool,
+    /// Everything has been fetched and mapped.
+    pub(super) is_read: bool,
+    /// Everything that was mapped has been sent and acknowledged.
+    pub(super) is_sent: bool,
+    /// Until the next batch may be sent, as far as its rate limit is known; absent where no batch waits.
+    pub(super) next_batch_in: Option<Duration>,
+    /// One more batch may be under way.
+    pub(super) may_send: bool,
+    /// Klaviyo has jobs that are not known to be finished.
+    pub(super) has_jobs: bool,
+    /// There are so many jobs that no more are handed in.
+    pub(super) jobs_are_full: bool,
+    /// Until the next poll of a job; absent where each is being polled or there is none.
+    pub(super) next_poll_in: Option<Duration>,
+    /// The window has brought the run further.
+    pub(super) progress: bool,
+    /// The window has mapped a record.
+    pub(super) has_mapped: bool,
+    /// The window is ending: it begins nothing any more.
+    pub(super) is_ending: bool,
+}
+
+/// What a window does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// There is work at hand.
+    Work,
+    /// There is nothing to do for so long, unless something arrives.
+    Wait(Duration),
+    /// Everything is read, sent and finished: the next phase begins, or the run is over.
+    PhaseOver,
+    /// The window begins to end.
+    End(Over),
+    /// What has not been sent cannot be sent in this window any more: its rate limit allows that after so long.
+    DropUnsent(Duration),
+    /// The window has ended.
+    Leave,
+}
+
+/// Why a window ends before the run does.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// Its time is used up; the next goes on at once.
+    TimeIsUp,
+    /// Its time is used up while nothing was to be done.
+    Held,
+    /// All there is to do is to wait for a rate limit, longer than the window lasts.
+    RateLimit(Duration),
+    /// All there is to do is to wait for jobs, longer than the window lasts.
+    Jobs(Duration),
+}
+
+impl Snapshot {
+    /// How long the window goes on. One that has nothing to show yet is not ended by its time while a page is on its
+    /// way: a window shorter than the time that a page takes would be followed by another like it.
+    fn time_left(&self) -> Duration {
+        let is_empty_handed = !self.progress && !self.has_mapped && self.held_for.is_none();
+        if is_empty_handed && self.has_calls {
+            self.hard_end_in
+                .saturating_sub(FINISHING)
+                .max(self.soft_end_in)
+        } else {
+            self.soft_end_in
+        }
+    }
+}
+
+/// Whether the window's time is used up, and what that means.
+pub(super) fn time_is_up(snapshot: &Snapshot) -> Option<Over> {
+    let is_up = !snapshot.is_ending && snapshot.time_left().is_zero();
+    is_up.then_some(match snapshot.held_for {
+        Some(_) => Over::Held,
+        None => Over::TimeIsUp,
+    })
+}
+
+/// What the window does next; `mapped` where it has just mapped records.
+pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
+    if mapped {
+        return Next::Work;
+    }
+    if snapshot.is_ending {
+        return next_at_the_end(snapshot);
+    }
+    let time_left = snapshot.time_left();
+    let until_save = if snapshot.is_saving {
+        CHECKPOINT
+    } else {
+        snapshot.save_in
+    };
+    let mut pause = time_left.min(until_save);
+    if let Some(held_for) = snapshot.held_for {
+        return Next::Wait(pause.min(held_for).max(LEAST_PAUSE));
+    }
+    let only_waits = !snapshot.has_calls;
+    if only_waits && snapshot.is_read && snapshot.is_sent && !snapshot.has_jobs {
+        return Next::PhaseOver;
+    }
+    if let Some(wait) = snapshot.next_batch_in.filter(|_| snapshot.may_send) {
+        if only_waits && wait > time_left {
+            // what has been sent so far would have been for nothing: the rest is sent before the window ends
+            let finishes = !snapshot.progress && wait < snapshot.hard_end_in;
+            return Next::End(match finishes {
+                true => Over::TimeIsUp,
+                false => Over::RateLimit(wait),
+            });
+        }
+        pause = pause.min(wait);
+    } else if let Some(wait) = snapshot.next_poll_in {
+        let nothing_else =
+            only_waits && snapshot.is_sent && (snapshot.is_read || snapshot.jobs_are_full);
+        if nothing_else && wait > time_left {
+            return Next::End(Over::Jobs(wait));
+        }
+        pause = pause.min(wait);
+    }
+    Next::Wait(pause.max(LEAST_PAUSE))
+}
+
+/// The window is ending: it waits for what is under way and for what is left to send.
+fn next_at_the_end(snapshot: &Snapshot) -> Next {
+    let left = snapshot.hard_end_in;
+    match snapshot.next_batch_in {
+        None if snapshot.has_calls => Next::Wait(left.max(FINISHING)),
+        None => Next::Leave,
+        Some(wait) if wait >= left => Next::DropUnsent(wait),
+        Some(wait) if snapshot.may_send => Next::Wait(wait),
+        Some(_) => Next::Wait(left),
+    }
+}
+
+/// Whether a window that ended like this stands for standing still: another like it would follow for ever.
+pub(super) fn stands_still(
+    end: &End,
+    progress: bool,
+    has_jobs: bool,
+    klaviyo_answered: bool,
+) -> bool {
+    match end {
+        End::Continue => !progress && !has_jobs,
+        End::Wait { .. } => !progress && klaviyo_answered,
+        End::Completed | End::Broken(_) | End::GivenUp(_) | End::Lost => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::error::{Error, Peer};
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// In the middle of a window of 20 s: reading and sending, with progress.
+    fn midway() -> Snapshot {
+        Snapshot {
+            soft_end_in: s(12),
+            hard_end_in: s(17),
+            save_in: s(4),
+            has_calls: true,
+            may_send: true,
+            progress: true,
+            has_mapped: true,
+            ..Snapshot::default()
+        }
+    }
+
+    /// All is read and sent; only jobs are under way.
+    fn only_jobs(next_poll_in: Duration) -> Snapshot {
+        Snapshot {
+            has_calls: false,
+            is_read: true,
+            is_sent: true,
+            has_jobs: true,
+            next_poll_in: Some(next_poll_in),
+            ..midway()
+        }
+    }
+
+    /// A full batch waits for its rate limit, and nothing is under way.
+    fn limited(next_batch_in: Duration) -> Snapshot {
+        Snapshot {
+            has_calls: false,
+            next_batch_in: Some(next_batch_in),
+            ..midway()
+        }
+    }
+
+    fn ending(snapshot: Snapshot) -> Snapshot {
+        Snapshot {
+            is_ending: true,
+            ..snapshot
+        }
+    }
+
+    #[test]
+    fn every_situation_has_its_next_step() {
+        let table: &[(&str, Snapshot, Next)] = &[
+            (
+                "calls are under way: until the next save",
+                midway(),
+                Next::Wait(s(4)),
+            ),
+            (
+                "a save is under way: no other is due",
+                Snapshot {
+                    save_in: s(0),
+                    is_saving: true,
+                    ..midway()
+                },
+                Next::Wait(CHECKPOINT),
+            ),
+            (
+                "the window ends before the next save",
+                Snapshot {
+                    soft_end_in: s(1),
+                    ..midway()
+                },
+                Next::Wait(s(1)),
+            ),
+            (
+                "held: waits, but saves meanwhile",
+                Snapshot {
+                    held_for: Some(s(9)),
+                    ..midway()
+                },
+                Next::Wait(s(4)),
+            ),
+            (
+                "held for less than that",
+                Snapshot {
+                    held_for: Some(s(2)),
+                    ..midway()
+                },
+                Next::Wait(s(2)),
+            ),
+            (
+                "all is read, sent and finished",
+                Snapshot {
+                    has_jobs: false,
+                    next_poll_in: None,
+                    ..only_jobs(s(0))
+                },
+                Next::PhaseOver,
+            ),
+            (
+                "the same, while a save is under way",
+                Snapshot {
+                    has_calls: true,
+                    has_jobs: false,
+                    next_poll_in: None,
+                    ..only_jobs(s(0))
+                },
+                Next::Wait(s(4)),
+            ),
+            (
+                "nothing left but jobs, whose poll is due in this window",
+                only_jobs(s(3)),
+                Next::Wait(s(3)),
+            ),
+            (
+                "nothing left but jobs, whose poll is due after it",
+                only_jobs(s(13)),
+                Next::End(Over::Jobs(s(13))),
+            ),
+            (
+                "jobs are due later, but there is more to read",
+                Snapshot {
+                    is_read: false,
+                    ..only_jobs(s(13))
+                },
+                Next::Wait(s(4)),
+            ),
+            (
+                "there is more to read, but no more jobs are handed in",
+                Snapshot {
+                    is_read: false,
+                    jobs_are_full: true,
+                    ..only_jobs(s(13))
+                },
+                Next::End(Over::Jobs(s(13))),
+            ),
+            (
+                "held by a rate limit that ends in this window",
+                limited(s(3)),
+                Next::Wait(s(3)),
+            ),
+            (
+                "held by a rate limit that ends after it",
+                limited(s(13)),
+                Next::End(Over::RateLimit(s(13))),
+            ),
+            (
+                "the same, without progress so far: what was begun is finished",
+                Snapshot {
+                    progress: false,
+                    ..limited(s(13))
+                },
+                Next::End(Over::TimeIsUp),
+            ),
+            (
+                "the same, where even the lease does not last so long",
+                Snapshot {
+                    progress: false,
+                    ..limited(s(18))
+                },
+                Next::End(Over::RateLimit(s(18))),
+            ),
+            (
+                "held by a rate limit while an answer is on its way",
+                Snapshot {
+                    has_calls: true,
+                    ..limited(s(13))
+                },
+                Next::Wait(s(4)),
+            ),
+            (
+                "no more batches may be under way: a job's poll is what comes first",
+                Snapshot {
+                    may_send: false,
+                    has_calls: true,
+                    next_batch_in: Some(s(0)),
+                    next_poll_in: Some(s(1)),
+                    ..midway()
+                },
+                Next::Wait(s(1)),
+            ),
+            (
+                "something is due now",
+                only_jobs(s(0)),
+                Next::Wait(LEAST_PAUSE),
+            ),
+            (
+                "a page is under way at the end",
+                ending(midway()),
+                Next::Wait(s(17)),
+            ),
+            (
+                "a call is under way when the lease is about to run out",
+                ending(Snapshot {
+                    hard_end_in: s(0),
+                    ..midway()
+                }),
+                Next::Wait(FINISHING),
+            ),
+            (
+                "nothing is under way at the end",
+                ending(only_jobs(s(3))),
+                Next::Leave,
+            ),
+            (
+                "a batch is left to send at the end",
+                ending(limited(s(3))),
+                Next::Wait(s(3)),
+            ),
+            (
+                "a batch is left, and no more may be under way",
+                ending(Snapshot {
+                    may_send: false,
+                    ..limited(s(0))
+                }),
+                Next::Wait(s(17)),
+            ),
+            (
+                "a batch is left whose rate limit the lease does not outlast",
+                ending(limited(s(17))),
+                Next::DropUnsent(s(17)),
+            ),
+            (
+                "lost: what is under way is waited for, nothing is sent",
+                ending(Snapshot {
+                    next_batch_in: None,
+                    ..midway()
+                }),
+                Next::Wait(s(17)),
+            ),
+        ];
+        for (situation, snapshot, expected) in table {
+            assert_eq!(next(snapshot, false), *expected, "{situation}");
+            assert_eq!(next(snapshot, true), Next::Work, "{situation}, mapping");
+        }
+    }
+
+    #[test]
+    fn a_window_is_over_when_its_time_is_used_up() {
+        let late = |snapshot: Snapshot| Snapshot {
+            soft_end_in: s(0),
+            ..snapshot
+        };
+        let table: &[(&str, Snapshot, Option<Over>)] = &[
+            ("there is time", midway(), None),
+            ("its time is used up", late(midway()), Some(Over::TimeIsUp)),
+            (
+                "while it was held",
+                late(Snapshot {
+                    held_for: Some(s(30)),
+                    ..midway()
+                }),
+                Some(Over::Held),
+            ),
+            ("it is ending already", ending(late(midway())), None),
+            (
+                "too short for its first page, which is on its way",
+                late(Snapshot {
+                    progress: false,
+                    has_mapped: false,
+                    ..midway()
+                }),
+                None,
+            ),
+            (
+                "the same, when the lease is about to run out",
+                late(Snapshot {
+                    hard_end_in: FINISHING,
+                    progress: false,
+                    has_mapped: false,
+                    ..midway()
+                }),
+                Some(Over::TimeIsUp),
+            ),
+            (
+                "nothing is on its way",
+                late(Snapshot {
+                    has_calls: false,
+                    progress: false,
+                    has_mapped: false,
+                    ..midway()
+                }),
+                Some(Over::TimeIsUp),
+            ),
+        ];
+        for (situation, snapshot, expected) in table {
+            assert_eq!(time_is_up(snapshot), *expected, "{situation}");
+        }
+    }
+
+    #[test]
+    fn standing_still_is_told_from_waiting() {
+        let wait = || End::Wait {
+            until: Timestamp::UNIX_EPOCH,
+            what: String::new(),
+        };
+        let error = || Error::unreadable(Peer::Klaviyo, "test", "");
+        // end, progress, jobs under way, Klaviyo has answered
+        let table = [
+            (
+                "too short to get anything done",
+                End::Continue,
+                false,
+                false,
+                false,
+                true,
+            ),
+            (
+                "the same, with jobs under way",
+                End::Continue,
+                false,
+                true,
+                false,
+                false,
+            ),
+            ("more to do", End::Continue, true, false, true, false),
+            (
+                "waiting in vain: what was sent will be sent again",
+                wait(),
+                false,
+                false,
+                true,
+                true,
+            ),
+            (
+                "waiting before anything was sent",
+                wait(),
+                false,
+                false,
+                false,
+                false,
+            ),
+            ("waiting with progress", wait(), true, true, true, false),
+            (
+                "a failure is counted as such",
+                End::Broken(error()),
+                false,
+                false,
+                false,
+                false,
+            ),
+            ("lost", End::Lost, false, false, false, false),
+            ("completed", End::Completed, false, false, false, false),
+        ];
+        for (situation, end, progress, jobs, answered, expected) in table {
+            assert_eq!(
+                stands_still(&end, progress, jobs, answered),
+                expected,
+                "{situation}"
+            );
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What is known once a group of batches has been acknowledged.
+//!
+//! A group is the unit of progress: when all its batches have been acknowledged, and those of every group before it, the
+//! places that the ranges have reached, the counts and Klaviyo's jobs go into the run document together. Whatever the
+//! document says is therefore true whenever it is saved, and what it does not say is read and sent again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::klaviyo::sending::JobMade;
+use crate::mapping::Skip;
+use crate::run::documents::Documents;
+use crate::run::state::{Counts, IdRange, Job, Outcome, SetAside};
+
+/// What a job's answer asks for, applied when its group is committed.
+#[derive(Debug)]
+pub struct JobEffect {
+    /// The job.
+    pub id: String,
+    /// Where to go on reading its errors; the job is done where absent.
+    pub errors_at: Option<String>,
+    /// Records that the job did not take: id, where it is known, and reason.
+    pub refused: Vec<(Option<String>, String)>,
+    /// Documents that are sent again in another form.
+    pub mended: u64,
+}
+
+/// Everything that one group changes in the document.
+#[derive(Debug, Default)]
+pub struct Group {
+    pub(super) seq: u64,
+    pub(super) opened_at: Duration,
+    pub(super) closed: bool,
+    pub(super) outstanding: usize,
+    pub(super) sealed: usize,
+    /// How often its records have been sent before.
+    pub(super) attempt: u32,
+    /// What has documents, as batches number it: ids of records, names of parts (see [`EntryName`]).
+    pub(super) records: Vec<String>,
+    /// What each range had before and has now.
+    pub(super) spans: BTreeMap<usize, IdRange>,
+    pub(super) finished: Vec<usize>,
+    pub(super) last_id: Option<String>,
+    pub(super) records_reached: u64,
+    pub(super) counts: Counts,
+    pub(super) set_aside: Vec<SetAside>,
+    pub(super) refused: BTreeMap<usize, String>,
+    pub(super) jobs: Vec<JobMade>,
+    pub(super) effect: Option<JobEffect>,
+}
+
+/// What a committed group says.
+#[derive(Debug)]
+pub struct Commit {
+    /// For each range by its number, the part of it that is done: everything up to `through`.
+    pub spans: BTreeMap<usize, IdRange>,
+    /// Ranges that are read and sent to the end.
+    pub finished: Vec<usize>,
+    /// The last record read.
+    pub last_id: Option<String>,
+    /// Records that were read for the first time.
+    pub records_reached: u64,
+    /// Counts, refusals included.
+    pub counts: Counts,
+    /// Records for the report.
+    pub set_aside: Vec<SetAside>,
+    /// Jobs that Klaviyo made.
+    pub jobs: Vec<JobMade>,
+    /// What a job's answer asks for.
+    pub effect: Option<JobEffect>,
+    /// The names of what was sent, as [`JobMade::records`] numbers it.
+    records: Vec<String>,
+    attempt: u32,
+}
+
+/// Where a record comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The number of its range.
+    pub range: usize,
+    /// The range as it stood before this record.
+    pub before: &'a IdRange,
+    /// Its id, where it has one.
+    pub id: Option<&'a str>,
+    /// How far everything is read and sent with it; `None` where that cannot be said of a single record.
+    pub reached: Option<&'a str>,
+}
+
+/// Entries of a job that the cursor names although its errors would do so, at most: keeps the document small.
+const MAX_NAMED: usize = 200;
+impl Group {
+    pub(super) fn reach(&mut self, origin: &Origin<'_>) {
+        if let Some(id) = origin.id {
+            self.last_id = Some(id.to_owned());
+            self.records_reached += u64::from(origin.before.attempt == 0);
+        }
+        let Some(reached) = origin.reached else {
+            return;
+        };
+        let span = self
+            .spans
+            .entry(origin.range)
+            .or_insert_with(|| origin.before.clone());
+        span.through = Some(reached.to_owned());
+    }
+
+    pub(super) fn skip(&mut self, id: Option<String>, reason: &str, text: String) {
+        self.counts.read += 1;
+        *self.counts.skipped.entry(reason.to_owned()).or_default() += 1;
+        self.set_aside.push(SetAside {
+            id,
+            outcome: Outcome::Skipped,
+            reason: text,
+        });
+    }
+
+    /// Counts each part that is not sent; the report names those with the same reason together.
+    fn skip_parts(&mut self, id: Option<&str>, skipped: &[(String, Skip)]) {
+        for alike in skipped.chunk_by(|(_, one), (_, next)| one == next) {
+            let [(first, skip), others @ ..] = alike else {
+                continue;
+            };
+            let count = alike.len() as u64;
+            self.counts.read += count;
+            *self
+                .counts
+                .skipped
+                .entry(skip.code().to_owned())
+                .or_default() += count;
+            let reason = match others.len() {
+                0 => format!("{first}: {skip}"),
+                more => format!("{first} and {more} more: {skip}"),
+            };
+            self.set_aside.push(SetAside {
+                id: id.map(str::to_owned),
+                outcome: Outcome::Skipped,
+                reason,
+            });
+        }
+    }
+
+    pub(super) fn count(&mut self, origin: &Origin<'_>, documents: &Documents) {
+        let sent = match &documents.parts_skipped {
+            None => 1,
+            Some(skipped) => {
+                self.skip_parts(origin.id, skipped);
+                documents.list.len() as u64
+            }
+        };
+        self.counts.read += sent;
+        self.counts.sent += sent;
+        self.counts.documents += documents.list.len() as u64;
+        for note in &documents.notes {
+            self.counts.note(*note, 1);
+        }
+    }
+
+    pub(super) fn into_commit(mut self) -> Commit {
+        for (record, reason) in std::mem::take(&mut self.refused) {
+            let name = self.records.get(record).filter(|id| !id.is_empty());
+            let refused = SetAside::failed(name.map(String::as_str), reason);
+            // what a job's answer sends again was counted as sent when the job was handed in
+            if let Some(effect) = &mut self.effect {
+                effect.refused.push((refused.id, refused.reason));
+                continue;
+            }
+            self.counts.move_to_failed(1);
+            self.set_aside.push(refused);
+        }
+        Commit {
+            spans: self.spans,
+            finished: self.finished,
+            last_id: self.last_id,
+            records_reached: self.records_reached,
+            counts: self.counts,
+            set_aside: self.set_aside,
+            jobs: self.jobs,
+            effect: self.effect,
+            records: self.records,
+            attempt: self.attempt,
+        }
+    }
+}
+
+impl Commit {
+    /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
+    /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do not
+    /// name them.
+    #[must_use]
+    pub fn cursor_jobs(&self, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
+        let is_alone = self.jobs.len() == 1 && self.effect.is_none();
+        let job = |made: &JobMade| {
+            let documents = made.records.len() as u64;
+            let counts = Counts {
+                read: documents,
+                sent: documents,
+                documents,
+                ..Counts::default()
+            };
+            let job = Job {
+                id: made.id.clone(),
+                kind: made.endpoint.key.to_owned(),
+                since: now,
+                due,
+                asked: 0,
+                errors_at: None,
+                spans: Vec::new(),
+                counts,
+                entries: Vec::new(),
+                attempt: self.attempt,
+            };
+            let are_few = !is_alone && made.records.len() <= MAX_NAMED;
+            if made.endpoint.errors_by_index || are_few {
+                Job {
+                    entries: made
+                        .records
+                        .iter()
+                        .map(|&record| self.records[record].clone())
+                        .collect(),
+                    ..job
+                }
+            } else if is_alone {
+                Job {
+                    spans: self.spans.values().cloned().collect(),
+                    counts: self.counts.clone(),
+                    ..job
+                }
+            } else {
+                job
+            }
+        };
+        self.jobs.iter().map(job).collect()
+    }
+}

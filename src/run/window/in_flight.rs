@@ -1,0 +1,48 @@
+//! What is under way: calls whose outcome the window takes note of when it comes.
+
+use futures_util::stream::FuturesUnordered;
+
+use crate::error::Error;
+use crate::klaviyo::sending::Sent;
+use crate::ports::LocalFuture;
+use crate::run::import::JobAnswer;
+use crate::run::page::Page;
+use crate::run::state::Job;
+use crate::run::store::{Saved, Stored};
+
+/// A call has ended.
+pub(super) enum Arrival {
+    /// A page of a range, of which `limit` records had been asked for.
+    Fetched {
+        range: usize,
+        limit: usize,
+        result: Result<Page, Error>,
+    },
+    /// A batch of a group.
+    Sent {
+        group: u64,
+        result: Result<Sent, Error>,
+    },
+    /// The poll of a job.
+    Polled {
+        job: Box<Job>,
+        result: Result<JobAnswer, Error>,
+    },
+    /// The document.
+    Saved {
+        stored: Box<Stored>,
+        result: Result<Saved, Error>,
+    },
+}
+
+/// The calls that are under way.
+#[derive(Default)]
+pub(super) struct InFlight {
+    pub(super) calls: FuturesUnordered<LocalFuture<'static, Arrival>>,
+    /// How many of them send a batch.
+    pub(super) sends: usize,
+    /// How many of them poll a job.
+    pub(super) polls: usize,
+    /// Whether one of them saves the document.
+    pub(super) is_saving: bool,
+}

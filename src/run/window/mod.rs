@@ -1,0 +1,321 @@
+//! The bounded loop: fetch, map, send, be acknowledged, save; until the run is over or the window is.
+//!
+//! Everything that takes time is a future in one set; the loop starts what may be started, decides what comes next from
+//! what it knows, waits for whatever comes first, and takes note of it. It is the only place that changes the document.
+//!
+//! - `decision`: what comes next, as a function of a snapshot.
+//! - `waiting`, `arrivals`: the snapshot and the pauses; what is taken note of.
+//! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
+//! - [`packer`], [`group`]: what is sent together; what is known once it has been acknowledged.
+//! - `jobs`, `job_list`: Klaviyo's jobs and when they are polled.
+//! - `progress`: what has been acknowledged goes into the document.
+//! - [`ending`]: what the document and the log say at the end.
+//! - `timing`, `memory`, `in_flight`, `samples`: moments, sizes, calls under way, what a dry run shows.
+
+mod arrivals;
+mod decision;
+mod end;
+pub mod ending;
+pub mod group;
+mod in_flight;
+mod job_list;
+mod jobs;
+mod memory;
+pub mod packer;
+mod progress;
+pub mod reader;
+mod records;
+mod samples;
+mod timing;
+mod waiting;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use self::decision::{Next, Over};
+use self::in_flight::{Arrival, InFlight};
+use self::job_list::JobList;
+use self::memory::MemoryLimits;
+use self::packer::Packer;
+use self::reader::Reader;
+use self::timing::{CHECKPOINT, Timing};
+use super::documents::Documents;
+use super::engine::Engine;
+use super::import::Import;
+use super::state::{Cursor, IdRange};
+use super::store::Stored;
+use crate::error::Error;
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::sending::Sent;
+use crate::time::{later, yield_now};
+
+pub use self::end::End;
+
+/// What has come of the window so far.
+#[derive(Default)]
+struct Findings {
+    /// The run is further than at the window's beginning.
+    progress: bool,
+    /// A record has been mapped.
+    has_mapped: bool,
+    /// Klaviyo has taken or refused something.
+    klaviyo_answered: bool,
+    /// The window is ending, like this.
+    end: Option<End>,
+}
+
+struct Window<'a> {
+    engine: &'a Engine,
+    import: Rc<dyn Import>,
+    stored: Stored,
+    /// This invocation's name in the lease.
+    holder: String,
+    reader: Reader,
+    packer: Packer,
+    jobs: JobList,
+    /// Records that the present phase has gone through.
+    phase_records: u64,
+    limits: MemoryLimits,
+    timing: Timing,
+    in_flight: InFlight,
+    findings: Findings,
+    /// The documents of the record that is being mapped: a buffer that is used again.
+    documents: Documents,
+}
+
+/// Works one window on a run whose lease the caller has claimed in `stored`. `begun` is when the caller began to claim
+/// it: the lease is measured from there. The document is left as the window's end asks for, saved and with the lease
+/// given back; what is returned is what the next step is.
+///
+/// # Errors
+/// Where the last save failed: the lease runs out by itself then.
+pub async fn work(
+    engine: &Engine,
+    import: Rc<dyn Import>,
+    stored: Stored,
+    begun: Duration,
+) -> Result<(Stored, End), Error> {
+    let document = &stored.document;
+    let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
+    let cursor = document.cursor.clone().unwrap_or_default();
+    let share = engine.begin_window();
+    let limits = MemoryLimits::of(share.memory_mib);
+    let packer = Packer::new(
+        import.bulk_endpoints(),
+        import.batches_a_group(),
+        cursor.batch_cap,
+    );
+    let window = Window {
+        engine,
+        import,
+        holder: holder.unwrap_or_default(),
+        reader: new_reader(&limits, &stored, cursor.ranges),
+        packer,
+        jobs: JobList::new(cursor.jobs),
+        phase_records: cursor.phase_records,
+        limits,
+        timing: Timing::begin(engine, begun, document.not_before),
+        in_flight: InFlight::default(),
+        findings: Findings::default(),
+        documents: Documents::default(),
+        stored,
+    };
+    window.run().await
+}
+
+/// Reads these ranges as the run asks for, within the memory that the window may use.
+fn new_reader(limits: &MemoryLimits, stored: &Stored, ranges: Vec<IdRange>) -> Reader {
+    let document = &stored.document;
+    let record_bytes = document
+        .record_bytes
+        .and_then(|bytes| usize::try_from(bytes).ok());
+    let options = Rc::new(document.options.clone());
+    Reader::new(options, ranges, limits.pages, limits.answer, record_bytes)
+}
+
+impl Window<'_> {
+    async fn run(mut self) -> Result<(Stored, End), Error> {
+        loop {
+            self.release_hold();
+            if let Some(over) = decision::time_is_up(&self.snapshot()) {
+                self.end(over);
+            }
+            let mapped = self.is_working() && self.start();
+            self.start_sends();
+            self.start_save();
+            self.commit();
+            match decision::next(&self.snapshot(), mapped) {
+                Next::Work => {
+                    // others of this instance get a turn, and whatever has arrived meanwhile is taken note of
+                    yield_now().await;
+                    self.take_arrived();
+                }
+                Next::Wait(pause) => self.wait(pause).await,
+                Next::PhaseOver if self.begin_next_phase() => {}
+                Next::PhaseOver => {
+                    self.begin_to_end(End::Completed);
+                    break;
+                }
+                Next::End(over) => self.end(over),
+                Next::DropUnsent(wait) => self.drop_unsent(wait),
+                Next::Leave => break,
+            }
+        }
+        self.finish().await
+    }
+
+    fn is_working(&self) -> bool {
+        self.findings.end.is_none() && self.timing.held_until.is_none()
+    }
+
+    /// Starts what may be started; `true` where records were mapped.
+    fn start(&mut self) -> bool {
+        if !self.jobs_are_full() {
+            while let Some((range, query)) = self.reader.next_fetch() {
+                let limit = query.limit;
+                let page = self.import.fetch(query, self.timing.hard);
+                self.in_flight.calls.push(Box::pin(async move {
+                    Arrival::Fetched {
+                        range,
+                        limit,
+                        result: page.await,
+                    }
+                }));
+            }
+        }
+        self.start_polls();
+        let mapped = self.map();
+        let everything_is_mapped = self.reader.is_fetched() && !self.reader.has_page();
+        let lingers = self.packer.open_since().is_some_and(|since| {
+            self.packer.outbox() == 0 && self.engine.monotonic().saturating_sub(since) >= CHECKPOINT
+        });
+        if everything_is_mapped || lingers {
+            self.packer.close();
+        }
+        mapped
+    }
+
+    fn start_sends(&mut self) {
+        let is_too_late = self.engine.remaining(self.timing.hard).is_zero();
+        let is_held = self.timing.held_until.is_some();
+        if is_held || is_too_late || matches!(self.findings.end, Some(End::Lost)) {
+            return;
+        }
+        while self.in_flight.sends < self.limits.sends {
+            let Some(endpoint) = self.packer.next_endpoint() else {
+                break;
+            };
+            if !self.ready_in(endpoint).is_zero() {
+                break;
+            }
+            let Some((group, batch)) = self.packer.take() else {
+                break;
+            };
+            if self.stored.document.options.dry_run {
+                self.packer.acknowledge(group, Sent::default());
+                continue;
+            }
+            let client = self.engine.klaviyo.clone();
+            let hard = self.timing.hard;
+            self.in_flight.sends += 1;
+            self.in_flight.calls.push(Box::pin(async move {
+                let result = batch.send(&client, hard).await;
+                Arrival::Sent { group, result }
+            }));
+            // the call has to begin before the limiter knows of it
+            self.take_arrived();
+        }
+    }
+
+    /// How long until a batch may be handed in here. A dry run sends nothing that a rate limit could hold up.
+    fn ready_in(&self, endpoint: &'static BulkEndpoint) -> Duration {
+        match self.stored.document.options.dry_run {
+            true => Duration::ZERO,
+            false => self.engine.klaviyo.ready_in(endpoint.post),
+        }
+    }
+
+    fn start_save(&mut self) {
+        let since = self.engine.monotonic().saturating_sub(self.timing.saved_at);
+        if self.in_flight.is_saving || self.findings.end.is_some() || since < CHECKPOINT {
+            return;
+        }
+        self.in_flight.is_saving = true;
+        self.write_cursor();
+        let store = self.engine.store.clone();
+        let mut stored = Box::new(self.stored.clone());
+        let hard = self.timing.hard;
+        self.in_flight.calls.push(Box::pin(async move {
+            let result = store.save(&mut stored, hard).await;
+            Arrival::Saved { stored, result }
+        }));
+    }
+
+    fn write_cursor(&mut self) {
+        let document = &mut self.stored.document;
+        document.cursor = Some(Cursor {
+            ranges: self.reader.left(),
+            jobs: self.jobs.for_cursor(self.engine.now()),
+            phase: self.import.phase(),
+            phase_records: self.phase_records,
+            batch_cap: self.packer.next_cap(self.findings.progress),
+        });
+        document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
+    }
+
+    /// The window begins to end before the run is over.
+    fn end(&mut self, over: Over) {
+        let now = self.engine.now();
+        let end = match over {
+            Over::TimeIsUp => End::Continue,
+            Over::Held => match self.timing.held_until {
+                Some(until) => End::Wait {
+                    until,
+                    what: self.stored.document.waiting_for.clone().unwrap_or_default(),
+                },
+                None => End::Continue,
+            },
+            Over::RateLimit(wait) => End::Wait {
+                until: later(now, wait),
+                what: self.waits_for_rate_limit(),
+            },
+            Over::Jobs(wait) => End::Wait {
+                until: later(now, wait),
+                what: "Klaviyo's jobs".to_owned(),
+            },
+        };
+        self.begin_to_end(end);
+    }
+
+    /// What is waited for where the next batch is held up.
+    fn waits_for_rate_limit(&self) -> String {
+        let endpoint = self.packer.next_endpoint();
+        let name = endpoint.map_or("Klaviyo", |endpoint| endpoint.post.name);
+        format!("the rate limit of: {name}")
+    }
+
+    /// The window begins to end: what is mapped is sent, what is not is left to the next.
+    fn begin_to_end(&mut self, end: End) {
+        if self.findings.end.is_some() {
+            return;
+        }
+        self.reader.discard();
+        match &end {
+            End::Continue | End::Completed => self.packer.close(),
+            End::Wait { .. } | End::Broken(_) | End::GivenUp(_) | End::Lost => {
+                self.packer.discard_unsent();
+            }
+        }
+        self.findings.end = Some(end);
+    }
+
+    /// What has not been sent is left to the next window, after so long.
+    fn drop_unsent(&mut self, wait: Duration) {
+        let until = later(self.engine.now(), wait);
+        let what = self.waits_for_rate_limit();
+        self.packer.discard_unsent();
+        if matches!(self.findings.end, Some(End::Continue)) {
+            self.findings.end = Some(End::Wait { until, what });
+        }
+    }
+}

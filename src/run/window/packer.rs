@@ -1,0 +1,301 @@
+//! Packs records into batches, in the order in which they were read, and keeps groups of batches in order until they can
+//! be committed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::group::{Commit, Group, JobEffect, Origin};
+use crate::json::pieces::Pieces;
+use crate::klaviyo::batch::Batch;
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::sending::Sent;
+use crate::run::documents::Documents;
+use crate::run::import::Mended;
+use crate::run::state::{EntryName, Note};
+
+/// By how much smaller batches are after a window without progress: from the largest to single records in as many
+/// windows as a run may stand still.
+const SHRINK: usize = 10;
+
+/// Packs records and keeps groups in order until they can be committed.
+pub struct Packer {
+    endpoints: &'static [&'static BulkEndpoint],
+    batches_a_group: usize,
+    /// Documents a batch, at most; as many as the endpoint allows where absent.
+    cap: Option<usize>,
+    /// Documents of the largest batch that was handed out.
+    largest: usize,
+    next_seq: u64,
+    open: Option<(Group, Vec<Batch>)>,
+    waiting: VecDeque<Group>,
+    /// Full batches with the group that they belong to, in order.
+    outbox: VecDeque<(u64, Batch)>,
+}
+
+impl Packer {
+    /// An empty packer. A group is closed before it has more than `batches_a_group` full batches. A batch has at most
+    /// `cap` documents to begin with; that grows with every batch that Klaviyo takes as it is.
+    #[must_use]
+    pub fn new(
+        endpoints: &'static [&'static BulkEndpoint],
+        batches_a_group: usize,
+        cap: Option<usize>,
+    ) -> Self {
+        Self {
+            endpoints,
+            batches_a_group,
+            cap,
+            largest: 0,
+            next_seq: 0,
+            open: None,
+            waiting: VecDeque::new(),
+            outbox: VecDeque::new(),
+        }
+    }
+
+    fn open(&mut self, now: Duration) -> (Group, Vec<Batch>) {
+        self.open.take().unwrap_or_else(|| {
+            let seq = self.next_seq;
+            self.next_seq += 1;
+            let group = Group {
+                seq,
+                opened_at: now,
+                ..Group::default()
+            };
+            (
+                group,
+                self.endpoints
+                    .iter()
+                    .map(|endpoint| batch(endpoint, self.cap))
+                    .collect(),
+            )
+        })
+    }
+
+    fn with_open<T>(&mut self, now: Duration, act: impl FnOnce(&mut Group) -> T) -> T {
+        let (mut group, batches) = self.open(now);
+        let result = act(&mut group);
+        self.open = Some((group, batches));
+        result
+    }
+
+    /// A record that is not sent.
+    pub fn skip(&mut self, origin: Origin<'_>, reason: &str, text: String, now: Duration) {
+        self.with_open(now, |group| {
+            group.reach(&origin);
+            group.skip(origin.id.map(str::to_owned), reason, text);
+        });
+    }
+
+    /// A place in a range has been reached without a record.
+    pub fn reach(&mut self, origin: Origin<'_>, now: Duration) {
+        self.with_open(now, |group| group.reach(&origin));
+    }
+
+    /// A record with its documents, each of which fits into a request of its endpoint.
+    pub fn add(&mut self, origin: Origin<'_>, documents: &Documents, now: Duration) {
+        let (mut group, mut batches) = self.open(now);
+        let is_full = group.sealed + 1 >= self.batches_a_group && !fits(&batches, documents);
+        // what is sent another time is apart, so that its jobs know how often that was
+        let is_another_time = group.attempt != origin.before.attempt;
+        if is_full || is_another_time {
+            self.open = Some((group, batches));
+            self.close();
+            (group, batches) = self.open(now);
+        }
+        group.attempt = origin.before.attempt;
+        group.reach(&origin);
+        group.count(&origin, documents);
+        let bytes = Bytes::copy_from_slice(&documents.bytes);
+        let mut record = group.records.len();
+        if documents.parts_skipped.is_none() {
+            group.records.push(origin.id.unwrap_or_default().to_owned());
+        }
+        for document in &documents.list {
+            if documents.parts_skipped.is_some() {
+                let name = EntryName {
+                    id: origin.id.unwrap_or_default(),
+                    part: document.part.as_deref(),
+                };
+                record = group.records.len();
+                group.records.push(name.to_string());
+            }
+            let batch = &mut batches[document.endpoint];
+            let profile = document.profile.as_deref();
+            if !batch.push(record, profile, &bytes, &document.pieces) {
+                let empty = self::batch(self.endpoints[document.endpoint], self.cap);
+                let full = std::mem::replace(batch, empty);
+                self.outbox.push_back((group.seq, full));
+                group.sealed += 1;
+                group.outstanding += 1;
+                let taken = batch.push(record, profile, &bytes, &document.pieces);
+                debug_assert!(
+                    taken,
+                    "a document that fits into no request is skipped before it comes here"
+                );
+            }
+        }
+        self.open = Some((group, batches));
+    }
+
+    /// A range is read to the end.
+    pub fn finish(&mut self, range: usize, now: Duration) {
+        self.with_open(now, |group| group.finished.push(range));
+    }
+
+    /// A job has been asked: its effect, with the documents that it makes necessary to send again.
+    pub fn answer(&mut self, effect: JobEffect, endpoint: usize, mended: &[Mended], now: Duration) {
+        self.close();
+        let (mut group, mut batches) = self.open(now);
+        group.effect = Some(effect);
+        for Mended { id, document } in mended {
+            let bytes = Bytes::copy_from_slice(document);
+            let pieces = Pieces::from(0..bytes.len());
+            let batch = &mut batches[endpoint];
+            let record = group.records.len();
+            group.records.push(id.clone().unwrap_or_default());
+            if !batch.push(record, None, &bytes, &pieces) {
+                let full =
+                    std::mem::replace(batch, self::batch(self.endpoints[endpoint], self.cap));
+                self.outbox.push_back((group.seq, full));
+                group.outstanding += 1;
+                batch.push(record, None, &bytes, &pieces);
+            }
+        }
+        self.open = Some((group, batches));
+        self.close();
+    }
+
+    /// Closes the open group: what it holds is sent as it is.
+    pub fn close(&mut self) {
+        let Some((mut group, batches)) = self.open.take() else {
+            return;
+        };
+        for batch in batches {
+            if !batch.is_empty() {
+                self.outbox.push_back((group.seq, batch));
+                group.outstanding += 1;
+            }
+        }
+        group.closed = true;
+        // sealed batches of this group may be out already: it stands where it was opened
+        let at = self
+            .waiting
+            .partition_point(|waiting| waiting.seq < group.seq);
+        self.waiting.insert(at, group);
+    }
+
+    /// When the open group was opened.
+    #[must_use]
+    pub fn open_since(&self) -> Option<Duration> {
+        self.open.as_ref().map(|(group, _)| group.opened_at)
+    }
+
+    /// Batches that wait to be sent.
+    #[must_use]
+    pub fn outbox(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The endpoint of the batch that is to be sent next.
+    #[must_use]
+    pub fn next_endpoint(&self) -> Option<&'static BulkEndpoint> {
+        self.outbox.front().map(|(_, batch)| batch.endpoint())
+    }
+
+    /// The batch that is to be sent next, with its group.
+    pub fn take(&mut self) -> Option<(u64, Batch)> {
+        let (group, batch) = self.outbox.pop_front()?;
+        self.largest = self.largest.max(batch.len());
+        Some((group, batch))
+    }
+
+    /// How many documents a batch should have, at most, in the next window; `None` for as many as the endpoint allows.
+    /// Where nothing `went_well` in this window, its batches were too much for it: one that is refused is taken apart
+    /// step by step, and if the time is not enough for that, the same would happen again and again.
+    #[must_use]
+    pub fn next_cap(&self, went_well: bool) -> Option<usize> {
+        match self.largest {
+            largest if !went_well && largest > 0 => Some((largest / SHRINK).max(1)),
+            _ => self.cap,
+        }
+    }
+
+    /// Forgets what has not been sent: it stays uncommitted and is read again.
+    pub fn discard_unsent(&mut self) {
+        self.outbox.clear();
+        self.open = None;
+    }
+
+    /// A batch has been acknowledged.
+    pub fn acknowledge(&mut self, seq: u64, sent: Sent) {
+        let open = self.open.as_mut().map(|(group, _)| group);
+        let Some(group) = self
+            .waiting
+            .iter_mut()
+            .chain(open)
+            .find(|group| group.seq == seq)
+        else {
+            return;
+        };
+        group.outstanding -= 1;
+        if sent.refused.is_empty() {
+            let most = self
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.max_documents)
+                .max();
+            self.cap = self.cap.map(|cap| cap * 2).filter(|cap| Some(*cap) < most);
+        }
+        group.jobs.extend(sent.jobs);
+        group.refused.extend(sent.refused);
+        group
+            .counts
+            .note(Note::SentAgainWithoutPhoneNumber, sent.mended as u64);
+    }
+
+    /// Whether everything has been committed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_none() && self.waiting.is_empty()
+    }
+
+    /// The next group that is complete, as are all before it.
+    pub fn commit(&mut self) -> Option<Commit> {
+        if self
+            .waiting
+            .front()
+            .is_none_or(|group| group.outstanding > 0)
+        {
+            return None;
+        }
+        self.waiting.pop_front().map(Group::into_commit)
+    }
+}
+
+fn batch(endpoint: &'static BulkEndpoint, cap: Option<usize>) -> Batch {
+    cap.map_or_else(
+        || Batch::new(endpoint),
+        |cap| Batch::of_at_most(endpoint, cap),
+    )
+}
+
+fn fits(batches: &[Batch], documents: &Documents) -> bool {
+    let mut bytes = vec![0; batches.len()];
+    let mut count = vec![0; batches.len()];
+    for document in &documents.list {
+        // the entry of a profile that is new to the batch costs a little more: counted for each, to be on the safe side
+        let profile = document
+            .profile
+            .as_ref()
+            .map_or(0, |profile| profile.len() + 128);
+        bytes[document.endpoint] += document.pieces.len() + 1 + profile;
+        count[document.endpoint] += 1;
+    }
+    batches
+        .iter()
+        .zip(bytes.iter().zip(&count))
+        .all(|(batch, (&bytes, &count))| batch.has_room_for(count, bytes))
+}
