@@ -141,8 +141,10 @@ pub async fn stop_plan(engine: &Engine) -> Result<StoppedPlan, NotStopped> {
             _ => None,
         }
     });
-    let runs = join_all(stops).await.into_iter().flatten().collect();
-    // it has been stopped, whether or not that can be shown
-    _ = advance::observe(engine, &mut plan, engine.deadline(OBSERVE_TIMEOUT)).await;
+    let runs: Vec<_> = join_all(stops).await.into_iter().flatten().collect();
+    if runs.iter().all(|(_, run)| run.is_ok()) {
+        // it has been stopped, whether or not that can be shown
+        _ = advance::observe(engine, &mut plan, engine.deadline(OBSERVE_TIMEOUT)).await;
+    }
     Ok(StoppedPlan { plan, runs })
 }
