@@ -43,7 +43,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![lost(Klaviyo, TransportError::Denied)],
         ),
         (
-            "any: the answer is too large to hold",
+            "any: the response is too large to hold",
             Action::AskForLess,
             vec![lost(Commercetools, TransportError::TooLarge { limit: 1 })],
         ),
@@ -53,7 +53,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![Error::unreadable_document("test", "container/key")],
         ),
         (
-            "any: no connection, no answer in time, half an answer",
+            "any: no connection, no response in time, an incomplete response",
             Action::Retry,
             vec![
                 lost(CommercetoolsAuth, TransportError::Timeout),
