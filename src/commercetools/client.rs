@@ -1,4 +1,4 @@
-//! Calls to the commercetools HTTP API: authorized, bounded in time and size, tried again where that can help.
+//! Requests to the commercetools HTTP API: authorized, limited in time and size, retried if that can help.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::retry::with_retry;
 use crate::time::Deadline;
 use crate::time::later;
 
-/// The longest that one call may take. A page of megabytes is sent in seconds; what takes longer hangs.
+/// The longest time for one request. A page of several megabytes arrives in seconds; a request that takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The client of one project. Keeps its token for as long as the instance lives.
+/// The client of one project. It keeps its token for as long as the instance lives.
 pub struct Client {
     pub(super) ports: Ports,
     config: CommercetoolsConfig,
@@ -28,27 +28,27 @@ pub struct Client {
     server_clock: Cell<Option<ServerClock>>,
 }
 
-/// commercetools' time, and when on this instance's monotonic clock it was that.
+/// A timestamp of commercetools, and when it was received on this instance's monotonic clock.
 #[derive(Clone, Copy)]
 struct ServerClock {
     time: Timestamp,
     seen_at: Duration,
 }
 
-/// One call.
+/// One request.
 pub(super) struct Call<'a> {
     /// For errors, such as `query customers`.
     pub(super) operation: &'static str,
     pub(super) method: Method,
-    /// Below the project, without a leading slash, with the query.
+    /// The path below the project, without a leading slash, with the query.
     pub(super) path: &'a str,
     pub(super) body: Option<Vec<u8>>,
-    /// The largest answer that is read, in bytes.
+    /// The largest response that is read, in bytes.
     pub(super) max_bytes: usize,
 }
 
 impl Client {
-    /// A client without a token yet.
+    /// A client that has no token yet.
     #[must_use]
     pub fn new(ports: Ports, config: CommercetoolsConfig) -> Self {
         Self {
@@ -59,8 +59,8 @@ impl Client {
         }
     }
 
-    /// commercetools' time now, by the `Date` of its latest answer (cut to the second, so never ahead); this instance's
-    /// own where no answer has told it.
+    /// commercetools' current time, by the `Date` of its latest response (cut to the second, so never ahead). Before
+    /// the first response: this instance's own time.
     #[must_use]
     pub fn server_now(&self) -> Timestamp {
         match self.server_clock.get() {
@@ -72,19 +72,19 @@ impl Client {
         }
     }
 
-    /// What the token was granted for, separated by spaces; fetches a token where there is none.
+    /// The scopes that the token was granted, separated by spaces; fetches a token if there is none.
     ///
     /// # Errors
-    /// Where no token is given.
+    /// If no token can be fetched.
     pub async fn granted_scope(&self, deadline: Deadline) -> Result<String, Error> {
         Ok(self.token(None, deadline).await?.scope)
     }
 
-    /// A usable token; a new one where the cached one is `refused`.
+    /// A usable token; a new one if the cached one is `refused`.
     ///
-    /// Calls that find no token at the same time each fetch one. A lock would spare that, but whoever releases it would
-    /// have to wake a task of another request, which component instances do not do
-    /// (`wit-bindgen` without `inter-task-wakeup` traps).
+    /// Requests that find no token at the same time each fetch one. A lock would avoid that, but releasing it would
+    /// have to wake a task of another request, which component instances cannot do (`wit-bindgen` without
+    /// `inter-task-wakeup` traps).
     async fn token(&self, refused: Option<&Token>, deadline: Deadline) -> Result<Token, Error> {
         let cached = self.token.borrow().clone();
         if let Some(token) = cached {
@@ -105,7 +105,7 @@ impl Client {
         Ok(token)
     }
 
-    /// Sends a call, tried again as [`crate::error::POLICY`] says.
+    /// Sends a request, with retries as [`crate::error::POLICY`] says.
     pub(super) async fn call(
         &self,
         call: Call<'_>,
@@ -114,7 +114,7 @@ impl Client {
         with_retry(&self.ports, deadline, || self.call_once(&call, deadline)).await
     }
 
-    /// Sends a call once (and once more with a new token where the token is refused).
+    /// Sends a request once, and once more with a new token if the token is rejected.
     pub(super) async fn call_once(
         &self,
         call: &Call<'_>,
@@ -177,8 +177,8 @@ impl Client {
     }
 }
 
-/// commercetools' clock: the `Date` of an answer (RFC 9110), cut to the second. What balancers and proxies answer in its
-/// stead (5xx, 429) has the time of their clocks and does not count.
+/// commercetools' time: the `Date` of a response (RFC 9110), cut to the second. Responses with 5xx and 429 are ignored:
+/// they can come from a load balancer or proxy with a clock of its own.
 fn server_time(response: &Response<Bytes>) -> Option<Timestamp> {
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
