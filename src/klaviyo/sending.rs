@@ -1,7 +1,7 @@
-//! Sending a batch: whole, and taken apart when Klaviyo refuses it.
+//! Sends a batch as one request, and in parts if Klaviyo rejects it.
 //!
-//! A refusal that points at some documents costs only those; one that points nowhere is halved until the culprits stand
-//! alone.
+//! If the error points at documents, only these are left out. If it points at none, the request is halved until each
+//! rejected document is alone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,34 +15,34 @@ use crate::error::{Action, Error, Peer, Refusal, plain_field};
 use crate::ports::Body;
 use crate::time::Deadline;
 
-/// A job that Klaviyo has made of a batch, or of a part of it.
+/// A job that Klaviyo has made of a batch or a part of it.
 #[derive(Debug)]
 pub struct JobMade {
     /// Klaviyo's id.
     pub id: String,
-    /// Where it was handed in.
+    /// The endpoint that the documents were posted to.
     pub endpoint: &'static BulkEndpoint,
-    /// The records of its documents in the order of the request.
+    /// The records of its documents, in the order of the request.
     pub records: Vec<usize>,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Sent {
     /// The jobs that Klaviyo made of it.
     pub jobs: Vec<JobMade>,
-    /// The records that Klaviyo refused, with the reason.
+    /// The records that Klaviyo rejected, with the reason.
     pub refused: BTreeMap<usize, String>,
-    /// Documents that were mended before they were taken.
+    /// The number of documents that were corrected and sent again.
     pub mended: usize,
 }
 
 impl Batch {
-    /// Sends the batch and takes it apart as far as Klaviyo's refusals ask for it.
+    /// Sends the batch, in parts as far as Klaviyo rejects it.
     ///
     /// # Errors
-    /// Where Klaviyo does not answer, or refuses for a reason that is not in the documents. Part of the batch may have
-    /// been taken then; sending it again is harmless.
+    /// If Klaviyo does not respond, or rejects the request for a reason that is not in the documents. Then a part of
+    /// the batch may have been accepted; sending it again is harmless.
     pub async fn send(self, client: &Client, deadline: Deadline) -> Result<Sent, Error> {
         let mut sending = Sending {
             bulk: self.bulk,
@@ -77,7 +77,8 @@ impl Batch {
         Ok(sending.sent)
     }
 }
-/// Only answers are set aside by the table; should a row ever say otherwise, nothing is pointed at.
+/// The table sets records aside for error responses only. If a row ever did so for another error, it would point at no
+/// document.
 fn unreachable_refusal(error: &Error) -> Refusal {
     Refusal {
         status: error.status().unwrap_or(0),
@@ -97,7 +98,7 @@ struct Sending {
     sent: Sent,
 }
 
-/// Where each item of a request stands in it, for reading pointers: `positions[entry]` are the item numbers in order. In
+/// The positions of the items in a request, for reading pointers: `positions[entry]` has the item numbers in order. In
 /// a flat request each item is an entry of its own.
 type Positions = Vec<Vec<usize>>;
 
@@ -158,7 +159,7 @@ impl Sending {
         slices.push(Bytes::from_static(ENTRY_TAIL.as_bytes()));
     }
 
-    /// Takes note of the job that has been made, without which nobody would hear of what it refuses.
+    /// Keeps the job that Klaviyo made, because only the job reports the documents that it rejects later.
     fn note_job(&mut self, answer: &[u8], part: &[usize]) -> Result<(), Error> {
         if self.bulk.read_job.is_none() {
             return Ok(());
@@ -179,7 +180,7 @@ impl Sending {
         Ok(())
     }
 
-    /// Decides what a refused part is sent as next.
+    /// Decides in which parts a rejected part is sent next.
     fn take_apart(
         &mut self,
         part: Vec<usize>,
@@ -197,7 +198,7 @@ impl Sending {
         }
         for (&item, pointer) in &culprits {
             let field = self.field(pointer);
-            // what has been mended once and is refused again is not worth a third try
+            // a document that was corrected and is rejected again is not sent a third time
             let mended = if self.mended.contains_key(&item) {
                 None
             } else {
@@ -232,11 +233,11 @@ impl Sending {
             return Vec::new();
         }
         let second = part.split_off(part.len() / 2);
-        // the last is sent first: keeps the order of an order's events
+        // the last part in the list is sent first: this keeps the sequence of an order's events
         vec![second, part]
     }
 
-    /// The items that a pointer names: one, or all of an entry.
+    /// The items that a pointer names: one item, or all items of an entry.
     fn pointed_at(&self, pointer: &str, positions: &Positions) -> Vec<usize> {
         let Some(below) = pointer.strip_prefix(self.bulk.pointer) else {
             return Vec::new();
@@ -260,18 +261,18 @@ impl Sending {
         event.map_or_else(|| entry.clone(), |&item| vec![item])
     }
 
-    /// The part of a pointer that stands below the document.
+    /// The part of a pointer that is relative to the document.
     fn field<'a>(&self, pointer: &'a str) -> &'a str {
         let below = pointer.strip_prefix(self.bulk.pointer).unwrap_or(pointer);
         below.find('/').map_or("", |slash| &below[slash..])
     }
 }
 
-/// Why Klaviyo refused a record: the status, its code and the field; never its words, which can quote the record.
+/// Why Klaviyo rejected a record: the status, its code and the field; never its message, which can quote the record.
 fn reason(refusal: &Refusal, field: &str) -> String {
     let code = refusal.code.as_deref().unwrap_or("no code");
     match plain_field(field) {
-        "" => format!("Klaviyo refused it: {} {code}", refusal.status),
-        field => format!("Klaviyo refused it: {} {code} at {field}", refusal.status),
+        "" => format!("Klaviyo rejected it: {} {code}", refusal.status),
+        field => format!("Klaviyo rejected it: {} {code} at {field}", refusal.status),
     }
 }
