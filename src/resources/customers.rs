@@ -1,4 +1,4 @@
-//! Customers as profiles.
+//! Imports customers as profiles.
 
 use std::rc::Rc;
 
@@ -34,7 +34,7 @@ pub struct Customers {
 }
 
 impl Customers {
-    /// With the clients and options of the context.
+    /// The import, with the clients and options of the context.
     #[must_use]
     pub fn new(context: &Context) -> Self {
         Self {
