@@ -77,6 +77,9 @@ struct Seen {
     violations: Vec<String>,
 }
 
+/// How long a connection that hangs stays open: longer than any caller waits.
+const FOREVER: Duration = Duration::from_secs(86_400);
+
 /// The pause before each byte of a body that trickles.
 const TRICKLE: Duration = Duration::from_secs(1);
 
@@ -238,16 +241,18 @@ impl<P: Peer> Service<P> {
         let half_way = self.latency() / 2;
 
         arrived.sleep(half_way).await;
-        let fault = self.options.faults.strike(&request);
+        let fault = self.options.faults.fault_for(&request);
         match &fault {
             Some(Fault::LoseRequest) => {
                 self.count(operation, 0);
                 return Err(Closed);
             }
-            Some(Fault::Refuse {
-                status,
-                retry_after,
-            }) => {
+            Some(Fault::Hang) => {
+                self.count(operation, 0);
+                arrived.sleep(FOREVER).await;
+                return Err(Closed);
+            }
+            Some(Fault::Refuse(status, retry_after)) => {
                 self.count(operation, *status);
                 arrived.sleep(half_way).await;
                 return Ok(dated(refusal(*status, *retry_after), clock.now()).map(Body::whole));
@@ -255,7 +260,11 @@ impl<P: Peer> Service<P> {
             _ => {}
         }
         let now = clock.now();
-        let response = dated(lock(&self.peer).answer(now, &request), now);
+        let answer = || lock(&self.peer).answer(now, &request);
+        let response = dated(answer(), now);
+        if fault == Some(Fault::Double) {
+            answer();
+        }
         self.check(&request, &response);
         self.count(
             operation,
@@ -271,7 +280,7 @@ impl<P: Peer> Service<P> {
                 arrived.sleep(duration).await;
                 Ok(response.map(Body::whole))
             }
-            Some(Fault::HalfBody) => Ok(response.map(Body::half)),
+            Some(Fault::HalfAnswer) => Ok(response.map(Body::half)),
             Some(Fault::Trickle) => {
                 let pause = arrived.sleep(TRICKLE);
                 Ok(response.map(|body| Body::trickle(body, pause)))

@@ -90,7 +90,7 @@ fn live(world: &Rc<World>) -> Vec<String> {
         || result.borrow().is_some(),
         |owner| {
             if let Some(instance) = owner {
-                strike(world, instance);
+                interrupt(world, instance);
             }
         },
     );
@@ -111,11 +111,11 @@ fn live(world: &Rc<World>) -> Vec<String> {
     }
 }
 
-/// What may happen to an instance before its turn.
-fn strike(world: &Rc<World>, instance: u64) {
-    if world.strikes(world.schedule.kill) {
+/// An instance may be killed or paused before its turn.
+fn interrupt(world: &Rc<World>, instance: u64) {
+    if world.is_drawn(world.schedule.kill) {
         world.kill(instance);
-    } else if world.strikes(world.schedule.freeze) {
+    } else if world.is_drawn(world.schedule.freeze) {
         let pause = world.up_to(LONGEST_PAUSE);
         world.note(format!("i{instance} is paused for {pause:?}"));
         world.executor.freeze(instance, pause);

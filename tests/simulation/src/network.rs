@@ -12,13 +12,12 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use klaviyo_bulk_import::api::Request;
 use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, TransportError};
 use klaviyo_bulk_import::run::chain::SELF_URL;
+use sim::faults::Fault;
 use sim::peer::Peer;
 
-use crate::schedule::{Fate, Link};
+use crate::schedule::Link;
 use crate::world::{COMMERCETOOLS, KLAVIYO, World};
 
-/// How long an answer is held at most.
-const LONGEST_HOLD: Duration = Duration::from_secs(90);
 /// How much later the second copy of a call arrives, at most.
 const LATEST_COPY: Duration = Duration::from_secs(20);
 /// How long nobody hears of a call that hangs.
@@ -78,26 +77,26 @@ async fn fly(
         _ = sender.send(Err(TransportError::Denied));
         return;
     };
-    let fate = world.fate(link);
+    let fault = world.fault(link);
     world.travel().await;
     let what = format!("{} {}", request.method(), request.uri().path());
     // a connection that is closed by the caller may take what is on it along
     let is_taken_along = sender.is_canceled() && world.rng.borrow_mut().bool();
-    if is_taken_along || fate == Fate::LoseRequest {
+    if is_taken_along || fault == Some(Fault::LoseRequest) {
         world.note(format!("i{instance} -> {what}: lost"));
         return;
     }
-    if fate == Fate::Hang {
+    if fault == Some(Fault::Hang) {
         world.note(format!("i{instance} -> {what}: hangs"));
         world.executor.sleep(FOREVER).await;
         return;
     }
-    let response = match (fate, link) {
-        (Fate::Refuse(status, retry_after), _) => Some(refusal(status, retry_after)),
+    let response = match (&fault, link) {
+        (Some(Fault::Refuse(status, retry_after)), _) => Some(refusal(*status, *retry_after)),
         (_, Link::Commercetools) => Some(world.ask_commercetools(&request)),
         (_, Link::Klaviyo) => Some(world.ask_klaviyo(&request)),
         (_, Link::Itself | Link::Outside) => {
-            if fate == Fate::Double {
+            if fault == Some(Fault::Double) {
                 world.deliver_later(itself(&request));
             }
             world.deliver(itself(&request)).await.ok()
@@ -106,10 +105,13 @@ async fn fly(
     let status = response
         .as_ref()
         .map_or(0, |response| response.status().as_u16());
-    world.note(format!("i{instance} -> {what}: {status} {fate:?}"));
-    world.travel_back(fate).await;
-    let answer = match (fate, response) {
-        (Fate::LoseAnswer | Fate::HalfAnswer, _) | (_, None) => Err(lost()),
+    world.note(format!(
+        "i{instance} -> {what}: {status} {}",
+        told(fault.as_ref())
+    ));
+    world.travel_back(fault.as_ref()).await;
+    let answer = match (fault, response) {
+        (Some(Fault::LoseAnswer | Fault::HalfAnswer), _) | (_, None) => Err(lost()),
         (_, Some(response)) => Ok(response),
     };
     _ = sender.send(answer);
@@ -133,24 +135,30 @@ fn refusal(status: u16, retry_after: Option<u32>) -> Response<Bytes> {
     response
 }
 
+/// What became of a call, as histories have it.
+fn told(fault: Option<&Fault>) -> String {
+    match fault {
+        None => "Pass".to_owned(),
+        Some(Fault::Hold(_)) => "Hold".to_owned(),
+        Some(fault) => format!("{fault:?}"),
+    }
+}
+
 impl World {
-    /// What becomes of a call over this link.
-    pub(crate) fn fate(&self, link: Link) -> Fate {
-        for &(of, fate, chance) in &self.schedule.faults {
-            if of == link && self.strikes(chance) {
-                return fate;
-            }
-        }
-        Fate::Pass
+    /// What goes wrong with a call over this link, if anything.
+    pub(crate) fn fault(&self, link: Link) -> Option<Fault> {
+        let mut faults = self.schedule.faults.iter();
+        let found = faults.find(|(of, _, chance)| *of == link && self.is_drawn(*chance));
+        found.map(|(_, fault, _)| fault.clone())
     }
 
     pub(crate) async fn travel(&self) {
         self.executor.sleep(self.up_to(self.schedule.latency)).await;
     }
 
-    pub(crate) async fn travel_back(&self, fate: Fate) {
-        if fate == Fate::Hold {
-            self.executor.sleep(self.up_to(LONGEST_HOLD)).await;
+    pub(crate) async fn travel_back(&self, fault: Option<&Fault>) {
+        if let Some(Fault::Hold(longest)) = fault {
+            self.executor.sleep(self.up_to(*longest)).await;
         }
         self.travel().await;
     }

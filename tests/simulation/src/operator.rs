@@ -11,9 +11,10 @@ use http::{HeaderMap, HeaderValue, Method};
 use klaviyo_bulk_import::api::Request;
 use klaviyo_bulk_import::run::state::Resource;
 use serde_json::Value;
+use sim::faults::Fault;
 
 use crate::records::Unsettled;
-use crate::schedule::{Errand, Fate, Link, Spell};
+use crate::schedule::{Disturbance, Errand, Link};
 use crate::world::{TOKEN, World};
 
 /// How long after the trouble the errand may take.
@@ -51,23 +52,23 @@ impl World {
         };
         let is_start =
             method == Method::POST && !path.ends_with("/stop") && !path.ends_with("/continue");
-        let fate = self.fate(Link::Outside);
+        let fault = self.fault(Link::Outside);
         self.travel().await;
-        let response = match fate {
-            Fate::LoseRequest | Fate::Hang | Fate::Refuse(..) => None,
+        let response = match fault {
+            Some(Fault::LoseRequest | Fault::Hang | Fault::Refuse(..)) => None,
             _ => {
                 // a start that comes a second time is one that nobody knows to be under way
-                if fate == Fate::Double && !is_start {
+                if fault == Some(Fault::Double) && !is_start {
                     self.deliver_later(request());
                 }
                 self.deliver(request()).await.ok()
             }
         };
-        if fate == Fate::Hang {
+        if fault == Some(Fault::Hang) {
             self.executor.sleep(PATIENCE).await;
         }
-        self.travel_back(fate).await;
-        if fate == Fate::LoseAnswer {
+        self.travel_back(fault.as_ref()).await;
+        if fault == Some(Fault::LoseAnswer) {
             return None;
         }
         let response = response?;
@@ -106,12 +107,12 @@ impl World {
         self.make_trouble();
         let is_over = Rc::new(Cell::new(false));
         self.schedule_ticks(&is_over);
-        let spells_cast = Rc::new(Cell::new(self.schedule.spells.len()));
-        for &(spell, pause) in &self.schedule.spells {
+        let disturbances_left = Rc::new(Cell::new(self.schedule.disturbances.len()));
+        for &(disturbance, pause) in &self.schedule.disturbances {
             let (world, unsettled) = (Rc::clone(self), Rc::clone(unsettled));
-            let left = Rc::clone(&spells_cast);
+            let left = Rc::clone(&disturbances_left);
             self.executor.spawn(None, async move {
-                world.cast(spell, pause, &unsettled).await;
+                world.disturb(disturbance, pause, &unsettled).await;
                 left.set(left.get() - 1);
             });
         }
@@ -127,7 +128,7 @@ impl World {
         self.executor.sleep(left).await;
         self.calm_down();
         // who has stopped and is about to start again does that first
-        while spells_cast.get() > 0 {
+        while disturbances_left.get() > 0 {
             self.executor.sleep(LOOK).await;
         }
         let deadline = self.executor.now() + LONGEST_ERRAND;
@@ -262,33 +263,43 @@ impl World {
         Err(format!("the plan is never over: {last}"))
     }
 
-    /// Lets something happen again and again while there is trouble.
-    async fn cast(self: &Rc<Self>, spell: Spell, pause: Duration, unsettled: &Unsettled) {
+    /// Applies a disturbance again and again while things go wrong.
+    async fn disturb(
+        self: &Rc<Self>,
+        disturbance: Disturbance,
+        pause: Duration,
+        unsettled: &Unsettled,
+    ) {
         loop {
             self.executor.sleep(self.up_to(pause * 2)).await;
             if !self.is_troubled.get() {
                 return;
             }
-            self.note(format!("{spell:?}"));
-            self.happen(spell, pause, unsettled).await;
+            self.note(format!("{disturbance:?}"));
+            self.apply(disturbance, pause, unsettled).await;
         }
     }
 
-    async fn happen(self: &Rc<Self>, spell: Spell, pause: Duration, unsettled: &Unsettled) {
+    async fn apply(
+        self: &Rc<Self>,
+        disturbance: Disturbance,
+        pause: Duration,
+        unsettled: &Unsettled,
+    ) {
         let (start, body) = self.start_call();
-        match spell {
-            Spell::TokensRevoked => self.project.borrow_mut().revoke_tokens(),
-            Spell::ScopeLost => {
+        match disturbance {
+            Disturbance::TokensRevoked => self.project.borrow_mut().revoke_tokens(),
+            Disturbance::ScopeLost => {
                 self.give_scope(false);
                 self.executor.sleep(pause / 4).await;
                 self.give_scope(true);
             }
-            Spell::KeyRevoked => {
+            Disturbance::KeyRevoked => {
                 self.know_key(false);
                 self.executor.sleep(pause / 4).await;
                 self.know_key(true);
             }
-            Spell::JobsCancelled if self.cancellations.get() < CANCELLATIONS => {
+            Disturbance::JobsCancelled if self.cancellations.get() < CANCELLATIONS => {
                 self.cancellations.set(self.cancellations.get() + 1);
                 let now = self.now();
                 let mut klaviyo = self.klaviyo.borrow_mut();
@@ -296,22 +307,22 @@ impl World {
                     klaviyo.cancel_job(&job, now);
                 }
             }
-            Spell::JobsCancelled => {}
-            Spell::Restart => self
+            Disturbance::JobsCancelled => {}
+            Disturbance::Restart => self
                 .alive()
                 .into_iter()
                 .for_each(|number| self.kill(number)),
-            Spell::ClockJumps => self
+            Disturbance::ClockJumps => self
                 .alive()
                 .into_iter()
                 .for_each(|number| self.let_clock_jump(number)),
-            Spell::RecordChanges => self.change_a_record(unsettled),
-            Spell::StopAndStart => {
+            Disturbance::RecordChanges => self.change_a_record(unsettled),
+            Disturbance::StopAndStart => {
                 self.post(&format!("{start}/stop"), "").await;
                 self.executor.sleep(self.up_to(pause)).await;
                 self.post(&start, &body).await;
             }
-            Spell::ContinuedByMany => {
+            Disturbance::ContinuedByMany => {
                 let path = match self.schedule.errand {
                     Errand::Plan => format!("{start}/continue"),
                     Errand::Import(resource) | Errand::Deletion(resource) => {
@@ -320,7 +331,7 @@ impl World {
                 };
                 join_all((0..MANY).map(|_| self.post(&path, ""))).await;
             }
-            Spell::StartedAgain => {
+            Disturbance::StartedAgain => {
                 self.post(&start, &body).await;
             }
         }

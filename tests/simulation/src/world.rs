@@ -97,7 +97,7 @@ impl World {
     }
 
     /// True with this probability, while things go wrong.
-    pub(crate) fn strikes(&self, chance: f64) -> bool {
+    pub(crate) fn is_drawn(&self, chance: f64) -> bool {
         self.is_troubled.get() && chance > 0.0 && self.rng.borrow_mut().f64() < chance
     }
 
