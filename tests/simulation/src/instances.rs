@@ -103,7 +103,7 @@ impl World {
             clock: Rc::new(InstanceClock {
                 world: world.clone(),
                 error: Rc::clone(clock_error),
-                made: self.executor.now(),
+                made: self.executor.elapsed(),
             }),
             spawn: Rc::new(Tasks {
                 world: world.clone(),
@@ -162,7 +162,7 @@ impl Clock for InstanceClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.world().executor.now() - self.made
+        self.world().executor.elapsed() - self.made
     }
 
     fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()> {

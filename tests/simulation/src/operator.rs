@@ -116,22 +116,22 @@ impl World {
                 left.set(left.get() - 1);
             });
         }
-        let end = self.executor.now() + self.schedule.trouble;
+        let end = self.executor.elapsed() + self.schedule.trouble;
         let (path, body) = self.start_call();
-        while self.executor.now() < end {
+        while self.executor.elapsed() < end {
             if matches!(self.post(&path, &body).await, Some((202 | 423, _))) {
                 break;
             }
             self.executor.sleep(LOOK).await;
         }
-        let left = end.saturating_sub(self.executor.now());
+        let left = end.saturating_sub(self.executor.elapsed());
         self.executor.sleep(left).await;
         self.calm_down();
         // who has stopped and is about to start again does that first
         while disturbances_left.get() > 0 {
             self.executor.sleep(LOOK).await;
         }
-        let deadline = self.executor.now() + LONGEST_ERRAND;
+        let deadline = self.executor.elapsed() + LONGEST_ERRAND;
         if self.schedule.errand == Errand::Plan {
             self.see_the_plan_through(deadline).await?;
         }
@@ -156,7 +156,7 @@ impl World {
         let is_over = Rc::new(Cell::new(false));
         self.schedule_ticks(&is_over);
         for &resource in before {
-            let deadline = self.executor.now() + LONGEST_ERRAND;
+            let deadline = self.executor.elapsed() + LONGEST_ERRAND;
             self.post(&format!("/sync/{resource}"), "").await;
             self.wait_for(resource, deadline).await?;
         }
@@ -185,7 +185,7 @@ impl World {
         deadline: Duration,
     ) -> Result<Value, Stuck> {
         let mut last = Value::Null;
-        while self.executor.now() < deadline {
+        while self.executor.elapsed() < deadline {
             if let Some(status) = self.status(resource).await {
                 if status["status"] != "running" {
                     return Ok(status);
@@ -210,7 +210,7 @@ impl World {
         } else {
             String::new()
         };
-        while self.executor.now() < deadline {
+        while self.executor.elapsed() < deadline {
             let status = self.wait_for(resource, deadline).await?;
             // what came before a deletion was an import
             let is_errand = status["options"]["deleteAll"] == is_deletion;
@@ -243,7 +243,7 @@ impl World {
 
     async fn see_the_plan_through(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
         let mut last = Value::Null;
-        while self.executor.now() < deadline {
+        while self.executor.elapsed() < deadline {
             if let Some((200, status)) = self.call(Method::GET, "/sync/status", "").await {
                 if status["plan"]["status"] != "running" {
                     return Ok(());

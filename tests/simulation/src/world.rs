@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use clock::Clock;
 use fastrand::Rng;
 use jiff::Timestamp;
 use klaviyo_bulk_import::config::{Config, Values};
-use klaviyo_bulk_import::run::lease::later;
 use serde_json::json;
 use sim::commercetools::{Commercetools, SCOPES};
 use sim::klaviyo::{Choice, Klaviyo, Options};
 use sim::seed::expected::Rules;
 
-use crate::executor::Executor;
 use crate::history::History;
 use crate::instances::Instance;
 use crate::records::is_refused;
 use crate::schedule::{Errand, Schedule};
 use crate::watch::Watch;
+use native::executor::Executor;
 
 /// The project's key.
 const PROJECT: &str = "shop";
@@ -29,8 +29,8 @@ pub(crate) const COMMERCETOOLS: &str = "http://commercetools.test";
 pub(crate) const KLAVIYO: &str = "http://klaviyo.test";
 /// The token that the app asks for.
 pub(crate) const TOKEN: &str = "token-of-the-simulated-operator";
-/// When every history begins, in seconds since 1970.
-const BEGINNING: i64 = 1_784_073_600;
+/// When every history begins.
+const BEGINNING: Timestamp = Timestamp::constant(1_784_073_600, 0);
 /// What the account's key is while the account does not know the app's.
 const OTHER_KEY: &str = "pk_other";
 
@@ -64,7 +64,7 @@ impl World {
         let values = values(&schedule, &project, &rules, &key);
         let seed = schedule.seed;
         let world = Self {
-            executor: Executor::new(seed ^ 0x5eed),
+            executor: Executor::new(Clock::virtual_from(BEGINNING), seed ^ 0x5eed),
             history: History::default(),
             rng: RefCell::new(Rng::with_seed(seed ^ 0xfa7e)),
             project: RefCell::new(project),
@@ -88,12 +88,11 @@ impl World {
 
     /// The moment, as both APIs see it.
     pub(crate) fn now(&self) -> Timestamp {
-        let beginning = Timestamp::from_second(BEGINNING).expect("a moment");
-        later(beginning, self.executor.now())
+        self.executor.clock().now()
     }
 
     pub(crate) fn note(&self, line: impl AsRef<str>) {
-        self.history.note(self.executor.now(), line);
+        self.history.note(self.executor.elapsed(), line);
     }
 
     /// True with this probability, while things go wrong.

@@ -1,0 +1,3 @@
+//! The core in this process.
+
+pub mod executor;
