@@ -4,18 +4,17 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 use klaviyo_bulk_import::api::Request;
 use klaviyo_bulk_import::run::state::Resource;
+use native::Call;
 use serde_json::Value;
 use sim::faults::Fault;
 
 use crate::records::Unsettled;
 use crate::schedule::{Disturbance, Errand, Link};
-use crate::world::{TOKEN, World};
+use crate::world::World;
 
 /// How long after the trouble the errand may take.
 const LONGEST_ERRAND: Duration = Duration::from_secs(12 * 3_600);
@@ -41,15 +40,8 @@ impl World {
         path: &str,
         body: &str,
     ) -> Option<(u16, Value)> {
-        let mut headers = HeaderMap::new();
-        let token = HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header");
-        headers.insert(AUTHORIZATION, token);
-        let request = || Request {
-            method: method.clone(),
-            path: path.to_owned(),
-            headers: headers.clone(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        };
+        let call = Call::new(method.clone(), path).body(body.to_owned());
+        let request = || Request::from(call.clone());
         let is_start =
             method == Method::POST && !path.ends_with("/stop") && !path.ends_with("/continue");
         let fault = self.fault(Link::Outside);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
+use native::environment::Destination;
 use sim::faults::Fault;
 use sim::klaviyo::JobTimes;
 use sim::seed::{Kind, Seed, Sizes};
@@ -38,26 +39,22 @@ impl Errand {
 /// Between whom a call travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// From the app to commercetools.
-    Commercetools,
-    /// From the app to Klaviyo.
-    Klaviyo,
-    /// From the app to itself.
-    Itself,
+    /// From the app to somebody.
+    To(Destination),
     /// From an operator or a scheduler to the app.
     Outside,
 }
 
 impl Link {
     const ALL: [Self; 4] = [
-        Self::Commercetools,
-        Self::Klaviyo,
-        Self::Itself,
+        Self::To(Destination::Commercetools),
+        Self::To(Destination::Klaviyo),
+        Self::To(Destination::Itself),
         Self::Outside,
     ];
 
     fn is_to_an_api(self) -> bool {
-        matches!(self, Self::Commercetools | Self::Klaviyo)
+        !matches!(self, Self::To(Destination::Itself) | Self::Outside)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use klaviyo_bulk_import::run::state::{Resource, RunDocument, Status};
-use klaviyo_bulk_import::run::store::CONTAINER;
+use native::CONTAINER;
 use sim::comparison::{Summary, compare_except};
 use sim::klaviyo::Kind;
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::faults::Rule;
+use crate::faults::{Fault, Rule};
 
 /// How fast the time of these tests passes.
 const SPEED: f64 = 1_000.0;
@@ -31,15 +31,20 @@ async fn letters(faults: &Faults) -> (Arc<Mutex<Letters>>, Server) {
         latency: Latency::default(),
         faults: faults.clone(),
         contract: None,
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     };
-    let server = serve(Arc::clone(&peer), options).await.unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut server = Server::new(peer.clone(), options, "http://x.test");
+    server.listen(address).await.unwrap();
     (peer, server)
+}
+
+fn address(server: &Server) -> SocketAddr {
+    server.listening.as_ref().unwrap().0
 }
 
 /// Everything that comes back for one call until the connection is closed.
 async fn call(server: &Server) -> String {
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut stream = TcpStream::connect(address(server)).await.unwrap();
     let request = "GET /shop/orders HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -102,6 +107,7 @@ async fn a_stopped_server_refuses_connections() {
     let (_, mut server) = letters(&Faults::default()).await;
     assert!(call(&server).await.starts_with("HTTP/1.1 200"));
     server.stop();
-    let _ = (&mut server.accepting).await;
-    assert!(TcpStream::connect(server.address).await.is_err());
+    let (address, accepting) = server.listening.as_mut().unwrap();
+    let _ = accepting.await;
+    assert!(TcpStream::connect(*address).await.is_err());
 }
