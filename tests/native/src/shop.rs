@@ -17,7 +17,7 @@ use crate::call::{Answer, Call};
 use crate::environment::{Answered, Destination, Environment, lost, ports};
 use crate::executor::Executor;
 use crate::operator::Operator;
-use crate::setup::{BEGINNING, LONGEST_TEST, Setup, configuration, values};
+use crate::setup::{BEGINNING, Setup, configuration, values};
 
 /// The number of the only instance of a shop's app.
 const INSTANCE: u64 = 0;
@@ -64,7 +64,7 @@ struct Surroundings {
     log: RefCell<Vec<String>>,
 }
 
-/// Runs a test of a shop. It does not take longer than [`LONGEST_TEST`] in the shop's time.
+/// Runs a test of a shop.
 pub fn run<T>(setup: Setup, test: impl AsyncFnOnce(Shop) -> T) -> T {
     run_with(setup, Rc::new(()), test)
 }
@@ -72,7 +72,7 @@ pub fn run<T>(setup: Setup, test: impl AsyncFnOnce(Shop) -> T) -> T {
 /// As [`run`], with an interceptor.
 ///
 /// # Panics
-/// Where the test waits for what never comes.
+/// Where the test waits for what never comes, or takes longer than the setup allows.
 pub fn run_with<T>(
     setup: Setup,
     interceptor: Rc<dyn Interceptor>,
@@ -82,10 +82,11 @@ pub fn run_with<T>(
     let executor = Executor::new(clock.clone(), 0);
     // the core's own dice: names of holders and writes, jitter
     fastrand::seed(0);
+    let longest = setup.longest;
     let (options, variables) = setup.into_parts(clock.clone());
     let world = Rc::new(World::in_process(options));
     let shop = Shop::new(executor.clone(), world, interceptor, variables);
-    let ended = executor.block_on(clock.within(LONGEST_TEST, test(shop)));
+    let ended = executor.block_on(clock.within(longest, test(shop)));
     executor.clear();
     ended.expect("it goes on for ever")
 }
