@@ -62,10 +62,10 @@ impl Default for WorldOptions {
 }
 
 /// Where commercetools is within the process.
-pub const COMMERCETOOLS: &str = "http://commercetools.test";
+pub const COMMERCETOOLS: &str = "https://commercetools.test";
 
 /// Where Klaviyo is within the process.
-pub const KLAVIYO: &str = "http://klaviyo.test";
+pub const KLAVIYO: &str = "https://klaviyo.test";
 
 /// A running commercetools and a running Klaviyo; dropping the world stops both.
 pub struct World {
