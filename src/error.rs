@@ -46,6 +46,27 @@ pub struct Refusal {
     pub pointers: Vec<String>,
 }
 
+/// The kind of a request: what is done about an error depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Reads something whose size the request does not set.
+    #[default]
+    Read,
+    /// Reads a page of records, which can be requested with fewer records.
+    Page,
+    /// Writes or sends.
+    Write,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "status {}", self.status)?;
+        self.code
+            .as_ref()
+            .map_or(Ok(()), |code| write!(formatter, " ({code})"))
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -57,6 +78,8 @@ pub enum Kind {
     Unreadable(String),
     /// A stored document of this app has a form that this version does not read; the text names it.
     UnreadableDocument(String),
+    /// Klaviyo rejected every document that was sent, without a pointer to any: the cause is not the documents.
+    EverythingRefused(Refusal),
 }
 
 /// A request to one of the APIs that failed.
@@ -66,6 +89,8 @@ pub struct Error {
     pub peer: Peer,
     /// What the request was for, such as `query customers`.
     pub operation: &'static str,
+    /// The kind of request.
+    pub access: Access,
     /// What happened.
     pub kind: Kind,
 }
@@ -79,12 +104,9 @@ impl fmt::Display for Error {
             Kind::Transport(error) => write!(formatter, "{error}"),
             Kind::Unreadable(what) => write!(formatter, "the response could not be read: {what}"),
             Kind::UnreadableDocument(which) => write!(formatter, "custom object {which}"),
-            Kind::Refused(refusal) => {
-                write!(formatter, "status {}", refusal.status)?;
-                refusal
-                    .code
-                    .as_ref()
-                    .map_or(Ok(()), |code| write!(formatter, " ({code})"))
+            Kind::Refused(refusal) => write!(formatter, "{refusal}"),
+            Kind::EverythingRefused(refusal) => {
+                write!(formatter, "every document is rejected: {refusal}")
             }
         }
     }
@@ -124,9 +146,11 @@ pub fn plain_field(pointer: &str) -> &str {
 pub enum Action {
     /// Retried with back-off and jitter; if that does not help, the window ends and the next one retries.
     Retry,
+    /// As [`Action::Retry`], but for a few windows only: the response may stay wrong.
+    RetryForAWhile,
     /// Retried after the wait that the server asks for.
     Wait,
-    /// A new token is fetched once; if that is rejected too, the run ends.
+    /// A new token is fetched, and another one after a pause; if that is rejected too, the run ends.
     RefreshToken,
     /// Fewer records are requested at a time.
     AskForLess,
@@ -165,6 +189,12 @@ fn has_code(error: &Error, code: &str) -> bool {
     matches!(&error.kind, Kind::Refused(refusal) if refusal.code.as_deref() == Some(code))
 }
 
+/// Whether a page took too long, so that fewer records may help.
+fn is_slow_page(error: &Error) -> bool {
+    error.access == Access::Page
+        && (error.took_too_long() || matches!(error.status(), Some(408 | 502 | 503 | 504)))
+}
+
 /// What is done about which error. The first row that matches decides.
 pub const POLICY: &[Row] = &[
     Row {
@@ -186,10 +216,22 @@ pub const POLICY: &[Row] = &[
         advice: "Deploy the version that wrote it, or delete the custom object that the message names: then a new import can start.",
     },
     Row {
+        what: "commercetools: a page that takes too long (QueryTimedOut, no response in time, 408, 502 to 504)",
+        matches: is_slow_page,
+        action: Action::AskForLess,
+        advice: "Check commercetools' status page; the run continues by itself when commercetools responds.",
+    },
+    Row {
         what: "any: no connection, no response in time, an incomplete response",
-        matches: |error| matches!(error.kind, Kind::Transport(_) | Kind::Unreadable(_)),
+        matches: |error| matches!(error.kind, Kind::Transport(_)),
         action: Action::Retry,
         advice: "Check the API's status page and the URL in the configuration; the run continues by itself when the API responds.",
+    },
+    Row {
+        what: "any: a response that is not as the API describes it",
+        matches: |error| matches!(error.kind, Kind::Unreadable(_)),
+        action: Action::RetryForAWhile,
+        advice: "Check the API's status page and the URL in the configuration. If both are right, report the operation.",
     },
     Row {
         what: "any: a redirect",
@@ -270,6 +312,18 @@ pub const POLICY: &[Row] = &[
         advice: "Check klaviyo_auth_key: a private key with full access to profiles, lists, events and catalogs.",
     },
     Row {
+        what: "Klaviyo: every document is rejected, without a pointer to any of them",
+        matches: |error| matches!(error.kind, Kind::EverythingRefused(_)),
+        action: Action::GiveUp,
+        advice: "The records are not the cause: check the Klaviyo account and the scopes of klaviyo_auth_key, then resume.",
+    },
+    Row {
+        what: "Klaviyo: any other 4xx to a read",
+        matches: |error| error.access != Access::Write,
+        action: Action::GiveUp,
+        advice: "Klaviyo rejected a request that only reads, so the records are not the cause. Check klaviyo_api_url. If it is right, report the operation and the code.",
+    },
+    Row {
         what: "Klaviyo: 400, 409, 413, 422",
         matches: |error| matches!(error.status(), Some(400 | 409 | 413 | 422)),
         action: Action::SetAside,
@@ -303,14 +357,19 @@ impl Action {
     fn in_words(self) -> &'static str {
         match self {
             Self::Retry => {
+                "retried with growing pauses of up to 15 minutes, for as long as it takes"
+            }
+            Self::RetryForAWhile => {
                 "retried with growing pauses; after five windows without progress the run fails"
             }
-            Self::Wait => "retried after the wait that the API asks for",
+            Self::Wait => {
+                "retried after the wait that the API asks for, or a longer one if that does not help, for as long as it takes"
+            }
             Self::RefreshToken => {
-                "a new token is fetched once; if that is rejected too, the run fails"
+                "a new token is fetched, and another one after a pause; if that is rejected too, the run fails"
             }
             Self::AskForLess => {
-                "fewer records are requested at a time; a single record that is too large fails the run"
+                "fewer records are requested at a time, down to one; then it is retried as an API that does not respond, or the run fails if one record is too large to hold"
             }
             Self::SetAside => {
                 "the records are set aside and named in the report; the others continue"
@@ -327,6 +386,7 @@ impl Error {
         Self {
             peer,
             operation,
+            access: Access::default(),
             kind: Kind::Transport(error),
         }
     }
@@ -337,6 +397,7 @@ impl Error {
         Self {
             peer,
             operation,
+            access: Access::default(),
             kind: Kind::Unreadable(expected.into()),
         }
     }
@@ -347,8 +408,54 @@ impl Error {
         Self {
             peer: Peer::Commercetools,
             operation,
+            access: Access::Read,
             kind: Kind::UnreadableDocument(which.into()),
         }
+    }
+
+    /// The error with this kind of request.
+    #[must_use]
+    pub fn of(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
+    /// Whether the API rejected the request itself, not its credentials or its rate: what was requested does not exist,
+    /// or not in this form.
+    #[must_use]
+    pub fn is_rejection(&self) -> bool {
+        self.status().is_some_and(|status| {
+            (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429)
+        })
+    }
+
+    /// Whether the API took too long for the request.
+    #[must_use]
+    pub fn took_too_long(&self) -> bool {
+        has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
+    }
+
+    /// Whether the error may pass by itself: the API does not respond, or asks to wait.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self.action() {
+            Action::Retry | Action::Wait => true,
+            Action::AskForLess => is_slow_page(self),
+            Action::RetryForAWhile | Action::RefreshToken | Action::SetAside | Action::GiveUp => {
+                false
+            }
+        }
+    }
+
+    /// Whether somebody has to fix credentials or scopes. After that the run can continue from its cursor.
+    #[must_use]
+    pub fn is_of_credentials(&self) -> bool {
+        let is_token = self.peer == Peer::CommercetoolsAuth;
+        !matches!(self.action(), Action::Retry | Action::RetryForAWhile)
+            && match self.status() {
+                Some(400) => is_token,
+                Some(401 | 403) => true,
+                _ => false,
+            }
     }
 
     /// The response's status; `None` if there is no response.

@@ -130,7 +130,7 @@ async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem>
             }
             (&Method::POST, Route::Stop(resource)) => Box::pin(stop::run(engine, *resource)),
             (&Method::POST, Route::Continue(resource)) => {
-                Box::pin(continue_run::one(engine, *resource))
+                Box::pin(continue_run::one(engine, *resource, &request.headers))
             }
             (&Method::POST, Route::ContinueAll) => Box::pin(continue_run::all(engine)),
             _ => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::client::{Call, Client};
-use crate::error::{Error, Peer};
+use crate::error::{Access, Error, Peer};
 use crate::time::Deadline;
 
 /// The largest response that is read, in bytes: far above the size of a run document.
@@ -68,6 +68,7 @@ impl Client {
         let path = format!("custom-objects/{container}/{key}");
         let call = Call {
             operation: OPERATION,
+            access: Access::Read,
             method: Method::GET,
             path: &path,
             body: None,
@@ -128,6 +129,7 @@ impl Client {
         })?;
         let call = Call {
             operation: OPERATION,
+            access: Access::Write,
             method: Method::POST,
             path: "custom-objects",
             body: Some(body),
@@ -151,6 +153,7 @@ impl Client {
         let path = format!("custom-objects/{container}/{key}?version={version}");
         let call = Call {
             operation: OPERATION,
+            access: Access::Write,
             method: Method::DELETE,
             path: &path,
             body: None,

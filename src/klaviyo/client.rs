@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 use super::answer::accept;
 use super::rate::{Endpoint, Limiter};
 use crate::config::KlaviyoConfig;
-use crate::error::{Error, Kind, Peer, Refusal};
+use crate::error::{Access, Error, Kind, Peer, Refusal};
 use crate::ports::{Body, Limits, Ports};
 use crate::retry::with_retry;
 use crate::time::Deadline;
@@ -34,6 +34,16 @@ pub struct Client {
     pub(super) ports: Ports,
     config: KlaviyoConfig,
     limiters: RefCell<HashMap<&'static str, Limiter>>,
+    tallies: RefCell<HashMap<&'static str, Tally>>,
+}
+
+/// What an endpoint did with the documents that this instance sent to it.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Requests that were accepted.
+    pub(super) accepted: u64,
+    /// Documents that were rejected without a pointer since the last accepted request.
+    pub(super) refused_blindly: u64,
 }
 
 /// A request under way. Tells the limiter when it ends, also if its future is dropped.
@@ -70,6 +80,7 @@ impl Client {
             ports,
             config,
             limiters: RefCell::default(),
+            tallies: RefCell::default(),
         }
     }
 
@@ -85,6 +96,30 @@ impl Client {
             Some(ready) => ready.saturating_sub(now),
             None => LOOK_AGAIN,
         }
+    }
+
+    /// Sends a POST request once, without retries: used to find the documents that an error is about.
+    ///
+    /// # Errors
+    /// If Klaviyo does not respond or rejects the request.
+    pub(super) async fn post_once(
+        &self,
+        endpoint: &'static Endpoint,
+        path: &str,
+        body: Body,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        self.send(endpoint, Method::POST, path, body, deadline)
+            .await
+    }
+
+    /// What this endpoint did with documents so far.
+    pub(super) fn tally<T>(
+        &self,
+        endpoint: &'static Endpoint,
+        act: impl FnOnce(&mut Tally) -> T,
+    ) -> T {
+        act(self.tallies.borrow_mut().entry(endpoint.name).or_default())
     }
 
     /// Waits for the endpoint's rate limits. If that takes longer than the deadline allows, returns a 429 with the
@@ -109,6 +144,7 @@ impl Client {
                 return Err(Error {
                     peer: Peer::Klaviyo,
                     operation: endpoint.name,
+                    access: Access::default(),
                     kind: Kind::Refused(Refusal {
                         status: 429,
                         code: Some("rate limit used up".to_owned()),
@@ -156,6 +192,22 @@ impl Client {
     }
 
     async fn send(
+        &self,
+        endpoint: &'static Endpoint,
+        method: Method,
+        path: &str,
+        body: Body,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        let access = match method {
+            Method::GET => Access::Read,
+            _ => Access::Write,
+        };
+        let sent = self.send_once(endpoint, method, path, body, deadline);
+        sent.await.map_err(|error| error.of(access))
+    }
+
+    async fn send_once(
         &self,
         endpoint: &'static Endpoint,
         method: Method,

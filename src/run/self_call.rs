@@ -21,13 +21,18 @@ pub async fn send(
     engine: &Engine,
     method: Method,
     path: &str,
+    headers: &[(&str, String)],
     timeout: Duration,
 ) -> Result<(), String> {
     let token = engine.config.api_token.expose();
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(format!("{SELF_URL}{path}"))
-        .header(AUTHORIZATION, format!("Bearer {token}"))
+        .header(AUTHORIZATION, format!("Bearer {token}"));
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let request = request
         .body(Body::default())
         .map_err(|_| "the call could not be made".to_owned())?;
     let limits = Limits {

@@ -102,7 +102,7 @@ async fn self_call(engine: &Engine) -> Line {
             "not needed: continuation is scheduler, which has to call POST /sync/continue",
         );
     }
-    match self_call::send(engine, Method::GET, "/sync/check/ping", SELF_TIMEOUT).await {
+    match self_call::send(engine, Method::GET, "/sync/check/ping", &[], SELF_TIMEOUT).await {
         Ok(()) => Line::ok(WHAT, "the app reaches itself"),
         Err(error) => Line::failed(WHAT, error, FIX),
     }

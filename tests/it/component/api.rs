@@ -1,7 +1,7 @@
 //! The API of the built component: tokens, bodies, methods, configuration.
 
 use reqwest::Method;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 
 use crate::support::{Setup, Shop, TOKEN, assert_contract, calls};
 
@@ -162,7 +162,7 @@ async fn every_problem_of_the_configuration_is_named_at_once_and_no_secret_is_sh
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_commercetools_refuses_leaves_nothing_behind() {
     let shop = Shop::open(Setup::customers(1)).await;
-    let unreachable = Rule::new(When::Always, Fault::LoseRequest);
+    let unreachable = Rule::always(Fault::LoseRequest);
     shop.world.commercetools_faults().add(unreachable);
     let answer = shop.post("/sync/customers", "").await;
     assert_eq!(answer.status, 503, "{}", answer.body);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::JobTimes;
 use sim::seed::Kind;
 
@@ -168,13 +168,7 @@ async fn a_scheduler_carries_an_import_without_self_calls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_of_429_is_waited_out_across_windows() {
     let shop = Shop::open(Setup::customers(200).variable("window_seconds", "5")).await;
-    let throttled = Rule::new(
-        When::Always,
-        Fault::Refuse {
-            status: 429,
-            retry_after: Some(60),
-        },
-    );
+    let throttled = Rule::always(Fault::throttle(60));
     shop.world
         .klaviyo_faults()
         .add(throttled.path("/api/profile-bulk-import-jobs").times(1));
@@ -188,7 +182,7 @@ async fn a_minute_of_429_is_waited_out_across_windows() {
     let took = shop.world.clock().now().duration_since(begun);
     assert!(took.as_secs() >= 60, "it did not wait: {took:?}");
     // one refused call, not a storm of them
-    assert_eq!(shop.world.klaviyo_faults().struck(), 1);
+    assert_eq!(shop.world.klaviyo_faults().applied(), 1);
     assert!(status["window"].as_u64() > Some(1), "{status}");
     shop.assert_ledger(&[Kind::Customer]);
 }

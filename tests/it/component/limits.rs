@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use host::Stats;
-use sim::faults::{Fault, Faults, Rule, When};
+use sim::faults::{Fault, Faults, Rule};
 use sim::seed::{Kind, Sizes};
 
 use crate::support::{Setup, Shop};
@@ -138,7 +138,7 @@ async fn import_against(call: usize, fault: Fault, times: u64) {
         assert!(took < MOST_WAITED, "{path} took {took:?}");
         answer
     };
-    faults.add(Rule::new(When::Always, fault).path(path).times(times));
+    faults.add(Rule::always(fault).path(path).times(times));
     let mut ticks = 0;
     loop {
         let status = answered_in_time("/sync/customers", false).await;
@@ -161,7 +161,7 @@ async fn import_against(call: usize, fault: Fault, times: u64) {
         assert!(ticks < MOST_TICKS, "{path}: {}", shop.log().join("\n"));
         shop.pass(TICK).await;
     }
-    assert!(faults.struck() > 0, "{path} is never called");
+    assert!(faults.applied() > 0, "{path} is never called");
     shop.assert_ledger(&[Kind::Customer]);
 }
 
@@ -184,10 +184,10 @@ async fn an_operator_is_answered_while_a_window_hangs() {
     let shop = Shop::open(Setup::customers(300)).await;
     let hold = Fault::Hold(Duration::from_secs(86_400));
     let klaviyo = shop.world.klaviyo_faults();
-    klaviyo.add(Rule::new(When::Always, hold));
+    klaviyo.add(Rule::always(hold));
     shop.start("customers", "").await;
     shop.pass(Duration::from_secs(5)).await;
-    assert!(klaviyo.struck() > 0, "nothing hangs yet");
+    assert!(klaviyo.applied() > 0, "nothing hangs yet");
     let begun = shop.world.clock().elapsed();
     let status = shop.get("/sync/status").await.body;
     assert_eq!(status["customers"]["status"], "running", "{status}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use host::{Outbound, Verdict};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::seed::{Kind, Sizes};
 
 use crate::support::{LOOK, Setup, Shop, TOKEN};
@@ -203,13 +203,8 @@ async fn a_dry_run_a_failure_its_resumption_and_what_changed_since() {
         dry["samples"]
     );
 
-    let refused = Fault::Refuse {
-        status: 401,
-        retry_after: None,
-    };
-    shop.world
-        .klaviyo_faults()
-        .add(Rule::new(When::Always, refused));
+    let refused = Fault::refuse(401);
+    shop.world.klaviyo_faults().add(Rule::always(refused));
     shop.start("customers", "").await;
     let failed = shop
         .until("customers", |status| status["status"] != "running")

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use host::{Gate, Options};
 use reqwest::Method;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 
 use crate::support::gates::Gates;
 use crate::support::{Setup, Shop};
@@ -91,7 +91,7 @@ async fn a_request_that_takes_too_long_is_given_up() {
     let held = Fault::Hold(Duration::from_secs(30));
     shop.world
         .commercetools_faults()
-        .add(Rule::new(When::Always, held).times(1));
+        .add(Rule::always(held).times(1));
     let begun = shop.world.clock().elapsed();
     assert_eq!(get(&shop).await, 504);
     assert_eq!(shop.world.clock().elapsed() - begun, Duration::from_secs(5));

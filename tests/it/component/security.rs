@@ -8,7 +8,7 @@ use host::{Outbound, Verdict};
 use http::request::Parts;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
 use sim::seed::{Kind, Sizes};
 
@@ -187,12 +187,9 @@ async fn no_answer_no_log_line_and_no_run_document_has_a_secret_or_a_person_in_i
         (shop.world.klaviyo_faults(), 307),
         (shop.world.commercetools_faults(), 403),
     ] {
-        let fault = Fault::Refuse {
-            status,
-            retry_after: None,
-        };
+        let fault = Fault::refuse(status);
         said.push(shop.post("/sync/customers", "").await.body);
-        faults.add(Rule::new(When::Always, fault));
+        faults.add(Rule::always(fault));
         said.push(shop.get("/sync/check").await.body);
         shop.pass(std::time::Duration::from_secs(60)).await;
         said.push(shop.post("/sync/customers/continue", "").await.body);
@@ -290,16 +287,13 @@ async fn nothing_gets_into_a_request_through_ids() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_not_followed_and_ends_the_run_with_advice() {
     let shop = Shop::open(Setup::customers(20)).await;
-    let fault = Fault::Refuse {
-        status: 307,
-        retry_after: None,
-    };
+    let fault = Fault::refuse(307);
     let klaviyo = shop.world.klaviyo_faults();
-    klaviyo.add(Rule::new(When::Always, fault));
+    klaviyo.add(Rule::always(fault));
     shop.start("customers", "").await;
     let advice = shop.failed("customers").await;
     assert!(advice.contains("klaviyo_api_url"), "{advice}");
-    assert_eq!(klaviyo.struck(), 1, "it was tried again");
+    assert_eq!(klaviyo.applied(), 1, "it was tried again");
     assert_eq!(shop.host().stats().denied, 0, "another host was called");
 }
 
