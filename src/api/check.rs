@@ -17,8 +17,7 @@ use crate::commercetools::query::Query;
 use crate::config::{Continuation, Problems};
 use crate::error::{Action, Error};
 use crate::klaviyo::rate::Endpoint;
-use crate::ports::{Body, Deadline, Limits};
-use crate::run::chain::SELF_URL;
+use crate::ports::{Body, Deadline, Limits, WASI};
 use crate::run::store::CONTAINER;
 
 /// How long the whole check may take: within what platforms allow a request.
@@ -151,6 +150,7 @@ const WRITES: [(&str, &str); 4] = [
 /// Tries everything.
 pub(super) async fn check(app: &App) -> Response<Bytes> {
     let deadline = Deadline::after(&*app.ports.clock, TIMEOUT);
+    let component = Line::ok("component", format!("it is built for WASI {WASI}"));
     let variables = Line::ok("variables", "every variable can be read");
     // first, so that whatever asks commercetools afterwards finds a token, and its clock is known
     let (token, granted) = token(app, deadline).await;
@@ -175,7 +175,7 @@ pub(super) async fn check(app: &App) -> Response<Bytes> {
         self_call(app),
     )
     .await;
-    let mut lines = vec![variables, token];
+    let mut lines = vec![component, variables, token];
     lines.extend(
         granted
             .as_deref()
@@ -383,7 +383,7 @@ async fn self_call(app: &App) -> Line {
             "not needed: continuation is scheduler, which has to call POST /sync/continue",
         );
     }
-    let request = http::Request::get(format!("{SELF_URL}/sync/check/ping"))
+    let request = http::Request::get(format!("{}/sync/check/ping", app.ports.http.self_url()))
         .header(
             AUTHORIZATION,
             format!("Bearer {}", app.config.api_token.expose()),

@@ -19,8 +19,6 @@ use crate::error::Error;
 use crate::ports::{Body, Deadline, Limits};
 use crate::resources;
 
-/// The app itself, as Spin lets a component reach it (found with Spin 4.1 and spin-sdk 7).
-pub const SELF_URL: &str = "http://self.alt";
 /// How long the next invocation may take to claim the lease and answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries of the call to the next invocation; after that the scheduler's next `continue` picks the chain up.
@@ -176,7 +174,8 @@ async fn call_next(app: &App, resource: Resource) {
         if attempt > 0 {
             app.ports.clock.sleep(CALL_PAUSE * attempt).await;
         }
-        let request = http::Request::post(format!("{SELF_URL}/sync/{resource}/continue"))
+        let itself = app.ports.http.self_url();
+        let request = http::Request::post(format!("{itself}/sync/{resource}/continue"))
             .header(
                 AUTHORIZATION,
                 format!("Bearer {}", app.config.api_token.expose()),

@@ -29,6 +29,7 @@ mod mapping_customer;
 mod mapping_order;
 mod mapping_product;
 mod platform;
+mod ports;
 mod properties_orders;
 mod run_catalogue;
 mod run_deletion;

@@ -10,8 +10,9 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, Response, Uri};
 use klaviyo_bulk_import::api::{self, App, Request};
 use klaviyo_bulk_import::config::{Config, VARIABLES, Values};
-use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, Log, Ports, TransportError};
-use klaviyo_bulk_import::run::chain::SELF_URL;
+use klaviyo_bulk_import::ports::{
+    Body, Http, Limits, LocalFuture, Log, Ports, SELF_URL, TransportError,
+};
 use serde_json::Value;
 use sim::commercetools::Commercetools;
 use sim::klaviyo::{self, Klaviyo};

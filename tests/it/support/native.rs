@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use klaviyo_bulk_import::api::{self, App, Request};
 use klaviyo_bulk_import::config::{Config, VARIABLES, Values};
 use klaviyo_bulk_import::ports::{
-    Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
+    Body, Clock, Http, Limits, LocalFuture, Log, Ports, SELF_URL, Spawn, TransportError,
 };
-use klaviyo_bulk_import::run::chain::SELF_URL;
 use serde_json::Value;
 use sim::server::Direct;
 use sim::world::World;

@@ -10,8 +10,7 @@ use http::{HeaderValue, Response, StatusCode, Uri};
 use jiff::SignedDuration;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use klaviyo_bulk_import::api::Request;
-use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, TransportError};
-use klaviyo_bulk_import::run::chain::SELF_URL;
+use klaviyo_bulk_import::ports::{Body, Http, Limits, LocalFuture, SELF_URL, TransportError};
 use sim::peer::Peer;
 
 use crate::schedule::{Fate, Link};
