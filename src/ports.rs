@@ -96,8 +96,23 @@ pub enum TransportError {
     Connection(String),
 }
 
+/// The WASI version that this build's guest is for.
+pub const WASI: &str = if cfg!(feature = "wasi-0-3") {
+    "0.3"
+} else {
+    "0.2"
+};
+
+/// The URL of the app itself, as Spin has it from 3.2 on.
+pub const SELF_URL: &str = "http://self.alt";
+
 /// Outbound HTTP. Redirects are not followed; every status is a response, not an error.
 pub trait Http {
+    /// The URL that requests reach the app itself at, without a trailing slash.
+    fn self_url(&self) -> &'static str {
+        SELF_URL
+    }
+
     /// Sends the request and reads the whole response.
     ///
     /// # Errors

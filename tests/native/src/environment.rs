@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
 use jiff::Timestamp;
+use klaviyo_bulk_import::ports::SELF_URL;
 use klaviyo_bulk_import::ports::{
     Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
 };
-use klaviyo_bulk_import::run::self_call::SELF_URL;
 use sim::world::{COMMERCETOOLS, KLAVIYO};
 
 use crate::executor::Executor;
