@@ -485,7 +485,34 @@ impl Error {
             .unwrap_or(&POLICY[POLICY.len() - 1])
     }
 
-    /// What is done about this error.
+    /// What is done about this error: the first row of [`POLICY`] that matches decides.
+    ///
+    /// # Examples
+    /// ```
+    /// use klaviyo_bulk_import::error::{Access, Action, Error, Kind, Peer, Refusal};
+    /// use klaviyo_bulk_import::ports::TransportError;
+    ///
+    /// let response = |status| Error {
+    ///     peer: Peer::Klaviyo,
+    ///     operation: "create events",
+    ///     access: Access::Write,
+    ///     kind: Kind::Refused(Refusal {
+    ///         status,
+    ///         code: None,
+    ///         retry_after: None,
+    ///         pointers: Vec::new(),
+    ///     }),
+    /// };
+    /// assert_eq!(response(429).action(), Action::Wait);
+    /// assert_eq!(response(503).action(), Action::Retry);
+    /// assert_eq!(response(400).action(), Action::SetAside);
+    /// assert_eq!(response(403).action(), Action::GiveUp);
+    /// assert_eq!(response(403).row().what, "Klaviyo: 401, 403");
+    ///
+    /// let denied = Error::transport(Peer::Klaviyo, "create events", TransportError::Denied);
+    /// assert_eq!(denied.action(), Action::GiveUp);
+    /// assert!(denied.advice().contains("allowed_outbound_hosts"));
+    /// ```
     #[must_use]
     pub fn action(&self) -> Action {
         self.row().action
