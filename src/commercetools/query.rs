@@ -48,7 +48,24 @@ pub struct Query<'a> {
     pub max_bytes: usize,
 }
 
-impl Query<'_> {
+impl<'a> Query<'a> {
+    /// A query of a whole collection. With its `limit` of 0 it reads no records, only their number.
+    #[must_use]
+    pub fn all(operation: &'static str, path: &'a str, max_bytes: usize) -> Self {
+        Self {
+            operation,
+            path,
+            after: None,
+            from: None,
+            through: None,
+            ids: None,
+            since: None,
+            limit: 0,
+            parameters: &[],
+            max_bytes,
+        }
+    }
+
     fn predicates(&self) -> Vec<String> {
         let mut predicates = Vec::new();
         if let Some(after) = self.after {

@@ -21,10 +21,11 @@ struct ErrorObject {
     source: Option<ErrorSource>,
 }
 
+/// What an error is about, in error responses and in the errors of jobs.
 #[derive(Deserialize)]
-struct ErrorSource {
+pub(super) struct ErrorSource {
     #[serde(default)]
-    pointer: Option<String>,
+    pub(super) pointer: Option<String>,
 }
 
 /// Returns the body of a response of success; turns any other response into an [`Error`].

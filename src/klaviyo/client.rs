@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest response that is read, in bytes: a page of 100 import errors with payloads of up to 100 KB.
 const MAX_BYTES: usize = 12 * 1024 * 1024;
 /// The beginning of every path of the API.
-const API: &str = "/api/";
+pub(super) const API: &str = "/api/";
 /// JSON:API's media type.
 const MEDIA_TYPE: &str = "application/vnd.api+json";
 /// The pause between two looks at a rate limit that depends on a response under way.
@@ -257,21 +257,5 @@ impl Client {
             .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error))?;
         begun.end(&response);
         accept(endpoint.name, response)
-    }
-
-    /// Path and query of a page's `links.next`; its host is ignored. `None` if it is no link of this API, or if it
-    /// leads to the page itself, which would be an endless loop.
-    #[must_use]
-    pub fn next_path(page: &str, next: &str) -> Option<String> {
-        let parsed = url::Url::options()
-            .base_url(url::Url::parse("https://a.klaviyo.com").ok().as_ref())
-            .parse(next)
-            .ok()
-            .filter(|url| url.path().starts_with(API))?;
-        let next = match parsed.query() {
-            Some(query) => format!("{}?{query}", parsed.path()),
-            None => parsed.path().to_owned(),
-        };
-        (next != page).then_some(next)
     }
 }

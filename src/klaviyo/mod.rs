@@ -2,7 +2,7 @@
 //!
 //! - [`client`]: one request: its headers, rate limits and retries.
 //! - [`rate`]: the known state of an endpoint's rate limits.
-//! - `answer`: error responses.
+//! - `answer`: error responses; `links`: the next page of a list.
 //! - [`bulk`], [`batch`], [`sending`]: what a bulk endpoint accepts; packing; sending, and splitting what is rejected.
 //! - [`job`]: the state of a bulk job.
 //! - [`profiles`], [`events`], [`catalog`]: the endpoints of each kind.
@@ -14,6 +14,7 @@ pub mod catalog;
 pub mod client;
 pub mod events;
 pub mod job;
+mod links;
 pub mod profiles;
 pub mod rate;
 pub mod sending;

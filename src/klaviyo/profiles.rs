@@ -4,9 +4,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::answer::ErrorSource;
 use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, job_path};
 use super::client::Client;
 use super::job::{self, JobState};
+use super::links::{Links, next_path};
 use super::rate::Endpoint;
 use crate::error::{Error, Peer, plain_code, plain_field};
 use crate::mapping::customer;
@@ -101,12 +103,6 @@ struct ErrorsAnswer<'a> {
 }
 
 #[derive(Deserialize)]
-struct Links {
-    #[serde(default)]
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct ErrorData<'a> {
     #[serde(borrow)]
     attributes: ErrorAttributes<'a>,
@@ -120,12 +116,6 @@ struct ErrorAttributes<'a> {
     source: Option<ErrorSource>,
     #[serde(borrow, default)]
     original_payload: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ErrorSource {
-    #[serde(default)]
-    pointer: Option<String>,
 }
 
 /// Checks that profile import jobs can be read, with the smallest possible request.
@@ -176,14 +166,8 @@ pub async fn import_errors(
         .into_iter()
         .map(|error| import_error(error.attributes))
         .collect();
-    let next = answer
-        .links
-        .and_then(|links| links.next)
-        .map(|next| Client::next_path(path, &next).ok_or_else(unreadable));
-    Ok(ImportErrors {
-        errors,
-        next: next.transpose()?,
-    })
+    let next = next_path(answer.links, path).map_err(|_| unreadable())?;
+    Ok(ImportErrors { errors, next })
 }
 
 fn import_error(error: ErrorAttributes<'_>) -> ImportError {

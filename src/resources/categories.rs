@@ -51,8 +51,7 @@ impl Import for Categories {
         options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
-        let (client, options) = (self.0.commercetools.clone(), options.clone());
-        Box::pin(async move { CATEGORIES.total(&client, &options, deadline).await })
+        CATEGORIES.total(&self.0.commercetools, options, deadline)
     }
 
     fn fetch(

@@ -1,6 +1,7 @@
 //! Reads a commercetools collection page by page.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 
@@ -9,6 +10,7 @@ use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::error::{Error, Peer};
 use crate::json::{Json, Part};
 use crate::mapping;
+use crate::ports::LocalFuture;
 use crate::run::page::{Mapper, Page, PageQuery, Record};
 use crate::run::state::RunOptions;
 use crate::time::Deadline;
@@ -42,19 +44,22 @@ impl Collection {
     ///
     /// # Errors
     /// If commercetools does not respond or rejects the request.
-    pub async fn total(
-        &self,
-        client: &Client,
+    pub fn total(
+        self,
+        client: &Rc<Client>,
         options: &RunOptions,
         deadline: Deadline,
-    ) -> Result<u64, Error> {
-        let query = Query {
-            from: options.start_id.as_deref(),
-            since: options.since,
-            ..self.query(MAX_TOTAL_BYTES)
-        };
-        let total = client.total(&query, deadline).await?;
-        Ok(options.ids.as_ref().map_or(total, |ids| ids.len() as u64))
+    ) -> LocalFuture<'static, Result<u64, Error>> {
+        let (client, options) = (client.clone(), options.clone());
+        Box::pin(async move {
+            let query = Query {
+                from: options.start_id.as_deref(),
+                since: options.since,
+                ..self.query(MAX_TOTAL_BYTES)
+            };
+            let total = client.total(&query, deadline).await?;
+            Ok(options.ids.as_ref().map_or(total, |ids| ids.len() as u64))
+        })
     }
 
     /// Reads the next page of a range, or of the ids that were requested.
@@ -161,16 +166,8 @@ impl Collection {
     /// A query of the whole collection.
     fn query(&self, max_bytes: usize) -> Query<'_> {
         Query {
-            operation: self.operation,
-            path: self.path,
-            after: None,
-            from: None,
-            through: None,
-            ids: None,
-            since: None,
-            limit: 0,
             parameters: self.parameters,
-            max_bytes,
+            ..Query::all(self.operation, self.path, max_bytes)
         }
     }
 

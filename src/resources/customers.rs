@@ -59,8 +59,7 @@ impl Import for Customers {
         options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
-        let (client, options) = (self.commercetools.clone(), options.clone());
-        Box::pin(async move { CUSTOMERS.total(&client, &options, deadline).await })
+        CUSTOMERS.total(&self.commercetools, options, deadline)
     }
 
     fn fetch(

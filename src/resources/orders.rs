@@ -66,8 +66,7 @@ impl Import for Orders {
         options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
-        let (client, options) = (self.commercetools.clone(), options.clone());
-        Box::pin(async move { ORDERS.total(&client, &options, deadline).await })
+        ORDERS.total(&self.commercetools, options, deadline)
     }
 
     fn fetch(

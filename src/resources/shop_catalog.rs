@@ -355,16 +355,10 @@ impl ShopCatalog {
         deadline: Deadline,
     ) -> Result<Vec<Json>, Error> {
         let query = Query {
-            operation,
-            path,
-            after: None,
-            from: None,
-            through: None,
             ids: Some(ids),
-            since: None,
             limit: ids.len(),
             parameters,
-            max_bytes: MAX_BYTES,
+            ..Query::all(operation, path, MAX_BYTES)
         };
         self.client.page(&query, deadline).await
     }

@@ -90,18 +90,7 @@ pub(super) fn scopes(granted: &str, project: &str) -> Vec<Line> {
 
 pub(super) async fn collections(engine: &Engine, deadline: Deadline) -> Vec<Line> {
     let lines = COLLECTIONS.map(async |(what, path, _)| {
-        let query = Query {
-            operation: "check what can be read",
-            path,
-            after: None,
-            from: None,
-            through: None,
-            ids: None,
-            since: None,
-            limit: 0,
-            parameters: &[],
-            max_bytes: MAX_BYTES,
-        };
+        let query = Query::all("check what can be read", path, MAX_BYTES);
         let line = format!("commercetools: read {what}");
         match engine.commercetools.total(&query, deadline).await {
             Ok(total) => Line::ok(line, format!("{total} {what}")),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 
 use crate::error::{Error, plain_code, plain_field};
+use crate::klaviyo::answer::ErrorSource;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::client::Client;
 use crate::klaviyo::job::{self, JobState};
@@ -35,13 +36,7 @@ struct JobError {
     #[serde(default)]
     code: Option<String>,
     #[serde(default)]
-    source: Option<JobErrorSource>,
-}
-
-#[derive(Deserialize)]
-struct JobErrorSource {
-    #[serde(default)]
-    pointer: Option<String>,
+    source: Option<ErrorSource>,
 }
 
 /// Reads the state of a job of this endpoint; for a finished job, the entries that it rejected.

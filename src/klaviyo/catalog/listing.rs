@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::MAX_ENTRIES;
 use crate::error::{Error, Peer};
 use crate::klaviyo::client::Client;
+use crate::klaviyo::links::{Links, next_path};
 use crate::klaviyo::rate::Endpoint;
 use crate::mapping::product::compound_id;
 use crate::time::Deadline;
@@ -103,12 +104,6 @@ struct Identifier {
     id: String,
 }
 
-#[derive(Deserialize)]
-struct Links {
-    #[serde(default)]
-    next: Option<String>,
-}
-
 /// A page of a listing.
 #[derive(Debug)]
 pub struct ListedPage {
@@ -128,9 +123,8 @@ async fn page(
     let unreadable =
         || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of catalog entries");
     let listed: Listed = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-    let next = listed.links.and_then(|links| links.next);
-    let next = next.map(|next| Client::next_path(path, &next).ok_or_else(unreadable));
-    Ok((listed.data, next.transpose()?))
+    let next = next_path(listed.links, path).map_err(|_| unreadable())?;
+    Ok((listed.data, next))
 }
 
 async fn pages(

@@ -31,7 +31,6 @@ impl Phase {
         options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
-        let (client, options) = (self.context.commercetools.clone(), options.clone());
-        Box::pin(async move { PRODUCTS.total(&client, &options, deadline).await })
+        PRODUCTS.total(&self.context.commercetools, options, deadline)
     }
 }
