@@ -1,6 +1,9 @@
 //! The API of the built component: tokens, bodies, methods, configuration.
 
+use std::time::Duration;
+
 use host::Wasi;
+use klaviyo_bulk_import::api::MAX_BODY_BYTES;
 use reqwest::Method;
 use sim::faults::{Fault, Rule};
 
@@ -9,6 +12,7 @@ use crate::support::{Setup, Shop, TOKEN, assert_contract, calls, on_each_wasi};
 on_each_wasi! {
     nothing_under_sync_answers_without_the_token,
     a_body_that_breaks_off_starts_nothing,
+    what_the_head_tells_is_refused_before_the_body_is_there,
 }
 
 async fn nothing_under_sync_answers_without_the_token(wasi: Wasi) {
@@ -251,4 +255,35 @@ async fn a_body_that_breaks_off_starts_nothing(wasi: Wasi) {
         assert_eq!(run.body["status"], "idle", "{head} {body}: {}", run.body);
     }
     shop.start("customers", "{}").await;
+}
+
+async fn what_the_head_tells_is_refused_before_the_body_is_there(wasi: Wasi) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let shop = Shop::open(Setup::customers(3).speed(1.0).wasi(wasi)).await;
+    let address = shop.host().address();
+    let token = format!("authorization: Bearer {TOKEN}\r\n");
+    for (line, headers, length, expected) in [
+        ("POST /sync/customers", "", 1_000_000, " 401 "),
+        ("POST /sync/nothing", token.as_str(), 1_000_000, " 404 "),
+        ("PUT /sync/customers", &token, 1_000_000, " 405 "),
+        ("POST /sync/customers", &token, MAX_BODY_BYTES + 1, " 413 "),
+        // more than fits into the component's words
+        ("POST /sync/customers", &token, 1 << 40, " 413 "),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("a connection");
+        let head = format!(
+            "{line} HTTP/1.1\r\nhost: {address}\r\n{headers}content-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("it is sent");
+        let mut status = [0; 13];
+        let reading = stream.read_exact(&mut status);
+        let read = tokio::time::timeout(Duration::from_secs(60), reading).await;
+        read.expect("it waits for the body").expect("an answer");
+        let status = String::from_utf8_lossy(&status);
+        assert!(status.ends_with(expected), "{line}: {status}");
+    }
+    assert_eq!(shop.host().stats().traps, 0);
 }

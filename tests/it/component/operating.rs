@@ -148,6 +148,14 @@ async fn the_check_tries_the_self_call_and_everything_else(wasi: Wasi) {
         "{}",
         answer.body
     );
+    let built_for = match wasi {
+        Wasi::V0_2 => "WASI 0.2",
+        Wasi::V0_3 => "WASI 0.3",
+    };
+    let component = &answer.body["lines"][0];
+    assert_eq!(component["what"], "component");
+    let detail = component["detail"].as_str().unwrap_or_default();
+    assert!(detail.ends_with(built_for), "{component}");
 
     let shop = Shop::open(
         Setup {
