@@ -1,4 +1,4 @@
-//! Wiring: clients, imports and engine from the configuration, once an instance.
+//! Wiring: makes clients, imports and engine from the configuration, once per instance.
 
 use std::rc::Rc;
 
@@ -13,12 +13,12 @@ use crate::{commercetools, klaviyo};
 /// next.
 #[derive(Clone)]
 pub struct App {
-    /// What works the runs.
+    /// The engine that works on the runs.
     pub engine: Rc<Engine>,
 }
 
 impl App {
-    /// An app with this configuration in this world.
+    /// An app with this configuration on this platform.
     #[must_use]
     pub fn new(config: Config, ports: Ports) -> Self {
         let commercetools = Rc::new(commercetools::Client::new(

@@ -1,18 +1,18 @@
 //! What can go wrong with the two APIs, and the one table that says what is done about it.
 //!
-//! An [`Error`] says what happened. [`Error::action`] and [`Error::advice`] look it up in [`POLICY`]: whether it is tried
-//! again, waited for, set aside with the record, or ends the run with advice to the operator. Retrying is the default
-//! for what is not known; ending a run must be said by a row.
+//! An [`Error`] says what happened. [`Error::action`] and [`Error::advice`] look it up in [`POLICY`]: retry, wait, set
+//! records aside, or end the run with advice for the operator. An unknown failure of the connection or of a response is
+//! retried; a run ends only where a row says so.
 //!
-//! Texts are made of operation names, statuses and codes only: what an API says in `detail` or `message` can quote a
-//! customer's data, and errors end up in logs and in the run document.
+//! Messages contain operation names, statuses and codes only. What an API says in `detail` or `message` can quote a
+//! customer's data, and errors are written to logs and to the run document.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::ports::TransportError;
 
-/// The API that was asked.
+/// The API that a request was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// The commercetools token endpoint (`ct_auth_url`).
@@ -33,26 +33,26 @@ impl fmt::Display for Peer {
     }
 }
 
-/// An error answer: a status of 400 or more.
+/// An error response: any status that is not 2xx.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The API's own code for it (`errors[0].code`), where it gave one.
+    /// The API's own code for it (`errors[0].code`), if it gave one.
     pub code: Option<String>,
-    /// How long the server wants to be left alone (`Retry-After`).
+    /// How long to wait before the next request (`Retry-After`).
     pub retry_after: Option<Duration>,
     /// Klaviyo's `errors[].source.pointer`s, as they are: see [`plain_field`].
     pub pointers: Vec<String>,
 }
 
-/// What a call was for: what helps depends on it.
+/// The kind of a request: what is done about an error depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Access {
-    /// Reads one thing, or what is as large as it is.
+    /// Reads something whose size the request does not set.
     #[default]
     Read,
-    /// Reads a page of records: fewer can be asked for.
+    /// Reads a page of records, which can be requested with fewer records.
     Page,
     /// Writes or sends.
     Write,
@@ -70,26 +70,26 @@ impl fmt::Display for Refusal {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// There is no answer.
+    /// There is no response.
     Transport(TransportError),
-    /// The answer is an error.
+    /// The response is an error.
     Refused(Refusal),
-    /// The answer's body is not what the API's contract says; the text names what was expected.
+    /// The response's body is not as the API's contract describes it; the text names what was expected.
     Unreadable(String),
-    /// A document of this app's is not as this version writes it; the text names it.
+    /// A stored document of this app has a form that this version does not read; the text names it.
     UnreadableDocument(String),
-    /// Every document that was sent was refused, none of them pointed at, and none was taken: it is not the documents.
+    /// Klaviyo rejected every document that was sent, without a pointer to any: the cause is not the documents.
     EverythingRefused(Refusal),
 }
 
-/// A call to one of the APIs that did not do what it was for.
+/// A request to one of the APIs that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// Who was asked.
+    /// The API.
     pub peer: Peer,
-    /// What for, such as `query customers`.
+    /// What the request was for, such as `query customers`.
     pub operation: &'static str,
-    /// What kind of call it was.
+    /// The kind of request.
     pub access: Access,
     /// What happened.
     pub kind: Kind,
@@ -102,32 +102,32 @@ impl fmt::Display for Error {
         write!(formatter, "{}: {}: ", self.peer, self.operation)?;
         match &self.kind {
             Kind::Transport(error) => write!(formatter, "{error}"),
-            Kind::Unreadable(what) => write!(formatter, "the answer could not be read: {what}"),
+            Kind::Unreadable(what) => write!(formatter, "the response could not be read: {what}"),
             Kind::UnreadableDocument(which) => write!(formatter, "custom object {which}"),
             Kind::Refused(refusal) => write!(formatter, "{refusal}"),
             Kind::EverythingRefused(refusal) => {
-                write!(formatter, "every document is refused: {refusal}")
+                write!(formatter, "every document is rejected: {refusal}")
             }
         }
     }
 }
 
-/// The most characters of a code or of a pointer's field that are shown.
+/// The most characters that are shown of a code or of a pointer's field.
 const MAX_SHOWN: usize = 200;
 
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-.:~$".contains(&byte)
 }
 
-/// A code that an answer gives, where it looks like one: whatever else stands in its place is not shown.
+/// The code of an error response, if it looks like a code; any other text is not shown.
 #[must_use]
 pub fn plain_code(code: String) -> Option<String> {
     let is_code = (1..=MAX_SHOWN).contains(&code.len()) && code.bytes().all(is_plain);
     is_code.then_some(code)
 }
 
-/// The field that a JSON pointer names, as far as it is made of plain names: a pointer into properties of the merchant's
-/// own can have anything in it.
+/// The field that a JSON pointer names, up to the first name that is not plain: a pointer into the merchant's own
+/// properties can contain anything.
 #[must_use]
 pub fn plain_field(pointer: &str) -> &str {
     let shown = pointer.bytes().take(MAX_SHOWN);
@@ -136,7 +136,7 @@ pub fn plain_field(pointer: &str) -> &str {
         .count();
     match &pointer[..length] {
         whole if length == pointer.len() => whole,
-        // the name that is cut short is left out
+        // a name that is cut off is left out
         part => &part[..part.rfind('/').unwrap_or(0)],
     }
 }
@@ -144,23 +144,23 @@ pub fn plain_field(pointer: &str) -> &str {
 /// What is done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Tried again with back-off and jitter; where that does not help, the window ends and the next one tries.
+    /// Retried with back-off and jitter; if that does not help, the window ends and the next one retries.
     Retry,
-    /// As [`Action::Retry`], but for a few windows only: what an API answers wrongly, it may go on answering.
+    /// As [`Action::Retry`], but for a few windows only: the response may stay wrong.
     RetryForAWhile,
-    /// Left alone for as long as the server says, then tried again.
+    /// Retried after the wait that the server asks for.
     Wait,
-    /// A new token is fetched, once; a second refusal ends the run.
+    /// A new token is fetched, and another one after a pause; if that is rejected too, the run ends.
     RefreshToken,
-    /// Asked for less at a time.
+    /// Fewer records are requested at a time.
     AskForLess,
-    /// The records that the answer points at are set aside, the others go on.
+    /// The records that the response names are set aside; the others continue.
     SetAside,
     /// The run ends as failed; its cursor stays.
     GiveUp,
 }
 
-/// One row of the table: the first row that matches decides.
+/// One row of the table.
 pub struct Row {
     /// Which errors, in words, for the handbook.
     pub what: &'static str,
@@ -189,13 +189,13 @@ fn has_code(error: &Error, code: &str) -> bool {
     matches!(&error.kind, Kind::Refused(refusal) if refusal.code.as_deref() == Some(code))
 }
 
-/// Whether the API did not get a page together in time: it might with fewer records.
+/// Whether a page took too long, so that fewer records may help.
 fn is_slow_page(error: &Error) -> bool {
     error.access == Access::Page
         && (error.took_too_long() || matches!(error.status(), Some(408 | 502 | 503 | 504)))
 }
 
-/// What is done about what.
+/// What is done about which error. The first row that matches decides.
 pub const POLICY: &[Row] = &[
     Row {
         what: "any: the host is not allowed",
@@ -204,7 +204,7 @@ pub const POLICY: &[Row] = &[
         advice: "Add the URL's host to allowed_outbound_hosts of the component in spin.toml.",
     },
     Row {
-        what: "any: the answer is too large to hold",
+        what: "any: the response is too large to hold",
         matches: |error| matches!(error.kind, Kind::Transport(TransportError::TooLarge { .. })),
         action: Action::AskForLess,
         advice: "Raise memory_mib (and the platform's limit with it): a single record is larger than the buffers.",
@@ -213,22 +213,22 @@ pub const POLICY: &[Row] = &[
         what: "commercetools: a run document that this version cannot read",
         matches: |error| matches!(error.kind, Kind::UnreadableDocument(_)),
         action: Action::GiveUp,
-        advice: "Deploy the version that wrote it, or delete the custom object that the message names: then its import can start anew.",
+        advice: "Deploy the version that wrote it, or delete the custom object that the message names: then a new import can start.",
     },
     Row {
-        what: "commercetools: a page that takes too long (QueryTimedOut, no answer in time, 408, 502 to 504)",
+        what: "commercetools: a page that takes too long (QueryTimedOut, no response in time, 408, 502 to 504)",
         matches: is_slow_page,
         action: Action::AskForLess,
-        advice: "Check commercetools' status page; the run goes on by itself when it answers.",
+        advice: "Check commercetools' status page; the run continues by itself when commercetools responds.",
     },
     Row {
-        what: "any: no connection, no answer in time, half an answer",
+        what: "any: no connection, no response in time, an incomplete response",
         matches: |error| matches!(error.kind, Kind::Transport(_)),
         action: Action::Retry,
-        advice: "Check the API's status page and the URL in the configuration; the run goes on by itself when it answers.",
+        advice: "Check the API's status page and the URL in the configuration; the run continues by itself when the API responds.",
     },
     Row {
-        what: "any: an answer that is not as the API describes it",
+        what: "any: a response that is not as the API describes it",
         matches: |error| matches!(error.kind, Kind::Unreadable(_)),
         action: Action::RetryForAWhile,
         advice: "Check the API's status page and the URL in the configuration. If both are right, report the operation.",
@@ -241,13 +241,13 @@ pub const POLICY: &[Row] = &[
                 .is_some_and(|status| (300..400).contains(&status))
         },
         action: Action::GiveUp,
-        advice: "Put the API's own URL into ct_api_url, ct_auth_url or klaviyo_api_url: redirects are not followed, as the credentials are for nobody else.",
+        advice: "Put the API's own URL into ct_api_url, ct_auth_url or klaviyo_api_url: redirects are not followed, because the credentials must not be sent to another host.",
     },
     Row {
         what: "any: 429",
         matches: |error| error.status() == Some(429),
         action: Action::Wait,
-        advice: "Nothing: the run goes on when the rate limit allows it.",
+        advice: "Nothing: the run continues when the rate limit allows it.",
     },
     Row {
         what: "any: 408, 5xx",
@@ -257,7 +257,7 @@ pub const POLICY: &[Row] = &[
                 .is_some_and(|status| status == 408 || status >= 500)
         },
         action: Action::Retry,
-        advice: "Check the API's status page; the run goes on by itself when it answers.",
+        advice: "Check the API's status page; the run continues by itself when the API responds.",
     },
     Row {
         what: "commercetools (token): 400 invalid_scope",
@@ -285,7 +285,7 @@ pub const POLICY: &[Row] = &[
         what: "commercetools: 401",
         matches: |error| from(error, Peer::Commercetools, 401),
         action: Action::RefreshToken,
-        advice: "Check ct_api_client: the project refuses tokens of this API client.",
+        advice: "Check ct_api_client: the project rejects tokens of this API client.",
     },
     Row {
         what: "commercetools: 403",
@@ -303,7 +303,7 @@ pub const POLICY: &[Row] = &[
         what: "commercetools: any other 4xx",
         matches: |error| error.peer == Peer::Commercetools,
         action: Action::GiveUp,
-        advice: "The project refused a request of this app. Report it with the operation and the code.",
+        advice: "The project rejected a request of this app. Report it with the operation and the code.",
     },
     Row {
         what: "Klaviyo: 401, 403",
@@ -312,16 +312,16 @@ pub const POLICY: &[Row] = &[
         advice: "Check klaviyo_auth_key: a private key with full access to profiles, lists, events and catalogs.",
     },
     Row {
-        what: "Klaviyo: every document is refused, and none of them pointed at",
+        what: "Klaviyo: every document is rejected, without a pointer to any of them",
         matches: |error| matches!(error.kind, Kind::EverythingRefused(_)),
         action: Action::GiveUp,
-        advice: "It is not the records: check the Klaviyo account and what klaviyo_auth_key may do, then resume.",
+        advice: "The records are not the cause: check the Klaviyo account and the scopes of klaviyo_auth_key, then resume.",
     },
     Row {
         what: "Klaviyo: any other 4xx to a read",
         matches: |error| error.access != Access::Write,
         action: Action::GiveUp,
-        advice: "Klaviyo rejected a read of this app, which says nothing of the records. Check klaviyo_api_url. If it is right, report the operation and the code.",
+        advice: "Klaviyo rejected a request that only reads, so the records are not the cause. Check klaviyo_api_url. If it is right, report the operation and the code.",
     },
     Row {
         what: "Klaviyo: 400, 409, 413, 422",
@@ -357,28 +357,30 @@ impl Action {
     fn in_words(self) -> &'static str {
         match self {
             Self::Retry => {
-                "tried again, with growing pauses of up to 15 minutes, for as long as it takes"
+                "retried with growing pauses of up to 15 minutes, for as long as it takes"
             }
             Self::RetryForAWhile => {
-                "tried again, with growing pauses; after five windows without progress the run fails"
+                "retried with growing pauses; after five windows without progress the run fails"
             }
             Self::Wait => {
-                "waited for as long as the API asks, longer where that leads nowhere, for as long as it takes"
+                "retried after the wait that the API asks for, or a longer one if that does not help, for as long as it takes"
             }
             Self::RefreshToken => {
-                "a new token is fetched, and another one after a pause; refused again, the run fails"
+                "a new token is fetched, and another one after a pause; if that is rejected too, the run fails"
             }
             Self::AskForLess => {
-                "asked for fewer records at a time, down to one; then waited for as an API that does not answer, or, where one record is too large to hold, the run fails"
+                "fewer records are requested at a time, down to one; then it is retried as an API that does not respond, or the run fails if one record is too large to hold"
             }
-            Self::SetAside => "the records are set aside and named in the report, the others go on",
+            Self::SetAside => {
+                "the records are set aside and named in the report; the others continue"
+            }
             Self::GiveUp => "the run fails; its cursor is kept",
         }
     }
 }
 
 impl Error {
-    /// An error of this call without an answer.
+    /// A request without a response.
     #[must_use]
     pub fn transport(peer: Peer, operation: &'static str, error: TransportError) -> Self {
         Self {
@@ -389,7 +391,7 @@ impl Error {
         }
     }
 
-    /// An error of this call whose answer is not what the contract says.
+    /// A response whose body is not as the contract describes it.
     #[must_use]
     pub fn unreadable(peer: Peer, operation: &'static str, expected: impl Into<String>) -> Self {
         Self {
@@ -400,7 +402,7 @@ impl Error {
         }
     }
 
-    /// A document of this app's, named by the text, that this version cannot read.
+    /// A stored document of this app, named by the text, that this version cannot read.
     #[must_use]
     pub fn unreadable_document(operation: &'static str, which: impl Into<String>) -> Self {
         Self {
@@ -411,14 +413,14 @@ impl Error {
         }
     }
 
-    /// The error, of this kind of call.
+    /// The error with this kind of request.
     #[must_use]
     pub fn of(self, access: Access) -> Self {
         Self { access, ..self }
     }
 
-    /// Whether the answer is a rejection that has nothing to do with credentials or rates: what was asked for is not
-    /// there, or not in this form.
+    /// Whether the API rejected the request itself, not its credentials or its rate: what was requested does not exist,
+    /// or not in this form.
     #[must_use]
     pub fn is_rejection(&self) -> bool {
         self.status().is_some_and(|status| {
@@ -426,13 +428,13 @@ impl Error {
         })
     }
 
-    /// Whether the answer took its time and then was none.
+    /// Whether the API took too long for the request.
     #[must_use]
     pub fn took_too_long(&self) -> bool {
         has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
     }
 
-    /// Whether it may pass by itself: the API does not answer, or asks to wait.
+    /// Whether the error may pass by itself: the API does not respond, or asks to wait.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self.action() {
@@ -444,7 +446,7 @@ impl Error {
         }
     }
 
-    /// Whether a person has to mend credentials or scopes: once that is done the run can go on from where it stands.
+    /// Whether somebody has to fix credentials or scopes. After that the run can continue from its cursor.
     #[must_use]
     pub fn is_of_credentials(&self) -> bool {
         let is_token = self.peer == Peer::CommercetoolsAuth;
@@ -456,7 +458,7 @@ impl Error {
             }
     }
 
-    /// The answer's status, where there is an answer.
+    /// The response's status; `None` if there is no response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match &self.kind {
@@ -465,7 +467,7 @@ impl Error {
         }
     }
 
-    /// The refusal, where the answer is one.
+    /// The error response; `None` if the error is of another kind.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.kind {
@@ -474,7 +476,7 @@ impl Error {
         }
     }
 
-    /// The row of the table that decides about it.
+    /// The row of the table that applies to this error.
     #[must_use]
     pub fn row(&self) -> &'static Row {
         POLICY
@@ -483,13 +485,13 @@ impl Error {
             .unwrap_or(&POLICY[POLICY.len() - 1])
     }
 
-    /// What is done about it.
+    /// What is done about this error.
     #[must_use]
     pub fn action(&self) -> Action {
         self.row().action
     }
 
-    /// What the operator can do about it.
+    /// What the operator can do about this error.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         self.row().advice

@@ -1,7 +1,7 @@
-//! What the core needs of the world, as a few narrow traits: HTTP, time, work after the response, log lines.
+//! What the core needs of the platform, as a few narrow traits: HTTP, time, work after the response, log lines.
 //!
-//! The component implements them over the platform (`guest`), tests over real sockets or over nothing at all. The core
-//! runs on one thread, so futures are not `Send` and sharing is by [`Rc`].
+//! The component implements them with the platform's interfaces (`guest`); tests implement them with real sockets or in
+//! memory. The core runs on one thread, so futures are not `Send` and values are shared by [`Rc`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 /// A boxed future of the single-threaded core.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// A request's body as a list of slices, so that a batch of megabytes is sent without being copied into one piece.
+/// A request's body as a list of slices, so that a batch of megabytes is not copied into one buffer before it is sent.
 #[derive(Debug, Clone, Default)]
 pub struct Body(Vec<Bytes>);
 
@@ -44,7 +44,7 @@ impl Body {
         self.0
     }
 
-    /// The body in one piece (copies where there is more than one slice).
+    /// The body as one slice (copies if there is more than one).
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         match self.0.as_slice() {
@@ -67,28 +67,28 @@ impl From<String> for Body {
     }
 }
 
-/// What one outbound request may cost.
+/// The limits of one outbound request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// From the first byte sent to the last byte read.
     pub timeout: Duration,
-    /// The largest answer that is read; a larger one ends in [`TransportError::TooLarge`].
+    /// The largest response body that is read; a larger one is [`TransportError::TooLarge`].
     pub max_bytes: usize,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// The time that the caller gave is over. The request may have taken effect.
-    #[error("no answer in time")]
+    /// The caller's time limit is over. The request may have taken effect.
+    #[error("no response in time")]
     Timeout,
-    /// The answer is larger than the caller can hold.
-    #[error("the answer is larger than {limit} bytes")]
+    /// The response is larger than the caller can hold.
+    #[error("the response is larger than {limit} bytes")]
     TooLarge {
-        /// The caller's bound in bytes.
+        /// The caller's limit in bytes.
         limit: usize,
     },
-    /// The platform does not let the component talk to this host (`allowed_outbound_hosts` in `spin.toml`).
+    /// The platform does not let the component send requests to this host (`allowed_outbound_hosts` in `spin.toml`).
     #[error("the host is not among the app's allowed outbound hosts")]
     Denied,
     /// No connection, or it broke. The request may have taken effect.
@@ -103,20 +103,20 @@ pub const WASI: &str = if cfg!(feature = "wasi-0-3") {
     "0.2"
 };
 
-/// The app itself, by the name that Spin has for it from 3.2 on.
+/// The URL of the app itself, as Spin has it from 3.2 on.
 pub const SELF_URL: &str = "http://self.alt";
 
-/// Outbound HTTP. Redirects are not followed; every status is an answer, not an error.
+/// Outbound HTTP. Redirects are not followed; every status is a response, not an error.
 pub trait Http {
-    /// How requests reach the app itself: a URL without a slash at its end.
+    /// The URL that requests reach the app itself at, without a trailing slash.
     fn self_url(&self) -> &'static str {
         SELF_URL
     }
 
-    /// Sends the request and reads the whole answer.
+    /// Sends the request and reads the whole response.
     ///
     /// # Errors
-    /// Where there is no complete answer within the limits.
+    /// If there is no complete response within the limits.
     fn send(
         &self,
         request: http::Request<Body>,
@@ -126,10 +126,10 @@ pub trait Http {
 
 /// Time.
 pub trait Clock {
-    /// The wall clock. It may be wrong and may jump: what must hold is measured by [`Clock::monotonic`] here, and by
-    /// commercetools' clock between invocations.
+    /// The wall clock. It may be wrong and may jump: durations are measured with [`Clock::monotonic`], and invocations
+    /// agree on commercetools' time.
     fn now(&self) -> Timestamp;
-    /// Time since an arbitrary moment; never goes back.
+    /// Time since an arbitrary start; never goes back.
     fn monotonic(&self) -> Duration;
     /// Completes after this much time.
     fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()>;
@@ -137,7 +137,7 @@ pub trait Clock {
 
 /// Work that goes on after the response has been sent.
 pub trait Spawn {
-    /// Starts the work; nobody waits for it.
+    /// Starts the work; the caller does not wait for it.
     fn spawn(&self, work: LocalFuture<'static, ()>);
 }
 
@@ -170,7 +170,7 @@ impl Ports {
         request: http::Request<Body>,
         limits: Limits,
     ) -> Result<http::Response<Bytes>, TransportError> {
-        // whoever is out of time may have lost the right to send: nothing is begun any more
+        // with no time left the lease may be over: no request is begun
         if limits.timeout.is_zero() {
             return Err(TransportError::Timeout);
         }

@@ -1,4 +1,4 @@
-//! Tries a call again as the table in [`crate::error`] says, within the time that the caller has.
+//! Retries a request as the table in [`crate::error`] says, within the caller's deadline.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,20 +15,21 @@ use crate::time::Deadline;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest that an API is left alone because it asks for it. Neither asks for more than a minute; whoever does is
-/// asked again after this, so that one wrong header does not end an import for good.
+/// The longest `Retry-After` that is obeyed. Neither API asks for more than a minute; a longer value is cut to this, so
+/// that one wrong header does not stop an import for good.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
-/// Pauses between attempts; what fails after the last one is left to the next window.
+/// Retries of one request; what fails after the last one is left to the next window.
 const RETRIES: usize = 4;
 
-/// How long an API wants to be left alone: `Retry-After` in seconds, at most [`LONGEST_WAIT`].
+/// The `Retry-After` of a response, at most one hour; `None` if it is absent or not a number of seconds.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
     Some(Duration::from_secs(seconds.ok()?).min(LONGEST_WAIT))
 }
 
-/// Calls `attempt` until it succeeds, until its error is not one to retry, or until there is no time for another try.
+/// Calls `attempt` until it succeeds, until its error is not one to retry, or until there is no time for another
+/// attempt.
 ///
 /// # Errors
 /// The last attempt's error.

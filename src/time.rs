@@ -1,4 +1,4 @@
-//! Moments and deadlines, and giving others a turn.
+//! Timestamps and deadlines, and yielding to other tasks.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use jiff::Timestamp;
 
 use crate::ports::Clock;
 
-/// The moment on the monotonic clock by which something must be over.
+/// The time on the monotonic clock by which something must be over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Duration);
 
 impl Deadline {
-    /// The moment this long from now.
+    /// The deadline this long from now.
     #[must_use]
     pub fn after(clock: &dyn Clock, duration: Duration) -> Self {
         Self(clock.monotonic() + duration)
     }
 
-    /// The moment that is this much earlier.
+    /// The deadline that is this much earlier.
     #[must_use]
     pub fn less(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration))
@@ -36,7 +36,7 @@ impl Deadline {
     }
 }
 
-/// A moment later than another; the end of time where there is none.
+/// The timestamp this much later; the last possible one if that is out of range.
 #[must_use]
 pub fn later(moment: Timestamp, duration: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(duration)
@@ -45,13 +45,13 @@ pub fn later(moment: Timestamp, duration: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// The time from one moment to a later one; zero where it is not later.
+/// The time from one timestamp to a later one; zero if it is not later.
 #[must_use]
 pub fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or(Duration::ZERO)
 }
 
-/// Gives other tasks of this instance a turn: one thread serves them all.
+/// Lets other tasks of this instance run: one thread serves them all.
 pub async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|context| {

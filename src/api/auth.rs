@@ -1,4 +1,4 @@
-//! Who may call: the bearer token, and the scheduler's token in a path.
+//! Authorization: the bearer token, and the scheduler's token in a path.
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
@@ -7,10 +7,10 @@ use subtle::ConstantTimeEq;
 use super::problem::Problem;
 use crate::config::Secret;
 
-/// Checks the bearer token, in a time that does not depend on how much of it is right.
+/// Checks the bearer token in constant time.
 ///
 /// # Errors
-/// 401 with `WWW-Authenticate` where it is missing or wrong.
+/// 401 with `WWW-Authenticate` if it is missing or wrong.
 pub(super) fn authorize(headers: &HeaderMap, token: &Secret) -> Result<(), Problem> {
     let shown = headers
         .get(AUTHORIZATION)
@@ -32,7 +32,7 @@ pub(super) fn authorize(headers: &HeaderMap, token: &Secret) -> Result<(), Probl
     Err(problem)
 }
 
-/// Whether a path has the scheduler's token in it, in a time that does not depend on how much of it is right.
+/// Whether the path contains the scheduler's token; compared in constant time.
 pub(super) fn admits_cron(path: &str, token: Option<&Secret>) -> bool {
     let shown = path
         .strip_prefix("/sync/cron/")

@@ -1,4 +1,4 @@
-//! The bodies of starts: what may be asked for, and what goes with what.
+//! The request bodies of starts: which members they may have, and which of these can be combined.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::run::start::{Since, StartRequest};
 use crate::run::state::{Resource, RunOptions};
 use crate::time::later;
 
-/// Clocks of callers that are further ahead are not taken for right.
+/// How far a `since` may be in the future, because callers' clocks differ.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-/// "ids": at most.
+/// The most ids in `ids`.
 pub(super) const MAX_IDS: usize = 5_000;
 
 /// The body of `POST /sync/{resource}`.
@@ -47,12 +47,12 @@ struct PlanBody {
     trigger_flows: bool,
 }
 
-/// What `POST /sync/{resource}` is to do.
+/// What `POST /sync/{resource}` asks for.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// Begin a run.
+    /// Start a run.
     Start(StartRequest),
-    /// Take up the failed one.
+    /// Resume the failed run.
     Resume,
 }
 
@@ -65,7 +65,7 @@ fn parse<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
-    // a list would be taken for the fields in their order
+    // serde would read an array as the members in order
     if !body.trim_ascii().starts_with(b"{") {
         return Err(bad_request("body: must be a JSON object"));
     }
@@ -91,7 +91,7 @@ fn ids(ids: &[String]) -> Result<Vec<String>, Problem> {
         }
         count if count > MAX_IDS => {
             return Err(bad_request(format!(
-                "ids: has {count} ids, the most is {MAX_IDS}"
+                "ids: has {count} ids, at most {MAX_IDS} are allowed"
             )));
         }
         _ => {}
@@ -106,7 +106,7 @@ fn ids(ids: &[String]) -> Result<Vec<String>, Problem> {
     Ok(ids)
 }
 
-/// A time that is yet to come would import nothing, and the next "lastRun" would look back to that.
+/// A `since` in the future would import nothing, and the next `lastRun` would begin there.
 fn is_past(since: Option<Since>, now: Timestamp) -> Result<(), Problem> {
     match since {
         Some(Since::Moment(moment)) if moment > later(now, CLOCK_TOLERANCE) => {
@@ -116,7 +116,7 @@ fn is_past(since: Option<Since>, now: Timestamp) -> Result<(), Problem> {
     }
 }
 
-/// Reads what is to be done with a resource.
+/// Reads the body of `POST /sync/{resource}`.
 pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<Asked, Problem> {
     let body: StartBody = parse(body)?;
     is_past(body.since, now)?;
@@ -143,7 +143,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         return Err(bad_request(format!("{name}: is for orders only")));
     }
     let deletes = deletion(resource, &body)?;
-    // which records: each of these says it differently
+    // each of these chooses the records in another way
     let choices = |name: &&&str| {
         matches!(
             **name,
@@ -187,7 +187,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
     }))
 }
 
-/// Whether everything of a kind is to be deleted, which has to be asked for twice.
+/// Whether everything of a kind is to be deleted, which the caller has to confirm.
 fn deletion(resource: Resource, body: &StartBody) -> Result<bool, Problem> {
     let confirmed = body.confirm_deletion.as_deref();
     if !body.delete_all && confirmed.is_none() {
@@ -207,7 +207,7 @@ fn deletion(resource: Resource, body: &StartBody) -> Result<bool, Problem> {
     )))
 }
 
-/// Reads which resources are to be imported, and with which options.
+/// Reads the body of `POST /sync`: the resources to import and the options.
 pub(super) fn plan(body: &Bytes, now: Timestamp) -> Result<(Vec<Resource>, PlanOptions), Problem> {
     let body: PlanBody = parse(body)?;
     is_past(body.since, now)?;

@@ -1,7 +1,7 @@
 //! `POST /sync/{resource}/continue` and `POST /sync/continue`: the next window.
 //!
-//! In `self` mode the answer comes as soon as the lease is claimed, and the window is worked after it. In `scheduler`
-//! mode the window is worked first. Either way the plan is moved on where a run of it has ended.
+//! In `self` mode the response is sent as soon as the lease is claimed, and the window is worked after it. In
+//! `scheduler` mode the window is worked first. In both modes the plan is advanced if one of its runs has ended.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,23 +20,23 @@ use crate::run::engine::Engine;
 use crate::run::state::Resource;
 use crate::time::Deadline;
 
-/// How long moving the plan on may take: a call works a window as well, within what platforms allow a request.
+/// The time limit of advancing the plan: the same request also works a window, within what platforms allow for it.
 const PLAN_PATIENCE: Duration = Duration::from_secs(4);
 
-/// What has become of a call to go on.
+/// The outcome of a `continue`.
 struct Continued {
     code: StatusCode,
     answer: Value,
     run: RunIs,
 }
 
-/// How the run stands after the call.
+/// The state of the run after a `continue`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RunIs {
     GoingOn,
-    /// It ended in this call.
+    /// It ended in this window.
     Ended,
-    /// There was none to go on with.
+    /// There was no run to continue.
     Absent,
 }
 
@@ -93,15 +93,15 @@ pub(super) async fn all(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem>
     if some_ended {
         advance_plan(engine, ends).await;
     }
-    // what one resource cannot do keeps no other from going on, but the caller has to hear of it
+    // the failure of one resource does not stop the others, but the caller has to know
     match failed {
         Some(problem) => Err(problem.extension("resources", &answer)),
         None => Ok(json(code, &answer)),
     }
 }
 
-/// Moves the plan on, as long as that does not keep the windows waiting, nor the caller: what is cut off here, the next
-/// call does.
+/// Advances the plan, within a time limit, so that neither the windows nor the caller have to wait: the next `continue`
+/// does the rest.
 async fn advance_plan(engine: &Rc<Engine>, ends: Deadline) {
     let advance = Box::pin(chain::advance_plan(engine));
     let patience = match engine.config.continuation {
@@ -148,7 +148,7 @@ async fn continue_run(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "The window could not be saved",
                 )
-                .detail("What it did is done again by the next window; see the log")),
+                .detail("The next window repeats its work; see the log")),
             }
         }
         Claim::Busy(lease) => Ok(Continued::going_on(

@@ -1,8 +1,8 @@
-//! `GET /sync/cron/<cron_token>/...`: for schedulers that can send nothing but a path, neither method nor header, such as
+//! `GET /sync/cron/<cron_token>/...`: for schedulers that can set a path, but neither method nor headers, such as
 //! `spin aka cron` of Akamai Functions.
 //!
-//! A path ends up in logs, so its token opens two harmless doors only: going on with what has been started, and starting
-//! the import of what has changed since the last one. The answers say how it went, and nothing of the runs.
+//! Paths are written to logs, so this token allows two harmless operations only: to continue what was started, and to
+//! import what has changed since the last run. The responses say whether that worked, and nothing about the runs.
 
 use std::rc::Rc;
 
@@ -17,10 +17,10 @@ use super::{continue_run, plan};
 use crate::run::engine::Engine;
 use crate::run::log::LogEvent;
 
-/// What the body of the start of [`CronTask::Changes`] would be.
+/// The body of the start of [`CronTask::Changes`].
 const CHANGES: &[u8] = br#"{"since":"lastRun"}"#;
 
-/// Runs the task. What is refused is logged as well: whoever reads the answer of a cron job does so in the log.
+/// Runs the task. An error is logged as well, because the responses of cron jobs are rarely seen elsewhere.
 pub(super) async fn run(engine: &Rc<Engine>, task: CronTask) -> Result<Response<Bytes>, Problem> {
     let answered = match task {
         CronTask::Continue => continue_run::all(engine).await,

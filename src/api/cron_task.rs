@@ -1,6 +1,6 @@
-//! What a scheduler may do that can send nothing but a path.
+//! The operations of schedulers that can send nothing but a path.
 
-/// What a scheduler may do.
+/// An operation of a scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CronTask {
     /// As `POST /sync/continue`.

@@ -1,4 +1,4 @@
-//! The description of this API, for machines.
+//! The description of this API as OpenAPI.
 
 use bytes::Bytes;
 use http::Response;

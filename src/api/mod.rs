@@ -1,12 +1,12 @@
-//! The HTTP surface: who may call what, and which answer each call gets.
+//! The HTTP API: routes, authorization, request bodies and responses.
 //!
-//! - `routes`, `auth`: what a path means; who may call.
-//! - `body`: what a start may ask for.
-//! - `start`, `plan`, `continue_run`, `stop`, `cron`: what calls do.
-//! - `status`, `views`: how runs and plans stand, and what the operator is told to do.
+//! - `routes`, `auth`: which path is which operation, and who may use it.
+//! - `body`: the request bodies of starts.
+//! - `start`, `plan`, `continue_run`, `stop`, `cron`: the operations.
+//! - `status`, `views`: the status of runs and plans, with advice for the operator.
 //! - `check`: tries the configuration.
-//! - `answer`, [`problem`], `refusal`: answers, errors, and why nothing has been started or stopped.
-//! - [`description`]: all of it for machines.
+//! - `answer`, [`problem`], `refusal`: responses, errors, and why nothing was started or stopped.
+//! - [`description`]: the OpenAPI description.
 
 mod answer;
 mod auth;
@@ -38,10 +38,10 @@ use crate::app::App;
 use crate::config::{Problems, Secret};
 use crate::ports::LocalFuture;
 
-/// Bodies of requests are read up to this size, in bytes: 5,000 ids with room.
+/// The largest request body that is read, in bytes: more than 5,000 ids need.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// A request as the guest hands it in. A body longer than [`MAX_BODY_BYTES`] is handed in with one byte more than that.
+/// A request as the guest passes it in. A body longer than [`MAX_BODY_BYTES`] is cut to one byte more than that.
 #[derive(Debug)]
 pub struct Request {
     /// The method.
@@ -54,7 +54,8 @@ pub struct Request {
     pub body: Bytes,
 }
 
-/// Answers a request to an app whose configuration is not usable: what is wrong is told to those who have the token.
+/// Responds to a request while the configuration is invalid. The problems are shown only to callers with the token, if
+/// that is valid.
 #[must_use]
 pub fn misconfigured(
     request: &Request,
@@ -78,15 +79,15 @@ pub fn misconfigured(
     .into_response()
 }
 
-/// Answers a request whose body broke off.
+/// Responds to a request whose body is incomplete.
 #[must_use]
 pub fn broken_off() -> Response<Bytes> {
-    Problem::new(StatusCode::BAD_REQUEST, "Half a body")
-        .detail("The body did not arrive whole. Nothing has been done")
+    Problem::new(StatusCode::BAD_REQUEST, "Incomplete body")
+        .detail("The body did not arrive completely. Nothing has been done")
         .into_response()
 }
 
-/// Answers a request.
+/// Responds to a request.
 pub async fn handle(app: &App, request: Request) -> Response<Bytes> {
     match answer(app, request).await {
         Ok(response) => response,
@@ -94,11 +95,11 @@ pub async fn handle(app: &App, request: Request) -> Response<Bytes> {
     }
 }
 
-/// Checks a request by its head, so that nobody without the token has a body read: `request` has none yet. What is
-/// refused here, [`handle`] refuses as well.
+/// Checks a request before its body is read, so that the body of a caller without the token is not read. [`handle`] does
+/// the same checks again.
 ///
 /// # Errors
-/// 401, 404, 413 where the length is announced, 405.
+/// 401, 404, 405, and 413 if `Content-Length` is too large.
 pub fn admit(app: &App, request: &Request) -> Result<(), Problem> {
     admitted(app, request).map(|_| ())
 }
@@ -112,14 +113,14 @@ fn admitted(app: &App, request: &Request) -> Result<Route, Problem> {
     let route = route(&request.path).filter(|route| is_admitted == matches!(route, Route::Cron(_)));
     let route = route.ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "Not found")
-            .detail("There is nothing under this path; see GET /sync/status")
+            .detail("There is no such path; see GET /sync/openapi.json")
     })?;
     let announced = request.headers.get(CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if request.body.len() > MAX_BODY_BYTES || announced > Some(MAX_BODY_BYTES as u64) {
         return Err(
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Content too large")
-                .detail(format!("The body may have {MAX_BODY_BYTES} bytes")),
+                .detail(format!("The body may have at most {MAX_BODY_BYTES} bytes")),
         );
     }
     let allow = route.allow();
@@ -131,7 +132,7 @@ fn admitted(app: &App, request: &Request) -> Result<Route, Problem> {
 
 fn method_not_allowed(allow: &'static str) -> Problem {
     let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
-        .detail(format!("This path answers {allow}"));
+        .detail(format!("This path allows {allow}"));
     problem
         .headers
         .insert(ALLOW, http::HeaderValue::from_static(allow));
@@ -141,7 +142,7 @@ fn method_not_allowed(allow: &'static str) -> Problem {
 async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem> {
     let engine = &app.engine;
     let route = admitted(app, &request)?;
-    // boxed: a request's future is as large as the largest of these, and moves through the host's calls
+    // boxed: else the future of every request would be as large as the largest of these
     let answered: LocalFuture<'_, Result<Response<Bytes>, Problem>> =
         match (&request.method, &route) {
             (&Method::GET, Route::All | Route::Status) => Box::pin(status::all(engine)),

@@ -35,7 +35,7 @@ pub(super) async fn start(engine: &Rc<Engine>, body: &Bytes) -> Result<Response<
     }
     let now = engine.now();
     let document = Plan::start(new_id(now), &resources, options, now);
-    // before anything is written: that each of its runs could begin
+    // before anything is written: checks that each of its runs could begin
     let rehearsals = document.steps.iter().map(async |step| {
         let request = document.request(step.resource);
         start::rehearse(engine, step.resource, &request, deadline)
@@ -61,7 +61,7 @@ pub(super) async fn start(engine: &Rc<Engine>, body: &Bytes) -> Result<Response<
         });
     }
     advance::log(engine, LogEvent::PlanStarted, &stored.document);
-    // what does not begin now is begun by the next that comes along
+    // a run that does not begin now is begun by a later `continue` or window
     chain::advance_plan(engine).await;
     let deadline = engine.deadline(start::TIMEOUT);
     let shown = advance::load(engine, deadline)

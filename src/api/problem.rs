@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Action, Error};
 
-/// An error answer.
+/// An error response.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -32,13 +32,13 @@ impl Problem {
         }
     }
 
-    /// What exactly is wrong, and what to do.
+    /// Adds what exactly is wrong, and what to do.
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Self {
         self.extension("detail", &detail.into())
     }
 
-    /// A further member.
+    /// Adds a member.
     #[must_use]
     pub fn extension(mut self, name: &str, value: &impl Serialize) -> Self {
         self.members.insert(
@@ -48,26 +48,26 @@ impl Problem {
         self
     }
 
-    /// A member, where it has one of this name.
+    /// The member of this name; `None` if there is none.
     pub(super) fn member(&self, name: &str) -> Option<&Value> {
         self.members.get(name)
     }
 
-    /// The problem without what it says of runs and plans.
+    /// The problem without members about runs and plans.
     pub(super) fn bare(mut self) -> Self {
         const KEPT: [&str; 5] = ["type", "title", "status", "detail", "advice"];
         self.members.retain(|name, _| KEPT.contains(&name.as_str()));
         self
     }
 
-    /// When to try again, in seconds.
+    /// Adds when to try again, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.headers.insert(RETRY_AFTER, seconds.into());
         self
     }
 
-    /// The answer.
+    /// The problem as a response.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let mut response = Response::new(Value::Object(self.members).to_string().into());
@@ -83,7 +83,7 @@ impl Problem {
     }
 }
 
-/// What an API did, told to the caller: 503 where trying again can help, 502 where something has to be mended.
+/// An error of commercetools or Klaviyo: 503 if trying again can help, 502 if something has to be fixed.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match error.action() {
@@ -94,7 +94,7 @@ impl From<Error> for Problem {
         };
         let problem = Self::new(
             status,
-            "An API that this app depends on did not do its part",
+            "A request to an API that this app depends on failed",
         )
         .detail(error.to_string())
         .extension("advice", &error.advice());

@@ -1,4 +1,4 @@
-//! Why nothing has been started or stopped, as the caller is told.
+//! The error responses for starts and stops that did nothing.
 
 use http::StatusCode;
 
@@ -12,7 +12,7 @@ fn locked(document: &RunDocument) -> Problem {
     let (title, detail) = match document.status {
         Status::Failed => (
             "A failed import of this kind can be resumed",
-            "The last run has failed and its cursor is kept. POST {\"resume\": true} goes on from there, POST .../stop \
+            "The last run has failed and its cursor is kept. POST {\"resume\": true} continues from there, POST .../stop \
              gives it up.",
         ),
         Status::Stopped => (
@@ -31,7 +31,7 @@ fn locked(document: &RunDocument) -> Problem {
         .extension("lease", &document.lease)
 }
 
-/// What the caller is told where no run has begun.
+/// The response if no run has begun.
 pub(super) fn not_started(resource: Resource, reason: NotStarted) -> Problem {
     match reason {
         NotStarted::Locked(document) => locked(&document),
@@ -55,20 +55,20 @@ pub(super) fn not_started(resource: Resource, reason: NotStarted) -> Problem {
             StatusCode::CONFLICT,
             "There is nothing to resume",
         )
-        .detail("The import is going on. Where its chain looks cut, POST .../continue picks it up")
+        .detail("The import is going on. If its chain looks cut, POST .../continue continues it")
         .extension("runId", &document.run_id),
         NotStarted::Api(error) => error.into(),
     }
 }
 
-/// What the caller is told where nothing has been stopped: `idle` where nothing is going on, and `document` is what others
-/// write all the time.
+/// The response if nothing has been stopped. `idle` is the detail if nothing is going on; `document` names the document
+/// that other requests have changed each time.
 pub(super) fn not_stopped(reason: NotStopped, idle: &str, document: &str) -> Problem {
     match reason {
         NotStopped::NotRunning => Problem::new(StatusCode::BAD_REQUEST, "Not running").detail(idle),
         NotStopped::Contended => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            &format!("The {document} is being written by others all the time"),
+            &format!("Other requests changed the {document} each time"),
         )
         .detail("Nothing has been stopped. Try again")
         .retry_after(1),

@@ -1,9 +1,9 @@
-//! Routes: what a path means, and which methods it answers.
+//! Routes: the meaning of each path, and the methods that it allows.
 
 use super::cron_task::CronTask;
 use crate::run::state::Resource;
 
-/// What a path means.
+/// The meaning of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
     All,
@@ -19,7 +19,7 @@ pub(super) enum Route {
     Stop(Resource),
 }
 
-/// What this path means; `None` where it means nothing.
+/// The route of this path; `None` if there is none.
 pub(super) fn route(path: &str) -> Option<Route> {
     let mut parts = path
         .trim_end_matches('/')
@@ -46,7 +46,7 @@ pub(super) fn route(path: &str) -> Option<Route> {
 }
 
 impl Route {
-    /// The methods that it answers, as the `Allow` header has them.
+    /// The methods that it allows, in the form of the `Allow` header.
     pub(super) fn allow(&self) -> &'static str {
         match self {
             Self::Status | Self::Check | Self::Ping | Self::Description | Self::Cron(_) => "GET",

@@ -1,4 +1,4 @@
-//! `POST /sync/{resource}`: starts an import, or takes up one that has failed.
+//! `POST /sync/{resource}`: starts an import, or resumes one that has failed.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! `GET /sync/{resource}`, `GET /sync/status` and `GET /sync`: how runs stand, for operators and their scripts.
+//! `GET /sync/{resource}`, `GET /sync/status` and `GET /sync`: the status of runs and the plan.
 
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use crate::run::engine::Engine;
 use crate::run::plan::advance;
 use crate::run::state::Resource;
 
-/// How long a status may take.
+/// The time limit of a status.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
 pub(super) async fn one(engine: &Engine, resource: Resource) -> Result<Response<Bytes>, Problem> {
     let deadline = engine.deadline(TIMEOUT);
     let stored = engine.store.load(resource, deadline).await?;
@@ -43,7 +44,7 @@ pub(super) async fn all(engine: &Engine) -> Result<Response<Bytes>, Problem> {
         }
         let mut status = run_view(engine, resource, run);
         if let Value::Object(fields) = &mut status {
-            // at a glance: the lists are in the resource's own status
+            // the overview is short: these lists are in the resource's own status
             for list in ["setAside", "samples", "lastReport"] {
                 fields.remove(list);
             }

@@ -1,5 +1,5 @@
-//! `POST /sync/{resource}/stop` and `POST /sync/stop`: 200 where nothing is sent any more, 202 where the last invocation
-//! may still be alive.
+//! `POST /sync/{resource}/stop` and `POST /sync/stop`: 200 if nothing is sent any more, 202 if the last invocation may
+//! still be sending.
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ pub(super) async fn run(
 ) -> Result<Response<Bytes>, Problem> {
     let stopped = stop::stop_run(engine, resource).await;
     let stopped = stopped.map_err(|reason| run_not_stopped(resource, reason))?;
-    // the others of its plan may have waited for it
+    // other runs of its plan may have waited for it
     chain::advance_plan(engine).await;
     let view = run_view(engine, resource, Some(&stopped.document));
     Ok(json(status(&stopped), &view))

@@ -1,4 +1,4 @@
-//! commercetools' error answers, of which status and code are read.
+//! commercetools' error responses, of which status and code are read.
 
 use bytes::Bytes;
 use http::Response;
@@ -20,7 +20,7 @@ struct ErrorObject {
     code: Option<String>,
 }
 
-/// Passes an answer that is not an error; makes an [`Error`] of one that is.
+/// Returns a response of success; turns any other into an [`Error`].
 pub(super) fn accept(
     peer: Peer,
     operation: &'static str,

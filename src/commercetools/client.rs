@@ -1,4 +1,4 @@
-//! Calls to the commercetools HTTP API: authorized, bounded in time and size, tried again where that can help.
+//! Requests to the commercetools HTTP API: authorized, limited in time and size, retried if that can help.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,20 +17,20 @@ use crate::ports::{Body, Limits, Ports};
 use crate::retry::with_retry;
 use crate::time::{Deadline, between, later};
 
-/// The longest that one call may take; what takes longer hangs.
+/// The longest time for one request; a request that takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(12);
-/// The longest that a page may take: a query is given up by commercetools itself after 20 s
+/// The longest time for a page: commercetools itself gives up a query after 20 s
 /// (<https://docs.commercetools.com/api/releases/2020-10-06-added-the-querytimedout-error-code>).
 const PAGE_TIMEOUT: Duration = Duration::from_secs(22);
-/// An answer whose time is further back than this is believed: the one before it was wrong.
+/// If the time of a response is further back than this, the time before it was wrong.
 const CLOCK_JUMP: Duration = Duration::from_secs(60);
-/// The pause before a third token is fetched where two of them were refused: a token that has just been given may not be
-/// known everywhere yet.
+/// The pause before a third token is fetched if two were rejected: a new token may not be known to all of
+/// commercetools' servers yet.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
-/// How often a call looks whether the token that another one fetches is there.
+/// The pause between two looks for the token that another request fetches.
 const TOKEN_LOOK: Duration = Duration::from_millis(20);
 
-/// The client of one project. Keeps its token for as long as the instance lives.
+/// The client of one project. It keeps its token for as long as the instance lives.
 pub struct Client {
     pub(super) ports: Ports,
     config: CommercetoolsConfig,
@@ -40,18 +40,18 @@ pub struct Client {
     server_clock: Cell<Option<ServerClock>>,
 }
 
-/// commercetools' time, and when on this instance's monotonic clock it was that.
+/// A timestamp of commercetools, and when it was received on this instance's monotonic clock.
 #[derive(Clone, Copy)]
 struct ServerClock {
     time: Timestamp,
     seen_at: Duration,
 }
 
-/// A token that is being fetched: says so for as long as it lives, dropped futures included.
+/// Sets `is_fetching` while a token is being fetched, also if the future is dropped.
 struct Fetch(Option<Rc<Cell<bool>>>);
 
 impl Fetch {
-    /// `None` where another fetch is under way.
+    /// `None` if another fetch is under way.
     fn begin(is_fetching: &Rc<Cell<bool>>) -> Option<Self> {
         (!is_fetching.replace(true)).then(|| Self(Some(is_fetching.clone())))
     }
@@ -65,22 +65,22 @@ impl Drop for Fetch {
     }
 }
 
-/// One call.
+/// One request.
 pub(super) struct Call<'a> {
     /// For errors, such as `query customers`.
     pub(super) operation: &'static str,
-    /// What kind of call it is.
+    /// The kind of request.
     pub(super) access: Access,
     pub(super) method: Method,
-    /// Below the project, without a leading slash, with the query.
+    /// The path below the project, without a leading slash, with the query.
     pub(super) path: &'a str,
     pub(super) body: Option<Vec<u8>>,
-    /// The largest answer that is read, in bytes.
+    /// The largest response that is read, in bytes.
     pub(super) max_bytes: usize,
 }
 
 impl Client {
-    /// A client without a token yet.
+    /// A client that has no token yet.
     #[must_use]
     pub fn new(ports: Ports, config: CommercetoolsConfig) -> Self {
         Self {
@@ -92,8 +92,8 @@ impl Client {
         }
     }
 
-    /// commercetools' time now, by the `Date` of its latest answer (cut to the second, so never ahead); this instance's
-    /// own where no answer has told it.
+    /// commercetools' current time, by the `Date` of its latest response (cut to the second, so never ahead). Before
+    /// the first response: this instance's own time.
     #[must_use]
     pub fn server_now(&self) -> Timestamp {
         match self.server_clock.get() {
@@ -105,8 +105,9 @@ impl Client {
         }
     }
 
-    /// Takes over the time that an answer tells. It never goes back: answers overtake each other and come from different
-    /// servers, and a lease that has run out must not be live again. A clock that jumps far back was wrong before.
+    /// Sets commercetools' time from a response. The time never goes back, because responses can arrive out of order
+    /// and come from different servers, and a lease that has ended must not be live again. Only if it goes back very
+    /// far, the time before was wrong.
     fn set_clock(&self, time: Timestamp) {
         let known = self.server_clock.get().map(|_| self.server_now());
         let is_jump = known.is_some_and(|known| between(time, known) > CLOCK_JUMP);
@@ -120,19 +121,19 @@ impl Client {
         }));
     }
 
-    /// What the token was granted for, separated by spaces; fetches a token where there is none.
+    /// The scopes that the token was granted, separated by spaces; fetches a token if there is none.
     ///
     /// # Errors
-    /// Where no token is given.
+    /// If no token can be fetched.
     pub async fn granted_scope(&self, deadline: Deadline) -> Result<String, Error> {
         Ok(self.token(None, deadline).await?.scope)
     }
 
-    /// A usable token; a new one where the cached one is `refused`.
+    /// A usable token; a new one if the cached one is `refused`.
     ///
-    /// Calls that find no token while another call fetches one wait for that one. They look again and again: whoever
-    /// fetches cannot wake a task of another request in a component instance (`wit-bindgen` without
-    /// `inter-task-wakeup` traps).
+    /// A request that finds no token while another request fetches one waits for that one. It looks repeatedly, because
+    /// a task cannot wake a task of another request in a component instance (`wit-bindgen` without `inter-task-wakeup`
+    /// traps).
     async fn token(&self, refused: Option<&Token>, deadline: Deadline) -> Result<Token, Error> {
         let _fetch = loop {
             let cached = self.token.borrow().clone();
@@ -144,7 +145,7 @@ impl Client {
             }
             match Fetch::begin(&self.is_fetching) {
                 Some(fetch) => break fetch,
-                // without time to wait for it, it is fetched all the same: the call says what is wrong
+                // there is no time to wait for it: fetching it gives the error that the caller needs
                 None if deadline.is_over(&*self.ports.clock) => break Fetch(None),
                 None => self.ports.clock.sleep(TOKEN_LOOK).await,
             }
@@ -161,7 +162,7 @@ impl Client {
         Ok(token)
     }
 
-    /// Sends a call, tried again as [`crate::error::POLICY`] says.
+    /// Sends a request, with retries as [`crate::error::POLICY`] says.
     pub(super) async fn call(
         &self,
         call: Call<'_>,
@@ -170,7 +171,7 @@ impl Client {
         with_retry(&self.ports, deadline, || self.call_once(&call, deadline)).await
     }
 
-    /// Sends a call once (and once more with a new token where the token is refused).
+    /// Sends a request once, and again with a new token if the token is rejected, at most twice.
     pub(super) async fn call_once(
         &self,
         call: &Call<'_>,
@@ -250,8 +251,8 @@ impl Client {
     }
 }
 
-/// commercetools' clock: the `Date` of an answer (RFC 9110), cut to the second. What balancers and proxies answer in its
-/// stead (5xx, 429) has the time of their clocks and does not count.
+/// commercetools' time: the `Date` of a response (RFC 9110), cut to the second. Responses with 5xx and 429 are ignored:
+/// they can come from a load balancer or proxy with a clock of its own.
 fn server_time(response: &Response<Bytes>) -> Option<Timestamp> {
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {

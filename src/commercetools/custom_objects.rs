@@ -10,27 +10,27 @@ use super::client::{Call, Client};
 use crate::error::{Access, Error, Peer};
 use crate::time::Deadline;
 
-/// A custom object's answer is read up to this size: far above what a run document can hold.
+/// The largest response that is read, in bytes: far above the size of a run document.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// A custom object as it stands.
+/// A stored custom object.
 #[derive(Debug, Clone)]
 pub struct CustomObject<T> {
-    /// Grows with every write.
+    /// The version, which grows with every write.
     pub version: u64,
-    /// What it holds.
+    /// The value.
     pub value: T,
 }
 
-/// What became of a guarded write.
+/// The outcome of a write that names the version it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteOutcome {
-    /// It is stored under this version.
+    /// The value is stored.
     Done {
         /// The new version.
         version: u64,
     },
-    /// Somebody else has written since; nothing is stored.
+    /// Another writer was faster; nothing is stored.
     Conflict,
 }
 
@@ -54,10 +54,10 @@ struct Draft<'a, T> {
 }
 
 impl Client {
-    /// Reads a custom object; `None` where there is none.
+    /// Reads a custom object; `None` if there is none.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses, and where the value is not a `T`.
+    /// If commercetools does not respond or rejects the request, and if the value is not a `T`.
     pub async fn custom_object<T: DeserializeOwned>(
         &self,
         container: &str,
@@ -75,14 +75,14 @@ impl Client {
             max_bytes: MAX_BYTES,
         };
         let response = match self.call(call, deadline).await {
-            // a project that does not exist answers 404 too, but with another code
+            // the response for a project that does not exist is 404 too, but with another code
             Err(error) if is_missing_object(&error) => return Ok(None),
             answer => answer?,
         };
         let body = response.body();
         let object: Answer<T> = serde_json::from_slice(body).map_err(|error| {
             let name = format!("{container}/{key}");
-            // half an answer is none; serde's own words quote what they are about
+            // an incomplete response is no document; serde's own message would quote the value
             match serde_json::from_slice::<&RawValue>(body) {
                 Ok(_) => Error::unreadable_document(
                     OPERATION,
@@ -100,11 +100,11 @@ impl Client {
         }))
     }
 
-    /// Writes a custom object if its version is still `version` (0: if there is none yet). Sent once: whether a write
-    /// whose answer is lost took effect can be told only by reading.
+    /// Writes a custom object if its version is still `version` (0: if there is none yet). Sent once, without retries:
+    /// if the response is lost, only reading tells whether the write took effect.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses for another reason than the version.
+    /// If commercetools does not respond, or rejects the request for another reason than the version.
     pub async fn write_custom_object<T: Serialize>(
         &self,
         container: &str,
@@ -138,10 +138,10 @@ impl Client {
         written(OPERATION, self.call_once(&call, deadline).await)
     }
 
-    /// Deletes a custom object if its version is still `version`; that it is gone already is no error.
+    /// Deletes a custom object if its version is still `version`. A custom object that does not exist is no error.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses for another reason than the version.
+    /// If commercetools does not respond, or rejects the request for another reason than the version.
     pub async fn delete_custom_object(
         &self,
         container: &str,

@@ -1,7 +1,8 @@
 //! The commercetools client.
 //!
-//! - [`client`]: one call: its token, its bounds, its retries; commercetools' time.
-//! - `answer`: errors that the API answers with.
+//! - [`client`]: one request: its token, limits and retries; commercetools' time.
+//! - `token`: the access token.
+//! - `answer`: error responses.
 //! - [`query`]: keyset pages.
 //! - [`custom_objects`]: documents with compare-and-set.
 

@@ -17,10 +17,10 @@ use crate::time::Deadline;
 
 /// "limit: maximum 500" (<https://docs.commercetools.com/api/general-concepts#limit>).
 pub const MAX_LIMIT: usize = 500;
-/// How many ids one `id in (...)` holds: with 40 characters each the URL stays under the 8 KB that servers accept.
+/// The most ids of one `id in (...)`: at 40 characters each, the URL stays under the 8 KB that servers accept.
 pub const IDS_A_QUERY: usize = 100;
 
-/// More records than a project can have: a larger total is none.
+/// More records than a project can have: a larger total is a wrong response.
 const MAX_TOTAL: u64 = 1 << 40;
 
 /// One query of a collection in id order.
@@ -38,13 +38,13 @@ pub struct Query<'a> {
     pub through: Option<&'a str>,
     /// Only these ids, at most [`IDS_A_QUERY`].
     pub ids: Option<&'a [String]>,
-    /// Only what was modified at this time or later.
+    /// Only records that were modified at this time or later.
     pub since: Option<Timestamp>,
     /// Records a page, at most [`MAX_LIMIT`].
     pub limit: usize,
     /// Further parameters, such as `staged=false`.
     pub parameters: &'a [(&'a str, &'a str)],
-    /// The largest answer that is read, in bytes.
+    /// The largest response that is read, in bytes.
     pub max_bytes: usize,
 }
 
@@ -97,7 +97,7 @@ pub fn is_id(text: &str) -> bool {
         })
 }
 
-/// A string literal of a query predicate: double quotes, `\` escapes.
+/// A string literal of a query predicate: in double quotes, escaped with `\`.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -108,7 +108,7 @@ struct PagedAnswer<'a> {
     results: Vec<&'a RawValue>,
 }
 
-/// The records of a page, in its order; `None` where the answer is none.
+/// The records of a page, in order; `None` if the response is not a page.
 #[must_use]
 pub fn records(answer: Bytes) -> Option<Vec<Json>> {
     let answer = ByteString::try_from(answer).ok()?;
@@ -127,18 +127,18 @@ struct TotalAnswer {
 }
 
 impl Client {
-    /// Reads one page: the records as they stand, as slices of the answer.
+    /// Reads one page: the unchanged records, as slices of the response.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses; [`crate::ports::TransportError::TooLarge`] where the page is
-    /// larger than `max_bytes`.
+    /// If commercetools does not respond or rejects the request; [`crate::ports::TransportError::TooLarge`] if the page
+    /// is larger than `max_bytes`.
     pub async fn page(&self, query: &Query<'_>, deadline: Deadline) -> Result<Vec<Json>, Error> {
         let path = query.path_and_query(query.limit.min(MAX_LIMIT), false);
         self.query(query, &path, deadline, |body| records(body.clone()))
             .await
     }
 
-    /// How many records the query has in all.
+    /// The number of records that match the query.
     ///
     /// # Errors
     /// As [`Client::page`].
@@ -151,8 +151,8 @@ impl Client {
         .await
     }
 
-    /// Sends the query and reads the answer. One that was cut in half arrives as a 200 that is not JSON, so reading is
-    /// part of what is tried again.
+    /// Sends the query and reads the response. One that was cut off arrives as a 200 that is not JSON, so a response
+    /// that cannot be read is retried too.
     async fn query<T>(
         &self,
         query: &Query<'_>,
@@ -173,7 +173,7 @@ impl Client {
         };
         let answer = with_retry(&self.ports, deadline, || async {
             let answer = self.call_once(&call, deadline).await;
-            // what took its time is not asked for again in the same form
+            // a page that took too long is not requested again with the same size
             let answer = answer.map_err(|error| match error.took_too_long() {
                 true => error,
                 false => error.of(Access::Read),

@@ -13,20 +13,20 @@ use crate::config::{CommercetoolsConfig, Secret};
 use crate::error::{Error, Peer};
 use crate::ports::{Limits, Ports};
 
-/// What the errors of this module name as the operation.
+/// The operation that errors of this module name.
 const OPERATION: &str = "fetch a token";
-/// A token is not used for this long before it expires: a call that is under way must still be accepted.
+/// A token is not used in this last part of its lifetime: a request under way must still be accepted.
 const MARGIN: Duration = Duration::from_secs(60);
-/// A token answer is well under this.
+/// The largest response that is read, in bytes: far above the size of a token.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// A token with its end.
+/// A token with its expiry.
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) value: Secret,
-    /// On the monotonic clock of this instance.
+    /// The end of its use, on the monotonic clock of this instance.
     usable_until: Duration,
-    /// What it was granted for, separated by spaces.
+    /// The scopes that it was granted, separated by spaces.
     pub(super) scope: String,
 }
 
@@ -38,7 +38,7 @@ struct TokenAnswer {
     scope: String,
 }
 
-/// Whether this can be a bearer token (RFC 6750).
+/// Whether this has the form of a bearer token (RFC 6750).
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -90,7 +90,7 @@ impl Token {
         let response = accept(Peer::CommercetoolsAuth, OPERATION, response)?;
         let answer = serde_json::from_slice::<TokenAnswer>(response.body())
             .ok()
-            // one that does not fit into a header would be kept, and refused, until it expires
+            // a token that is no valid header value would be kept, and fail, until it expires
             .filter(|answer| is_token(&answer.access_token))
             .ok_or_else(|| {
                 Error::unreadable(

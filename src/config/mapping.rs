@@ -1,13 +1,13 @@
-//! What the mappings read of the configuration.
+//! The part of the configuration that the mappings read.
 
 use super::sync::SyncConfig;
 
-/// The variables that decide what a record becomes, and `sync_config`.
+/// The variables that decide how records are mapped, `sync_config` among them.
 #[derive(Debug, Clone, Default)]
 pub struct MappingOptions {
-    /// `preferred_locale`: the locale whose texts are sent, where a record has them.
+    /// `preferred_locale`: the locale whose texts are sent, if a record has them.
     pub preferred_locale: Option<String>,
-    /// `preferred_currency`: ISO 4217 code of the prices that are sent, where a product has them.
+    /// `preferred_currency`: ISO 4217 code of the prices that are sent, if a product has them.
     pub preferred_currency: Option<String>,
     /// `product_url_template`: a URL with `{{productSlug}}` in it.
     pub product_url_template: Option<String>,

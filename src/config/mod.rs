@@ -1,5 +1,5 @@
-//! The variables of the app, parsed once into typed values. All that is wrong with them is reported in one answer,
-//! by variable name, and no value of a secret is ever part of it.
+//! The app's variables, parsed once into typed values. All problems are reported together, by variable name; the value
+//! of a secret is never part of a message.
 
 mod mapping;
 pub mod sync;
@@ -36,7 +36,7 @@ pub const VARIABLES: [&str; 18] = [
     "memory_mib",
 ];
 
-/// A value that never shows itself: neither in logs nor in errors nor in `Debug`.
+/// A secret value. `Debug` prints `***`, so that it appears neither in logs nor in errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -60,7 +60,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Who starts the next window (ARCHITECTURE.md, "Continuation").
+/// Who starts the next window (`docs/HANDBOOK.md`, "Continuation").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Continuation {
     /// The component calls itself at the end of each window.
@@ -89,7 +89,8 @@ pub struct CommercetoolsConfig {
     pub auth_url: String,
     /// `ct_project_id`: the project's key.
     pub project: String,
-    /// `ct_scope`: what the token is asked for, separated by spaces; empty asks for all that the client has.
+    /// `ct_scope`: the scopes that the token is requested with, separated by spaces; empty requests all that the client
+    /// has.
     pub scope: String,
     /// The API client's id.
     pub client_id: String,
@@ -113,23 +114,24 @@ pub struct Config {
     pub commercetools: CommercetoolsConfig,
     /// Klaviyo.
     pub klaviyo: KlaviyoConfig,
-    /// `api_token`: what callers of `/sync` must show.
+    /// `api_token`: the bearer token that callers of `/sync` must send.
     pub api_token: Secret,
-    /// `cron_token`: what a scheduler that can send nothing but a path shows in it; without one it has no way in.
+    /// `cron_token`: the token in the path of schedulers that can send nothing but a path; without it there is no such
+    /// path.
     pub cron_token: Option<Secret>,
     /// `continuation`.
     pub continuation: Continuation,
     /// `window_seconds`: how long one window works.
     pub window: Duration,
-    /// `id_ranges`: into how many parts the key space is cut, each read on its own.
+    /// `id_ranges`: the number of parts that the key space is cut into; each is read on its own.
     pub id_ranges: usize,
-    /// `memory_mib`: what the platform allows one instance; buffers are sized by it.
+    /// `memory_mib`: the memory that the platform allows one instance; buffers are sized by it.
     pub memory_mib: usize,
-    /// What the mappings read.
+    /// The part that the mappings read.
     pub mapping: MappingOptions,
 }
 
-/// One thing wrong with the configuration.
+/// One problem of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct VariableProblem {
     /// The variable's name.
@@ -138,7 +140,7 @@ pub struct VariableProblem {
     pub expected: String,
 }
 
-/// Everything wrong with the configuration.
+/// All problems of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.summary())]
 pub struct Problems(pub Vec<VariableProblem>);
@@ -154,7 +156,7 @@ impl Problems {
     }
 }
 
-/// The raw values, by name. A variable that is absent counts as empty.
+/// The raw values by variable name. An absent variable counts as empty.
 pub type Values = BTreeMap<&'static str, String>;
 
 #[derive(Deserialize)]
@@ -166,28 +168,28 @@ struct ApiClient {
 
 /// Default of `klaviyo_api_url`.
 const KLAVIYO_API_URL: &str = "https://a.klaviyo.com";
-/// Default of `window_seconds`: ends well within a platform's 30 s ("Quotas and limits" of Akamai Functions).
+/// Default of `window_seconds`: well within a platform's limit of 30 s ("Quotas and limits" of Akamai Functions).
 const WINDOW_SECONDS: u64 = 20;
-/// The longest window: 30 s less what saving and starting the next invocation may take.
+/// The longest window: 30 s minus the time for saving and for starting the next invocation.
 const MAX_WINDOW_SECONDS: u64 = 25;
-/// Default of `id_ranges`: with 300 ms a page and 500 orders a page, eight ranges read 13,000 orders a second.
+/// Default of `id_ranges`: at 300 ms a page and 500 orders a page, eight ranges read 13,000 orders a second.
 const ID_RANGES: usize = 8;
-/// The most ranges that the cursor holds.
+/// The largest number of ranges in the cursor.
 const MAX_ID_RANGES: usize = 64;
 /// Default of `memory_mib` ("Quotas and limits" of Akamai Functions).
 const MEMORY_MIB: usize = 128;
-/// The least memory that a window can work in.
+/// The smallest memory that a window can work with.
 const MIN_MEMORY_MIB: usize = 48;
 /// The most memory that WebAssembly with 32 bits can address, in whole MiB whose bytes can be counted.
 const MAX_MEMORY_MIB: usize = 4095;
-/// A token shorter than this is too easily guessed for an endpoint that moves customers' data.
+/// The shortest token: a shorter one is too easy to guess for an API that moves customers' data.
 const MIN_TOKEN_CHARS: usize = 16;
 
 impl Config {
     /// Parses the variables.
     ///
     /// # Errors
-    /// Every problem there is, not just the first.
+    /// All problems, not only the first.
     pub fn parse(values: &Values) -> Result<Self, Problems> {
         let mut reader = VariableReader {
             values,
@@ -254,7 +256,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Reads values and gathers what is wrong with them.
+/// Reads values and collects the problems.
 struct VariableReader<'a> {
     values: &'a Values,
     problems: Vec<VariableProblem>,
@@ -371,7 +373,7 @@ impl VariableReader<'_> {
         token.into()
     }
 
-    /// It stands in paths, which end up in logs: not the token that allows everything.
+    /// The token is part of paths, and paths are written to logs: it must not be the token that allows everything.
     fn cron_token(&mut self) -> Option<Secret> {
         let token = self.optional("cron_token")?;
         let is_of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

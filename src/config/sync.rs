@@ -1,6 +1,6 @@
-//! `sync_config`: what is imported and under which names, as JSON in the Node plugin's own shape.
+//! `sync_config`: what is imported and under which names, as JSON in the form that the Node plugin uses.
 //!
-//! Every part is optional. All that is wrong is reported at once, each with the path of its key.
+//! Every part is optional. All problems are reported together, each with the path of its key.
 
 use std::collections::BTreeMap;
 
@@ -95,26 +95,26 @@ pub struct ProductRules {
 /// `product.inventory`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InventoryRules {
-    /// `useChannelInventory`: the id of the channel whose stock is sent, where one is set.
+    /// `useChannelInventory`: the id of the channel whose stock is sent, if one is set.
     pub use_channel_inventory: Option<String>,
 }
 
 /// `{include, exclude, map}`: which of an object's properties are allowed and how they are named.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PropertyRules {
-    /// The properties that are allowed; all where it is empty.
+    /// The properties that are allowed; all if this is empty.
     pub include: Vec<String>,
-    /// The properties that are not, whatever `include` says.
+    /// The properties that are not allowed, even if `include` lists them.
     pub exclude: Vec<String>,
-    /// New names by the names that they replace.
+    /// New names of properties, by their old names.
     pub map: BTreeMap<String, String>,
 }
 
 impl SyncConfig {
-    /// Parses the JSON text of the variable; empty text is the default of everything.
+    /// Parses the JSON text of the variable; empty text gives the defaults.
     ///
     /// # Errors
-    /// Every problem, each a sentence that names the key's path.
+    /// All problems, each a sentence that names the key's path.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -179,8 +179,8 @@ impl SyncConfig {
 }
 
 impl OrderMetrics {
-    /// Placed, Fulfilled and Cancelled Order have the order's id as their `unique_id`: under one metric, Klaviyo would
-    /// count them once.
+    /// Placed, Fulfilled and Cancelled Order have the order's id as their `unique_id`: under the same metric, Klaviyo
+    /// would count them as one event.
     fn clashes(&self) -> Vec<String> {
         let names = [
             ("placedOrder", &self.placed),
@@ -201,7 +201,7 @@ impl OrderMetrics {
     }
 }
 
-/// One object of the configuration. Its members are taken out as they are read; those left over are unknown.
+/// One object of the configuration. Members are removed as they are read; those that remain are unknown.
 struct Section<'p> {
     path: String,
     members: Map<String, Value>,
@@ -222,7 +222,7 @@ impl Section<'_> {
         self.problems.push(format!("{path} {expected}"));
     }
 
-    /// Reads the section under `key`, where it is there.
+    /// Reads the section under `key`, if there is one.
     fn section(&mut self, key: &str, read: impl FnOnce(&mut Section<'_>)) {
         match self.members.remove(key) {
             None => {}
@@ -249,7 +249,7 @@ impl Section<'_> {
         match self.members.remove(key)? {
             Value::String(text) => Some(text),
             _ => {
-                self.problem(key, "must be a text");
+                self.problem(key, "must be a string");
                 None
             }
         }
@@ -260,7 +260,7 @@ impl Section<'_> {
             None => {}
             Some(text) if text.trim().is_empty() => self.problem(key, "must not be empty"),
             Some(text) if text.chars().count() >= METRIC_NAME_LIMIT => {
-                self.problem(key, "must have less than 128 characters");
+                self.problem(key, "must have fewer than 128 characters");
             }
             Some(text) => *name = text,
         }
@@ -272,7 +272,7 @@ impl Section<'_> {
         };
         match serde_json::from_value(value) {
             Ok(texts) => *list = texts,
-            Err(_) => self.problem(key, "must be a list of texts"),
+            Err(_) => self.problem(key, "must be an array of strings"),
         }
     }
 
@@ -285,7 +285,7 @@ impl Section<'_> {
             };
             match serde_json::from_value(map) {
                 Ok(map) => rules.map = map,
-                Err(_) => properties.problem("map", "must be an object of texts"),
+                Err(_) => properties.problem("map", "must be an object of strings"),
             }
         });
     }
@@ -372,12 +372,12 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "order.states.changed.fulfilledOrder must be a list of texts",
+                "order.states.changed.fulfilledOrder must be an array of strings",
                 "order.states.changed.shipped is not a known key",
                 "order.metrics.placedOrder must not be empty",
-                "order.metrics.refundedOrder must be a text",
-                "customer.customFields.properties.include must be a list of texts",
-                "customer.customFields.properties.map must be an object of texts",
+                "order.metrics.refundedOrder must be a string",
+                "customer.customFields.properties.include must be an array of strings",
+                "customer.customFields.properties.map must be an object of strings",
                 "product must be an object",
                 "orders is not a known key",
             ]
@@ -400,7 +400,7 @@ mod tests {
         );
         assert_eq!(
             SyncConfig::parse(&long).unwrap_err(),
-            ["order.metrics.placedOrder must have less than 128 characters"]
+            ["order.metrics.placedOrder must have fewer than 128 characters"]
         );
     }
 

@@ -3,7 +3,8 @@
 use super::scan;
 use super::text::Text;
 
-/// The bytes of the longest string in a JSON text, keys among them, as it is decoded; 0 where none has more than `most`.
+/// The length of the longest string in a JSON text, in bytes after decoding, keys included; 0 if none is longer than
+/// `most`.
 pub(crate) fn longest_string(json: &str, most: usize) -> usize {
     if !may_hold_string(json.as_bytes(), most) {
         return 0;
@@ -13,7 +14,7 @@ pub(crate) fn longest_string(json: &str, most: usize) -> usize {
     while let Some(start) = rest.find('"') {
         rest = &rest[start + 1..];
         let (end, _) = scan::end_of_string(rest.as_bytes(), 0);
-        // Decoding only shortens.
+        // Decoding never makes a string longer.
         if end > most {
             longest = longest.max(Text(&rest[..end]).decoded().len());
         }
@@ -22,8 +23,8 @@ pub(crate) fn longest_string(json: &str, most: usize) -> usize {
     if longest > most { longest } else { 0 }
 }
 
-/// Whether a JSON text could hold a string of more than `most` bytes. One would leave a stretch as long without a quote,
-/// and in it one of every `most` bytes, so that it is enough to look around these.
+/// Whether a JSON text may hold a string of more than `most` bytes. Such a string has no quote inside and is long
+/// enough to cover a multiple of `most`, so only the quotes next to these positions are compared.
 fn may_hold_string(json: &[u8], most: usize) -> bool {
     let is_quote = |place: &usize| {
         let before = json[..*place].iter().rev();

@@ -1,16 +1,16 @@
-//! JSON as it stands: objects, arrays and strings as borrowed slices of the record's own text.
+//! Borrowed JSON: objects, arrays and strings as slices of the record's own text.
 //!
-//! Strings are compared and put together in their escaped form, so that nothing is decoded only to be encoded again, and
-//! what has no decoded form (a lone surrogate, `"\ud800"`) passes through unharmed.
+//! Strings are compared and joined in their escaped form. Nothing is decoded only to be encoded again, and a string
+//! without a decoded form (a lone surrogate, `"\ud800"`) passes through unchanged.
 //!
-//! - [`Text`]: a string, escapes and all.
+//! - [`Text`]: a string in its escaped form.
 //! - [`Json`]: a record.
-//! - [`Part`]: a part of a record, and what it is read as.
-//! - `walk`: goes through a part once, whatever is looked at on the way.
-//! - `scan`: where strings, objects and arrays end.
-//! - `writer`: puts objects together.
-//! - `longest`: the longest string there is.
-//! - [`pieces`]: documents in pieces, with what several have in common written once.
+//! - [`Part`]: a value within a record, and the types that it can be read as.
+//! - `walk`: visits the values of a part in one pass.
+//! - `scan`: finds the ends of strings, objects and arrays.
+//! - `writer`: writes objects.
+//! - `longest`: the length of the longest string.
+//! - [`pieces`]: documents made of several slices, so that what they share is written once.
 
 mod longest;
 mod part;

@@ -1,4 +1,4 @@
-//! A record, its parts, and what they are read as.
+//! A record, its parts, and the types that they can be read as.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 
 use super::text::Text;
 
-/// A record: JSON text that a parser has read, as a slice of the answer that it came in.
+/// A record: JSON text that a parser has accepted, as a slice of the response that it came in.
 #[derive(Debug, Clone)]
 pub struct Json(ByteString);
 
 impl Json {
-    /// The slice of an answer that was read as `record`.
+    /// The slice of a response that was parsed as `record`.
     #[must_use]
     pub fn slice_of(answer: &ByteString, record: &RawValue) -> Self {
         Self(answer.slice_ref(record.get()))
@@ -37,7 +37,7 @@ impl From<Box<RawValue>> for Json {
     }
 }
 
-/// A part of a record: its own text, as a parser has read it before, without whitespace around it.
+/// A value within a record: JSON text that a parser has accepted, without whitespace around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part<'a>(&'a str);
 
@@ -54,7 +54,7 @@ impl<'a> From<&'a Box<RawValue>> for Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// A part of the part that is being walked through.
+    /// A part of the text that a walk goes through.
     pub(crate) fn within(text: &'a str) -> Self {
         Self(text)
     }
@@ -65,20 +65,20 @@ impl<'a> Part<'a> {
         self.0
     }
 
-    /// The string that it is, `None` where it is something else.
+    /// The part as a string; `None` if it is something else.
     #[must_use]
     pub fn text(self) -> Option<Text<'a>> {
         let escaped = self.0.strip_prefix('"')?.strip_suffix('"')?;
         Some(Text(escaped))
     }
 
-    /// [`Part::text`] where it is not empty.
+    /// [`Part::text`] unless it is empty.
     #[must_use]
     pub fn filled_text(self) -> Option<Text<'a>> {
         self.text().filter(|text| !text.is_empty())
     }
 
-    /// The id that it is: a string that is not empty and holds no lone surrogate.
+    /// The part as an id: a string that is not empty and holds no lone surrogate.
     #[must_use]
     pub fn id(self) -> Option<Cow<'a, str>> {
         let Text(escaped) = self.filled_text()?;

@@ -1,8 +1,8 @@
-//! Documents in pieces: what several documents have in common is written once.
+//! Documents made of several slices of a buffer: what documents share is written once.
 
 use std::ops::Range;
 
-/// Where a document stands in a buffer: its pieces, in their order.
+/// The byte ranges of a document in a buffer, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pieces([Range<usize>; 3]);
 
@@ -19,7 +19,7 @@ impl From<[Range<usize>; 3]> for Pieces {
 }
 
 impl Pieces {
-    /// The document's bytes.
+    /// The document's length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.iter().map(ExactSizeIterator::len).sum()
@@ -31,7 +31,7 @@ impl Pieces {
         self.len() == 0
     }
 
-    /// Those that are not empty.
+    /// The ranges that are not empty.
     pub fn iter(&self) -> impl Iterator<Item = Range<usize>> {
         self.0.iter().filter(|piece| !piece.is_empty()).cloned()
     }

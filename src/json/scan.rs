@@ -1,6 +1,6 @@
-//! Where things end in JSON text, eight bytes at a time.
+//! Finds the ends of values in JSON text, eight bytes at a time.
 
-/// Where the value ends that starts at `at`.
+/// The end of the value that starts at `at`.
 pub(crate) fn end_of_value(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at) {
         Some(b'"') => (end_of_string(bytes, at + 1).0 + 1).min(bytes.len()),
@@ -13,14 +13,14 @@ pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Where the number, `true`, `false` or `null` ends that has begun before `at`.
+/// The end of a number, `true`, `false` or `null` that begins before `at`.
 fn end_of_scalar(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || is_space(*byte);
     at.min(bytes.len()) + rest.iter().position(ends).unwrap_or(rest.len())
 }
 
-/// Where the string ends whose content starts at `at`: the place of its last quote; and whether it has escapes.
+/// The index of the closing quote of the string whose content starts at `at`, and whether the string has escapes.
 pub(crate) fn end_of_string(bytes: &[u8], mut at: usize) -> (usize, bool) {
     let mut has_escapes = false;
     while at < bytes.len() {
@@ -40,7 +40,7 @@ pub(crate) fn end_of_string(bytes: &[u8], mut at: usize) -> (usize, bool) {
     (bytes.len(), has_escapes)
 }
 
-/// Where the object or array that starts at `at` ends: behind its last bracket.
+/// The end of the object or array that starts at `at`: the index after its last bracket.
 fn end_of_nest(bytes: &[u8], mut at: usize) -> usize {
     let mut nest = Nest::default();
     while at < bytes.len() {
@@ -68,17 +68,17 @@ fn end_of_nest(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
-/// How deep in brackets a place is, and whether in a string.
+/// How many brackets are open at a position, and whether it is in a string.
 #[derive(Default)]
 struct Nest {
     depth: u64,
-    /// 1 in every byte where the place is in a string, else 0.
+    /// 1 in every byte if the position is in a string, else 0.
     in_string: u64,
 }
 
 impl Nest {
-    /// Goes on by eight bytes; `false` where they have to be looked at one by one: for an escape, or because the nest
-    /// may end in them.
+    /// Takes eight bytes at once; `false` if they have to be taken one by one, because they hold an escape or the
+    /// object or array may end in them.
     fn take(&mut self, word: u64) -> bool {
         // Brackets and braces differ by one bit, which no other byte shares with them.
         let folded = word | (ONES * 0x20);
@@ -99,7 +99,7 @@ impl Nest {
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGHS: u64 = ONES << 7;
 
-/// The eight bytes from `at` on, the first of them lowest; zeros where there are none.
+/// The eight bytes from `at` on, the first of them lowest; zeros after the end of the text.
 fn word(bytes: &[u8], at: usize) -> u64 {
     let rest = bytes.get(at..).unwrap_or_default();
     let word = rest.first_chunk().copied();

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, Visitor};
 
-/// A JSON string: the text between its quotes, escapes and all.
+/// A JSON string: the text between its quotes, escapes included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Text<'a>(pub(super) &'a str);
 
@@ -16,7 +16,7 @@ impl<'a> Text<'a> {
         self.0.is_empty()
     }
 
-    /// What stands between the quotes: fit for being put between quotes again, and for nothing else.
+    /// The text between the quotes. It can only be used between quotes again.
     #[must_use]
     pub fn escaped(self) -> &'a str {
         self.0
@@ -33,7 +33,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Decodes escaped text. `None` cannot be for text that a parser has read.
+/// Decodes escaped text. Never `None` for text that a parser has accepted.
 fn decode(escaped: &str) -> Option<String> {
     struct Bytes;
     impl Visitor<'_> for Bytes {
@@ -47,7 +47,7 @@ fn decode(escaped: &str) -> Option<String> {
             Ok(String::from_utf8_lossy(bytes).into_owned())
         }
     }
-    // Read as bytes, serde_json lets surrogates pass that stand alone.
+    // Read as bytes, serde_json accepts lone surrogates.
     serde_json::Deserializer::from_str(&format!("\"{escaped}\""))
         .deserialize_bytes(Bytes)
         .ok()
@@ -63,8 +63,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(json[1..json.len() - 1].to_owned())
 }
 
-/// A key that has escapes, escaped in the one way that [`escape`] does it, so that keys can be compared. One that has no
-/// decoded form stays as it is.
+/// Rewrites the escapes of a key as [`escape`] writes them, so that keys can be compared. A key without a decoded form
+/// stays as it is.
 pub(super) fn key(escaped: &str) -> Cow<'_, str> {
     match serde_json::from_str::<String>(&format!("\"{escaped}\"")) {
         Ok(decoded) => Cow::Owned(escape(&decoded).into_owned()),

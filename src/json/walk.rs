@@ -1,7 +1,7 @@
-//! Goes through JSON text once, from value to value.
+//! Visits JSON text in one pass, value by value.
 //!
-//! The text has been read as JSON before, so it is not checked again: only where things end is asked. On text that is
-//! not JSON nothing panics or goes on without end; what is found then means nothing.
+//! A parser has accepted the text before, so it is not checked again: only the ends of values are looked for. On text
+//! that is not JSON nothing panics or loops for ever, but the results mean nothing.
 
 use std::borrow::Cow;
 
@@ -12,36 +12,36 @@ use super::part::Part;
 use super::scan;
 use super::text::key;
 
-/// The members of an object in their order, keys escaped as [`escape`] does it. Of members with the same key the last one
-/// counts, at the place of the first, as in JavaScript.
+/// The members of an object in order, keys escaped as [`escape`](super::text::escape) writes them. A repeated key has
+/// its first position and its last value, as in JavaScript.
 pub(crate) type Object<'a> = IndexMap<Cow<'a, str>, Part<'a>, RandomState>;
 
-/// A place in JSON text, before a value.
+/// A position in JSON text, in front of a value.
 pub(crate) struct Walk<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that stands at the start of a value.
+    /// A walk that begins in front of the value `text`.
     pub(crate) fn through(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    /// How many bytes of the text lie behind.
+    /// The position in the text, in bytes.
     pub(crate) fn place(&self) -> usize {
         self.at
     }
 
-    /// Walks over the value here, whatever it is.
+    /// Moves past the value here and returns it.
     pub(crate) fn value(&mut self) -> Part<'a> {
         let start = self.at;
         self.at = scan::end_of_value(self.text.as_bytes(), start);
         self.since(start)
     }
 
-    /// Walks over the value here. Where it is an object, `each` is shown the key of every member, with the walk standing
-    /// before the value; a value that it leaves standing is walked over.
+    /// Moves past the value here and returns it. If it is an object, calls `each` with the key of every member, in
+    /// front of the member's value; a value that `each` does not read is passed.
     pub(crate) fn object(&mut self, mut each: impl FnMut(Cow<'a, str>, &mut Self)) -> Part<'a> {
         self.nest(b'{', |walk| {
             let key = walk.key();
@@ -53,7 +53,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Walks over the value here. Where it is an array, `each` is called before every element, as by [`Walk::object`].
+    /// Moves past the value here and returns it. If it is an array, calls `each` in front of every element; an element
+    /// that `each` does not read is passed.
     pub(crate) fn array(&mut self, mut each: impl FnMut(&mut Self)) -> Part<'a> {
         self.nest(b'[', |walk| {
             let element = walk.at;
@@ -64,7 +65,8 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Walks over the value here. Where it is an object, gives its members with these keys; `null` counts as absent.
+    /// Moves past the value here and returns it. If it is an object, also returns its members with these keys; `null`
+    /// counts as absent.
     pub(crate) fn pick<const N: usize>(
         &mut self,
         keys: [&str; N],
@@ -96,7 +98,7 @@ impl<'a> Walk<'a> {
         self.since(start)
     }
 
-    /// Walks over a key and its colon.
+    /// Moves past a key and its colon, and returns the key.
     fn key(&mut self) -> Cow<'a, str> {
         let start = self.at + 1;
         let (end, has_escapes) = scan::end_of_string(self.text.as_bytes(), start);
@@ -114,7 +116,7 @@ impl<'a> Walk<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Passes whitespace and, within it, `separator`.
+    /// Moves past whitespace and `separator`.
     fn pass(&mut self, separator: u8) {
         while let Some(byte) = self.byte()
             && (byte == separator || scan::is_space(byte))
@@ -129,7 +131,7 @@ impl<'a> Walk<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// A walk through it, from its start.
+    /// A walk through the part, from its start.
     pub(crate) fn walk(self) -> Walk<'a> {
         Walk::through(self.get())
     }
@@ -138,7 +140,7 @@ impl<'a> Part<'a> {
         self.get().starts_with('{')
     }
 
-    /// The object that it is, `None` where it is something else.
+    /// The part as an object; `None` if it is something else.
     pub(crate) fn object(self) -> Option<Object<'a>> {
         let mut object = Object::default();
         self.walk().object(|key, walk| {
@@ -147,14 +149,15 @@ impl<'a> Part<'a> {
         self.is_object().then_some(object)
     }
 
-    /// The elements of the array that it is; none where it is something else.
+    /// The elements of the part as an array; none if it is something else.
     pub(crate) fn array(self) -> Vec<Self> {
         let mut elements = Vec::new();
         self.walk().array(|walk| elements.push(walk.value()));
         elements
     }
 
-    /// The members of the object that it is with these keys; `null` counts as absent. `None` where it is something else.
+    /// The members with these keys of the part as an object; `null` counts as absent. `None` if the part is something
+    /// else.
     pub(crate) fn pick<const N: usize>(self, keys: [&str; N]) -> Option<[Option<Self>; N]> {
         let (_, picked) = self.walk().pick(keys);
         self.is_object().then_some(picked)
@@ -189,7 +192,7 @@ mod tests {
         })
     }
 
-    /// The text of a value with whitespace wherever JSON allows for it.
+    /// The text of a value with whitespace wherever JSON allows it.
     fn spaced(value: &Value) -> String {
         let spaced = |values: Vec<String>| values.join("\r ,\t");
         match value {

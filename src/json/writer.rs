@@ -1,4 +1,4 @@
-//! Puts JSON objects together.
+//! Writes JSON objects.
 
 use super::text::Text;
 
@@ -15,7 +15,7 @@ impl<'o> ObjectWriter<'o> {
         Self { out, empty: true }
     }
 
-    /// Writes a key, escaped already, and returns where its value is to be written.
+    /// Writes a key, escaped already, and returns the buffer that its value is to be appended to.
     #[inline]
     pub(crate) fn key(&mut self, escaped: &str) -> &mut Vec<u8> {
         if !self.empty {
@@ -33,7 +33,7 @@ impl<'o> ObjectWriter<'o> {
         self.key(key).extend_from_slice(json.as_bytes());
     }
 
-    /// Writes a member whose value is a string, where it is there.
+    /// Writes a member whose value is a string, unless it is absent.
     pub(crate) fn text(&mut self, key: &str, text: Option<Text<'_>>) {
         if let Some(text) = text {
             self.string(key, text.escaped());

@@ -1,4 +1,4 @@
-//! Klaviyo's error answers: JSON:API errors, of which status, code and pointers are read.
+//! Klaviyo's error responses: JSON:API errors, of which status, code and pointers are read.
 
 use bytes::Bytes;
 use http::Response;
@@ -27,7 +27,7 @@ struct ErrorSource {
     pointer: Option<String>,
 }
 
-/// Passes the body of an answer that is not an error; makes an [`Error`] of one that is.
+/// Returns the body of a response of success; turns any other response into an [`Error`].
 pub(super) fn accept(operation: &'static str, response: Response<Bytes>) -> Result<Bytes, Error> {
     let status = response.status();
     if status.is_success() {

@@ -1,7 +1,7 @@
-//! Batches: documents packed by count and by serialized bytes.
+//! Batches: documents packed by count and by serialized size.
 //!
-//! A batch keeps its documents as slices of the bytes that they were written in, and the request's body is a list of
-//! these, so that megabytes are written once.
+//! A batch keeps its documents as slices of the buffer that they were written to, and the request's body is a list of
+//! these slices, so that megabytes are not copied.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ pub(super) const ENTRY_MIDDLE: &str = r#"},"events":{"data":["#;
 pub(super) const ENTRY_TAIL: &str = "]}}}";
 const SEPARATOR: usize = ",".len();
 
-/// What the entry of a profile has in bytes, with a separator, beside its events.
+/// The size of a profile's entry without its events, in bytes, with a separator.
 fn entry_bytes(profile: &str) -> usize {
     ENTRY_HEAD.len() + profile.len() + ENTRY_MIDDLE.len() + ENTRY_TAIL.len() + SEPARATOR
 }
@@ -26,15 +26,15 @@ fn entry_bytes(profile: &str) -> usize {
 /// One document of a batch.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
-    /// The record that it belongs to, as the caller numbers them.
+    /// The record that it belongs to, by the caller's number.
     pub(super) record: usize,
-    /// The entry of its profile ([`super::bulk::Shape::ByProfile`]).
+    /// The index of its profile's entry ([`super::bulk::Shape::ByProfile`]).
     pub(super) entry: usize,
-    /// Its pieces, among those of the batch.
+    /// The indexes of its pieces among those of the batch.
     pub(super) pieces: Range<usize>,
 }
 
-/// Documents on their way.
+/// Documents that are sent in one request.
 #[derive(Debug)]
 pub struct Batch {
     pub(super) bulk: &'static BulkEndpoint,
@@ -42,9 +42,9 @@ pub struct Batch {
     pub(super) pieces: Vec<Bytes>,
     /// The profiles of its entries.
     pub(super) profiles: IndexSet<String, RandomState>,
-    /// What the request will have in bytes.
+    /// The size of the request in bytes.
     bytes: usize,
-    /// The most documents, at most those of the endpoint.
+    /// The most documents, at most as many as the endpoint allows.
     max_documents: usize,
 }
 
@@ -68,7 +68,7 @@ impl Batch {
         }
     }
 
-    /// The endpoint it goes to.
+    /// The endpoint that it is sent to.
     #[must_use]
     pub fn endpoint(&self) -> &'static BulkEndpoint {
         self.bulk
@@ -80,37 +80,37 @@ impl Batch {
         self.items.is_empty()
     }
 
-    /// Documents held.
+    /// The number of documents.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Bytes of the request.
+    /// The size of the request in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether there is room for so many more documents of so many bytes together.
+    /// Whether there is room for this many more documents, of this many bytes in all.
     #[must_use]
     pub fn has_room_for(&self, documents: usize, bytes: usize) -> bool {
         self.bytes + bytes <= self.bulk.max_bytes
             && self.items.len() + documents <= self.max_documents
     }
 
-    /// Whether a request could hold a document of so many bytes alone.
+    /// Whether a request can hold a single document of this many bytes.
     #[must_use]
     pub fn fits_alone(bulk: &'static BulkEndpoint, profile: Option<&str>, document: usize) -> bool {
         Self::new(bulk).bytes_with(profile, document) <= bulk.max_bytes
     }
 
-    /// What the request would have in bytes with one more document of so many, and with the entry of a new profile.
+    /// The size of the request with one more document of this many bytes, and with the entry of a new profile.
     fn bytes_with(&self, new: Option<&str>, document: usize) -> usize {
         self.bytes + new.map_or(0, entry_bytes) + document + SEPARATOR
     }
 
-    /// Adds the document that stands at `place` in `bytes`, where there is room for it.
+    /// Adds the document that has the ranges `place` of `bytes`; `false` if there is no room for it.
     pub fn push(
         &mut self,
         record: usize,

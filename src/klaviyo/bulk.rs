@@ -1,29 +1,29 @@
-//! The bulk endpoints: what they take, how a request to them is put together, and the job that comes of it.
+//! The bulk endpoints: what they accept, how their requests are built, and the jobs that Klaviyo makes of them.
 
 use super::rate::Endpoint;
 
-/// "Maximum payload size: 5MB" of the bulk endpoints, decimal, whole requests.
+/// "Maximum payload size: 5MB" of the bulk endpoints: whole requests, decimal megabytes.
 pub const MAX_REQUEST_BYTES: usize = 5_000_000;
-/// Klaviyo's ids of jobs are well under this, in bytes.
+/// The longest job id that is accepted, in bytes; Klaviyo's are far shorter.
 const MAX_JOB_ID: usize = 500;
 
-/// How the documents stand in the request.
+/// The arrangement of the documents in a request.
 #[derive(Debug)]
 pub enum Shape {
-    /// One after the other.
+    /// In one list.
     Flat,
     /// Grouped: all documents of one profile under one entry, as `event-bulk-create-jobs` has it.
     ByProfile,
 }
 
-/// What a bulk endpoint does with the documents that it gets.
+/// What a bulk endpoint does with the documents of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BulkAction {
-    /// Creates what is not there and updates what is.
+    /// Creates or updates.
     Upsert,
-    /// Creates.
+    /// Creates; what exists is an error.
     Create,
-    /// Updates what is there.
+    /// Updates; what does not exist is an error.
     Update,
     /// Deletes.
     Delete,
@@ -32,32 +32,32 @@ pub enum BulkAction {
 /// One bulk endpoint.
 #[derive(Debug)]
 pub struct BulkEndpoint {
-    /// Its stable name: jobs are stored under it in run documents, so it must not change.
+    /// Its stable key: run documents store it for each job, so it must not change.
     pub key: &'static str,
     /// What it does with the documents.
     pub action: BulkAction,
-    /// The call that hands documents in, with its limits.
+    /// The endpoint that documents are posted to, with its rate limits.
     pub post: &'static Endpoint,
     /// Its path.
     pub path: &'static str,
-    /// How the documents stand in the request.
+    /// The arrangement of the documents in a request.
     pub shape: Shape,
-    /// What comes before the documents.
+    /// The request's text before the documents.
     pub head: &'static str,
-    /// What comes after them.
+    /// The request's text after the documents.
     pub tail: &'static str,
-    /// The JSON pointer of the list that holds them, with a slash at the end.
+    /// The JSON pointer of the list of documents, with a slash at the end.
     pub pointer: &'static str,
-    /// The most documents a request.
+    /// The most documents per request.
     pub max_documents: usize,
-    /// The most bytes a request.
+    /// The most bytes per request.
     pub max_bytes: usize,
-    /// Mends a document that is refused at this pointer (below the document), where that is possible.
+    /// Returns a corrected document in place of one that was rejected at this pointer (relative to the document), if
+    /// that is possible.
     pub mend: fn(pointer: &str, document: &[u8]) -> Option<Vec<u8>>,
-    /// The call that reads how the job went which Klaviyo makes of a request; absent where it makes none that can be
-    /// read.
+    /// The endpoint that reads the job that Klaviyo makes of a request; absent if there is no job that can be read.
     pub read_job: Option<&'static Endpoint>,
-    /// Whether the errors of such a job name a document by its index in the request only.
+    /// Whether the errors of such a job identify a document only by its index in the request.
     pub errors_by_index: bool,
 }
 
@@ -65,17 +65,17 @@ pub struct BulkEndpoint {
 #[must_use]
 pub fn job_path(bulk: &BulkEndpoint, id: &str) -> String {
     let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-    // a space is the one byte that a form writes otherwise than a path
+    // a space is the only byte that form encoding and path encoding write differently
     format!("{}/{}", bulk.path, id.replace('+', "%20"))
 }
 
-/// A [`BulkEndpoint::mend`] for what cannot be mended.
+/// The [`BulkEndpoint::mend`] of endpoints whose documents cannot be corrected.
 #[must_use]
 pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// Whether this can be the id of a job: it is kept in the run document and becomes a part of a path.
+/// Whether this is accepted as the id of a job: it is stored in the run document and becomes part of a path.
 pub(super) fn is_job_id(id: &str) -> bool {
     (1..=MAX_JOB_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

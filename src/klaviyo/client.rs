@@ -1,4 +1,4 @@
-//! Calls to the Klaviyo API: headers, rate limits, bounded in time and size, tried again where that can help.
+//! Requests to the Klaviyo API: with its headers and rate limits, limited in time and size, retried if that can help.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,18 +18,18 @@ use crate::time::Deadline;
 
 /// The revision of the API that every request names.
 pub const REVISION: &str = "2026-07-15";
-/// The longest that one call may take: a request of 5 MB on a slow line still gets through.
+/// The longest time for one request: enough for 5 MB over a slow connection.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Answers are read up to this size: a page of 100 import errors with their payloads of 100 KB at most.
+/// The largest response that is read, in bytes: a page of 100 import errors with payloads of up to 100 KB.
 const MAX_BYTES: usize = 12 * 1024 * 1024;
-/// How every path of the API begins.
+/// The beginning of every path of the API.
 const API: &str = "/api/";
 /// JSON:API's media type.
 const MEDIA_TYPE: &str = "application/vnd.api+json";
-/// How long to wait for the answer that says what is left of a rate limit before looking again.
+/// The pause between two looks at a rate limit that depends on a response under way.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The client of one account. Remembers the rate limits for as long as the instance lives.
+/// The client of one account. It keeps the state of the rate limits for as long as the instance lives.
 pub struct Client {
     pub(super) ports: Ports,
     config: KlaviyoConfig,
@@ -37,16 +37,16 @@ pub struct Client {
     tallies: RefCell<HashMap<&'static str, Tally>>,
 }
 
-/// What an endpoint has done with the documents that this instance sent to it.
+/// What an endpoint did with the documents that this instance sent to it.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Requests that were taken.
+    /// Requests that were accepted.
     pub(super) accepted: u64,
-    /// Documents that were refused without a pointer since the last request that was taken.
+    /// Documents that were rejected without a pointer since the last accepted request.
     pub(super) refused_blindly: u64,
 }
 
-/// Counts a call out of its limiter however it ends, dropped futures included.
+/// A request under way. Tells the limiter when it ends, also if its future is dropped.
 struct Begun<'a> {
     client: &'a Client,
     endpoint: &'static Endpoint,
@@ -73,7 +73,7 @@ impl Drop for Begun<'_> {
 }
 
 impl Client {
-    /// A client that knows nothing of the limits' state yet.
+    /// A client that does not know the state of the rate limits yet.
     #[must_use]
     pub fn new(ports: Ports, config: KlaviyoConfig) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl Client {
         act(self.limiters.borrow_mut().entry(endpoint.name).or_default())
     }
 
-    /// How long until a call to this endpoint may begin, as far as is known.
+    /// The time until a request to this endpoint may begin, as far as it is known.
     #[must_use]
     pub fn ready_in(&self, endpoint: &'static Endpoint) -> Duration {
         let now = self.ports.clock.monotonic();
@@ -98,10 +98,10 @@ impl Client {
         }
     }
 
-    /// Posts a document once: what was refused or broke off before is being narrowed down.
+    /// Sends a POST request once, without retries: used to find the documents that an error is about.
     ///
     /// # Errors
-    /// Where Klaviyo does not answer or refuses.
+    /// If Klaviyo does not respond or rejects the request.
     pub(super) async fn post_once(
         &self,
         endpoint: &'static Endpoint,
@@ -113,7 +113,7 @@ impl Client {
             .await
     }
 
-    /// What this endpoint has done with documents so far.
+    /// What this endpoint did with documents so far.
     pub(super) fn tally<T>(
         &self,
         endpoint: &'static Endpoint,
@@ -122,7 +122,8 @@ impl Client {
         act(self.tallies.borrow_mut().entry(endpoint.name).or_default())
     }
 
-    /// Waits for the endpoint's limits, or says how long that would take where the deadline is nearer.
+    /// Waits for the endpoint's rate limits. If that takes longer than the deadline allows, returns a 429 with the
+    /// time.
     async fn admit(
         &self,
         endpoint: &'static Endpoint,
@@ -156,10 +157,10 @@ impl Client {
         }
     }
 
-    /// Reads from the API; `path` begins with `/api/`.
+    /// Sends a GET request; `path` begins with `/api/`.
     ///
     /// # Errors
-    /// Where Klaviyo does not answer or refuses.
+    /// If Klaviyo does not respond or rejects the request.
     pub async fn get(
         &self,
         endpoint: &'static Endpoint,
@@ -172,10 +173,11 @@ impl Client {
         .await
     }
 
-    /// Posts a document; `path` begins with `/api/`. What is posted here is harmless when it arrives twice.
+    /// Sends a POST request; `path` begins with `/api/`. The request is retried, so it must be harmless if it arrives
+    /// twice.
     ///
     /// # Errors
-    /// Where Klaviyo does not answer or refuses.
+    /// If Klaviyo does not respond or rejects the request.
     pub async fn post(
         &self,
         endpoint: &'static Endpoint,
@@ -213,7 +215,7 @@ impl Client {
         body: Body,
         deadline: Deadline,
     ) -> Result<Bytes, Error> {
-        // paths come from answers and out of run documents: none of them may lead the key to another host
+        // paths can come from responses and run documents: none of them may send the key to another host
         if !path.starts_with(API) {
             return Err(Error::unreadable(
                 Peer::Klaviyo,
@@ -257,8 +259,8 @@ impl Client {
         accept(endpoint.name, response)
     }
 
-    /// Path and query of the `links.next` of a page, wherever the API says that it is served. `None` where it is no link
-    /// of this API, or leads back to the page itself and so round in a circle.
+    /// Path and query of a page's `links.next`; its host is ignored. `None` if it is no link of this API, or if it
+    /// leads to the page itself, which would be an endless loop.
     #[must_use]
     pub fn next_path(page: &str, next: &str) -> Option<String> {
         let parsed = url::Url::options()

@@ -1,5 +1,5 @@
-//! `event-bulk-create-jobs`: up to 1,000 events a request, grouped by profile; a bare 202, nothing to ask afterwards
-//! (<https://developers.klaviyo.com/en/reference/bulk_create_events>).
+//! `event-bulk-create-jobs`: up to 1,000 events per request, grouped by profile. The response is a 202 without a body,
+//! and there is no job to poll (<https://developers.klaviyo.com/en/reference/bulk_create_events>).
 
 use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_mended};
 use super::rate::Endpoint;

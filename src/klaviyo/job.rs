@@ -1,4 +1,4 @@
-//! Bulk jobs, as far as all kinds of them have it in common: an id, a status, counts.
+//! Bulk jobs: what all kinds of them have in common.
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -8,16 +8,16 @@ use super::client::Client;
 use crate::error::{Error, Peer};
 use crate::time::Deadline;
 
-/// How a job stands; `T` is what is known of one that is finished.
+/// The state of a job; `T` is the result of a finished one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState<T> {
     /// Queued or processing.
     UnderWay,
-    /// Finished; that says nothing of success.
+    /// Finished, with or without success.
     Complete(T),
-    /// Ended before it was finished: what became of its documents is not known.
+    /// Cancelled by Klaviyo: which of its documents were processed is not known.
     Cancelled,
-    /// Klaviyo knows no such job (any more).
+    /// Klaviyo does not know the job, or no longer.
     Unknown,
 }
 
@@ -34,7 +34,7 @@ struct JobData<T> {
     attributes: Option<T>,
 }
 
-/// What every job's attributes have, with those of its kind.
+/// The attributes of a job: the status, and those of its kind.
 #[derive(Deserialize)]
 struct Attributes<T> {
     status: String,
@@ -42,16 +42,16 @@ struct Attributes<T> {
     outcome: T,
 }
 
-/// The id of the job that an answer is about, where it has one.
+/// The id of the job in a response; `None` if there is none.
 pub(super) fn read_id(answer: &[u8]) -> Option<String> {
     let document: JobDocument<IgnoredAny> = serde_json::from_slice(answer).ok()?;
     document.data.id
 }
 
-/// Reads how a job of this endpoint stands; `T` is read from its attributes.
+/// Reads the state of a job of this endpoint; `T` is read from its attributes.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses, or answers with no job.
+/// If Klaviyo does not respond or rejects the request, and if the response is not a job.
 pub(super) async fn read<T: DeserializeOwned>(
     client: &Client,
     bulk: &'static BulkEndpoint,

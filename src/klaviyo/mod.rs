@@ -1,10 +1,10 @@
 //! The Klaviyo client: headers, rate limits, batches packed by count and bytes, jobs.
 //!
-//! - [`client`]: one call: its headers, its place in the rate limit, its retries.
-//! - [`rate`]: what is known of an endpoint's limits.
-//! - `answer`: errors that the API answers with.
-//! - [`bulk`], [`batch`], [`sending`]: what a bulk endpoint takes; packing; sending, and taking apart what is refused.
-//! - [`job`]: how a bulk job stands.
+//! - [`client`]: one request: its headers, rate limits and retries.
+//! - [`rate`]: the known state of an endpoint's rate limits.
+//! - `answer`: error responses.
+//! - [`bulk`], [`batch`], [`sending`]: what a bulk endpoint accepts; packing; sending, and splitting what is rejected.
+//! - [`job`]: the state of a bulk job.
 //! - [`profiles`], [`events`], [`catalog`]: the endpoints of each kind.
 
 mod answer;

@@ -1,5 +1,5 @@
-//! `profile-bulk-import-jobs`: upserts up to 10,000 profiles a request; a job says later which of them were not taken
-//! (<https://developers.klaviyo.com/en/reference/bulk_import_profiles>).
+//! `profile-bulk-import-jobs`: upserts up to 10,000 profiles per request; a job reports later which of them were
+//! rejected (<https://developers.klaviyo.com/en/reference/bulk_import_profiles>).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -62,24 +62,24 @@ fn without_phone_number(pointer: &str, document: &[u8]) -> Option<Vec<u8>> {
         .flatten()
 }
 
-/// What a finished job says.
+/// The result of a finished job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Outcome {
-    /// Profiles that it did not take.
+    /// The number of profiles that it rejected.
     #[serde(rename = "failed_count", default)]
     pub failed: Option<u64>,
 }
 
-/// A profile that a job did not take.
+/// A profile that a job rejected.
 #[derive(Debug)]
 pub struct ImportError {
-    /// The customer's id, where the error says which profile it is about.
+    /// The customer's id, if the error says which profile it is about.
     pub external_id: Option<String>,
-    /// The field that it points at, such as `/attributes/phone_number`.
+    /// The field that the error points at, such as `/attributes/phone_number`.
     pub field: String,
     /// Klaviyo's code.
     pub code: String,
-    /// The profile without its phone number, where the error is about that.
+    /// The profile without its phone number, if the error is about that.
     pub mended: Option<Vec<u8>>,
 }
 
@@ -88,7 +88,7 @@ pub struct ImportError {
 pub struct ImportErrors {
     /// The errors.
     pub errors: Vec<ImportError>,
-    /// Path of the next page.
+    /// The path of the next page.
     pub next: Option<String>,
 }
 
@@ -128,19 +128,19 @@ struct ErrorSource {
     pointer: Option<String>,
 }
 
-/// Reads as little as can be of what an import of profiles reads: that it may be read at all.
+/// Checks that profile import jobs can be read, with the smallest possible request.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn can_read(client: &Client, deadline: Deadline) -> Result<(), Error> {
     let path = format!("{}?page%5Bsize%5D=1", BULK_IMPORT.path);
     client.get(&LIST_JOBS, &path, deadline).await.map(|_| ())
 }
 
-/// Reads how a job stands.
+/// Reads the state of a job.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn job(
     client: &Client,
     id: &str,
@@ -161,7 +161,7 @@ pub fn errors_path(id: &str) -> String {
 /// Reads a page of a job's errors.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn import_errors(
     client: &Client,
     path: &str,
@@ -191,7 +191,7 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
         .source
         .and_then(|source| source.pointer)
         .unwrap_or_default();
-    // "/data/attributes/profiles/data/17/attributes/email", or the field alone
+    // "/data/attributes/profiles/data/17/attributes/email", or only the field
     let field = pointer
         .find("/attributes/")
         .filter(|_| pointer.starts_with(BULK_IMPORT.pointer))

@@ -1,9 +1,9 @@
 //! Klaviyo's rate limits: fixed windows of a second (burst) and a minute (steady), per account and endpoint
 //! (<https://developers.klaviyo.com/en/docs/rate_limits_and_error_handling>).
 //!
-//! The server's word wins: `RateLimit-Remaining`, `RateLimit-Reset` and `Retry-After` are believed, what the account's
-//! other users take included. Until the first answer of a steady window one call goes ahead and the others wait for
-//! what it brings, so that a used-up window costs one refused call and not a burst of them.
+//! The server's headers decide: `RateLimit-Remaining`, `RateLimit-Reset` and `Retry-After` also account for the
+//! requests of the account's other apps. Until the first response in a steady window, one request is sent and the
+//! others wait for its response, so that a used-up window costs one rejected request and not a burst of them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,38 +15,39 @@ use crate::retry::retry_after;
 /// An endpoint with its documented limits.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// For errors and as the key of its limiter, such as `import profiles`.
+    /// Its name in errors and the key of its limiter, such as `import profiles`.
     pub name: &'static str,
-    /// Calls a second.
+    /// Requests per second.
     pub burst: u32,
-    /// Calls a minute.
+    /// Requests per minute.
     pub steady: u32,
 }
 
-/// The burst window, with some room for calls that travel at different speeds.
+/// The burst window, with a margin for requests that take different times to arrive.
 const BURST_WINDOW: Duration = Duration::from_millis(1_100);
-/// The steady window: no answer is believed that puts its end further off.
+/// The steady window: a `RateLimit-Reset` that is further off is cut to this.
 const STEADY_WINDOW: Duration = Duration::from_secs(60);
-/// How long to hold back after a 429 that does not say.
+/// The wait after a 429 without `Retry-After`.
 const UNSAID_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What is known of one endpoint's limits. All times are on the instance's monotonic clock.
+/// The known state of one endpoint's rate limits. All times are on the instance's monotonic clock.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    /// Calls left in the steady window by the last answer, less those begun since; `None` before the first answer.
+    /// Requests left in the steady window by the last response, minus those begun since; `None` before the first
+    /// response.
     remaining: Option<u32>,
     /// When the steady window ends.
     resets_at: Duration,
-    /// No call before this moment (`Retry-After`).
+    /// No request before this time (`Retry-After`).
     held_until: Duration,
-    /// Calls that are under way.
+    /// Requests under way.
     in_flight: u32,
-    /// When the calls of the last second began.
+    /// When the requests of the last second began.
     recent: VecDeque<Duration>,
 }
 
 impl Limiter {
-    /// When the next call may begin; `None` when that depends on the answer of a call under way.
+    /// When the next request may begin; `None` if that depends on the response to a request under way.
     #[must_use]
     pub fn ready_at(&self, endpoint: &Endpoint, now: Duration) -> Option<Duration> {
         let known = self.remaining.filter(|_| now < self.resets_at);
@@ -66,7 +67,7 @@ impl Limiter {
         Some(steady.max(burst).max(self.held_until).max(now))
     }
 
-    /// A call begins.
+    /// A request begins.
     pub fn begin(&mut self, now: Duration) {
         self.in_flight += 1;
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
@@ -80,12 +81,12 @@ impl Limiter {
         }
     }
 
-    /// A call ended without an answer.
+    /// A request ended without a response.
     pub fn abandon(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// A call ended with this answer.
+    /// A request ended with this response.
     pub fn end(&mut self, status: u16, headers: &HeaderMap, now: Duration) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if status == 429 {
@@ -101,13 +102,13 @@ impl Limiter {
         else {
             return;
         };
-        // the server may not have counted the calls that are still on their way to it
+        // the server may not have counted the requests that have not reached it yet
         let remaining = remaining.saturating_sub(self.in_flight);
         let resets_at = now + Duration::from_secs(u64::from(reset.max(1))).min(STEADY_WINDOW);
         let same_window =
             now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
         self.remaining = Some(match self.remaining {
-            // answers overtake each other: within one window the lowest count is the latest
+            // responses can arrive out of order: within one window the lowest count is the latest
             Some(known) if same_window => known.min(remaining),
             _ => remaining,
         });
@@ -142,7 +143,7 @@ mod tests {
         headers
     }
 
-    /// A limiter that has heard how much is left, and the moment.
+    /// A limiter that knows how much is left, and the current time.
     fn informed(remaining: u32, reset: u32) -> (Limiter, Duration) {
         let mut limiter = Limiter::default();
         limiter.begin(Duration::ZERO);
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(limiter.ready_at(&ENDPOINT, now), None);
         limiter.end(202, &says(9, 50), now);
         assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
-        // one that brings nothing leaves the way to the next
+        // after one without a response, the next may begin
         let mut limiter = Limiter::default();
         limiter.begin(now);
         limiter.abandon();
@@ -190,7 +191,7 @@ mod tests {
         limiter.begin(now);
         let ready = limiter.ready_at(&ENDPOINT, now + seconds(5.0));
         assert_eq!(ready, Some(now + seconds(30.0)));
-        // what the answers of the calls under way will say is not known yet: the window is over, and one goes ahead
+        // the window is over, but the responses to the requests under way are not known yet
         let after = now + seconds(31.0);
         assert_eq!(limiter.ready_at(&ENDPOINT, after), None);
         limiter.end(202, &says(0, 29), now + seconds(1.0));
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(
             limiter.ready_at(&ENDPOINT, now + seconds(2.0)),
             Some(now + seconds(30.0)),
-            "an older answer overtook a newer one"
+            "an older response arrived after a newer one"
         );
         assert_eq!(limiter.ready_at(&ENDPOINT, after), Some(after));
     }
@@ -221,7 +222,7 @@ mod tests {
         limiter.end(429, &headers, now);
         let ready = |limiter: &Limiter| limiter.ready_at(&ENDPOINT, now);
         assert_eq!(ready(&limiter), Some(now + seconds(7.0)));
-        // a shorter one takes nothing back, and one that does not say is held by its own measure
+        // a shorter Retry-After does not shorten the wait, and a 429 without one has the default wait
         limiter.begin(now);
         headers.insert(RETRY_AFTER, 2.into());
         limiter.end(429, &headers, now);

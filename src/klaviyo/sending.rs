@@ -1,7 +1,7 @@
-//! Sending a batch: whole, and taken apart when Klaviyo refuses it.
+//! Sends a batch as one request, and in parts if Klaviyo rejects it.
 //!
-//! A refusal that points at some documents costs only those; one that points nowhere is halved until the culprits stand
-//! alone.
+//! If the error points at documents, only these are left out. If it points at none, the request is halved until each
+//! rejected document is alone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,42 +16,44 @@ use crate::error::{Access, Action, Error, Kind, Peer, Refusal, plain_field};
 use crate::ports::Body;
 use crate::time::Deadline;
 
-/// A job that Klaviyo has made of a batch, or of a part of it.
+/// A job that Klaviyo has made of a batch or a part of it.
 #[derive(Debug)]
 pub struct JobMade {
     /// Klaviyo's id.
     pub id: String,
-    /// Where it was handed in.
+    /// The endpoint that the documents were posted to.
     pub endpoint: &'static BulkEndpoint,
-    /// The records of its documents in the order of the request.
+    /// The records of its documents, in the order of the request.
     pub records: Vec<usize>,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Sent {
     /// The jobs that Klaviyo made of it.
     pub jobs: Vec<JobMade>,
-    /// The records that Klaviyo refused, with the reason.
+    /// The records that Klaviyo rejected, with the reason.
     pub refused: BTreeMap<usize, String>,
-    /// Documents that were mended before they were taken.
+    /// The number of documents that were corrected and sent again.
     pub mended: usize,
 }
 
-/// Documents that stand alone and were answered 5xx before anything was taken, at most: with as many the API is down.
+/// With this many single documents whose response was 5xx while nothing was accepted, the API is down.
 const MAX_SUSPECTS: usize = 3;
-/// Documents refused without a pointer, one by one and with none taken, after which it is not the documents.
+/// With this many single documents rejected without a pointer while nothing was accepted, the documents are not the
+/// cause.
 const MAX_REFUSED_BLINDLY: u64 = 50;
 
 impl Batch {
-    /// Sends the batch and takes it apart as far as Klaviyo's refusals ask for it.
+    /// Sends the batch, in parts as far as Klaviyo rejects it.
     ///
-    /// A 5xx is taken for a document's only where the same endpoint has taken another request since: it is narrowed down
-    /// like a 400 without a pointer then, and the document is set aside with all that belongs to its record.
+    /// A 5xx counts as caused by a document only if the same endpoint has accepted another request since. Then it is
+    /// narrowed down like a 400 without a pointer, and the document is set aside with the other documents of its
+    /// record.
     ///
     /// # Errors
-    /// Where Klaviyo does not answer, or refuses for a reason that is not in the documents. Part of the batch may have
-    /// been taken then; sending it again is harmless.
+    /// If Klaviyo does not respond, or rejects the request for a reason that is not in the documents. Then a part of
+    /// the batch may have been accepted; sending it again is harmless.
     pub async fn send(self, client: &Client, deadline: Deadline) -> Result<Sent, Error> {
         let endpoint = self.bulk.post;
         let mut sending = Sending {
@@ -100,7 +102,8 @@ impl Batch {
     }
 }
 
-/// Only answers are set aside by the table; should a row ever say otherwise, nothing is pointed at.
+/// The table sets records aside for error responses only. If a row ever did so for another error, it would point at no
+/// document.
 fn unreachable_refusal(error: &Error) -> Refusal {
     Refusal {
         status: error.status().unwrap_or(0),
@@ -121,17 +124,17 @@ struct Sending {
     sent: Sent,
 }
 
-/// A request was answered 5xx: what is known since.
+/// The state since a request got a 5xx.
 struct Narrowing {
-    /// Requests that the endpoint had taken before.
+    /// Requests that the endpoint had accepted before.
     accepted_before: u64,
-    /// Documents that stand alone and were answered 5xx before anything was taken.
+    /// Single documents whose response was 5xx while nothing was accepted.
     suspects: Vec<usize>,
-    /// The latest of these answers.
+    /// The latest of these errors.
     error: Error,
 }
 
-/// Where each item of a request stands in it, for reading pointers: `positions[entry]` are the item numbers in order. In
+/// The positions of the items in a request, for reading pointers: `positions[entry]` has the item numbers in order. In
 /// a flat request each item is an entry of its own.
 type Positions = Vec<Vec<usize>>;
 
@@ -192,7 +195,7 @@ impl Sending {
         slices.push(Bytes::from_static(ENTRY_TAIL.as_bytes()));
     }
 
-    /// Takes note of the job that has been made, without which nobody would hear of what it refuses.
+    /// Keeps the job that Klaviyo made, because only the job reports the documents that it rejects later.
     fn note_job(&mut self, answer: &[u8], part: &[usize]) -> Result<(), Error> {
         if self.bulk.read_job.is_none() {
             return Ok(());
@@ -213,7 +216,7 @@ impl Sending {
         Ok(())
     }
 
-    /// Posts a part. While a 5xx is being narrowed down, what does not stand alone is tried only once.
+    /// Posts a part. While a 5xx is being narrowed down, a part of more than one document is not retried.
     async fn post(
         &self,
         client: &Client,
@@ -231,7 +234,7 @@ impl Sending {
         }
     }
 
-    /// The part without what belongs to records that have been refused already.
+    /// The part without the documents of records that are rejected already.
     fn without_refused(&self, mut part: Vec<usize>) -> Vec<usize> {
         if self.narrowing.is_some() {
             part.retain(|&item| !self.sent.refused.contains_key(&self.items[item].record));
@@ -239,7 +242,7 @@ impl Sending {
         part
     }
 
-    /// Decides what a part that was answered 5xx is sent as next.
+    /// Decides in which parts a part that got a 5xx is sent next.
     fn narrow_down(
         &mut self,
         part: Vec<usize>,
@@ -272,8 +275,8 @@ impl Sending {
         }
     }
 
-    /// Everything else is dealt with: whatever was answered 5xx before anything was taken is sent again by itself, where
-    /// something has been taken since.
+    /// Called when nothing else is left: the documents whose response was 5xx before anything was accepted are sent
+    /// again one by one, if something has been accepted since.
     fn suspects_again(&mut self, client: &Client) -> Result<Vec<Vec<usize>>, Error> {
         let endpoint = self.bulk.post;
         let Some(narrowing) = self.narrowing.as_mut() else {
@@ -286,7 +289,7 @@ impl Sending {
         Ok(suspects.into_iter().map(|item| vec![item]).collect())
     }
 
-    /// Decides what a refused part is sent as next.
+    /// Decides in which parts a rejected part is sent next.
     fn take_apart(
         &mut self,
         part: Vec<usize>,
@@ -305,7 +308,7 @@ impl Sending {
         }
         for (&item, pointer) in &culprits {
             let field = self.field(pointer);
-            // what has been mended once and is refused again is not worth a third try
+            // a document that was corrected and is rejected again is not sent a third time
             let mended = if self.mended.contains_key(&item) {
                 None
             } else {
@@ -359,7 +362,7 @@ impl Sending {
         Ok(Vec::new())
     }
 
-    /// The items that a pointer names: one, or all of an entry.
+    /// The items that a pointer names: one item, or all items of an entry.
     fn pointed_at(&self, pointer: &str, positions: &Positions) -> Vec<usize> {
         let Some(below) = pointer.strip_prefix(self.bulk.pointer) else {
             return Vec::new();
@@ -383,7 +386,7 @@ impl Sending {
         event.map_or_else(|| entry.clone(), |&item| vec![item])
     }
 
-    /// The part of a pointer that stands below the document.
+    /// The part of a pointer that is relative to the document.
     fn field<'a>(&self, pointer: &'a str) -> &'a str {
         let below = pointer.strip_prefix(self.bulk.pointer).unwrap_or(pointer);
         below.find('/').map_or("", |slash| &below[slash..])
@@ -396,17 +399,17 @@ impl Narrowing {
     }
 }
 
-/// Both halves of a part; the last is sent first: keeps the order of an order's events.
+/// Both halves of a part. The last part in the list is sent first: this keeps the sequence of an order's events.
 fn halves(mut part: Vec<usize>) -> Vec<Vec<usize>> {
     let second = part.split_off(part.len() / 2);
     vec![second, part]
 }
 
-/// Why Klaviyo refused a record: the status, its code and the field; never its words, which can quote the record.
+/// Why Klaviyo rejected a record: the status, its code and the field; never its message, which can quote the record.
 fn reason(refusal: &Refusal, field: &str) -> String {
     let code = refusal.code.as_deref().unwrap_or("no code");
     match plain_field(field) {
-        "" => format!("Klaviyo refused it: {} {code}", refusal.status),
-        field => format!("Klaviyo refused it: {} {code} at {field}", refusal.status),
+        "" => format!("Klaviyo rejected it: {} {code}", refusal.status),
+        field => format!("Klaviyo rejected it: {} {code} at {field}", refusal.status),
     }
 }

@@ -10,19 +10,18 @@ use super::product::entry::{self, Entry, Write};
 use crate::config::MappingOptions;
 use crate::json::Part;
 
-/// A category without an id cannot be named in Klaviyo.
+/// Klaviyo identifies a catalog category by the category's id.
 const NO_ID: Skip = Skip::Malformed { missing: "id" };
-/// What stands between the names of a path, as the Node plugin writes it.
+/// The separator between the names of a path, as the Node plugin writes it.
 const PATH_SEPARATOR: &str = " > ";
 
-/// Who knows the names of categories by id. Implemented by the categories resource, which keeps those it has seen and
-/// fetches the others.
+/// Looks up the names of categories by id. Implemented by `resources::shop_catalog`, which fetches and caches them.
 pub trait CategoryNames {
-    /// The category's name as [`Category::name`] gives it; `None` where the category is gone or has none.
+    /// The category's name as [`Category::name`] returns it; `None` if the category is gone or has none.
     fn name(&self, category_id: &str) -> Option<&str>;
 }
 
-/// A category, with the parts that are looked at.
+/// A category, with the members that the mapping reads.
 #[derive(Debug)]
 pub struct Category<'a> {
     id: String,
@@ -30,17 +29,17 @@ pub struct Category<'a> {
     ancestors: Vec<String>,
 }
 
-/// The attributes of the entry, without those that name the category on a create.
+/// The attributes of the entry, without those that identify the category on a create.
 #[derive(Serialize)]
 struct Attributes<'a> {
     name: &'a str,
 }
 
 impl<'a> Category<'a> {
-    /// Reads a category as commercetools answers it.
+    /// Reads a category of a commercetools response.
     ///
     /// # Errors
-    /// [`Skip::Malformed`] where this is not an object with an id.
+    /// [`Skip::Malformed`] if this is not an object with an id.
     pub fn read(category: impl Into<Part<'a>>) -> Result<Self, Skip> {
         let picked = category.into().pick(["id", "name", "ancestors"]);
         let [id, name, ancestors] = picked.ok_or(NO_ID)?;
@@ -62,7 +61,7 @@ impl<'a> Category<'a> {
         self.ancestors.iter().map(String::as_str)
     }
 
-    /// Its own localized name, `None` where it has none in any locale.
+    /// Its own localized name; `None` if it has none in any locale.
     #[must_use]
     pub fn name(&self, options: &MappingOptions) -> Option<Cow<'a, str>> {
         let name = localized(self.name?, options.preferred_locale.as_deref())?;
@@ -70,7 +69,7 @@ impl<'a> Category<'a> {
     }
 
     /// Appends the category's entry to `out`, as JSON text for a catalog category bulk job. Its name is the path of
-    /// names from the root down, `Women > Pants > Jeans`; an ancestor that is gone is left out of it.
+    /// names from the root, `Women > Pants > Jeans`, without ancestors that are gone.
     ///
     /// # Errors
     /// [`Skip::NoName`], with nothing appended.

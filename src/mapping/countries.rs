@@ -1,13 +1,14 @@
-//! Which countries use a currency.
+//! The countries that use a currency.
 //!
-//! The list is ISO 4217's List One (kept by SIX, <https://www.six-group.com/en/products-services/financial-information/data-standards.html>)
-//! as the crate `iso_currency` has it, with the few corrections below. Countries are the officially assigned ISO 3166
-//! alpha-2 codes and no others: neither reserved ones (`UK`, `EU`) nor user-assigned ones (`XK`).
+//! The list is ISO 4217's List One (kept by SIX,
+//! <https://www.six-group.com/en/products-services/financial-information/data-standards.html>) as the crate
+//! `iso_currency` has it, with the few corrections below. Countries are the officially assigned ISO 3166 alpha-2 codes
+//! and no others: neither reserved ones (`UK`, `EU`) nor user-assigned ones (`XK`).
 
 use iso_currency::{Country, Currency};
 
-/// Countries that the crate lists under a currency and List One does not: the currency is taken there, yet it is not the
-/// country's own. Left in, a price in dollars would stand where the price in Barbados dollars belongs.
+/// Countries that the crate lists under a currency and List One does not: the currency is accepted there, but is not
+/// the country's own. With them, a price in dollars would replace the price in Barbados dollars.
 const NOT_IN_LIST_ONE: [(Currency, Country); 4] = [
     (Currency::GBP, Country::IO),
     (Currency::USD, Country::BB),
@@ -15,18 +16,18 @@ const NOT_IN_LIST_ONE: [(Currency, Country); 4] = [
     (Currency::USD, Country::KH),
 ];
 
-/// Countries of List One that the crate lacks.
+/// Countries of List One that are missing in the crate.
 const MISSING: [(Currency, Country); 1] = [(Currency::NAD, Country::NA)];
 
 /// The countries that use the currency with this ISO 4217 code, as alpha-2 codes.
 ///
-/// Empty for what is not a currency, for a currency of no country (gold, special drawing rights) and for one that has
-/// been replaced (`HRK` since Croatia has the euro): its old prices must not stand for the country's present ones.
+/// Empty for a code that is no currency, for a currency of no country (gold, special drawing rights) and for one that
+/// has been replaced (`HRK` since Croatia has the euro): old prices must not be used as the country's current ones.
 pub(super) fn using(currency_code: &str) -> Vec<String> {
     let Some(currency) = Currency::from_code(currency_code) else {
         return Vec::new();
     };
-    // List One has both of Venezuela's units, VED being worth a million VES.
+    // List One has both of Venezuela's units (1 VED is 1,000,000 VES).
     let replaced = currency.is_superseded().is_some() && currency != Currency::VES;
     if replaced {
         return Vec::new();
@@ -50,7 +51,7 @@ mod tests {
 
     use super::using;
 
-    /// List One of 1 January 2026, for the currencies of more than one country and for those that are easily got wrong.
+    /// List One of 1 January 2026, for currencies of more than one country and for those that are easy to get wrong.
     const LIST_ONE: [(&str, &str); 33] = [
         (
             "EUR",

@@ -1,4 +1,4 @@
-//! A customer becomes a profile.
+//! Maps a customer to a profile.
 
 use std::borrow::Cow;
 
@@ -9,12 +9,12 @@ use super::properties::{self, Properties};
 use crate::config::MappingOptions;
 use crate::json::{Object, ObjectWriter, Part, Text};
 
-/// What is known of a profile that has been written.
+/// A profile that has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The customer's id.
     pub id: String,
-    /// Whether the customer has a phone number that Klaviyo would not take.
+    /// Whether the customer has a phone number that was left out, because Klaviyo would reject it.
     pub phone_left_out: bool,
 }
 
@@ -22,7 +22,7 @@ pub struct Profile {
 /// `profile-bulk-import-job`.
 ///
 /// # Errors
-/// Where the record is no object or has no id; then nothing is appended.
+/// [`Skip::Malformed`] if the record is not an object or has no id; then nothing is appended.
 pub fn profile<'a>(
     customer: impl Into<Part<'a>>,
     options: &MappingOptions,
@@ -94,10 +94,10 @@ pub fn profile<'a>(
     })
 }
 
-/// A profile without its phone number, for the second try of one that Klaviyo refused for it: either as [`profile`] wrote
-/// it, or as an import error's `original_payload` hands it back, whole or its attributes alone.
+/// A profile without its phone number, to be sent again after Klaviyo has rejected it for that. `document` is either as
+/// [`profile`] wrote it, or an import error's `original_payload`: the profile or its attributes alone.
 ///
-/// `None` where it has no phone number, so that nothing is tried a third time.
+/// `None` if it has no phone number, so that no profile is sent a third time.
 #[must_use]
 pub fn without_phone_number(document: &[u8]) -> Option<Vec<u8>> {
     let document: &RawValue = serde_json::from_slice(document).ok()?;
@@ -127,12 +127,12 @@ fn attributes(document: &RawValue) -> Option<Object<'_>> {
     attributes.unwrap_or(document).object()
 }
 
-/// The address of a customer that is sent.
+/// The customer's address that is sent.
 struct Address<'a>(Object<'a>);
 
 impl<'a> Address<'a> {
-    /// The one with `defaultBillingAddressId` where that is set, none where no address has that id; else the one with the
-    /// first of `billingAddressIds`; else the first.
+    /// If `defaultBillingAddressId` is set, the address with that id, or none if there is no such address. Else the
+    /// address with the first of `billingAddressIds`; else the first address.
     fn choose(
         addresses: Option<Part<'a>>,
         default_billing: Option<Part<'a>>,
@@ -164,7 +164,7 @@ impl<'a> Address<'a> {
         self.0.get(key).copied().and_then(Part::text)
     }
 
-    /// A part that is there and not empty.
+    /// A member that is present and not empty.
     fn part(&self, key: &str) -> Option<Text<'a>> {
         self.text(key).filter(|text| !text.is_empty())
     }
@@ -200,8 +200,8 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Klaviyo takes a `phone_number` in E.164 only: `+` and, as its checks have it, 11 to 15 digits, the first not 0.
-/// Formatting is taken out of the number; `None` where what is left is something else.
+/// The number in E.164, the only form that Klaviyo accepts: `+` and, as Klaviyo checks it, 11 to 15 digits, the first
+/// not 0. Formatting characters are removed; `None` if the rest has another form.
 fn e164(number: Text<'_>) -> Option<String> {
     let is_formatting = |character: char| {
         character.is_whitespace()

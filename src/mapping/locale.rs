@@ -1,13 +1,13 @@
-//! Localized strings: which of a text's locales is sent.
+//! Localized strings: the locale whose text is sent.
 
 use std::borrow::Cow;
 
 use crate::json::{Part, Text};
 
-/// The text of a `LocalizedString` that is sent: that of the preferred locale, else that of its language, else the first
-/// in the record's own order. Empty texts are passed over; `None` where there is no other.
+/// The text of a `LocalizedString` that is sent: that of the preferred locale, else that of its language, else the
+/// first in the record's own order. Empty texts are ignored; `None` if there is no other.
 ///
-/// Each field of a record chooses for itself: a French name may stand beside a Japanese description.
+/// Each field is looked at on its own: a record may be sent with a French name and a Japanese description.
 #[must_use]
 pub fn localized<'a>(value: impl Into<Part<'a>>, preferred: Option<&str>) -> Option<Text<'a>> {
     let value = value.into();
@@ -30,16 +30,16 @@ fn first_text(value: Part<'_>) -> Option<Text<'_>> {
         None => first = Some((locale, walk.value().filled_text())),
     });
     let (_, text) = first?;
-    // Rarely is the first one empty.
+    // the first text is rarely empty
     text.or_else(|| value.object()?.into_values().find_map(Part::filled_text))
 }
 
-/// The part before the first `-`: a locale written with `_` has none of its own, as in the Node plugin.
+/// The part before the first `-`. A locale written with `_` has no separate language, as in the Node plugin.
 fn language(locale: &str) -> &str {
     locale.split('-').next().unwrap_or(locale)
 }
 
-/// Whether this is shaped like a locale: a language, perhaps a script, perhaps a country (`en`, `en_US`, `zh-Hans-CN`).
+/// Whether this has the form of a locale: a language, optionally a script and a country (`en`, `en_US`, `zh-Hans-CN`).
 fn is_locale(text: &str) -> bool {
     let letters = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
     let is_language = |part: &str| (2..=4).contains(&part.len()) && letters(part);

@@ -1,7 +1,7 @@
 //! `custom_metadata` of catalog items and variants: names and slugs in every locale, prices and currencies by country.
 //!
-//! Klaviyo takes a flat object, so each value is a JSON text of its own, with numbers as JavaScript writes them. The
-//! keys in those texts are the Node plugin's: mail templates refer to them.
+//! Klaviyo accepts a flat object, so each value is a JSON text, with numbers as JavaScript writes them. The keys in
+//! these texts are the Node plugin's, because mail templates refer to them.
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -13,8 +13,8 @@ use super::countries;
 use super::price::{self, Price};
 use crate::json::{ObjectWriter, Part};
 
-/// Klaviyo: "May not exceed 100kb" (`custom_metadata` of catalog items and variants). Taken as 100,000 bytes of the
-/// object as it is sent, the smaller of the two readings.
+/// Klaviyo: "May not exceed 100kb" (`custom_metadata` of catalog items and variants). Read as 100,000 bytes of the
+/// object as it is sent, the smaller of the two meanings.
 const CUSTOM_METADATA_MAX_BYTES: usize = 100_000;
 
 /// The `custom_metadata` object of an item or a variant.
@@ -29,7 +29,7 @@ pub(super) struct CustomMetadata<'a> {
 }
 
 impl<'a> CustomMetadata<'a> {
-    /// Of a name and a slug, both by [`by_locale`], and of the variant's prices, where it has `prices`.
+    /// Of a name and a slug, both from [`by_locale`], and of the variant's prices, if it has `prices`.
     pub(super) fn new(
         title_json: &'a str,
         slug_json: &'a str,
@@ -48,7 +48,7 @@ impl<'a> CustomMetadata<'a> {
     /// The object as JSON text.
     ///
     /// # Errors
-    /// [`Skip::CustomMetadataTooLarge`] where Klaviyo would refuse it.
+    /// [`Skip::CustomMetadataTooLarge`] if it is larger than Klaviyo accepts.
     pub(super) fn to_json(&self) -> Result<Box<RawValue>, Skip> {
         let json = to_raw_value(self).expect("strings under string keys always serialize");
         if json.get().len() > CUSTOM_METADATA_MAX_BYTES {
@@ -58,23 +58,24 @@ impl<'a> CustomMetadata<'a> {
     }
 }
 
-/// `{"<property>_<locale>": "<text>", ...}` for every locale of a localized string; `{}` where it is not one.
+/// `{"<property>_<locale>": "<text>", ...}` for every locale of a localized string; `{}` if it is not one.
 pub(super) fn by_locale(property: &str, localized: Option<Part<'_>>) -> String {
     let locales = localized.and_then(Part::object).unwrap_or_default();
     let mut out = Vec::new();
     let mut object = ObjectWriter::open(&mut out);
     for (locale, value) in &locales {
-        // Texts go from one JSON to the other as they are escaped.
+        // texts are copied in their escaped form
         object.text(&format!("{property}_{locale}"), value.text());
     }
     object.close();
     String::from_utf8(out).expect("what is put together from strings is UTF-8")
 }
 
-/// `price_json` and `currency_json`: for each currency, in order of first appearance, the price that applies now, under
-/// the currency, and under the price's own country or else every country that uses the currency.
+/// `price_json` and `currency_json`. For each currency, in order of first appearance, `price_json` has the price that
+/// applies now: under the currency, and under the price's own country or, if it has none, every country that uses the
+/// currency.
 ///
-/// Where two currencies serve one country, the later one stands. A currency none of whose prices applies is left out;
+/// If two currencies apply to one country, the later one is kept. A currency without a price that applies is left out;
 /// the plugin writes 0 there.
 fn by_country(prices: &[Price<'_>], now: Timestamp) -> (String, String) {
     let mut amounts: IndexMap<String, &RawValue> = IndexMap::new();

@@ -1,8 +1,9 @@
-//! What becomes what: commercetools records in, Klaviyo documents out.
+//! Mappings from commercetools records to Klaviyo documents.
 //!
-//! Pure: no clock, no network, no look-up of configuration. A mapping is total: it gives a document or a [`Skip`] that
-//! names its reason, whatever the record holds. Records are read as borrowed JSON text, most of which goes into the
-//! document as it stands; a part with the wrong shape counts as absent where the rules allow for that.
+//! They are pure: no clock, no network, no access to the configuration other than the options that are passed in. A
+//! mapping is total: for any record it returns a document or a [`Skip`] that names the reason. Records are read as
+//! borrowed JSON text, and most of that is copied into the document unchanged. A member of the wrong type counts as
+//! absent, unless the document cannot be written without it.
 
 pub mod category;
 mod countries;
@@ -18,58 +19,58 @@ mod properties;
 
 use crate::json::Part;
 
-/// Why a record is not sent. Its text is for the operator and holds nothing of the record.
+/// Why a record is not sent. The message is for the operator and contains nothing of the record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Skip {
-    /// The record lacks what every such record has.
+    /// The record lacks a member that every such record has.
     #[error(
-        "the record is not as commercetools describes it: {missing} is missing or has another shape"
+        "the record is not as commercetools describes it: {missing} is missing or has another type"
     )]
     Malformed {
-        /// commercetools' name of the part.
+        /// commercetools' name of the member.
         missing: &'static str,
     },
-    /// An order without an email and without a customer: Klaviyo has no profile to put its events on.
+    /// An order without an email and without a customer: there is no profile that its events belong to.
     #[error(
         "the order has neither customerEmail nor customerId, so there is no profile for its events"
     )]
     NoIdentifier,
-    /// Klaviyo's limit of an event's properties.
-    #[error("an event of the order has {count} properties, Klaviyo takes {most}")]
+    /// Klaviyo's limit for an event's properties.
+    #[error("an event of the order has {count} properties, Klaviyo accepts {most}")]
     TooManyProperties {
         /// How many it has.
         count: usize,
         /// How many it may have.
         most: usize,
     },
-    /// Klaviyo's limit of a string in an event.
-    #[error("an event of the order holds a string of {bytes} bytes, Klaviyo takes {most}")]
+    /// Klaviyo's limit for a string in an event.
+    #[error("an event of the order has a string of {bytes} bytes, Klaviyo accepts {most}")]
     StringTooLong {
         /// How long it is.
         bytes: usize,
         /// How long it may be.
         most: usize,
     },
-    /// Klaviyo's limit of a request, which an event exceeds alone.
-    #[error("an event of the order has {bytes} bytes, Klaviyo takes {most}")]
+    /// Klaviyo's limit for a request, which one event alone exceeds.
+    #[error("an event of the order has {bytes} bytes, Klaviyo accepts {most}")]
     EventTooLarge {
         /// How large it is.
         bytes: usize,
         /// How large it may be.
         most: usize,
     },
-    /// Klaviyo's limit of `custom_metadata`.
+    /// Klaviyo's limit for `custom_metadata`.
     #[error(
-        "the prices and texts of all locales and countries exceed Klaviyo's limit of custom_metadata"
+        "the prices and texts of all locales and countries exceed Klaviyo's limit for custom_metadata"
     )]
     CustomMetadataTooLarge,
     /// A product or category without a name in any locale, which Klaviyo requires.
     #[error("there is no name in any locale")]
     NoName,
-    /// A product without a slug where its URL is to have one.
-    #[error("there is no slug in any locale, and product_url_template asks for one")]
+    /// A product without a slug, while its URL needs one.
+    #[error("there is no slug in any locale, and product_url_template needs one")]
     NoSlug,
-    /// A variant without a sku, which is its id in Klaviyo.
+    /// A variant without a sku, which would be its id in Klaviyo.
     #[error("the variant has no sku")]
     NoSku,
     /// A variant of a product that Klaviyo does not have.
@@ -77,21 +78,21 @@ pub enum Skip {
         "Klaviyo does not have the product as a catalog item: the report says why, or it was deleted there"
     )]
     ItemNotInKlaviyo,
-    /// A document that is larger than Klaviyo takes.
-    #[error("the document has {bytes} bytes, Klaviyo takes {most}")]
+    /// A document that is larger than Klaviyo accepts.
+    #[error("the document has {bytes} bytes, Klaviyo accepts {most}")]
     TooLarge {
         /// How large it is.
         bytes: usize,
         /// How large it may be.
         most: usize,
     },
-    /// A record that was asked for by its id.
+    /// A record that was requested by its id and does not exist.
     #[error("there is no such record in commercetools")]
     NotFound,
 }
 
 impl Skip {
-    /// A stable name, under which skipped records are counted.
+    /// The stable key under which skipped records are counted.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -111,7 +112,7 @@ impl Skip {
     }
 }
 
-/// The `id` of a record: what it is reported under when it is skipped. `None` where it has none that is not empty.
+/// The `id` of a record, under which it is reported when it is skipped. `None` if it is absent or empty.
 #[must_use]
 pub fn id<'a>(record: impl Into<Part<'a>>) -> Option<String> {
     let [id] = record.into().pick(["id"])?;

@@ -7,7 +7,7 @@ use crate::json::Part;
 /// commercetools: `fractionDigits` of `HighPrecisionMoney` is at most 20.
 const MAX_FRACTION_DIGITS: usize = 20;
 
-/// The amount (`9303`, `25.206`) and the ISO 4217 code of a `TypedMoney`; `None` where it is not one.
+/// The amount (`9303`, `25.206`) and the ISO 4217 code of a `TypedMoney`; `None` if it is not one.
 ///
 /// `centPrecision` is `centAmount / 10^fractionDigits`. `highPrecision` is `preciseAmount / 10^fractionDigits`: its
 /// `fractionDigits` count the digits of `preciseAmount`, not those of `centAmount`.
@@ -30,7 +30,7 @@ pub(super) fn read(money: Part<'_>) -> Option<(String, Cow<'_, str>)> {
     Some((shifted(amount.get(), digits)?, currency))
 }
 
-/// A whole number divided by `10^fraction_digits`; `None` where the text is not a whole number.
+/// A whole number divided by `10^fraction_digits`; `None` if the text is not a whole number.
 fn shifted(whole: &str, fraction_digits: usize) -> Option<String> {
     let (sign, digits) = whole
         .strip_prefix('-')
@@ -45,7 +45,7 @@ fn shifted(whole: &str, fraction_digits: usize) -> Option<String> {
     Some(match (units, significant) {
         ("", "") => "0".to_owned(),
         (units, "") => [sign, units].concat(),
-        // JavaScript writes what is below 0.000001 with an exponent.
+        // JavaScript writes numbers below 0.000001 with an exponent
         ("", significant) if zeros >= 6 => {
             let (first, others) = significant.split_at(1);
             let point = if others.is_empty() { "" } else { "." };

@@ -1,7 +1,7 @@
-//! Which of a variant's prices is sent.
+//! Chooses the price of a variant that is sent.
 //!
-//! As the Node plugin chooses: a price that is dated and valid now before an undated one, and of the undated ones only
-//! those without a customer group. Channel, country and discount play no part in the choice.
+//! As in the Node plugin: a dated price that is valid now comes before an undated one, and of the undated ones only
+//! those without a customer group are used. Channel, country and discount are ignored.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,14 @@ use serde_json::value::RawValue;
 use super::money;
 use crate::json::{Part, Text};
 
-/// One price of a variant, as far as it is looked at.
+/// One price of a variant, with the members that the mapping reads.
 #[derive(Debug)]
 pub(super) struct Price<'a> {
     /// The amount in the currency's main unit, a number as JavaScript writes it: `9303`, `25.206`.
     pub(super) amount: Box<RawValue>,
     /// ISO 4217 code.
     pub(super) currency: Cow<'a, str>,
-    /// ISO 3166 alpha-2 code of the country that the price is for, where it is for one.
+    /// ISO 3166 alpha-2 code of the country that the price is for, if it is for one.
     pub(super) country: Option<Cow<'a, str>>,
     for_customer_group: bool,
     validity: Validity,
@@ -31,17 +31,16 @@ enum Validity {
         from: Option<Timestamp>,
         until: Option<Timestamp>,
     },
-    /// Dated with what is not a time: as with the plugin, never valid and not undated either.
+    /// Dated with a text that is not a timestamp: never valid and not undated either, as in the plugin.
     Unreadable,
 }
 
-/// The prices in a variant's `prices`, in their order; an element that is not a price with an amount and a currency is
-/// left out.
+/// The prices in a variant's `prices`, in order, without elements that have no amount or no currency.
 pub(super) fn read(prices: Part<'_>) -> Vec<Price<'_>> {
     prices.array().into_iter().filter_map(Price::read).collect()
 }
 
-/// The price that applies at `now` among these, `None` where none does.
+/// The price among these that applies at `now`; `None` if none does.
 pub(super) fn choose<'p, 'a: 'p>(
     candidates: impl Iterator<Item = &'p Price<'a>> + Clone,
     now: Timestamp,
@@ -78,14 +77,14 @@ impl<'a> Price<'a> {
         })
     }
 
-    /// Where a dated price stands among those valid at `now`, lowest first; `None` where it is undated or not valid.
+    /// The rank of a dated price among those valid at `now`, lowest first; `None` if it is undated or not valid.
     fn rank_at(&self, now: Timestamp) -> Option<(Timestamp, bool, Option<Timestamp>)> {
         let Validity::Dated { from, until } = self.validity else {
             return None;
         };
         let from = from.unwrap_or(now);
         let valid = from <= now && until.is_none_or(|until| now <= until);
-        // An open end sorts after every time.
+        // an open end sorts after every timestamp
         valid.then_some((from, until.is_none(), until))
     }
 }
@@ -102,7 +101,7 @@ impl Validity {
 
 struct NotATime;
 
-/// A time, where there is one. An empty text counts as none, as with the plugin.
+/// A timestamp, if there is one. An empty text counts as none, as in the plugin.
 fn time(part: Option<Part<'_>>) -> Result<Option<Timestamp>, NotATime> {
     let Some(part) = part else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Allowed properties: what of an object becomes properties of a profile or an event, and under which names.
+//! Allowed properties: which members of an object become properties of a profile or an event, and under which names.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use indexmap::IndexMap;
 use crate::config::sync::PropertyRules;
 use crate::json::{self, Object, ObjectWriter, Part};
 
-/// Properties as they are put together: each name once, at the place where it first came up, with the value that came
-/// last (what JavaScript does where objects are spread into one another). Names are escaped, values are JSON text.
+/// Properties as they are collected. A repeated name has its first position and its last value, as when JavaScript
+/// objects are spread into one another. Names are escaped, values are JSON text.
 #[derive(Debug, Default)]
 pub(super) struct Properties<'a>(IndexMap<Cow<'a, str>, Cow<'a, str>, RandomState>);
 
 impl<'a> Properties<'a> {
-    /// Adds the allowed properties of an object: those in `include`, or all where it is empty; minus those in `exclude`;
-    /// minus those that are empty; renamed by `map`.
+    /// Adds the allowed properties of an object: those in `include`, or all if it is empty; without those in `exclude`;
+    /// without empty values; renamed by `map`.
     pub(super) fn add_allowed(&mut self, object: &Object<'a>, rules: &'a PropertyRules) {
         self.0.reserve(object.len());
         for (key, value) in object {
@@ -38,27 +38,27 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// Sets one property to a value of our own.
+    /// Sets one property to a computed value.
     pub(super) fn set(&mut self, name: &'static str, json: String) {
         self.0.insert(Cow::Borrowed(name), Cow::Owned(json));
     }
 
-    /// How many there are.
+    /// The number of properties.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Their values, as JSON text.
+    /// The values, as JSON text.
     pub(super) fn values(&self) -> impl Iterator<Item = &str> {
         self.0.values().map(AsRef::as_ref)
     }
 
-    /// Appends them as a JSON object.
+    /// Appends the properties as a JSON object.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         self.write_noting(out, |_, _| {});
     }
 
-    /// [`Properties::write`]; tells of each value where in `out` it has been written.
+    /// As [`Properties::write`]; calls `note` for each value, with the index in `out` that it is written at.
     pub(super) fn write_noting(&self, out: &mut Vec<u8>, mut note: impl FnMut(usize, &str)) {
         let mut object = ObjectWriter::open(out);
         for (name, value) in &self.0 {
@@ -70,7 +70,7 @@ impl<'a> Properties<'a> {
     }
 }
 
-/// `custom.fields` of a resource, given its `custom`; `None` where it has none.
+/// `custom.fields` of a resource, given its `custom`; `None` if it has none.
 pub(super) fn custom_fields(custom: Part<'_>) -> Option<Object<'_>> {
     let [fields] = custom.pick(["fields"])?;
     fields?.object()

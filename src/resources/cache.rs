@@ -1,21 +1,21 @@
-//! A map that is bounded in bytes and whose entries age.
+//! A map that is limited in bytes and whose entries expire.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What an entry takes beside what it holds, in bytes: its place in the map, its id, its allocations.
+/// The size of an entry without its value, in bytes: its slot in the map, its id, its allocations.
 const ENTRY_BYTES: usize = 160;
-/// How long what was fetched counts as current.
+/// How long a value counts as current after it was fetched.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// What is kept.
+/// A value of the cache.
 pub(super) trait Kept: Clone {
-    /// About how many bytes it holds.
+    /// Its approximate size in bytes.
     fn bytes(&self) -> usize;
 }
 
-/// A bounded map whose entries age.
+/// A map that is limited in bytes and whose entries expire.
 pub(super) struct Cache<T> {
     entries: HashMap<Rc<str>, (T, Duration)>,
     bytes: usize,

@@ -1,4 +1,4 @@
-//! What became of catalog entries: the answers of their jobs.
+//! The results of catalog jobs, entry by entry.
 
 use crate::error::Error;
 use crate::klaviyo;
@@ -10,11 +10,11 @@ use crate::run::import::JobAnswer;
 use crate::run::state::Job;
 use crate::time::Deadline;
 
-/// Jobs that are written down together: large enough that a group that closes leaves little room unused in its last
-/// jobs, small enough that little is sent again after a crash.
+/// The jobs of one group: enough that the last jobs of a group waste little capacity, few enough that little is sent
+/// again after a crash.
 pub(super) const JOBS_A_GROUP: usize = 8;
 
-/// The index of the endpoint of a write, where creating comes first and updating second.
+/// The write for an entry, with the index of its endpoint: creating comes first, updating second.
 pub(super) fn write_of(is_there: bool) -> (usize, Write) {
     if is_there {
         (1, Write::Update)
@@ -23,14 +23,14 @@ pub(super) fn write_of(is_there: bool) -> (usize, Write) {
     }
 }
 
-/// What an entry's error asks for.
+/// What is done about an entry's error.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// What was wanted is so already.
+    /// Nothing: the entry is already as wanted.
     AsWanted,
-    /// The entry came or went since it was looked up: looked up and sent another time.
+    /// The entry was created or deleted after it was looked up: it is looked up and sent again.
     Again,
-    /// It is not taken.
+    /// The entry counts as failed.
     Refused,
 }
 
@@ -47,10 +47,10 @@ fn verdict(action: BulkAction, error: &EntryError) -> Verdict {
     }
 }
 
-/// Reads how a job of one of these endpoints went.
+/// Polls a job of one of these endpoints.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub(super) async fn poll(
     client: &klaviyo::Client,
     endpoints: &'static [&'static BulkEndpoint],
@@ -67,7 +67,7 @@ pub(super) async fn poll(
         JobState::Complete(errors) => errors,
     };
     let (mut refused, mut again) = (Vec::new(), Vec::new());
-    // errors that name no entry of the job are counted as far as it has entries that none names
+    // errors without a valid index count only as far as the job has entries that no error names
     let is_named = |error: &&EntryError| error.index.is_some_and(|index| index < job.entries.len());
     let mut unnamed = job.entries.len() - errors.iter().filter(is_named).count();
     for error in errors {
@@ -95,7 +95,7 @@ pub(super) async fn poll(
     })
 }
 
-/// Klaviyo's code and field; never its words, which can quote the record.
+/// The operation with Klaviyo's code and field; never its message, which can quote the record.
 fn reason(endpoint: &BulkEndpoint, error: &EntryError) -> String {
     let (what, code) = (endpoint.post.name, &error.code);
     match error.field.as_str() {

@@ -1,4 +1,4 @@
-//! Categories as catalog categories: created or updated by id, named by their whole path.
+//! Imports categories as catalog categories, created or updated by id and named by their whole path.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Pages of a commercetools collection: records as they stand, and how they are read.
+//! Reads a commercetools collection page by page.
 
 use std::collections::HashMap;
 
@@ -13,23 +13,23 @@ use crate::run::page::{Mapper, Page, PageQuery, Record};
 use crate::run::state::RunOptions;
 use crate::time::Deadline;
 
-/// An answer without records is well under this.
+/// The largest response to a query without records that is read, in bytes.
 const MAX_TOTAL_BYTES: usize = 64 * 1024;
 
-/// The records of a page, before it is known how they are mapped.
+/// The records of a page, without their mapper.
 pub struct Records {
     /// The records in id order.
     pub list: Vec<Record>,
     /// The last id.
     pub last: Option<String>,
-    /// Whether the range ends here.
+    /// Whether this is the last page of the range.
     pub is_last: bool,
 }
 
 /// A collection that is read page by page.
 #[derive(Debug, Clone, Copy)]
 pub struct Collection {
-    /// For errors, such as `query customers`.
+    /// The operation that errors name, such as `query customers`.
     pub operation: &'static str,
     /// The path, such as `customers`.
     pub path: &'static str,
@@ -38,10 +38,10 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// How many records a run has to read.
+    /// The number of records that a run has to read.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses.
+    /// If commercetools does not respond or rejects the request.
     pub async fn total(
         &self,
         client: &Client,
@@ -57,10 +57,10 @@ impl Collection {
         Ok(options.ids.as_ref().map_or(total, |ids| ids.len() as u64))
     }
 
-    /// Reads the next page of a range, or of the ids that were asked for.
+    /// Reads the next page of a range, or of the ids that were requested.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses, or answers with records that have no id.
+    /// If commercetools does not respond or rejects the request, and if a record in the response has no id.
     pub async fn read(
         &self,
         client: &Client,
@@ -79,7 +79,7 @@ impl Collection {
         }
     }
 
-    /// The next records of the range in id order.
+    /// Reads the next records of the range in id order.
     async fn read_range(
         &self,
         client: &Client,
@@ -100,7 +100,7 @@ impl Collection {
             .last()
             .map(|record| {
                 mapping::id(record.part())
-                    // without it the next page would be this one again
+                    // else the next page would be this one again
                     .filter(|last| range.after.as_ref().is_none_or(|after| last > after))
                     .ok_or_else(|| self.unreadable())
             })
@@ -112,7 +112,7 @@ impl Collection {
         })
     }
 
-    /// The next of these ids, those that the range has left.
+    /// Reads the next of these ids that the range has left.
     async fn read_ids(
         &self,
         client: &Client,
@@ -158,7 +158,7 @@ impl Collection {
         })
     }
 
-    /// A query without bounds.
+    /// A query of the whole collection.
     fn query(&self, max_bytes: usize) -> Query<'_> {
         Query {
             operation: self.operation,
@@ -184,7 +184,7 @@ impl Collection {
 }
 
 impl Records {
-    /// The records that are there.
+    /// The records that exist.
     pub fn present(&self) -> impl Iterator<Item = Part<'_>> {
         self.list.iter().filter_map(|record| match record {
             Record::Present(record) => Some(record.part()),
@@ -192,7 +192,7 @@ impl Records {
         })
     }
 
-    /// The page, with how its records are mapped.
+    /// The page, with the mapper of its records.
     #[must_use]
     pub fn into_page(self, mapper: Mapper) -> Page {
         Page {

@@ -1,4 +1,4 @@
-//! Customers as profiles.
+//! Imports customers as profiles.
 
 use std::rc::Rc;
 
@@ -34,7 +34,7 @@ pub struct Customers {
 }
 
 impl Customers {
-    /// With the clients and options of the context.
+    /// The import, with the clients and options of the context.
     #[must_use]
     pub fn new(context: &Context) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl Import for Customers {
     }
 }
 
-/// The next page of a job's errors. A stored page that Klaviyo knows no more is dropped: reading begins again, without the
+/// The next page of a job's errors. If Klaviyo no longer knows the stored page, reading begins again, without the
 /// errors that have been dealt with.
 async fn next_errors(
     client: &klaviyo::Client,

@@ -1,8 +1,8 @@
-//! The deletion of everything of a kind that Klaviyo's catalog has, whoever made it.
+//! Deletes all items or all categories of Klaviyo's catalog, no matter who created them.
 //!
-//! A pass lists all entries and hands them to delete jobs; when these are finished, the next pass lists again. It ends
-//! with a pass that finds nothing. What others add meanwhile is not chased for ever: after [`MAX_PASSES`] a last look
-//! counts what is left.
+//! A pass lists all entries and submits delete jobs for them; when these are finished, the next pass lists again. The
+//! deletion ends with a pass that finds nothing. Because others may keep adding entries, there are at most `MAX_PASSES`
+//! passes; a last one only counts what is left.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use crate::run::page::{Page, PageQuery, Record};
 use crate::run::state::{Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
 
-/// Passes that delete.
+/// The most passes that delete.
 const MAX_PASSES: u32 = 5;
 
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
@@ -39,7 +39,7 @@ pub struct Deletion {
 }
 
 impl Deletion {
-    /// The pass that the run is in.
+    /// The pass that the run is in, by its cursor.
     #[must_use]
     pub fn new(context: &Context, collection: CatalogCollection, run: &RunDocument) -> Self {
         let cursor = run.cursor.as_ref();
@@ -48,7 +48,7 @@ impl Deletion {
             .and_then(|phase| phase.strip_prefix("pass-")?.parse().ok())
             .filter(|&pass| pass <= MAX_PASSES + 1)
             .unwrap_or(1);
-        // a listing that is neither at its beginning nor to begin has found something to go on from
+        // a listing that has got further than its first page has found entries
         let is_at_the_beginning = cursor.is_none_or(|cursor| {
             cursor.jobs.is_empty()
                 && cursor.ranges.len() == 1
@@ -105,7 +105,7 @@ impl Import for Deletion {
         goes_on.then(|| -> Rc<dyn Import> { Rc::new(next) })
     }
 
-    /// Klaviyo does not say how many entries there are: 0.
+    /// 0, because Klaviyo does not say how many entries there are.
     fn total(
         &self,
         _options: &RunOptions,
@@ -129,7 +129,7 @@ impl Import for Deletion {
             let path = query.range.after.as_deref().unwrap_or(collection.path());
             let (ids, next) = if query.range.entries.is_empty() {
                 let page = match listing::list(&client, collection, path, deadline).await {
-                    // a page that Klaviyo knows no more: what has been deleted is not listed again
+                    // Klaviyo no longer knows the page; the entries that were deleted are not listed again
                     Err(error) if error.is_rejection() && query.range.after.is_some() => {
                         listing::list(&client, collection, collection.path(), deadline).await?
                     }

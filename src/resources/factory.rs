@@ -1,4 +1,4 @@
-//! Which import a run needs.
+//! Makes the import that a run needs.
 
 use std::rc::Rc;
 

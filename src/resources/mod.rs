@@ -1,11 +1,11 @@
-//! What one page of each resource means: which query, which mapping, which Klaviyo calls.
+//! The imports of each resource: which query reads a page, which mapping applies, which Klaviyo endpoints are used.
 //!
 //! - [`customers`], [`orders`], [`categories`], [`products`]: the imports.
-//! - [`deletion`]: everything of a kind is deleted from Klaviyo's catalog.
-//! - [`collection`]: pages of a commercetools collection.
-//! - [`shop_catalog`]: categories and products that are looked up by id, and kept for a while (`cache`).
-//! - `catalog_jobs`: what became of catalog entries.
-//! - [`factory`]: which import a run needs; [`context`]: what imports are made of.
+//! - [`deletion`]: deletes all items or all categories of Klaviyo's catalog.
+//! - [`collection`]: reads a commercetools collection page by page.
+//! - [`shop_catalog`]: looks up categories and products by id, with a `cache`.
+//! - `catalog_jobs`: the results of catalog jobs.
+//! - [`factory`]: makes the import that a run needs; [`context`]: what imports are made of.
 
 mod cache;
 mod catalog_jobs;

@@ -1,4 +1,4 @@
-//! Orders as events.
+//! Imports orders as events.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -38,7 +38,7 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// With the clients and options of the app, as the start asked for.
+    /// The import, with the clients and options of the context and the options of the run.
     #[must_use]
     pub fn new(context: &Context, options: &RunOptions) -> Self {
         Self {
@@ -56,8 +56,8 @@ impl Import for Orders {
     }
 
     fn batches_a_group(&self) -> usize {
-        // events have no jobs to trace back, and an order's events may be spread over two requests: larger groups leave
-        // less room in them unused
+        // events have no jobs that need to be traced back to a batch, and an order's events may be split over two
+        // requests: larger groups fill the requests better
         4
     }
 
@@ -97,12 +97,12 @@ impl Import for Orders {
         _job: Job,
         _deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        // Klaviyo answers a bulk creation of events with a bare 202: there is no job to ask
+        // Klaviyo's response to a bulk creation of events is a 202 without a job
         Box::pin(async { Ok(JobAnswer::Unknown) })
     }
 }
 
-/// Adds the events of an order to the documents; gives its id.
+/// Adds the events of an order to the documents; returns the order's id.
 ///
 /// # Errors
 /// As [`order::events`].

@@ -1,8 +1,8 @@
-//! What is looked up in the shop's catalog: categories with their names and ancestors, for catalog categories and items, and
-//! the categories of products, for the events of orders.
+//! Looks up the shop's categories with their names and ancestors, for catalog categories and items, and the categories
+//! of products, for the events of orders.
 //!
-//! Products and categories are fetched by id, in chunks, and kept in the instance for a while, within bounds: many
-//! orders are of the same few products, and all categories have the same few ancestors.
+//! Products and categories are fetched by id, in chunks, and cached in the instance within a memory limit: many orders
+//! are of the same few products, and many categories have the same ancestors.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -27,26 +27,26 @@ use crate::mapping::product::CategoryAncestors;
 use crate::ports::Ports;
 use crate::time::Deadline;
 
-/// The share of the instance's memory that each kind may take: one of so many parts.
+/// Each of the two caches may take this fraction of the instance's memory: one twelfth.
 const MEMORY_SHARE: usize = 12;
-/// Ids of categories that are kept for being shared; each takes about 100 bytes.
+/// The most category ids that are kept to be shared; each takes about 100 bytes.
 const MOST_IDS: usize = 20_000;
-/// Records of one answer are read up to this size: 100 products of 80 KB.
+/// The largest response that is read, in bytes: 100 products of 80 KB.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// Chunks of one page that are fetched at the same time, at most; fewer where there is less than 32 MiB for each.
+/// The most chunks of one page that are fetched at the same time; fewer if there is less than 32 MiB for each.
 const CHUNKS_AT_A_TIME: usize = 4;
-/// For errors.
+/// The operation that errors name.
 const CATEGORIES_BY_ID: &str = "query categories by id";
 /// The most ids of one query of products, which are large.
 const PRODUCTS_A_QUERY: usize = 50;
 
-/// A category, as far as paths need it.
+/// The members of a category that paths need.
 struct Node {
     name: Option<String>,
     ancestors: Box<[Rc<str>]>,
 }
 
-/// `None` where it is gone.
+/// A category; `None` if it does not exist.
 type KnownNode = Option<Rc<Node>>;
 
 impl Kept for KnownNode {
@@ -57,7 +57,7 @@ impl Kept for KnownNode {
     }
 }
 
-/// The categories of a product; `None` where it is gone.
+/// The category ids of a product; `None` if it does not exist.
 type KnownProduct = Option<Rc<[String]>>;
 
 impl Kept for KnownProduct {
@@ -83,7 +83,7 @@ impl CategoryAncestors for Nodes {
     }
 }
 
-/// Looks up the categories of products.
+/// Looks up categories and products by id.
 pub struct ShopCatalog {
     ports: Ports,
     client: Rc<Client>,
@@ -94,7 +94,7 @@ pub struct ShopCatalog {
     category_ids: RefCell<HashSet<Rc<str>>>,
 }
 
-/// The categories of the products of one page.
+/// The category paths of the products of one page.
 #[derive(Default)]
 pub struct PagePaths(HashMap<String, Vec<String>>);
 
@@ -104,7 +104,7 @@ impl CategoryPaths for PagePaths {
     }
 }
 
-/// A product projection, as far as it is looked at.
+/// A product projection, with the members that are read.
 #[derive(Deserialize)]
 struct Projection {
     id: String,
@@ -118,7 +118,7 @@ struct CategoryReference {
 }
 
 impl ShopCatalog {
-    /// An empty one, for an instance with so much memory.
+    /// An empty catalog, for an instance with this much memory.
     #[must_use]
     pub fn new(
         ports: Ports,
@@ -138,8 +138,8 @@ impl ShopCatalog {
         }
     }
 
-    /// Fetches chunks, a few at a time, and takes each as it comes: their answers are held in memory together with the
-    /// page that they are for.
+    /// Fetches chunks, a few at a time, and passes their records to `take` as they arrive: only a few responses are in
+    /// memory, beside the page that they are fetched for.
     async fn each<F: Future<Output = Result<Vec<Json>, Error>>>(
         &self,
         chunks: impl Iterator<Item = F>,
@@ -153,7 +153,7 @@ impl ShopCatalog {
         Ok(())
     }
 
-    /// Takes a category into what is known.
+    /// Adds a category to the cache.
     fn keep(
         &self,
         id: &str,
@@ -172,7 +172,7 @@ impl ShopCatalog {
         (id, node)
     }
 
-    /// A category's id as others have it already, where they do: many categories are below the same few.
+    /// A shared copy of a category's id: many categories have the same ancestors.
     fn id(&self, id: &str) -> Rc<str> {
         let mut ids = self.category_ids.borrow_mut();
         if let Some(known) = ids.get(id) {
@@ -189,7 +189,7 @@ impl ShopCatalog {
     /// The category paths of all these products.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses: what cannot be looked up is never taken for empty.
+    /// If commercetools does not respond or rejects the request: a failed look-up never counts as an empty result.
     pub async fn paths(
         &self,
         products: HashSet<String>,
@@ -210,7 +210,7 @@ impl ShopCatalog {
                     .filter_map(|id| nodes.get(id)?.name.clone());
                 let names: Vec<String> = ancestors.chain(node.name.clone()).collect();
                 for path in order::paths(&names) {
-                    // an event cannot hold it, however much more there is: its order is skipped
+                    // no event can hold more than this: the order is skipped, so the other paths do not matter
                     if bytes > MAX_REQUEST_BYTES {
                         break;
                     }
@@ -223,7 +223,7 @@ impl ShopCatalog {
         Ok(PagePaths(paths.collect()))
     }
 
-    /// The category ids of each product that is there.
+    /// The category ids of each product that exists.
     async fn product_categories(
         &self,
         products: HashSet<String>,
@@ -277,7 +277,7 @@ impl ShopCatalog {
         Ok(found)
     }
 
-    /// Takes note of categories that have been read anyway.
+    /// Adds categories to the cache that have been read already.
     pub fn note<'a>(&self, categories: impl IntoIterator<Item = &'a Category<'a>>) {
         let now = self.ports.clock.monotonic();
         for category in categories {
@@ -285,10 +285,10 @@ impl ShopCatalog {
         }
     }
 
-    /// These categories and all their ancestors, those that are there.
+    /// These categories and all their ancestors, as far as they exist.
     ///
     /// # Errors
-    /// Where commercetools does not answer or refuses.
+    /// If commercetools does not respond or rejects the request.
     pub async fn categories(
         &self,
         wanted: Vec<String>,

@@ -1,4 +1,4 @@
-//! commercetools: the token, what it was granted for, what can be read, and the run documents' place.
+//! Checks commercetools: the token and its scopes, what can be read, and writing custom objects.
 
 use futures_util::future::join_all;
 
@@ -9,12 +9,12 @@ use crate::run::engine::Engine;
 use crate::run::store::CONTAINER;
 use crate::time::Deadline;
 
-/// The custom object that is written and deleted again.
+/// The key of the custom object that is written and deleted again.
 const KEY: &str = "check";
-/// Answers to the check's questions are well under this, in bytes.
+/// The largest response that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// What is read of the project: a name for the line, the path, and the scopes of which one is enough
+/// The collections that are read: a name for the line, the path, and the scopes of which one is enough
 /// (<https://docs.commercetools.com/api/scopes>).
 const COLLECTIONS: [(&str, &str, &[&str]); 4] = [
     ("customers", "customers", &["view_customers"]),
@@ -34,20 +34,20 @@ const COLLECTIONS: [(&str, &str, &[&str]); 4] = [
         &["view_published_products", "view_products"],
     ),
 ];
-/// What the run documents need.
+/// The scope that the run documents need.
 const DOCUMENT_SCOPE: &str = "manage_key_value_documents";
 
 pub(super) async fn token(engine: &Engine, deadline: Deadline) -> (Line, Option<String>) {
     match engine.commercetools.granted_scope(deadline).await {
         Ok(granted) => (
-            Line::ok("commercetools: token", "the API client is given a token"),
+            Line::ok("commercetools: token", "the API client can fetch a token"),
             Some(granted),
         ),
         Err(error) => (Line::of("commercetools: token", &error), None),
     }
 }
 
-/// Whether the token was granted a scope: by itself, by `manage_...` where it is a `view_...`, or by `manage_project`.
+/// Whether the token was granted a scope: the scope itself, `manage_...` in place of `view_...`, or `manage_project`.
 fn is_granted(granted: &str, scope: &str, project: &str) -> bool {
     let manage = scope
         .strip_prefix("view_")
@@ -116,7 +116,7 @@ pub(super) async fn documents(engine: &Engine, deadline: Deadline) -> Line {
     const WHAT: &str = "commercetools: write and delete a custom object";
     let tried = async {
         let client = &engine.commercetools;
-        // one that an earlier check could not delete is written over
+        // an earlier check may have failed to delete it
         let found = client
             .custom_object::<serde_json::Value>(CONTAINER, KEY, deadline)
             .await?;
@@ -137,7 +137,7 @@ pub(super) async fn documents(engine: &Engine, deadline: Deadline) -> Line {
             Line::ok(WHAT, format!("{CONTAINER}/{KEY} was written and deleted"))
         }
         Ok(WriteOutcome::Conflict) => {
-            Line::unknown(WHAT, "another check wrote at the same time; try again")
+            Line::unknown(WHAT, "another check wrote it at the same time; try again")
         }
         Err(error) => Line::of(WHAT, &error),
     }

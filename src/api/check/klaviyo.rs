@@ -1,7 +1,7 @@
-//! Klaviyo: the key, and what it may do.
+//! Checks Klaviyo: the key and its scopes.
 //!
-//! The account is only read from, so what its key may write shows with the first import; until then these lines say that
-//! it cannot be told.
+//! The check only reads from the account. Which scopes the key has for writing shows in the first import; these lines
+//! are `unknown`.
 
 use futures_util::future::join;
 
@@ -12,10 +12,10 @@ use crate::klaviyo::profiles;
 use crate::run::engine::Engine;
 use crate::time::Deadline;
 
-/// The scopes that the two reads tell of. An import reads with no other scopes (`x-klaviyo-scopes` of the calls that it
-/// makes).
+/// The scopes that the two requests need. An import needs no other scopes for reading (`x-klaviyo-scopes` of its
+/// operations in Klaviyo's contract).
 const READ_SCOPES: [&str; 2] = ["profiles:read and lists:read", "catalogs:read"];
-/// What an import writes with, and what for.
+/// The scopes that an import needs for writing, and what for.
 const WRITES: [(&str, &str); 4] = [
     ("profiles:write", "customers"),
     ("lists:write", "customers"),
@@ -23,7 +23,7 @@ const WRITES: [(&str, &str); 4] = [
     ("catalogs:write", "categories and products"),
 ];
 
-/// Reads from the account as little as can be.
+/// Sends the two smallest possible requests that read from the account.
 pub(super) async fn klaviyo(engine: &Engine, deadline: Deadline) -> Vec<Line> {
     let client = &engine.klaviyo;
     let (profiles, catalog) = join(
@@ -39,12 +39,12 @@ pub(super) async fn klaviyo(engine: &Engine, deadline: Deadline) -> Vec<Line> {
     for (scopes, error) in READ_SCOPES.iter().zip(&answers) {
         let what = format!("Klaviyo: scope {scopes}");
         lines.push(match error {
-            None => Line::ok(what, "granted: what it is for can be read"),
+            None => Line::ok(what, "granted: reading works"),
             Some(error) if error.status() == Some(403) => {
                 let fix = format!("Give the key of klaviyo_auth_key {scopes}, or full access.");
                 Line::failed(what, error.to_string(), fix)
             }
-            // the key was accepted, and the question was not: it cannot be told from here
+            // the key was accepted and the request was not: that says nothing about the scope
             Some(error) if matches!(error.status(), Some(400 | 404 | 405)) => {
                 Line::unknown(what, error.to_string())
             }
@@ -55,14 +55,14 @@ pub(super) async fn klaviyo(engine: &Engine, deadline: Deadline) -> Vec<Line> {
         Line::unknown(
             format!("Klaviyo: scope {scope}"),
             format!(
-                "only writing tells; needed for {needed_for}, and part of a key with full access"
+                "cannot be checked without writing; needed for {needed_for}, and part of a key with full access"
             ),
         )
     }));
     lines
 }
 
-/// Whether the key is one: Klaviyo answers 401 where it is not, and 403 where it lacks a scope.
+/// Whether the key is valid: Klaviyo's response is 401 if it is not, and 403 if it lacks a scope.
 fn klaviyo_key(answers: &[Option<Error>]) -> Line {
     const WHAT: &str = "Klaviyo: key";
     let accepted = |answer: &Option<Error>| {
@@ -73,6 +73,6 @@ fn klaviyo_key(answers: &[Option<Error>]) -> Line {
     match answers.iter().flatten().next() {
         _ if answers.iter().any(accepted) => Line::ok(WHAT, "Klaviyo accepts it"),
         Some(error) => Line::of(WHAT, error),
-        None => Line::unknown(WHAT, "nothing was asked"),
+        None => Line::unknown(WHAT, "no request was sent"),
     }
 }

@@ -1,10 +1,10 @@
-//! One line of the check: what was tried, how it came out, how to mend it.
+//! One line of the check: what was tried, the result, and how to fix it.
 
 use serde::Serialize;
 
 use crate::error::{Action, Error};
 
-/// How a line came out.
+/// The result of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
@@ -12,7 +12,7 @@ pub(super) enum State {
     Ok,
     /// It does not.
     Failed,
-    /// It could not be told.
+    /// It could not be found out.
     Unknown,
 }
 

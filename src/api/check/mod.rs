@@ -1,6 +1,6 @@
-//! `GET /sync/check`: tries the configuration and says, line by line, what works and how to mend what does not.
+//! `GET /sync/check`: tries the configuration and says, line by line, what works and how to fix what does not.
 //!
-//! Harmless calls only: what is written is a custom object of its own key, which is deleted again.
+//! All requests are harmless: the only thing written is a custom object with its own key, which is deleted again.
 
 mod commercetools;
 mod klaviyo;
@@ -19,20 +19,20 @@ use crate::ports::WASI;
 use crate::run::engine::Engine;
 use crate::run::self_call;
 
-/// How long the whole check may take: within what platforms allow a request.
+/// The time limit of the whole check: within what platforms allow for a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the app may take to answer itself.
+/// The time limit of the self-call.
 const SELF_TIMEOUT: Duration = Duration::from_secs(8);
-/// A clock that is further off than this misleads whoever reads logs beside commercetools' own times. Nothing else
-/// depends on it: leases are in commercetools' time.
+/// A larger difference makes it hard to compare the log with commercetools' times. Nothing else depends on the clock:
+/// leases are in commercetools' time.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 
 /// Tries everything.
 pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
     let deadline = engine.deadline(TIMEOUT);
     let component = Line::ok("component", format!("it is built for WASI {WASI}"));
-    let variables = Line::ok("variables", "every variable can be read");
-    // first, so that whatever asks commercetools afterwards finds a token, and its clock is known
+    let variables = Line::ok("variables", "all variables are valid");
+    // first, so that the other requests to commercetools find a token and its time is known
     let (token, granted) = commercetools::token(engine, deadline).await;
     let collections = async {
         if granted.is_none() {
@@ -70,7 +70,7 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
     answer(&lines)
 }
 
-/// What is wrong with the variables: without them nothing else can be tried.
+/// The response while variables are invalid: then nothing else can be tried.
 pub(super) fn misconfigured(problems: &Problems) -> Response<Bytes> {
     let lines: Vec<Line> = problems
         .0
@@ -78,7 +78,7 @@ pub(super) fn misconfigured(problems: &Problems) -> Response<Bytes> {
         .map(|problem| {
             Line::failed(
                 format!("variable {}", problem.variable),
-                "it cannot be used",
+                "its value is not valid",
                 &problem.expected,
             )
         })
@@ -96,8 +96,8 @@ fn answer(lines: &[Line]) -> Response<Bytes> {
 
 async fn self_call(engine: &Engine) -> Line {
     const WHAT: &str = "self-call";
-    const FIX: &str = "Put http://self into allowed_outbound_hosts of the component in spin.toml; where the platform \
-                       does not let an app call itself, set continuation to scheduler.";
+    const FIX: &str = "Add http://self to allowed_outbound_hosts of the component in spin.toml; if the platform does not \
+                       let an app call itself, set continuation to scheduler.";
     if engine.config.continuation == Continuation::Scheduler {
         return Line::ok(
             WHAT,
@@ -114,14 +114,14 @@ fn clock(engine: &Engine) -> Line {
     const WHAT: &str = "clock";
     let (ours, theirs) = (engine.ports.clock.now(), engine.now());
     let difference = ours.duration_since(theirs);
-    let detail = format!("{} s beside commercetools'", difference.as_secs());
+    let detail = format!("{} s ahead of commercetools' time", difference.as_secs());
     if difference.unsigned_abs() <= CLOCK_TOLERANCE {
         Line::ok(WHAT, detail)
     } else {
         Line::failed(
             WHAT,
             detail,
-            "Set the clock of the machine (NTP). Imports do not depend on it, the times in logs do.",
+            "Set the machine's clock (NTP). Imports do not depend on it, the times in the log do.",
         )
     }
 }

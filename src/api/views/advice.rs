@@ -1,4 +1,4 @@
-//! What the operator is told to do about a run or a plan, in a sentence.
+//! The advice for the operator about a run or a plan, in a sentence.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::config::Continuation;
 use crate::run::plan::{Plan, StepState};
 use crate::run::state::{Resource, RunDocument, Status};
 
-/// What to do about the run of a resource at `now` (commercetools' time).
+/// The advice about the run of a resource at `now` (commercetools' time).
 pub(super) fn for_run(
     resource: Resource,
     run: Option<&RunDocument>,
@@ -20,8 +20,8 @@ pub(super) fn for_run(
     let is_held = run.is_held(now);
     match run.status {
         Status::Running if looks_cut => format!(
-            "Nobody is working on it. POST /sync/{resource}/continue goes on from here; a scheduler that calls \
-             POST /sync/continue does it by itself."
+            "No invocation is working on it. POST /sync/{resource}/continue continues it; a scheduler that calls \
+             POST /sync/continue does so by itself."
         ),
         Status::Running => running(run, is_held, continuation, now),
         Status::Failed => {
@@ -30,7 +30,7 @@ pub(super) fn for_run(
                 .as_ref()
                 .map_or("", |error| error.advice.as_str());
             format!(
-                "{cause} Then POST {{\"resume\": true}} to /sync/{resource} goes on from where it stands; \
+                "{cause} Then POST {{\"resume\": true}} to /sync/{resource} continues it from its cursor; \
                  POST /sync/{resource}/stop gives it up."
             )
             .trim_start()
@@ -50,15 +50,15 @@ fn running(run: &RunDocument, is_held: bool, continuation: Continuation, now: Ti
     let trouble = run.last_error.as_ref().map(|error| error.advice.as_str());
     let waits = run.not_before.filter(|&moment| moment > now && !is_held);
     match (trouble, waits, continuation) {
-        (Some(trouble), _, _) => format!("It is being tried again. {trouble}"),
+        (Some(trouble), _, _) => format!("It is being retried. {trouble}"),
         (None, Some(moment), Continuation::SelfCall) => {
-            format!("Nothing. It goes on by itself after {moment}.")
+            format!("Nothing. It continues by itself after {moment}.")
         }
         (None, Some(moment), Continuation::Scheduler) => {
-            format!("Nothing. The scheduler's first call after {moment} goes on.")
+            format!("Nothing. The scheduler's first call after {moment} continues it.")
         }
         (None, None, Continuation::Scheduler) if !is_held => {
-            "Nothing. The scheduler's next call goes on.".to_owned()
+            "Nothing. The scheduler's next call continues it.".to_owned()
         }
         (None, None, _) => "Nothing. It is being worked on.".to_owned(),
     }
@@ -73,18 +73,20 @@ fn completed(resource: Resource, run: &RunDocument) -> String {
         0 => match run.counts.skipped_in_all() {
             0 => "Nothing.".to_owned(),
             skipped => format!(
-                "Nothing has to be done. {skipped} records cannot be sent as they are: setAside says why."
+                "Nothing has to be done. {skipped} records cannot be sent as they are; setAside says why."
             ),
         },
-        _ if run.options.delete_all => "Look at what setAside names, then delete again.".to_owned(),
+        _ if run.options.delete_all => {
+            "Look at the entries that setAside names, then delete again.".to_owned()
+        }
         failed => format!(
-            "Klaviyo refused {failed} records. Mend what setAside says of them, then POST {{\"retryFailed\": true}} to \
+            "Klaviyo rejected {failed} records. Correct those that setAside names, then POST {{\"retryFailed\": true}} to \
              /sync/{resource}."
         ),
     }
 }
 
-/// What to do about a plan.
+/// The advice about a plan.
 pub(super) fn for_plan(plan: &Plan, looks_cut: bool) -> String {
     let those = |state: StepState| -> Vec<&str> {
         plan.steps
@@ -95,9 +97,9 @@ pub(super) fn for_plan(plan: &Plan, looks_cut: bool) -> String {
     };
     match plan.status {
         Status::Running if looks_cut => {
-            "Nobody moves it on. POST /sync/continue does; a scheduler that calls it does it by itself.".to_owned()
+            "No invocation is advancing it. POST /sync/continue does; a scheduler that calls it does so by itself.".to_owned()
         }
-        Status::Running => "Nothing. What is to be done about its imports is said of each.".to_owned(),
+        Status::Running => "Nothing. Each of its imports has advice of its own.".to_owned(),
         Status::Completed => "Nothing.".to_owned(),
         Status::Stopped => "Nothing. A new one with POST /sync starts from the beginning.".to_owned(),
         Status::Failed => {
@@ -185,7 +187,7 @@ mod tests {
         };
         assert_eq!(
             advice(Some(&tried_again), false, by_itself),
-            "It is being tried again. Mend it."
+            "It is being retried. Mend it."
         );
         let mut completed = run();
         completed.end(Status::Completed, NOW);
@@ -195,7 +197,7 @@ mod tests {
         completed.counts.failed = 3;
         let text = advice(Some(&completed), false, by_itself);
         assert!(
-            text.contains("refused 3 records") && text.contains("retryFailed"),
+            text.contains("rejected 3 records") && text.contains("retryFailed"),
             "{text}"
         );
         completed.options.dry_run = true;

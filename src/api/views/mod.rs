@@ -1,4 +1,4 @@
-//! How runs and plans are shown, and what the operator is told to do about them.
+//! Runs and plans as the API shows them, with advice for the operator.
 
 mod advice;
 pub(super) mod plan;
@@ -9,12 +9,12 @@ use std::time::Duration;
 use crate::config::Continuation;
 use crate::run::engine::Engine;
 
-/// A chain of self-calls has its next window after a second or two; one that has not after this long looks cut.
+/// In a chain of self-calls the next window begins after a second or two; after this long without one it looks cut.
 const CUT_AFTER: Duration = Duration::from_secs(15);
-/// A scheduler may tick once in a while.
+/// The same for a scheduler, which may call only once in a few minutes.
 const CUT_AFTER_SCHEDULED: Duration = Duration::from_secs(600);
 
-/// How long nobody may have worked before a chain looks cut.
+/// The time without work after which a chain looks cut.
 fn patience(engine: &Engine) -> Duration {
     match engine.config.continuation {
         Continuation::SelfCall => CUT_AFTER,

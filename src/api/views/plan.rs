@@ -1,4 +1,4 @@
-//! The plan as it is shown.
+//! The plan as the API shows it.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::run::plan::{Plan, Step, StepState};
 use crate::run::state::Status;
 use crate::time::later;
 
-/// The plan as it is shown.
+/// The plan as the API shows it.
 pub(in crate::api) fn plan_view(engine: &Engine, plan: &Plan) -> Value {
     let step = |step: &Step| {
         json!({
@@ -32,7 +32,8 @@ pub(in crate::api) fn plan_view(engine: &Engine, plan: &Plan) -> Value {
     })
 }
 
-/// Whether nobody moves a plan on that should be moved on: it has no run that would do so at its end.
+/// Whether no invocation advances a plan that is going on: none of its runs, which would advance it when they end, is
+/// running.
 fn looks_cut(engine: &Engine, plan: &Plan) -> bool {
     let has_run = plan
         .steps

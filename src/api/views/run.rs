@@ -1,4 +1,4 @@
-//! A run as it is shown.
+//! A run as the API shows it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::run::engine::Engine;
 use crate::run::state::{Resource, RunDocument, RunOptions, Status};
 use crate::time::later;
 
-/// The status document. `status` is `idle` where there never was a run.
+/// The status of a run. `status` is `idle` if there never was a run.
 pub(in crate::api) fn run_view(
     engine: &Engine,
     resource: Resource,
@@ -76,7 +76,7 @@ pub(in crate::api) fn run_view(
     })
 }
 
-/// What the run was started with; ids are many and only counted.
+/// The options that the run was started with; of `ids` only the number.
 fn options(options: &RunOptions) -> Value {
     json!({
         "ids": options.ids.as_ref().map(Vec::len),
@@ -88,25 +88,25 @@ fn options(options: &RunOptions) -> Value {
     })
 }
 
-/// How far the records of a run have been gone through.
+/// How many of its records a run has read.
 struct Progress {
-    /// Records that are behind it, in all its phases; each phase goes through all of them.
+    /// Records that are read, over all phases; each phase reads all records.
     behind: u64,
-    /// Records to go through, in all its phases.
+    /// Records to read, over all phases.
     all: u64,
-    /// What comes after the records of this phase is known: it is the last.
+    /// Whether this is the last phase.
     is_last: bool,
-    /// Records and variants that came of those that this phase has gone through.
+    /// Records or variants that were counted for the records that this phase has read.
     counted: u64,
-    /// Records that this phase has gone through.
+    /// Records that this phase has read.
     reached: u64,
-    /// Records that this phase has still to go through.
+    /// Records that this phase still has to read.
     left: u64,
 }
 
 impl Progress {
-    /// `None` where it cannot be told how much there is: Klaviyo does not say what there is to delete, and a run of several
-    /// phases that has been stopped does not say which it was in.
+    /// `None` if the progress is not known: Klaviyo does not say how many entries there are to delete, and a stopped
+    /// run of several phases does not say in which phase it was.
     fn of(engine: &Engine, run: &RunDocument) -> Option<Self> {
         let total = run.total.filter(|&total| total > 0)?;
         let import = engine.import(run);
@@ -131,7 +131,7 @@ impl Progress {
         })
     }
 
-    /// When the run will be over at this rate of counted records; `None` where another phase is to come, whose rate is not
+    /// When the run will end at this rate of counted records; `None` if there is another phase, whose rate is not
     /// known.
     fn end(&self, rate: f64, now: Timestamp) -> Option<Timestamp> {
         let each = match self.reached {
@@ -144,7 +144,7 @@ impl Progress {
     }
 }
 
-/// Whether nobody works on a run that should be worked on: `continue` picks it up.
+/// Whether no invocation works on a run that is going on, so that `continue` is needed.
 fn looks_cut(engine: &Engine, run: &RunDocument) -> bool {
     let now = engine.now();
     let since = match &run.lease {

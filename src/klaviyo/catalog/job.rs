@@ -1,4 +1,4 @@
-//! Catalog jobs: which entries a finished one did not take.
+//! Catalog jobs: the entries that a finished job rejected.
 
 use std::collections::HashSet;
 
@@ -10,18 +10,18 @@ use crate::klaviyo::client::Client;
 use crate::klaviyo::job::{self, JobState};
 use crate::time::Deadline;
 
-/// An entry that a job did not take.
+/// An entry that a job rejected.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EntryError {
-    /// The entry's index in the request, where Klaviyo says which it is.
+    /// The entry's index in the request, if Klaviyo says it.
     pub index: Option<usize>,
-    /// The field that it is about, such as `/attributes/title`; empty where that is not said.
+    /// The field that the error is about, such as `/attributes/title`; empty if Klaviyo does not say it.
     pub field: String,
     /// Klaviyo's code.
     pub code: String,
 }
 
-/// What a finished job says.
+/// The result of a finished job.
 #[derive(Deserialize)]
 struct Outcome {
     #[serde(default)]
@@ -44,10 +44,10 @@ struct JobErrorSource {
     pointer: Option<String>,
 }
 
-/// Reads how a job of this endpoint stands; of one that is finished, which entries it did not take.
+/// Reads the state of a job of this endpoint; for a finished job, the entries that it rejected.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn read(
     client: &Client,
     bulk: &'static BulkEndpoint,
@@ -71,7 +71,7 @@ pub async fn read(
     )
 }
 
-/// One error for each entry: the first that names it. Failures that no error names are errors without an index.
+/// One error per entry: the first one with its index. Failed entries without an error get an error without an index.
 fn entry_errors(
     bulk: &'static BulkEndpoint,
     errors: Vec<JobError>,
@@ -79,7 +79,7 @@ fn entry_errors(
 ) -> Vec<EntryError> {
     let mut indexes = HashSet::new();
     let mut list: Vec<EntryError> = Vec::new();
-    // a job has no more failures than entries, whatever its answer says
+    // a job cannot have more failures than entries, even if the response says so
     let most = bulk.max_documents;
     for error in errors {
         if list.len() == most {

@@ -1,4 +1,4 @@
-//! Listings: which entries the catalog has.
+//! Lists the entries that the catalog has.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +12,8 @@ use crate::klaviyo::rate::Endpoint;
 use crate::mapping::product::compound_id;
 use crate::time::Deadline;
 
-/// Variants included with an item up to which it is certain that they are all. How many Klaviyo includes at most is not
-/// documented; an item that has as many as this is asked for its variants by themselves.
+/// Up to fewer than this many included variants, an item has certainly no others. How many Klaviyo includes at most is
+/// not documented; for an item with at least this many, the variants are listed separately.
 const SURELY_ALL_INCLUDED: usize = 10;
 
 static LIST_ITEMS: Endpoint = Endpoint {
@@ -32,7 +32,7 @@ static LIST_VARIANTS: Endpoint = Endpoint {
     steady: 3_500,
 };
 
-/// What can be listed.
+/// A collection of catalog entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatalogCollection {
     /// `catalog-categories`
@@ -49,7 +49,7 @@ impl CatalogCollection {
         }
     }
 
-    /// The path of all entries, with as little of each as the API gives.
+    /// The path of all entries, with as few fields of each as the API can return.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl CatalogCollection {
     }
 
     fn of_ids(self, ids: &[String]) -> String {
-        // what need not be escaped in a query is not, so that 100 ids stay under the 8 KB that servers accept
+        // only what a query needs escaped is escaped, so that 100 ids stay under the 8 KB that servers accept
         let ids: Vec<String> = ids
             .iter()
             .map(|id| format!("'{}'", compound_id(id)))
@@ -148,19 +148,19 @@ async fn pages(
     Ok(all)
 }
 
-/// Reads as little as can be of the catalog: that it may be read at all.
+/// Checks that the catalog can be read, with the smallest possible request.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn can_read(client: &Client, deadline: Deadline) -> Result<(), Error> {
     let path = "/api/catalog-items?page%5Bsize%5D=1";
     client.get(&LIST_ITEMS, path, deadline).await.map(|_| ())
 }
 
-/// Lists the entries of a collection, from [`CatalogCollection::path`] or a page's `next` on.
+/// Reads a page of a collection. `path` is [`CatalogCollection::path`] or the `next` of the page before.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn list(
     client: &Client,
     collection: CatalogCollection,
@@ -174,10 +174,10 @@ pub async fn list(
     })
 }
 
-/// Which of these entries, by external id, Klaviyo has: their compound ids.
+/// The compound ids of those of these entries (by external id) that Klaviyo has.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn existing(
     client: &Client,
     collection: CatalogCollection,
@@ -197,12 +197,12 @@ pub async fn existing(
     Ok(entries.map(|entry| entry.id).collect())
 }
 
-/// The variants, by compound id, of those of these items that Klaviyo has. `wanted` says which compound ids of variants
-/// are expected of an item, by its external id: where one of them is not included, the item is asked for its variants by
-/// themselves, as it is where it has so many that they may not all be included.
+/// The variants that Klaviyo has of items, both by compound id; items that Klaviyo does not have are left out. `wanted`
+/// has the compound ids of the expected variants by the item's external id. The variants of an item are listed
+/// separately if an expected one is not included with it, and if it has so many that they may not all be included.
 ///
 /// # Errors
-/// Where Klaviyo does not answer or refuses.
+/// If Klaviyo does not respond or rejects the request.
 pub async fn variants_of_items(
     client: &Client,
     wanted: &HashMap<String, Vec<String>>,
@@ -237,7 +237,7 @@ pub async fn variants_of_items(
             let path = format!("/api/catalog-items/{item}/variants?fields%5Bcatalog-variant%5D=external_id&page%5Bsize%5D=100");
             match pages(client, &LIST_VARIANTS, path, deadline).await {
                 Ok(variants) => Ok((item, variants.into_iter().map(|variant| variant.id).collect())),
-                // gone since it was listed
+                // the item was deleted after it was listed
                 Err(error) if error.status() == Some(404) => Ok((item, HashSet::new())),
                 Err(error) => Err(error),
             }

@@ -1,5 +1,5 @@
-//! The catalog: bulk jobs that create, update and delete entries, 100 a job
-//! (<https://developers.klaviyo.com/en/reference/catalogs_api_overview>), and listings that say what there is.
+//! The catalog: bulk jobs that create, update and delete entries, 100 per job
+//! (<https://developers.klaviyo.com/en/reference/catalogs_api_overview>), and listings of the entries that exist.
 
 pub mod job;
 pub mod listing;
@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_mended};
 use super::rate::Endpoint;
 
-/// "Accepts up to 100 catalog items per request", and categories and variants likewise; also the most ids of a filter
+/// "Accepts up to 100 catalog items per request"; the same for categories and variants. Also the most ids in a filter
 /// and the most entries of a page.
 pub const MAX_ENTRIES: usize = 100;
 macro_rules! bulk {

@@ -1,4 +1,4 @@
-//! The events that an order becomes.
+//! The events of an order.
 
 use crate::config::sync::SyncConfig;
 use crate::json::pieces::Pieces;
@@ -8,31 +8,31 @@ use crate::json::pieces::Pieces;
 pub struct OrderEvents {
     /// The order's id.
     pub id: String,
-    /// Whose events they are, as JSON text: `{"type":"profile","attributes":{...}}`.
+    /// The profile that the events belong to, as JSON text: `{"type":"profile","attributes":{...}}`.
     pub profile: String,
-    /// The events, in the order of their times.
+    /// The events, sorted by time.
     pub events: Vec<OrderEvent>,
 }
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderEvent {
-    /// Which of the order's events it is.
+    /// The kind of event.
     pub kind: EventKind,
-    /// Which bytes it has of the buffer that it was appended to.
+    /// Its bytes in the buffer that it was appended to.
     pub pieces: Pieces,
 }
 
-/// The events that orders become.
+/// The kinds of events that an order is mapped to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// Each order.
+    /// For each order.
     PlacedOrder,
-    /// Each line item.
+    /// For each line item.
     OrderedProduct,
-    /// An order in one of the states that count as fulfilled.
+    /// For an order in one of the states that count as fulfilled.
     FulfilledOrder,
-    /// An order in one of the states that count as cancelled.
+    /// For an order in one of the states that count as cancelled.
     CancelledOrder,
 }
 

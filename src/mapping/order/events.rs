@@ -1,4 +1,4 @@
-//! The events of an order, written.
+//! Writes the events of an order.
 
 use std::ops::Range;
 
@@ -14,13 +14,13 @@ use crate::json::{self, ObjectWriter};
 use crate::mapping::properties::Properties;
 use crate::mapping::{Skip, limits, money};
 
-/// What an event has beside its properties, in bytes, as a rule.
+/// The usual size of an event without its properties, in bytes.
 const USUAL_FRAME: usize = 320;
 
-/// What closes an event after its properties.
+/// The end of an event, after its properties.
 const TAIL: &str = "}}";
 
-/// Writes the events of one order: what the order and its line items are, once, and for each event what is its own.
+/// Writes the events of one order: the properties of the order once, then for each event what is its own.
 pub(super) struct Events<'o, 'a> {
     order: &'o Order<'a>,
     profile: &'o str,
@@ -81,8 +81,8 @@ impl<'o, 'a> Events<'o, 'a> {
         Ok(self.done)
     }
 
-    /// Appends the properties of the order. Gives where they stand, and where `lineItems` starts in them, unless
-    /// configured away.
+    /// Appends the properties of the order. Returns their range, and the index where the value of `lineItems` starts,
+    /// unless that property is excluded by the configuration.
     fn properties(&mut self, properties: &Properties<'_>) -> (Range<usize>, Option<usize>) {
         let start = self.out.len();
         let mut line_items = None;
@@ -98,7 +98,7 @@ impl<'o, 'a> Events<'o, 'a> {
         (start..self.out.len(), line_items)
     }
 
-    /// Adds an event, of the order or of one of its line items, whose properties have been appended.
+    /// Adds an event of the order or of one of its line items, whose properties have been appended before.
     fn event(
         &mut self,
         kind: EventKind,
@@ -150,7 +150,7 @@ impl<'o, 'a> Events<'o, 'a> {
     }
 }
 
-/// Appends text, and gives where it stands.
+/// Appends text and returns its range.
 fn append(out: &mut Vec<u8>, text: &str) -> Range<usize> {
     let start = out.len();
     out.extend_from_slice(text.as_bytes());

@@ -1,8 +1,8 @@
-//! An order becomes events.
+//! Maps an order to events.
 //!
-//! Most of an order's bytes go into its events as they stand: the whole order into Placed, Fulfilled and Cancelled
-//! Order, each line item into an Ordered Product. One walk finds the order's members and those of its line items, and
-//! the order is written once, however many events are made of it.
+//! Most of an order's bytes are copied into its events unchanged: the whole order into Placed, Fulfilled and Cancelled
+//! Order, each line item into an Ordered Product. One pass finds the order's members and those of its line items, and
+//! the order is written once, for all of its events.
 
 mod categories;
 mod event;
@@ -22,7 +22,7 @@ use super::Skip;
 use crate::config::MappingOptions;
 use crate::json::Part;
 
-/// The ids of the products that an order's line items are of, each once, in order of appearance.
+/// The ids of the products of an order's line items, each once, in order of appearance.
 #[must_use]
 pub fn product_ids<'a>(order: impl Into<Part<'a>>) -> Vec<String> {
     let mut ids = Texts::default();
@@ -42,15 +42,15 @@ pub fn product_ids<'a>(order: impl Into<Part<'a>>) -> Vec<String> {
 type Texts<'a> = IndexSet<Cow<'a, str>, RandomState>;
 
 /// Appends all events of an order to `out`, each `{"type":"event","attributes":{...}}`, an entry of
-/// `event-bulk-create-jobs`: Placed Order, an Ordered Product for each line item, then Fulfilled and Cancelled Order as
-/// the order's state has it, each a second after the one before.
+/// `event-bulk-create-jobs`: Placed Order, an Ordered Product for each line item, then Fulfilled Order and Cancelled
+/// Order if the order's state counts as such. Each is one second later than the one before.
 ///
-/// With `trigger_flows` they set off the flows of the account, as events of today do; without, they are history
+/// With `trigger_flows` the events trigger the account's flows, as current events do; without, they are history
 /// (`"backfill": true`).
 ///
 /// # Errors
-/// Where the order has no profile, lacks what its events need, or one of them breaks a limit of Klaviyo's: then nothing
-/// is appended, for an order is imported whole or not at all.
+/// If the order has no profile, lacks a member that its events need, or one of the events exceeds a limit of Klaviyo's.
+/// Then nothing is appended: an order is imported completely or not at all.
 pub fn events<'a>(
     order: impl Into<Part<'a>>,
     catalog: &dyn CategoryPaths,

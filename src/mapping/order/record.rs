@@ -1,4 +1,4 @@
-//! An order, as far as it is looked at.
+//! An order, with the members that the mapping reads.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use crate::json::{self, Object, ObjectWriter, Part, Text, Walk};
 use crate::mapping::properties::{self, Properties};
 use crate::mapping::{Skip, locale};
 
-/// An order, as far as it is looked at.
+/// An order, with the members that the mapping reads.
 pub(super) struct Order<'a> {
     pub(super) json: &'a str,
     pub(super) id: Cow<'a, str>,
@@ -23,12 +23,12 @@ pub(super) struct Order<'a> {
     members: Object<'a>,
 }
 
-/// A line item, as far as it is looked at.
+/// A line item, with the members that the mapping reads.
 pub(super) struct LineItem<'a> {
     pub(super) json: &'a str,
-    /// Where it stands in the order's `lineItems`.
+    /// Its range within the text of the order's `lineItems`.
     pub(super) place: Range<usize>,
-    /// How many properties it has.
+    /// The number of its properties.
     pub(super) properties: usize,
     pub(super) id: Cow<'a, str>,
     pub(super) total_price: Option<Part<'a>>,
@@ -38,7 +38,7 @@ pub(super) struct LineItem<'a> {
 
 const LINE_ITEMS: &str = "lineItems";
 
-// What most orders do with at most, so that little is moved when it grows: members, and bytes of a profile and a list.
+// Initial capacities that are enough for most orders: members, and bytes of a profile and of a list.
 const USUAL_MEMBERS: usize = 48;
 const USUAL_PROFILE: usize = 160;
 const USUAL_LIST: usize = 256;
@@ -71,7 +71,7 @@ impl<'a> Order<'a> {
             line_items: line_items?,
             members,
         };
-        // Klaviyo refuses a request that names an event twice.
+        // Klaviyo rejects a request that has an event twice
         let count = order.line_items.len();
         let mut ids = HashSet::with_capacity_and_hasher(count, RandomState::default());
         if !order.line_items.iter().all(|item| ids.insert(&*item.id)) {
@@ -112,7 +112,7 @@ impl<'a> Order<'a> {
         Ok(String::from_utf8(profile).expect("what is put together from strings is UTF-8"))
     }
 
-    /// The allowed properties of the order, then its custom fields beside them, then the lists.
+    /// The allowed properties of the order, then its allowed custom fields, then `ItemNames` and `Categories`.
     pub(super) fn properties<'o>(
         &self,
         catalog: &dyn CategoryPaths,
@@ -153,7 +153,7 @@ impl<'a> Order<'a> {
         list(names)
     }
 
-    /// Products stand in the order of their ids, as in the answers of the queries that fetch them.
+    /// Sorted by product id, as the products are in the responses of the queries that fetch them.
     fn categories(&self, catalog: &dyn CategoryPaths) -> String {
         let mut products: Vec<&str> = self
             .line_items
@@ -178,7 +178,7 @@ impl<'a> Order<'a> {
 }
 
 impl<'a> LineItem<'a> {
-    /// The value here, and the line items that it lists, none where it is no array.
+    /// The value here, and its elements as line items; none if it is no array.
     fn read_all(walk: &mut Walk<'a>) -> (Part<'a>, Result<Vec<Self>, Skip>) {
         let start = walk.place();
         let mut items = Ok(Vec::new());
@@ -193,7 +193,7 @@ impl<'a> LineItem<'a> {
         (value, items)
     }
 
-    /// The line item here, in a list that starts at `start`.
+    /// The line item here, in a list whose text starts at `start`.
     fn read(walk: &mut Walk<'a>, start: usize) -> Result<Self, Skip> {
         let place = walk.place() - start;
         let [mut id, mut product_id, mut name, mut total_price] = [None; 4];
@@ -226,7 +226,7 @@ impl<'a> LineItem<'a> {
     }
 }
 
-/// A list of strings, escaped already, as JSON text.
+/// A JSON array of strings that are escaped already.
 fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
     let mut list = String::with_capacity(USUAL_LIST);
     list.push('[');

@@ -1,25 +1,25 @@
-//! One entry of a catalog bulk job: how it names its record, and the frame around its attributes.
+//! One entry of a catalog bulk job: how it identifies its record, and the document around its attributes.
 
 use serde::Serialize;
 
-/// The only integration type that Klaviyo's catalog API takes.
+/// The only integration type that Klaviyo's catalog API accepts.
 const INTEGRATION_TYPE: &str = "$custom";
-/// The only catalog type that it takes.
+/// The only catalog type that it accepts.
 const CATALOG_TYPE: &str = "$default";
 
 /// Whether an entry is for a bulk create job or for a bulk update job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
-    /// Names the record by its external id.
+    /// Identifies the record by its external id.
     Create,
-    /// Names it by its compound id, and leaves out what cannot change.
+    /// Identifies it by its compound id, and leaves out what cannot change.
     Update,
 }
 
 /// An entry that has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The external id: a category's or product's id, a variant's sku. [`compound_id`] makes Klaviyo's id of it.
+    /// The external id: a category's or product's id, or a variant's sku. [`compound_id`] makes Klaviyo's id from it.
     pub id: String,
 }
 
@@ -29,7 +29,7 @@ pub fn compound_id(external_id: &str) -> String {
     format!("{INTEGRATION_TYPE}:::{CATALOG_TYPE}:::{external_id}")
 }
 
-/// The external id in a compound id; the whole where it is none of ours.
+/// The external id in a compound id; the whole text if it is not a compound id.
 #[must_use]
 pub fn external_id(compound_id: &str) -> &str {
     let parts = compound_id.splitn(3, ":::");
@@ -83,8 +83,8 @@ struct Identity<'a> {
     catalog_type: &'static str,
 }
 
-/// Appends the entry to `out` as JSON text: named by its external id where it creates, by its compound id where it
-/// updates.
+/// Appends the entry to `out` as JSON text, identified by its external id for a create, by its compound id for an
+/// update.
 pub(in crate::mapping) fn write(
     kind: &'static str,
     op: Write,

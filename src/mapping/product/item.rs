@@ -13,13 +13,13 @@ use super::record::{Product, Variant};
 use crate::mapping::Skip;
 use crate::mapping::category::referenced_ids;
 
-/// Who knows the categories above a category. Implemented by the products resource, which fetches them.
+/// Looks up the ancestors of categories. Implemented by `resources::shop_catalog`, which fetches and caches them.
 pub trait CategoryAncestors {
-    /// The ids of the category's ancestors, root first; `None` where the category is gone.
+    /// The ids of the category's ancestors, root first; `None` if the category is gone.
     fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]>;
 }
 
-/// The attributes of the entry, without those that name the item.
+/// The attributes of the entry, without those that identify the item.
 #[derive(Serialize)]
 struct Attributes<'a> {
     title: &'a str,
@@ -38,7 +38,7 @@ struct Relationships {
 }
 
 impl Product<'_> {
-    /// The ids of the categories that the product itself is in, in their order.
+    /// The ids of the categories that the product is assigned to, in order, without their ancestors.
     #[must_use]
     pub fn category_ids(&self) -> Vec<String> {
         referenced_ids(self.categories)
@@ -48,12 +48,12 @@ impl Product<'_> {
 impl Listing<'_> {
     /// Appends the product's entry to `out`, as JSON text for a catalog item bulk job.
     ///
-    /// It is in the product's categories and in all their ancestors, each once. A category that is gone is named all the
-    /// same: that Klaviyo does not know it belongs into the job's report.
+    /// The item is in the product's categories and in all their ancestors, each once. A category that is gone is still
+    /// named: the job's errors then report that Klaviyo does not know it.
     ///
     /// # Errors
-    /// [`Skip::CustomMetadataTooLarge`], with nothing appended. Klaviyo then refuses the variants of an item that it does
-    /// not have yet.
+    /// [`Skip::CustomMetadataTooLarge`], with nothing appended. Klaviyo then rejects the variants of the item, unless
+    /// it has the item already.
     pub fn item(
         &self,
         categories: &dyn CategoryAncestors,

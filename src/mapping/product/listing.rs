@@ -1,4 +1,4 @@
-//! What the item and the variants of a product share: name, description, address, and the moment that decides prices.
+//! What the item and the variants of a product share: name, description, URL, and the time that decides prices.
 
 use std::borrow::Cow;
 
@@ -13,12 +13,12 @@ use crate::mapping::locale::localized;
 use crate::mapping::metadata::{CustomMetadata, by_locale};
 use crate::mapping::price::{self, Price};
 
-/// What stands for the slug in `product_url_template`. Only the first is replaced, as the Node plugin does.
+/// The placeholder for the slug in `product_url_template`. Only the first one is replaced, as in the Node plugin.
 const SLUG_PLACEHOLDER: &str = "{{productSlug}}";
-/// The `url` without a template, as the Node plugin sends it: Klaviyo requires one.
+/// The `url` if there is no template, as the Node plugin sends it: Klaviyo requires a value.
 const NO_URL: &str = "None";
 
-/// A product about to be sent. Made once a product, so that hundreds of variants share its texts.
+/// The texts of a product. Made once per product, so that hundreds of variants share them.
 #[derive(Debug)]
 pub struct Listing<'p> {
     pub(super) product: &'p Product<'p>,
@@ -32,11 +32,11 @@ pub struct Listing<'p> {
 }
 
 impl<'p> Listing<'p> {
-    /// The listing of a product, with the prices that apply at `now`: the start of the run, so that all of its windows
-    /// choose alike.
+    /// The listing of a product, with the prices that apply at `now`. `now` is the start of the run, so that all of its
+    /// windows choose the same prices.
     ///
     /// # Errors
-    /// Why neither item nor variants can be sent: [`Skip::NoName`], or [`Skip::NoSlug`] where the URL needs one.
+    /// Why neither item nor variants can be sent: [`Skip::NoName`], or [`Skip::NoSlug`] if the URL needs a slug.
     pub fn of(
         product: &'p Product<'p>,
         now: Timestamp,
@@ -69,8 +69,8 @@ impl<'p> Listing<'p> {
         })
     }
 
-    /// The amount to send as `price`: of the price that applies in the preferred currency, where one is set, else in
-    /// any; 0 where none does.
+    /// The amount to send as `price`: that of the price that applies, in the preferred currency if one is set, else in
+    /// any; 0 if none applies.
     pub(super) fn price<'x>(&self, prices: Option<&'x [Price<'_>]>) -> Cow<'x, RawValue> {
         let preferred = self
             .options
@@ -87,7 +87,7 @@ impl<'p> Listing<'p> {
         )
     }
 
-    /// The channel whose stock is sent, where one is configured.
+    /// The channel whose stock is sent, if one is configured.
     pub(super) fn inventory_channel(&self) -> Option<&str> {
         self.options
             .sync

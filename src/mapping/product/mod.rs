@@ -1,10 +1,10 @@
 //! A published product projection -> one catalog item and a catalog variant for each of its variants.
 //!
 //! ```text
-//! Product::read      the ids and skus, cheaply: enough to ask Klaviyo what it has
+//! Product::read      reads ids and skus only: enough to look up what Klaviyo has
 //! Listing::of        the texts that item and variants share, or why none of them can be sent
 //! Listing::item      writes the item's entry for a create or an update job
-//! Listing::variant   writes a variant's
+//! Listing::variant   writes a variant's entry
 //! ```
 
 pub(super) mod entry;

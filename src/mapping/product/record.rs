@@ -1,4 +1,4 @@
-//! A product and its variants as records, with the parts that are looked at still as JSON text.
+//! A product and its variants, with the members that the mapping reads as JSON text.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,10 +8,10 @@ use crate::json::{self, Part, Text};
 use crate::mapping::Skip;
 use crate::mapping::price::{self, Price};
 
-/// A product without an id cannot be named in Klaviyo.
+/// Klaviyo identifies a catalog item by the product's id.
 const NO_ID: Skip = Skip::Malformed { missing: "id" };
 
-/// A product as `product-projections?staged=false` answers it, with the parts that are looked at still as JSON text.
+/// A product of a response to `product-projections?staged=false`, with the members that the mapping reads as JSON text.
 #[derive(Debug)]
 pub struct Product<'a> {
     pub(super) id: String,
@@ -24,10 +24,10 @@ pub struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// Reads the ids and skus and finds the rest.
+    /// Reads the ids and skus, and finds the other members.
     ///
     /// # Errors
-    /// [`Skip::Malformed`] where this is not an object with an id.
+    /// [`Skip::Malformed`] if this is not an object with an id.
     pub fn read(product: impl Into<Part<'a>>) -> Result<Self, Skip> {
         let parts = [
             "id",
@@ -79,8 +79,8 @@ impl<'a> Product<'a> {
         self.variants().filter_map(Variant::sku)
     }
 
-    /// Of the compound ids of the variants that Klaviyo has of this item, those that commercetools no longer has: they are
-    /// to be deleted.
+    /// Of the variants that Klaviyo has of this item, by compound id, those that the product no longer has: they are to
+    /// be deleted.
     #[must_use]
     pub fn obsolete<'k>(&self, in_klaviyo: impl IntoIterator<Item = &'k str>) -> Vec<&'k str> {
         let present: HashSet<String> = self.skus().map(compound_id).collect();
@@ -91,7 +91,7 @@ impl<'a> Product<'a> {
     }
 }
 
-/// A variant of a product, with the parts that are looked at still as JSON text.
+/// A variant of a product, with the members that the mapping reads as JSON text.
 #[derive(Debug)]
 pub struct Variant<'a> {
     number: Option<u64>,
@@ -102,7 +102,7 @@ pub struct Variant<'a> {
 }
 
 impl<'a> Variant<'a> {
-    /// What is not an object is a variant without anything, and so without a sku.
+    /// A value that is not an object is read as a variant without members, and so without a sku.
     pub(super) fn read(variant: Part<'a>) -> Self {
         let [number, sku, images, prices, availability] = variant
             .pick(["id", "sku", "images", "prices", "availability"])
@@ -116,14 +116,14 @@ impl<'a> Variant<'a> {
         }
     }
 
-    /// The variant's number within its product (commercetools calls it `id`): what names it where it has no sku.
+    /// The variant's number within its product (commercetools' `id`), which identifies it in reports if it has no sku.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
         self.number
     }
 
-    /// The sku, which is the catalog variant's external id. `None` where there is none or an empty one: such a variant
-    /// cannot be sent.
+    /// The sku, which is the catalog variant's external id. `None` if it is absent or empty: such a variant cannot be
+    /// sent.
     #[must_use]
     pub fn sku(&self) -> Option<&str> {
         self.sku.as_deref()
@@ -135,13 +135,13 @@ impl<'a> Variant<'a> {
         url?.filled_text().map(Text::decoded)
     }
 
-    /// The prices, `None` where the variant has no `prices`.
+    /// The prices; `None` if the variant has no `prices`.
     pub(super) fn prices(&self) -> Option<Vec<Price<'a>>> {
         self.prices.map(price::read)
     }
 
-    /// What is in stock: in the channel with this id, where one is configured and has something, else over all.
-    /// Negative where more was sold than there was.
+    /// The quantity in stock: in the channel with this id, if one is configured and its quantity is not 0, else
+    /// overall. Negative if more was sold than there was.
     pub(super) fn inventory_quantity(&self, channel: Option<&str>) -> i64 {
         let Some(overall) = self.availability else {
             return 0;
@@ -158,7 +158,7 @@ impl<'a> Variant<'a> {
     }
 }
 
-/// `availableQuantity` of a variant's `availability`, or of one channel within it.
+/// The `availableQuantity` of a variant's `availability` or of one of its channels.
 fn available_quantity(availability: Part<'_>) -> Option<i64> {
     let [quantity] = availability.pick(["availableQuantity"])?;
     quantity?.get().parse().ok()

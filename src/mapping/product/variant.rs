@@ -10,10 +10,10 @@ use super::listing::Listing;
 use super::record::Variant;
 use crate::mapping::Skip;
 
-/// Klaviyo's `inventory_policy` that keeps what is out of stock out of product feeds.
+/// Klaviyo's `inventory_policy` that leaves variants out of product feeds while they are out of stock.
 const HIDDEN_WHEN_OUT_OF_STOCK: u8 = 1;
 
-/// The attributes of the entry, without those that name the variant on a create.
+/// The attributes of the entry, without those that identify the variant on a create.
 #[derive(Serialize)]
 struct Attributes<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

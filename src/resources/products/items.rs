@@ -1,4 +1,4 @@
-//! The first phase: products as catalog items.
+//! The first phase: imports products as catalog items.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -22,10 +22,10 @@ use crate::time::Deadline;
 
 static ITEM_ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_ITEMS, &UPDATE_ITEMS];
 
-/// What the cursor calls this phase.
+/// The name of this phase in the cursor.
 const ITEMS: &str = "items";
 
-/// What is not published: neither sent nor deleted.
+/// Products that are not published: neither sent nor deleted, only counted.
 const UNPUBLISHED: Collection = Collection {
     operation: "count unpublished products",
     path: "products",
@@ -61,7 +61,7 @@ impl Import for Items {
             match UNPUBLISHED.total(&client, &options, deadline).await {
                 Ok(0) => Ok(Vec::new()),
                 Ok(count) => Ok(vec![(Note::UnpublishedLeftAlone, count)]),
-                // published products can be read without the scope that counting the others needs
+                // the token may have the scope for published products only
                 Err(error) if error.status() == Some(403) => Ok(Vec::new()),
                 Err(error) => Err(error),
             }

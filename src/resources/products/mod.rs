@@ -1,7 +1,7 @@
-//! Products as catalog items, and then, when Klaviyo has all of these, their variants as catalog variants.
+//! Imports products as catalog items and then, when Klaviyo has finished these, their variants as catalog variants.
 //!
-//! Only what is published is read, from its published projection. What is in Klaviyo and no longer published is left
-//! alone.
+//! Only published products are read, in their published projection. Items in Klaviyo whose products are no longer
+//! published are not touched.
 
 mod items;
 mod phase;

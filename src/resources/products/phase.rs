@@ -1,4 +1,4 @@
-//! What both phases have in common: the products that they go through, and the moment that decides which prices apply.
+//! What both phases share: the products that they read, and the time that decides which prices apply.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::resources::context::Context;
 use crate::run::state::RunOptions;
 use crate::time::Deadline;
 
-/// What is published, as it is published.
+/// The published products, in their published projection.
 pub(super) const PRODUCTS: Collection = Collection {
     operation: "query products",
     path: "product-projections",
@@ -20,12 +20,12 @@ pub(super) const PRODUCTS: Collection = Collection {
 #[derive(Clone)]
 pub(super) struct Phase {
     pub(super) context: Context,
-    /// The moment that decides which prices apply: the start of the run.
+    /// The time that decides which prices apply: the start of the run.
     pub(super) now: Timestamp,
 }
 
 impl Phase {
-    /// How many products a run has to read; each phase goes through all of them.
+    /// The number of products that a run has to read; each phase reads all of them.
     pub(super) fn total(
         &self,
         options: &RunOptions,

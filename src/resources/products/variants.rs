@@ -1,4 +1,4 @@
-//! The second phase: products' variants as catalog variants.
+//! The second phase: imports the variants of products as catalog variants.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,13 +24,13 @@ use crate::time::Deadline;
 
 static VARIANT_ENDPOINTS: [&BulkEndpoint; 3] =
     [&CREATE_VARIANTS, &UPDATE_VARIANTS, &DELETE_VARIANTS];
-/// Where [`VARIANT_ENDPOINTS`] has the deletion.
+/// The index of the deletion in [`VARIANT_ENDPOINTS`].
 const DELETE: usize = 2;
 
-/// What the cursor calls this phase.
+/// The name of this phase in the cursor.
 pub(super) const VARIANTS: &str = "variants";
 
-/// The second phase: variants are created, updated, and deleted where the product no longer has them.
+/// The second phase: variants are created and updated, and deleted if the product no longer has them.
 pub(super) struct Variants(pub(super) Phase);
 
 impl Import for Variants {
@@ -76,7 +76,7 @@ impl Import for Variants {
         } = context;
         Box::pin(async move {
             let mut records = PRODUCTS.read(&commercetools, &query, deadline).await?;
-            // what is not there has been counted by the first phase
+            // the first phase has counted the ids that do not exist
             records
                 .list
                 .retain(|record| matches!(record, Record::Present(_)));
@@ -92,7 +92,7 @@ impl Import for Variants {
                 .collect();
             let known = variants_of_items(&klaviyo, &skus, deadline).await?;
             let again: HashSet<String> = query.range.entries.into_iter().collect();
-            // a dry run has created no items: it shows their variants as they would follow
+            // a dry run has created no items: their variants are mapped as if it had
             let known_without_item = query.options.dry_run.then(HashSet::new);
             Ok(
                 records.into_page(Box::new(move |record: Part<'_>, documents| {
@@ -131,8 +131,8 @@ impl Import for Variants {
     }
 }
 
-/// Maps the wanted variants of a product. `known` are those that Klaviyo has, by compound id; `None` where it does not
-/// have the item.
+/// Maps the wanted variants of a product. `known` has the variants that Klaviyo has, by compound id; `None` if it does
+/// not have the item.
 fn map(
     product: &Product<'_>,
     known: Option<&HashSet<String>>,

@@ -111,11 +111,11 @@ fn what_passes_is_tried_again_or_waited_for_and_the_run_completes() {
             ("any: 408, 5xx", Fault::refuse(500)),
             ("any: 408, 5xx", Fault::refuse(408)),
             (
-                "any: no connection, no answer in time, half an answer",
+                "any: no connection, no response in time, an incomplete response",
                 Fault::LoseAnswer,
             ),
             (
-                "any: no connection, no answer in time, half an answer",
+                "any: no connection, no response in time, an incomplete response",
                 Fault::HalfAnswer,
             ),
             ("any: 429", Fault::throttle(2)),
@@ -374,7 +374,7 @@ fn answers_that_are_too_large_are_asked_for_in_smaller_pieces() {
         });
         assert_failed(
             &import(&world, &none).await,
-            "any: the answer is too large to hold",
+            "any: the response is too large to hold",
         );
     });
 }

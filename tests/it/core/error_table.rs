@@ -55,7 +55,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![lost(Klaviyo, TransportError::Denied)],
         ),
         (
-            "any: the answer is too large to hold",
+            "any: the response is too large to hold",
             Action::AskForLess,
             vec![lost(Commercetools, TransportError::TooLarge { limit: 1 })],
         ),
@@ -65,7 +65,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![Error::unreadable_document("test", "container/key")],
         ),
         (
-            "commercetools: a page that takes too long (QueryTimedOut, no answer in time, 408, 502 to 504)",
+            "commercetools: a page that takes too long (QueryTimedOut, no response in time, 408, 502 to 504)",
             Action::AskForLess,
             [
                 vec![
@@ -80,7 +80,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             .collect(),
         ),
         (
-            "any: no connection, no answer in time, half an answer",
+            "any: no connection, no response in time, an incomplete response",
             Action::Retry,
             vec![
                 lost(CommercetoolsAuth, TransportError::Timeout),
@@ -88,7 +88,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             ],
         ),
         (
-            "any: an answer that is not as the API describes it",
+            "any: a response that is not as the API describes it",
             Action::RetryForAWhile,
             vec![Error::unreadable(Commercetools, "test", "JSON")],
         ),
@@ -148,7 +148,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             each(Klaviyo, &[401, 403]),
         ),
         (
-            "Klaviyo: every document is refused, and none of them pointed at",
+            "Klaviyo: every document is rejected, without a pointer to any of them",
             Action::GiveUp,
             vec![everything_refused()],
         ),
