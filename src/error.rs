@@ -428,6 +428,12 @@ impl Error {
         })
     }
 
+    /// Whether the response has more bytes than the caller could hold.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.kind, Kind::Transport(TransportError::TooLarge { .. }))
+    }
+
     /// Whether the API took too long for the request.
     #[must_use]
     pub fn took_too_long(&self) -> bool {
