@@ -1,8 +1,9 @@
 //! The built component and the world that it lives in.
 
-use std::path::Path;
+use native::Setup;
 
-use crate::support::{Setup, Shop};
+use crate::support::component::Shop;
+use crate::support::{root, target};
 
 /// What the component may ask of a platform is what `wit/` names, no more: a dependency that reaches for files or
 /// sockets shows up here.
@@ -10,11 +11,8 @@ use crate::support::{Setup, Shop};
 async fn the_component_imports_only_what_its_world_names() {
     // builds it where it is stale
     let _shop = Shop::open(Setup::customers(0)).await;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let wasm = target.join("wasm32-wasip2/release/klaviyo_bulk_import.wasm");
-    let named = host::world_imports(&root.join("wit")).expect("the world can be read");
+    let wasm = target().join("wasm32-wasip2/release/klaviyo_bulk_import.wasm");
+    let named = host::world_imports(&root().join("wit")).expect("the world can be read");
     let imports = host::imports(&wasm).expect("the component can be read");
     assert!(
         imports

@@ -1,14 +1,18 @@
 //! What a platform does to the component: few or many requests to an instance, limits, hosts that may not be called.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use host::{Gate, Options};
+use native::{Operator, Setup};
 use reqwest::Method;
 use sim::faults::{Fault, Rule};
+use sim::seed::Kind;
 
+use crate::support::component::{IntoHosted, Shop};
 use crate::support::gates::Gates;
-use crate::support::{Setup, Shop};
+use crate::support::{root, target};
 
 /// A shop whose commercetools takes a second to answer.
 fn slow() -> Setup {
@@ -23,11 +27,9 @@ async fn get(shop: &Shop) -> u16 {
 async fn two_at_once(platform: fn(&mut Options)) -> (Shop, u64) {
     let first = Gate::default();
     let token = (Method::POST, "/oauth/token");
-    let shop = Shop::open(Setup {
-        platform,
-        ..Setup::customers(1).outbound(Gates::default().before(token, 1..=1, &first))
-    })
-    .await;
+    let gates = Gates::default().before(token, 1..=1, &first);
+    let setup = Setup::customers(1).outbound(Arc::new(gates));
+    let shop = Shop::open(setup.platform(platform)).await;
     let second = async {
         first.arrived(1).await;
         let status = get(&shop).await;
@@ -55,11 +57,8 @@ async fn an_instance_that_may_serve_one_request_at_a_time_is_joined_by_another()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_replaced_after_so_many_requests() {
-    let shop = Shop::open(Setup {
-        platform: |options| options.max_instance_reuse = 3,
-        ..slow()
-    })
-    .await;
+    let setup = slow().platform(|options| options.max_instance_reuse = 3);
+    let shop = Shop::open(setup).await;
     for _ in 0..7 {
         assert_eq!(get(&shop).await, 200);
     }
@@ -68,11 +67,8 @@ async fn an_instance_is_replaced_after_so_many_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_dropped_when_it_was_idle_for_long_enough() {
-    let shop = Shop::open(Setup {
-        platform: |options| options.idle_timeout = Duration::from_secs(10),
-        ..slow()
-    })
-    .await;
+    let setup = slow().platform(|options| options.idle_timeout = Duration::from_secs(10));
+    let shop = Shop::open(setup).await;
     for (pause, instances) in [(9, 1), (11, 2)] {
         get(&shop).await;
         shop.pass(Duration::from_secs(pause)).await;
@@ -83,11 +79,8 @@ async fn an_instance_is_dropped_when_it_was_idle_for_long_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_takes_too_long_is_given_up() {
-    let shop = Shop::open(Setup {
-        platform: |options| options.request_timeout = Some(Duration::from_secs(5)),
-        ..slow()
-    })
-    .await;
+    let setup = slow().platform(|options| options.request_timeout = Some(Duration::from_secs(5)));
+    let shop = Shop::open(setup).await;
     let held = Fault::Hold(Duration::from_secs(30));
     shop.world
         .commercetools_faults()
@@ -100,19 +93,16 @@ async fn a_request_that_takes_too_long_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_beyond_the_limit_is_refused_and_ends_the_instance_alone() {
-    let shop = Shop::open(Setup {
-        platform: |options| options.memory_limit = 3 << 20,
-        ..Setup::orders(400)
-    })
-    .await;
+    let setup = Setup::orders(400).platform(|options| options.memory_limit = 3 << 20);
+    let shop = Shop::open(setup).await;
     // the document is written before there is much to hold
     shop.start("orders", "").await;
     shop.pass(Duration::from_secs(5)).await;
     let stats = shop.host().stats();
     assert!(stats.refused_growths > 0 && stats.traps > 0, "{stats:?}");
     assert!(stats.peak_memory <= 3 << 20, "{stats:?}");
-    let status = shop.get("/sync/orders").await;
-    assert_eq!(status.body["status"], "running", "{}", status.body);
+    let status = shop.status("orders").await;
+    assert_eq!(status["status"], "running", "{status}");
 }
 
 /// The application's manifest with other allowed hosts, as a file of its own.
@@ -120,15 +110,12 @@ struct Manifest(PathBuf);
 
 impl Manifest {
     fn allowing(name: &str, hosts: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        let manifest = std::fs::read_to_string(root.join("spin.toml")).expect("a manifest");
+        let manifest = std::fs::read_to_string(root().join("spin.toml")).expect("a manifest");
         let lines = manifest.lines().map(|line| match line.split_once(" = ") {
             Some(("allowed_outbound_hosts", _)) => format!("allowed_outbound_hosts = {hosts}"),
             Some(("source", source)) => {
                 let source = source.trim_matches('"').trim_start_matches("target/");
-                format!("source = {:?}", target.join(source))
+                format!("source = {:?}", target().join(source))
             }
             _ => line.to_owned(),
         });
@@ -176,8 +163,8 @@ async fn an_app_that_may_not_call_itself_is_carried_by_others() {
         r#"["{{ ct_api_url }}", "{{ ct_auth_url }}", "{{ klaviyo_api_url }}"]"#,
     );
     let pages_one_by_one = Setup::customers(700)
-        .variable("id_ranges", "1")
-        .variable("window_seconds", "1")
+        .variable("id_ranges", 1)
+        .variable("window_seconds", 1)
         .latency_ms(600);
     let shop = manifest.open(pages_one_by_one).await;
     shop.start("customers", "").await;
@@ -186,10 +173,10 @@ async fn an_app_that_may_not_call_itself_is_carried_by_others() {
         .await;
     assert_eq!(status["status"], "running", "{status}");
     assert!(shop.host().stats().denied > 0);
-    while shop.get("/sync/customers").await.body["status"] == "running" {
-        shop.post("/sync/customers/continue", "").await;
+    while shop.status("customers").await["status"] == "running" {
+        shop.go_on("customers").await;
         shop.pass(Duration::from_secs(10)).await;
     }
     shop.completed("customers").await;
-    shop.assert_ledger(&[sim::seed::Kind::Customer]);
+    shop.assert_ledger(&[Kind::Customer]);
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clock::Clock;
 use http::{Request, Response};
 use klaviyo_bulk_import::api::{self, App};
-use klaviyo_bulk_import::ports::LocalFuture;
+use klaviyo_bulk_import::ports::{LocalFuture, Ports};
 use sim::server::Server;
 use sim::world::World;
 
@@ -137,6 +137,12 @@ impl Shop {
         );
         let executor = self.surroundings.executor.clone();
         Self::new(executor, self.world.clone(), interceptor, all)
+    }
+
+    /// The app's ports, for tests of what is below the app.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        self.app.ports.clone()
     }
 
     /// All variables of the app.
