@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::Request;
 use klaviyo_bulk_import::error::POLICY;
 use klaviyo_bulk_import::ports::TransportError;
 use native::environment::{Answered, Destination};
 use native::operator::assert_counts_add_up;
-use native::{Call, Interceptor, Operator, Setup, Shop};
+use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
@@ -171,35 +171,6 @@ fn a_start_without_a_token_is_told_which_variable_to_mend() {
             assert!(!answer.to_string().contains("hush-hush"));
         }
         assert!(shop.stored("customers").is_none());
-    });
-}
-
-#[test]
-fn the_document_of_another_version_is_left_alone() {
-    run(setup(), async |shop| {
-        shop.complete("customers", "").await;
-        for (member, value) in [("schema", json!(99)), ("whatIsNotKnownHere", json!([]))] {
-            let known = shop.document("customers");
-            let mut foreign = known.clone();
-            foreign[member] = value;
-            shop.put_document("customers", &foreign);
-            for (method, path) in [
-                (Method::GET, "/sync/customers"),
-                (Method::POST, "/sync/customers"),
-                (Method::POST, "/sync/customers/continue"),
-                (Method::POST, "/sync/customers/stop"),
-                (Method::GET, "/sync/status"),
-            ] {
-                let answer = shop.send(Call::new(method, path)).await;
-                assert_eq!(answer.status, 502, "{path}: {answer:?}");
-                let row = "commercetools: a run document that this version cannot read";
-                assert_eq!(answer.body["advice"], advice(row), "{answer:?}");
-            }
-            let stored = shop.document("customers");
-            assert_eq!(stored, foreign, "it was written over");
-            shop.put_document("customers", &known);
-        }
-        assert_eq!(shop.status("customers").await["status"], "completed");
     });
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
+use klaviyo_bulk_import::error::POLICY;
 use klaviyo_bulk_import::run::plan::{self, Plan};
 use klaviyo_bulk_import::run::state::{self, RunDocument};
 use native::{Call, Operator, Setup};
@@ -36,12 +37,27 @@ fn documents_of_this_version_are_read_and_written_as_they_were() {
 
 #[test]
 fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
-    run(Setup::customers(3), async |shop| {
+    let row = "commercetools: a run document that this version cannot read";
+    let row = POLICY.iter().find(|policy| policy.what == row);
+    let advice = row.expect("the table has this row").advice;
+    run(Setup::customers(3).scheduled(), async |shop| {
+        shop.complete("customers", "").await;
+        let known = shop.document("customers");
+        let changed = |member: &str, value: Value| {
+            let mut changed = known.clone();
+            changed[member] = value;
+            changed
+        };
         let golden = include_str!("run_documents/run-1.json");
         let mut newer: Value = serde_json::from_str(golden).expect("a golden file is JSON");
         newer["schema"] = 2.into();
         for (document, said) in [
             (newer, "has schema 2, this version of the app knows 1"),
+            (changed("schema", json!(99)), "has schema 99"),
+            (
+                changed("whatIsNotKnownHere", json!([])),
+                "is not as this version writes it",
+            ),
             (
                 json!({"schema": 2, "whatIsNew": true}),
                 "is not as this version writes it",
@@ -55,17 +71,22 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
                 (Method::POST, "/sync/customers"),
                 (Method::POST, "/sync/customers/continue"),
                 (Method::POST, "/sync/customers/stop"),
+                (Method::GET, "/sync/status"),
             ] {
                 let answer = shop.send(Call::new(method, path)).await;
                 assert_eq!(answer.status, 502, "{path}: {answer:?}");
+                assert_eq!(answer.body["advice"], advice, "{path}: {answer:?}");
                 let text = answer.body.to_string();
                 assert!(
                     text.contains(said) && text.contains("delete the custom object"),
                     "{path}: {text}"
                 );
             }
-            assert_eq!(shop.document("customers"), document);
+            let stored = shop.document("customers");
+            assert_eq!(stored, document, "it was written over");
         }
+        shop.put_document("customers", &known);
+        assert_eq!(shop.status("customers").await["status"], "completed");
     });
 }
 
