@@ -5,5 +5,6 @@ mod catalogue;
 mod deletion;
 mod error_table;
 mod events;
+mod outages;
 mod ranges;
 mod run_documents;

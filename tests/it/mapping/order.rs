@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::customer::any_json;
+use crate::support::records::any_json;
 
 #[derive(Default)]
 struct Catalogue(BTreeMap<String, Vec<String>>);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::on_each_wasi;
+use crate::support::component::on_each_wasi;
 use peer::{Peer, checksum, closed, pattern};
 
 on_each_wasi! {

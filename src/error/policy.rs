@@ -1,145 +1,9 @@
-//! What can go wrong with the two APIs, and the one table that says what is done about it.
-//!
-//! An [`Error`] says what happened. [`Error::action`] and [`Error::advice`] look it up in [`POLICY`]: retry, wait, set
-//! records aside, or end the run with advice for the operator. An unknown failure of the connection or of a response is
-//! retried; a run ends only where a row says so.
-//!
-//! Messages contain operation names, statuses and codes only. What an API says in `detail` or `message` can quote a
-//! customer's data, and errors are written to logs and to the run document.
+//! What is done about an error: the table, and what follows from it.
 
 use std::fmt;
-use std::time::Duration;
 
+use super::failure::{Access, Error, Kind, Peer};
 use crate::ports::TransportError;
-
-/// The API that a request was sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// The commercetools token endpoint (`ct_auth_url`).
-    CommercetoolsAuth,
-    /// The commercetools HTTP API (`ct_api_url`).
-    Commercetools,
-    /// The Klaviyo API.
-    Klaviyo,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::CommercetoolsAuth => "commercetools (token)",
-            Self::Commercetools => "commercetools",
-            Self::Klaviyo => "Klaviyo",
-        })
-    }
-}
-
-/// An error response: any status that is not 2xx.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The HTTP status.
-    pub status: u16,
-    /// The API's own code for it (`errors[0].code`), if it gave one.
-    pub code: Option<String>,
-    /// How long to wait before the next request (`Retry-After`).
-    pub retry_after: Option<Duration>,
-    /// Klaviyo's `errors[].source.pointer`s, as they are: see [`plain_field`].
-    pub pointers: Vec<String>,
-}
-
-/// The kind of a request: what is done about an error depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Access {
-    /// Reads something whose size the request does not set.
-    #[default]
-    Read,
-    /// Reads a page of records, which can be requested with fewer records.
-    Page,
-    /// Writes or sends.
-    Write,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "status {}", self.status)?;
-        self.code
-            .as_ref()
-            .map_or(Ok(()), |code| write!(formatter, " ({code})"))
-    }
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// There is no response.
-    Transport(TransportError),
-    /// The response is an error.
-    Refused(Refusal),
-    /// The response's body is not as the API's contract describes it; the text names what was expected.
-    Unreadable(String),
-    /// A stored document of this app has a form that this version does not read; the text names it.
-    UnreadableDocument(String),
-    /// Klaviyo rejected every document that was sent, without a pointer to any: the cause is not the documents.
-    EverythingRefused(Refusal),
-}
-
-/// A request to one of the APIs that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
-    /// The API.
-    pub peer: Peer,
-    /// What the request was for, such as `query customers`.
-    pub operation: &'static str,
-    /// The kind of request.
-    pub access: Access,
-    /// What happened.
-    pub kind: Kind,
-}
-
-impl std::error::Error for Error {}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}: ", self.peer, self.operation)?;
-        match &self.kind {
-            Kind::Transport(error) => write!(formatter, "{error}"),
-            Kind::Unreadable(what) => write!(formatter, "the response could not be read: {what}"),
-            Kind::UnreadableDocument(which) => write!(formatter, "custom object {which}"),
-            Kind::Refused(refusal) => write!(formatter, "{refusal}"),
-            Kind::EverythingRefused(refusal) => {
-                write!(formatter, "every document is rejected: {refusal}")
-            }
-        }
-    }
-}
-
-/// The most characters that are shown of a code or of a pointer's field.
-const MAX_SHOWN: usize = 200;
-
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-.:~$".contains(&byte)
-}
-
-/// The code of an error response, if it looks like a code; any other text is not shown.
-#[must_use]
-pub fn plain_code(code: String) -> Option<String> {
-    let is_code = (1..=MAX_SHOWN).contains(&code.len()) && code.bytes().all(is_plain);
-    is_code.then_some(code)
-}
-
-/// The field that a JSON pointer names, up to the first name that is not plain: a pointer into the merchant's own
-/// properties can contain anything.
-#[must_use]
-pub fn plain_field(pointer: &str) -> &str {
-    let shown = pointer.bytes().take(MAX_SHOWN);
-    let length = shown
-        .take_while(|&byte| byte == b'/' || is_plain(byte))
-        .count();
-    match &pointer[..length] {
-        whole if length == pointer.len() => whole,
-        // a name that is cut off is left out
-        part => &part[..part.rfind('/').unwrap_or(0)],
-    }
-}
 
 /// What is done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -380,60 +244,6 @@ impl Action {
 }
 
 impl Error {
-    /// A request without a response.
-    #[must_use]
-    pub fn transport(peer: Peer, operation: &'static str, error: TransportError) -> Self {
-        Self {
-            peer,
-            operation,
-            access: Access::default(),
-            kind: Kind::Transport(error),
-        }
-    }
-
-    /// A response whose body is not as the contract describes it.
-    #[must_use]
-    pub fn unreadable(peer: Peer, operation: &'static str, expected: impl Into<String>) -> Self {
-        Self {
-            peer,
-            operation,
-            access: Access::default(),
-            kind: Kind::Unreadable(expected.into()),
-        }
-    }
-
-    /// A stored document of this app, named by the text, that this version cannot read.
-    #[must_use]
-    pub fn unreadable_document(operation: &'static str, which: impl Into<String>) -> Self {
-        Self {
-            peer: Peer::Commercetools,
-            operation,
-            access: Access::Read,
-            kind: Kind::UnreadableDocument(which.into()),
-        }
-    }
-
-    /// The error with this kind of request.
-    #[must_use]
-    pub fn of(self, access: Access) -> Self {
-        Self { access, ..self }
-    }
-
-    /// Whether the API rejected the request itself, not its credentials or its rate: what was requested does not exist,
-    /// or not in this form.
-    #[must_use]
-    pub fn is_rejection(&self) -> bool {
-        self.status().is_some_and(|status| {
-            (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429)
-        })
-    }
-
-    /// Whether the response has more bytes than the caller could hold.
-    #[must_use]
-    pub fn is_too_large(&self) -> bool {
-        matches!(self.kind, Kind::Transport(TransportError::TooLarge { .. }))
-    }
-
     /// Whether the API took too long for the request.
     #[must_use]
     pub fn took_too_long(&self) -> bool {
@@ -462,24 +272,6 @@ impl Error {
                 Some(401 | 403) => true,
                 _ => false,
             }
-    }
-
-    /// The response's status; `None` if there is no response.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        match &self.kind {
-            Kind::Refused(refusal) => Some(refusal.status),
-            _ => None,
-        }
-    }
-
-    /// The error response; `None` if the error is of another kind.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        match &self.kind {
-            Kind::Refused(refusal) => Some(refusal),
-            _ => None,
-        }
     }
 
     /// The row of the table that applies to this error.
