@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::support::records::any_json;
 
 #[derive(Default)]
-struct Catalogue(BTreeMap<String, Vec<String>>);
+struct Catalog(BTreeMap<String, Vec<String>>);
 
-impl Catalogue {
+impl Catalog {
     fn with(products: &[(&str, &[&[&str]])]) -> Self {
         let names =
             |category: &[&str]| category.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -32,7 +32,7 @@ impl Catalogue {
     }
 }
 
-impl CategoryPaths for Catalogue {
+impl CategoryPaths for Catalog {
     fn paths(&self, product_id: &str) -> Option<&[String]> {
         self.0.get(product_id).map(Vec::as_slice)
     }
@@ -65,13 +65,13 @@ impl Mapped {
 
 fn map_with(
     order: &str,
-    catalogue: &Catalogue,
+    catalog: &Catalog,
     options: &Options,
     trigger_flows: bool,
 ) -> Result<Mapped, Skip> {
     let order: &RawValue = serde_json::from_str(order).unwrap();
     let mut out = b"before".to_vec();
-    match order::events(order, catalogue, options, trigger_flows, &mut out) {
+    match order::events(order, catalog, options, trigger_flows, &mut out) {
         Ok(events) => {
             let documents = events
                 .events
@@ -94,7 +94,7 @@ fn map_with(
 fn map(order: &Value) -> Mapped {
     map_with(
         &order.to_string(),
-        &Catalogue::default(),
+        &Catalog::default(),
         &Options::default(),
         false,
     )
@@ -104,7 +104,7 @@ fn map(order: &Value) -> Mapped {
 fn skip_of(order: &Value) -> &'static str {
     match map_with(
         &order.to_string(),
-        &Catalogue::default(),
+        &Catalog::default(),
         &Options::default(),
         false,
     ) {
@@ -213,12 +213,12 @@ fn orders() -> Vec<(&'static str, Value)> {
 
 #[test]
 fn whole_events() {
-    let catalogue = Catalogue::with(&[
+    let catalog = Catalog::with(&[
         ("p1", &[&["Women", "Pants", "Jeans"], &["Sale"]]),
         ("p2", &[&["Women", "Pants"], &["Women", "Dresses > Long"]]),
     ]);
     for (name, order) in orders() {
-        let mapped = map_with(&order.to_string(), &catalogue, &Options::default(), false).unwrap();
+        let mapped = map_with(&order.to_string(), &catalog, &Options::default(), false).unwrap();
         let profile: Value = serde_json::from_str(&mapped.events.profile).unwrap();
         insta::assert_json_snapshot!(name, json!({"profile": profile, "events": mapped.json()}));
     }
@@ -246,7 +246,7 @@ fn a_complete_order_with_two_lines_has_events_a_second_apart() {
 
 #[test]
 fn categories_stand_in_the_order_of_the_product_ids_without_repeats() {
-    let catalogue = Catalogue::with(&[
+    let catalog = Catalog::with(&[
         ("p1", &[&["Women", "Pants", "Jeans"]]),
         ("p2", &[&["Sale"], &["Women", "Pants"]]),
         ("p3", &[]),
@@ -258,13 +258,13 @@ fn categories_stand_in_the_order_of_the_product_ids_without_repeats() {
     let order = order_with(json!({"lineItems": lines})).to_string();
     let raw: &RawValue = serde_json::from_str(&order).unwrap();
     assert_eq!(order::product_ids(raw), ["p2", "gone", "p1", "p3"]);
-    let mapped = map_with(&order, &catalogue, &Options::default(), false).unwrap();
+    let mapped = map_with(&order, &catalog, &Options::default(), false).unwrap();
     let expected = json!(["Women", "Women > Pants", "Women > Pants > Jeans", "Sale"]);
     assert_eq!(
         mapped.json()[0]["attributes"]["properties"]["Categories"],
         expected
     );
-    let gone = map_with(&order, &Catalogue::default(), &Options::default(), false).unwrap();
+    let gone = map_with(&order, &Catalog::default(), &Options::default(), false).unwrap();
     assert_eq!(
         gone.json()[0]["attributes"]["properties"]["Categories"],
         json!([])
@@ -291,7 +291,7 @@ fn rules_states_metrics_and_the_locale_are_the_configured_ones() {
         json!({"orderState": "Shipped", "custom": {"fields": {"secret": 1, "gift": true}},
         "lineItems": [line("l1", "p", json!({"en": "Knife", "de": "Messer"}))]}),
     );
-    let mapped = map_with(&order.to_string(), &Catalogue::default(), &options, false).unwrap();
+    let mapped = map_with(&order.to_string(), &Catalog::default(), &options, false).unwrap();
     use EventKind::{CancelledOrder, FulfilledOrder, OrderedProduct, PlacedOrder};
     assert_eq!(
         mapped.kinds(),
@@ -312,7 +312,7 @@ fn only_without_flows_are_events_history() {
     for (trigger_flows, backfill) in [(false, Some(&Value::Bool(true))), (true, None)] {
         let mapped = map_with(
             &order,
-            &Catalogue::default(),
+            &Catalog::default(),
             &Options::default(),
             trigger_flows,
         )
@@ -329,7 +329,7 @@ fn values_are_copied_byte_for_byte() {
     let order = format!(
         r#"{{"id":"o","customerId":"c","createdAt":"2024-05-06T13:51:19Z","zero":0.00,"z":[ 1.10 , -0.0],"lineItems":[{item}],"a":"\ud800"}}"#
     );
-    let mapped = map_with(&order, &Catalogue::default(), &Options::default(), true).unwrap();
+    let mapped = map_with(&order, &Catalog::default(), &Options::default(), true).unwrap();
     let head = |metric: &str, second: u32, id: &str| {
         format!(
             r#"{{"type":"event","attributes":{{"metric":{{"data":{{"type":"metric","attributes":{{"name":"{metric}"}}}}}},"time":"2024-05-06T13:51:{second}Z","unique_id":"{id}","properties":"#
@@ -448,7 +448,7 @@ proptest! {
             ),
             None => inner,
         };
-        if let Ok(mapped) = map_with(&order, &Catalogue::default(), &Options::default(), false) {
+        if let Ok(mapped) = map_with(&order, &Catalog::default(), &Options::default(), false) {
             for document in mapped.documents.iter().chain([&mapped.events.profile]) {
                 prop_assert!(serde_json::from_str::<&RawValue>(document).is_ok(), "{}", document);
             }
@@ -471,9 +471,9 @@ proptest! {
     fn categories_are_every_prefix_once(categories in prop::collection::vec(prop::collection::vec("[a-c]", 1..4), 0..6)) {
         let borrowed: Vec<Vec<&str>> = categories.iter().map(|names| names.iter().map(String::as_str).collect()).collect();
         let slices: Vec<&[&str]> = borrowed.iter().map(Vec::as_slice).collect();
-        let catalogue = Catalogue::with(&[("p", &slices)]);
+        let catalog = Catalog::with(&[("p", &slices)]);
         let order = order_with(json!({"lineItems": [line("l", "p", json!({}))]})).to_string();
-        let mapped = map_with(&order, &catalogue, &Options::default(), false).unwrap();
+        let mapped = map_with(&order, &catalog, &Options::default(), false).unwrap();
         let sent: Vec<String> = serde_json::from_value(mapped.json()[0]["attributes"]["properties"]["Categories"].clone()).unwrap();
         let sent_once: HashSet<String> = sent.iter().cloned().collect();
         let expected: HashSet<String> = categories.iter().flat_map(|names| (1..=names.len()).map(|depth| names[..depth].join(" > "))).collect();
