@@ -67,7 +67,7 @@ fn the_status_tells_percent_rate_and_estimated_end() {
 
 #[test]
 fn the_percentage_of_products_goes_on_from_items_to_variants() {
-    let mut setup = Setup::catalogue(5, 60)
+    let mut setup = Setup::catalog(5, 60)
         .scheduled()
         .variable("window_seconds", 3);
     // so long that each phase has to be waited for from window to window

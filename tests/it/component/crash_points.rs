@@ -55,7 +55,7 @@ fn setup(kind: Kind) -> Setup {
             categories: 20,
             products: 20,
         }),
-        Kind::Category | Kind::Product => Setup::catalogue(20, 15),
+        Kind::Category | Kind::Product => Setup::catalog(20, 15),
     };
     setup.variable("id_ranges", 2).variable("window_seconds", 8)
 }

@@ -81,7 +81,7 @@ async fn the_largest_records_are_read_in_smaller_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deep_tree_of_categories_fits_into_the_least_memory() {
     // each of them has ancestors of its own to be looked up, up to twenty
-    let setup = Setup::catalogue(25_000, 0)
+    let setup = Setup::catalog(25_000, 0)
         .variable("memory_mib", LEAST_MEMORY_MIB)
         .latency_ms(100)
         .platform(|options| options.memory_limit = LEAST_MEMORY_MIB << 20);

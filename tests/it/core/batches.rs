@@ -208,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn catalogue_entries(drafts in drafts(350, 20usize..120_000), points: bool) {
+    fn catalog_entries(drafts in drafts(350, 20usize..120_000), points: bool) {
         keeps_the_laws(&catalog::CREATE_CATEGORIES, &drafts, points);
     }
 }

@@ -1,4 +1,4 @@
-//! The deletion of the catalogue.
+//! The deletion of the catalog.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn count(shop: &Shop, kind: Kind) -> usize {
 
 #[test]
 fn a_deletion_leaves_nothing_of_its_kind() {
-    let setup = Setup::catalogue(130, 260)
+    let setup = Setup::catalog(130, 260)
         .scheduled()
         .variable("window_seconds", 6)
         .latency_ms(200);
@@ -48,7 +48,7 @@ fn a_deletion_leaves_nothing_of_its_kind() {
 
 #[test]
 fn a_deletion_that_is_killed_goes_on() {
-    let setup = Setup::catalogue(450, 0)
+    let setup = Setup::catalog(450, 0)
         .scheduled()
         .variable("window_seconds", 4)
         .latency_ms(100);
@@ -69,7 +69,7 @@ fn a_deletion_that_is_killed_goes_on() {
 
 #[test]
 fn what_cannot_be_deleted_is_said_after_a_bounded_number_of_passes() {
-    run(Setup::catalogue(120, 0).scheduled(), async |shop| {
+    run(Setup::catalog(120, 0).scheduled(), async |shop| {
         shop.complete("categories", "").await;
         let stays = shop.ids(sim::seed::Kind::Category).swap_remove(3);
         shop.world
@@ -89,7 +89,7 @@ fn what_cannot_be_deleted_is_said_after_a_bounded_number_of_passes() {
 
 #[test]
 fn nothing_is_deleted_without_the_right_confirmation() {
-    run(Setup::catalogue(5, 0), async |shop| {
+    run(Setup::catalog(5, 0), async |shop| {
         for (resource, body) in [
             ("categories", json!({"deleteAll": true})),
             ("categories", deletion("products")),

@@ -1,7 +1,7 @@
 //! The native core: for tests that run it hundreds of times, or look inside.
 
 mod batches;
-mod catalogue;
+mod catalog;
 mod deletion;
 mod error_table;
 mod events;

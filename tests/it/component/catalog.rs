@@ -67,7 +67,7 @@ fn deepest(shop: &Shop) -> (String, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reason() {
-    let shop = Shop::open(Setup::catalogue(40, 24)).await;
+    let shop = Shop::open(Setup::catalog(40, 24)).await;
     let ids = published(&shop);
     let [
         many,
@@ -152,7 +152,7 @@ async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reas
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_jobs_at_a_time_are_enough() {
-    let mut setup = Setup::catalogue(900, 300);
+    let mut setup = Setup::catalog(900, 300);
     setup.klaviyo.jobs_in_progress = 2;
     let shop = Shop::open(setup).await;
     for resource in ["categories", "products"] {
@@ -169,7 +169,7 @@ async fn few_jobs_at_a_time_are_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_removes_while_it_is_updated_is_created_again() {
-    let shop = Shop::open(Setup::catalogue(60, 0)).await;
+    let shop = Shop::open(Setup::catalog(60, 0)).await;
     shop.start("categories", "").await;
     shop.completed("categories").await;
     shop.start("categories", "").await;
@@ -197,7 +197,7 @@ async fn what_somebody_removes_while_it_is_updated_is_created_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_import_begins_beside_a_deletion_of_its_kind_and_no_deletion_beside_an_import() {
-    let mut setup = Setup::catalogue(30, 0);
+    let mut setup = Setup::catalog(30, 0);
     setup.klaviyo.job_times = long_jobs();
     let shop = Shop::open(setup).await;
     for (first, second) in [("", DELETE_CATEGORIES), (DELETE_CATEGORIES, "")] {
@@ -217,7 +217,7 @@ async fn no_import_begins_beside_a_deletion_of_its_kind_and_no_deletion_beside_a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_import_and_a_stopped_deletion_send_nothing_more_and_begin_anew() {
     for moment in [0, 300, 700, 1_500, 3_000, 20_000] {
-        let setup = Setup::catalogue(25, 120).latency_ms(200);
+        let setup = Setup::catalog(25, 120).latency_ms(200);
         let shop = Shop::open(setup).await;
         shop.start("categories", "").await;
         shop.completed("categories").await;
@@ -253,7 +253,7 @@ async fn a_stopped_import_and_a_stopped_deletion_send_nothing_more_and_begin_ane
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_entries_are_deleted_although_klaviyo_throttles() {
-    let shop = Shop::open(Setup::catalogue(10_000, 0).latency_ms(200)).await;
+    let shop = Shop::open(Setup::catalog(10_000, 0).latency_ms(200)).await;
     shop.start("categories", "").await;
     shop.completed("categories").await;
     assert_eq!(entries(&shop, EntryKind::Category), 10_000);

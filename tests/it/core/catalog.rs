@@ -34,8 +34,8 @@ fn entries(shop: &Shop) -> BTreeMap<(klaviyo::Kind, String), Value> {
 }
 
 #[test]
-fn the_catalogue_arrives_and_a_second_run_changes_nothing() {
-    run(Setup::catalogue(250, 320).scheduled(), async |shop| {
+fn the_catalog_arrives_and_a_second_run_changes_nothing() {
+    run(Setup::catalog(250, 320).scheduled(), async |shop| {
         let now = shop.world.clock().now();
         shop.world.commercetools(|project| {
             let is_published = |record: Value| record["masterData"]["published"] == true;
@@ -87,7 +87,7 @@ fn the_catalogue_arrives_and_a_second_run_changes_nothing() {
 
 #[test]
 fn what_a_product_no_longer_has_is_deleted_and_what_is_unpublished_is_left_alone() {
-    let mut setup = Setup::catalogue(0, 60).scheduled();
+    let mut setup = Setup::catalog(0, 60).scheduled();
     // not all of an item's variants are in the listing of items
     setup.klaviyo.included_variants = 2;
     setup.klaviyo.complete_linkage = false;
@@ -139,7 +139,7 @@ fn what_a_product_no_longer_has_is_deleted_and_what_is_unpublished_is_left_alone
 
 #[test]
 fn a_dry_run_counts_items_and_variants_and_writes_nothing() {
-    run(Setup::catalogue(0, 40).scheduled(), async |shop| {
+    run(Setup::catalog(0, 40).scheduled(), async |shop| {
         let dry = shop.complete("products", json!({"dryRun": true})).await;
         assert!(entries(&shop).is_empty());
         let real = shop.complete("products", "").await;
@@ -150,7 +150,7 @@ fn a_dry_run_counts_items_and_variants_and_writes_nothing() {
 
 #[test]
 fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
-    run(Setup::catalogue(120, 150).scheduled(), async |shop| {
+    run(Setup::catalog(120, 150).scheduled(), async |shop| {
         let (mut ids, mut skus, mut categories) = (Vec::new(), Vec::new(), Vec::new());
         shop.world.commercetools(|project| {
             project.for_each_published_product(|product| {
@@ -225,7 +225,7 @@ fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
 
 #[test]
 fn what_came_meanwhile_is_updated_and_what_was_cancelled_is_sent_again() {
-    run(Setup::catalogue(150, 0).scheduled(), async |shop| {
+    run(Setup::catalog(150, 0).scheduled(), async |shop| {
         // taken, but the answer is lost: the job that is handed in again finds the categories there
         let lost = Rule::always(Fault::LoseAnswer)
             .path("catalog-category-bulk-create-jobs")
@@ -302,7 +302,7 @@ proptest! {
 
     #[test]
     fn kills_and_faults_lose_nothing(draw in draw()) {
-        let setup = Setup::catalogue(draw.categories, draw.products)
+        let setup = Setup::catalog(draw.categories, draw.products)
             .scheduled()
             .variable("id_ranges", draw.ranges)
             .variable("window_seconds", draw.window)
