@@ -60,9 +60,12 @@ pub(super) async fn one(
         .get(PREDECESSOR)
         .and_then(|holder| holder.to_str().ok())
         .map(str::to_owned);
+    let is_of_chain = predecessor.is_some();
     let continued = Box::pin(continue_run(engine, resource, predecessor, ends));
     let Continued { code, answer, run } = continued.await?;
-    if run != RunIs::GoingOn {
+    // whoever has ended the run that a chain comes to find moves the plan on
+    let is_for_others = is_of_chain && run == RunIs::Absent;
+    if run != RunIs::GoingOn && !is_for_others {
         advance_plan(engine, ends).await;
     }
     Ok(json(code, &answer))

@@ -86,6 +86,9 @@ pub enum Skip {
         /// How large it may be.
         most: usize,
     },
+    /// A product of an order that is too large to be looked up.
+    #[error("a product of the order is too large to be looked up, so its categories are not known")]
+    ProductTooLarge,
     /// A record that was requested by its id and does not exist.
     #[error("there is no such record in commercetools")]
     NotFound,
@@ -107,6 +110,7 @@ impl Skip {
             Self::NoSku => "no-sku",
             Self::ItemNotInKlaviyo => "item-not-in-klaviyo",
             Self::TooLarge { .. } => "too-large",
+            Self::ProductTooLarge => "product-too-large",
             Self::NotFound => "not-found",
         }
     }

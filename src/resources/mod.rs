@@ -17,4 +17,5 @@ pub mod deletion;
 pub mod factory;
 pub mod orders;
 pub mod products;
+mod room;
 pub mod shop_catalog;

@@ -86,6 +86,9 @@ impl Import for Orders {
                 records.present().flat_map(order::product_ids).collect();
             let paths = catalog.paths(products, deadline).await?;
             Ok(records.into_page(Box::new(move |record, out| {
+                if !paths.is_whole() && paths.has_too_large(&order::product_ids(record)) {
+                    return Err(Skip::ProductTooLarge);
+                }
                 documents(record, &paths, &options, trigger_flows, out)
             })))
         })

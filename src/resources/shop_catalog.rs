@@ -14,6 +14,7 @@ use indexmap::IndexSet;
 use serde::Deserialize;
 
 use super::cache::{Cache, Kept};
+use super::room::Room;
 use crate::commercetools::Client;
 use crate::commercetools::query::{IDS_A_QUERY, Query};
 use crate::config::MappingOptions;
@@ -24,16 +25,20 @@ use crate::mapping;
 use crate::mapping::category::{Category, CategoryNames};
 use crate::mapping::order::{self, CategoryPaths};
 use crate::mapping::product::CategoryAncestors;
-use crate::ports::Ports;
+use crate::ports::{Ports, TransportError};
 use crate::time::Deadline;
 
 /// Each of the two caches may take this fraction of the instance's memory: one twelfth.
 const MEMORY_SHARE: usize = 12;
 /// The most category ids that are kept to be shared; each takes about 100 bytes.
 const MOST_IDS: usize = 20_000;
-/// The largest response that is read, in bytes: 100 products of 80 KB.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// The most chunks of one page that are fetched at the same time; fewer if there is less than 32 MiB for each.
+/// Responses of look-ups may take this fraction of the instance's memory: one eighth.
+const ROOM_SHARE: usize = 8;
+/// The least memory that is reserved for a response, in bytes.
+const LEAST_RESERVED: usize = 256 * 1024;
+/// The assumed size of a record in bytes, before any has been read.
+const UNSEEN_BYTES: usize = 40_000;
+/// The most chunks of one page that are requested at the same time, if there is memory for their responses.
 const CHUNKS_AT_A_TIME: usize = 4;
 /// The operation that errors name.
 const CATEGORIES_BY_ID: &str = "query categories by id";
@@ -83,12 +88,36 @@ impl CategoryAncestors for Nodes {
     }
 }
 
+/// A collection that is looked up by ids.
+struct Lookup {
+    operation: &'static str,
+    path: &'static str,
+    parameters: &'static [(&'static str, &'static str)],
+    /// The most ids of one query.
+    ids_a_query: usize,
+}
+
+const PRODUCTS: Lookup = Lookup {
+    operation: "query products of orders",
+    path: "product-projections",
+    parameters: &[("staged", "false")],
+    ids_a_query: PRODUCTS_A_QUERY,
+};
+const CATEGORIES: Lookup = Lookup {
+    operation: CATEGORIES_BY_ID,
+    path: "categories",
+    parameters: &[],
+    ids_a_query: IDS_A_QUERY,
+};
+
 /// Looks up categories and products by id.
 pub struct ShopCatalog {
     ports: Ports,
     client: Rc<Client>,
     options: Rc<MappingOptions>,
-    chunks_at_a_time: usize,
+    room: Room,
+    /// The largest mean size of the records of a response, in bytes, by path.
+    record_bytes: RefCell<HashMap<&'static str, usize>>,
     products: RefCell<Cache<KnownProduct>>,
     categories: RefCell<Cache<KnownNode>>,
     category_ids: RefCell<HashSet<Rc<str>>>,
@@ -96,11 +125,28 @@ pub struct ShopCatalog {
 
 /// The category paths of the products of one page.
 #[derive(Default)]
-pub struct PagePaths(HashMap<String, Vec<String>>);
+pub struct PagePaths {
+    paths: HashMap<String, Vec<String>>,
+    too_large: HashSet<String>,
+}
+
+impl PagePaths {
+    /// Whether one of these products is too large to be looked up, so that its categories are not known.
+    #[must_use]
+    pub fn has_too_large(&self, products: &[String]) -> bool {
+        !self.too_large.is_empty() && products.iter().any(|id| self.too_large.contains(id))
+    }
+
+    /// Whether all products could be looked up.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.too_large.is_empty()
+    }
+}
 
 impl CategoryPaths for PagePaths {
     fn paths(&self, product_id: &str) -> Option<&[String]> {
-        self.0.get(product_id).map(Vec::as_slice)
+        self.paths.get(product_id).map(Vec::as_slice)
     }
 }
 
@@ -131,26 +177,92 @@ impl ShopCatalog {
             ports,
             client,
             options,
-            chunks_at_a_time: (memory_mib / 32).clamp(1, CHUNKS_AT_A_TIME),
+            room: Room::of(memory_mib * 1024 * 1024 / ROOM_SHARE),
+            record_bytes: RefCell::default(),
             products: RefCell::new(Cache::of_at_most(most)),
             categories: RefCell::new(Cache::of_at_most(most)),
             category_ids: RefCell::default(),
         }
     }
 
-    /// Fetches chunks, a few at a time, and passes their records to `take` as they arrive: only a few responses are in
-    /// memory, beside the page that they are fetched for.
-    async fn each<F: Future<Output = Result<Vec<Json>, Error>>>(
+    /// Looks up records by their ids, a few chunks at a time, and passes them to `take` as they arrive: only a few
+    /// responses are in memory, beside the page that they are fetched for. Returns the ids of records that are too
+    /// large.
+    async fn look_up(
         &self,
-        chunks: impl Iterator<Item = F>,
-        mut take: impl FnMut(&Json) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let answers = stream::iter(chunks).buffered(self.chunks_at_a_time);
+        lookup: &Lookup,
+        ids: &[String],
+        deadline: Deadline,
+        take: impl FnMut(&Json) -> Result<(), Error>,
+    ) -> Result<Vec<String>, Error> {
+        let take = RefCell::new(take);
+        let chunks = ids.chunks(lookup.ids_a_query);
+        let chunks = chunks.map(|chunk| self.look_up_chunk(lookup, chunk, deadline, &take));
+        let answers = stream::iter(chunks).buffered(CHUNKS_AT_A_TIME);
         pin_mut!(answers);
-        while let Some(records) = answers.next().await {
-            records?.iter().try_for_each(&mut take)?;
+        let mut too_large = Vec::new();
+        while let Some(answer) = answers.next().await {
+            too_large.extend(answer?);
         }
-        Ok(())
+        Ok(too_large)
+    }
+
+    /// Looks up a chunk. If the response is larger than the memory reserved for it, the chunk is requested in halves,
+    /// and a single record with all the memory for look-ups.
+    async fn look_up_chunk(
+        &self,
+        lookup: &Lookup,
+        chunk: &[String],
+        deadline: Deadline,
+        take: &RefCell<impl FnMut(&Json) -> Result<(), Error>>,
+    ) -> Result<Vec<String>, Error> {
+        let mut parts = vec![(chunk, false)];
+        let mut too_large = Vec::new();
+        while let Some((ids, needs_all)) = parts.pop() {
+            let reserved = match needs_all {
+                true => self.room.most,
+                false => self.room_for(lookup.path, ids.len()),
+            };
+            let taken = self.room.take(&self.ports, reserved).await;
+            match self.by_ids(lookup, ids, reserved, deadline).await {
+                Ok(records) => {
+                    self.note_size(lookup.path, &records);
+                    let mut take = take.borrow_mut();
+                    records.iter().try_for_each(&mut *take)?;
+                }
+                Err(error) if error.is_too_large() => {
+                    drop(taken);
+                    match ids {
+                        [id] if reserved >= self.room.most => too_large.push(id.clone()),
+                        [_] => parts.push((ids, true)),
+                        _ => {
+                            let (first, second) = ids.split_at(ids.len() / 2);
+                            parts.extend([(second, false), (first, false)]);
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(too_large)
+    }
+
+    /// The memory to reserve for a response with this many records: twice their known size.
+    fn room_for(&self, path: &str, records: usize) -> usize {
+        let known = self.record_bytes.borrow().get(path).copied();
+        known
+            .unwrap_or(UNSEEN_BYTES)
+            .saturating_mul(2 * records)
+            .clamp(LEAST_RESERVED.min(self.room.most), self.room.most)
+    }
+
+    fn note_size(&self, path: &'static str, records: &[Json]) {
+        let bytes: usize = records.iter().map(|record| record.get().len()).sum();
+        if let Some(mean) = bytes.checked_div(records.len()) {
+            let mut known = self.record_bytes.borrow_mut();
+            let largest = known.entry(path).or_default();
+            *largest = mean.max(*largest);
+        }
     }
 
     /// Adds a category to the cache.
@@ -195,7 +307,7 @@ impl ShopCatalog {
         products: HashSet<String>,
         deadline: Deadline,
     ) -> Result<PagePaths, Error> {
-        let categories = self.product_categories(products, deadline).await?;
+        let (categories, too_large) = self.product_categories(products, deadline).await?;
         let wanted: HashSet<&String> = categories.values().flat_map(|ids| ids.iter()).collect();
         let Nodes(nodes) = self
             .categories(wanted.into_iter().cloned().collect(), deadline)
@@ -220,7 +332,10 @@ impl ShopCatalog {
             }
             (product, paths.into_iter().collect())
         });
-        Ok(PagePaths(paths.collect()))
+        Ok(PagePaths {
+            paths: paths.collect(),
+            too_large,
+        })
     }
 
     /// The category ids of each product that exists.
@@ -228,7 +343,7 @@ impl ShopCatalog {
         &self,
         products: HashSet<String>,
         deadline: Deadline,
-    ) -> Result<HashMap<String, Rc<[String]>>, Error> {
+    ) -> Result<(HashMap<String, Rc<[String]>>, HashSet<String>), Error> {
         let now = self.ports.clock.monotonic();
         let mut found = HashMap::new();
         let mut unknown = Vec::new();
@@ -242,17 +357,8 @@ impl ShopCatalog {
             }
         }
         unknown.sort_unstable();
-        let chunks = unknown.chunks(PRODUCTS_A_QUERY).map(|chunk| {
-            self.by_ids(
-                "query products of orders",
-                "product-projections",
-                &[("staged", "false")],
-                chunk,
-                deadline,
-            )
-        });
         let mut missing: HashSet<String> = unknown.iter().cloned().collect();
-        self.each(chunks, |record| {
+        let taken = self.look_up(&PRODUCTS, &unknown, deadline, |record| {
             let Projection { id, categories } =
                 serde_json::from_str(record.get()).map_err(|_| {
                     Error::unreadable(
@@ -269,12 +375,14 @@ impl ShopCatalog {
                 .insert(id.as_str().into(), Some(categories.clone()), now);
             found.insert(id, categories);
             Ok(())
-        })
-        .await?;
-        for id in missing {
-            self.products.borrow_mut().insert(id.into(), None, now);
+        });
+        let too_large: HashSet<String> = taken.await?.into_iter().collect();
+        for id in missing.difference(&too_large) {
+            self.products
+                .borrow_mut()
+                .insert(id.as_str().into(), None, now);
         }
-        Ok(found)
+        Ok((found, too_large))
     }
 
     /// Adds categories to the cache that have been read already.
@@ -313,11 +421,8 @@ impl ShopCatalog {
             }
             unknown.sort_unstable();
             unknown.dedup();
-            let chunks = unknown
-                .chunks(IDS_A_QUERY)
-                .map(|chunk| self.by_ids(CATEGORIES_BY_ID, "categories", &[], chunk, deadline));
             gone.extend(unknown.iter().map(|id| self.id(id)));
-            self.each(chunks, |record| {
+            let taken = self.look_up(&CATEGORIES, &unknown, deadline, |record| {
                 let unreadable = || {
                     Error::unreadable(
                         Peer::Commercetools,
@@ -331,8 +436,17 @@ impl ShopCatalog {
                 gone.remove(&id);
                 nodes.insert(id, node);
                 Ok(())
-            })
-            .await?;
+            });
+            if !taken.await?.is_empty() {
+                let error = TransportError::TooLarge {
+                    limit: self.room.most,
+                };
+                return Err(Error::transport(
+                    Peer::Commercetools,
+                    CATEGORIES_BY_ID,
+                    error,
+                ));
+            }
             for id in unknown.iter().filter(|id| gone.contains(id.as_str())) {
                 self.categories.borrow_mut().insert(self.id(id), None, now);
             }
@@ -348,17 +462,16 @@ impl ShopCatalog {
 
     async fn by_ids(
         &self,
-        operation: &'static str,
-        path: &str,
-        parameters: &[(&str, &str)],
+        lookup: &Lookup,
         ids: &[String],
+        max_bytes: usize,
         deadline: Deadline,
     ) -> Result<Vec<Json>, Error> {
         let query = Query {
             ids: Some(ids),
             limit: ids.len(),
-            parameters,
-            ..Query::all(operation, path, MAX_BYTES)
+            parameters: lookup.parameters,
+            ..Query::all(lookup.operation, lookup.path, max_bytes)
         };
         self.client.page(&query, deadline).await
     }

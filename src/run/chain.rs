@@ -185,7 +185,7 @@ pub fn spawn(engine: &Rc<Engine>, claimed: Claimed) {
             // whoever has written the document goes on from there
             Some((_, End::Lost)) => {}
             Some((stored, _)) if stored.document.is_running() => {
-                call_next(&spawned, resource, None).await;
+                call_next(&spawned, resource, holder).await;
             }
             // a plan that it belongs to, or one that waits for the end of a run that is not its own
             Some(_) => advance_plan(&spawned).await,

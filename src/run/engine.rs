@@ -36,9 +36,17 @@ pub struct Engine {
 /// A window's share of the instance's memory, for as long as it is worked on.
 #[derive(Debug)]
 pub struct WindowShare {
-    /// The share in MiB.
-    pub memory_mib: usize,
+    /// All there is, in MiB.
+    memory_mib: usize,
     windows: Rc<Cell<usize>>,
+}
+
+impl WindowShare {
+    /// The share in MiB: it grows and shrinks with the windows that go side by side.
+    #[must_use]
+    pub fn memory_mib(&self) -> usize {
+        self.memory_mib / self.windows.get().max(1)
+    }
 }
 
 impl Drop for WindowShare {
@@ -104,7 +112,7 @@ impl Engine {
     pub fn begin_window(&self) -> WindowShare {
         self.windows.set(self.windows.get() + 1);
         WindowShare {
-            memory_mib: self.config.memory_mib / self.windows.get(),
+            memory_mib: self.config.memory_mib,
             windows: self.windows.clone(),
         }
     }

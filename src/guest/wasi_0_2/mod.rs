@@ -3,16 +3,16 @@
 //! An instance serves one request: it answers, goes on with what that request started, and is gone when
 //! [`handle`](Guest::handle) returns.
 //!
-//! Libraries that were looked at, each as a component that sends a request and hands the answer on:
+//! Libraries that were compared by what such a guest needs:
 //!
-//! | | exports | crates | wasm | |
-//! | --- | --- | --- | --- | --- |
-//! | `wit-bindgen` 0.57 and the reactor here | `incoming-handler@0.2.0` | | | |
-//! | `wstd` 0.6.8 | `@0.2.12`, which Spin 3.0 does not find | | | an answer before the upload's end is lost; copies each answer |
-//! | `spin-sdk` 5.2 | `@0.2.0` | | | `send` has no request options; a future without a pollable is not woken |
-//! | `spin-sdk` 6.0 | `handler@0.3.0-rc`, which only some Spins have | | | |
+//! | | exports | adds crates | |
+//! | --- | --- | --- | --- |
+//! | `wit-bindgen` 0.57 and the reactor here | `incoming-handler@0.2.0` | 18, all known to the lock file | taken |
+//! | `wstd` 0.6.8 | `incoming-handler@0.2.12`, which Spin 3.0 does not find | 29 | an answer is not read before the upload has ended, and is lost where that fails; a body is collected, then copied |
+//! | `spin-sdk` 5.2 | `incoming-handler@0.2.0` | 39 | `send` has no request options; a future without a pollable is not woken |
+//! | `spin-sdk` 6.0 | `handler@0.3.0-rc`, which no final Spin has | | |
 //!
-//! Of `wstd`, the executor alone cannot be taken either: it waits for the pollables of its own bindings, of 0.2.12.
+//! The executor of `wstd` alone cannot be taken either: it waits for the pollables of its own bindings.
 
 mod incoming;
 mod outgoing;

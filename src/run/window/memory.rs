@@ -1,5 +1,8 @@
 //! Sizes of the buffers, from the memory that the window may use.
 
+/// A window does not work with less: a page and a batch have to fit, whatever else there is.
+const LEAST_MIB: usize = 8;
+
 /// Sizes of a window's buffers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MemoryLimits {
@@ -12,10 +15,12 @@ pub(super) struct MemoryLimits {
 }
 
 impl MemoryLimits {
-    pub(super) fn of(memory_mib: usize) -> Self {
-        let bytes = memory_mib * 1024 * 1024;
+    /// The sizes for so much memory, halved so many times.
+    pub(super) fn of(memory_mib: usize, halvings: u32) -> Self {
+        let memory_mib = memory_mib >> halvings.min(16);
+        let bytes = memory_mib.max(LEAST_MIB) * 1024 * 1024;
         Self {
-            pages: bytes / 8,
+            pages: bytes / 5,
             answer: bytes / 5,
             sends: (memory_mib / 24).clamp(2, 5),
         }

@@ -40,7 +40,7 @@ use self::packer::Packer;
 use self::reader::Reader;
 use self::timing::{CHECKPOINT, Timing};
 use super::documents::Documents;
-use super::engine::Engine;
+use super::engine::{Engine, WindowShare};
 use super::import::Import;
 use super::state::{Cursor, IdRange};
 use super::store::Stored;
@@ -78,6 +78,8 @@ struct Window<'a> {
     jobs: JobList,
     /// Records that the present phase has gone through.
     phase_records: u64,
+    /// This window's share of the instance's memory.
+    share: WindowShare,
     limits: MemoryLimits,
     timing: Timing,
     in_flight: InFlight,
@@ -103,7 +105,7 @@ pub async fn work(
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
     let share = engine.begin_window();
-    let limits = MemoryLimits::of(share.memory_mib >> document.memory_halvings.min(16));
+    let limits = MemoryLimits::of(share.memory_mib(), document.memory_halvings);
     let packer = Packer::new(
         import.bulk_endpoints(),
         import.batches_a_group(),
@@ -117,6 +119,7 @@ pub async fn work(
         packer,
         jobs: JobList::new(cursor.jobs),
         phase_records: cursor.phase_records,
+        share,
         limits,
         timing: Timing::begin(engine, begun, ends, document.not_before),
         in_flight: InFlight::default(),
@@ -190,6 +193,12 @@ impl Window<'_> {
 
     /// Starts what may be started; `true` where records were mapped.
     fn start(&mut self) -> bool {
+        self.limits = MemoryLimits::of(
+            self.share.memory_mib(),
+            self.stored.document.memory_halvings,
+        );
+        self.reader
+            .set_limits(self.limits.pages, self.limits.answer);
         if !self.jobs_are_full() {
             while let Some((range, query)) = self.reader.next_fetch() {
                 let limit = query.limit;

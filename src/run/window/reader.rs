@@ -7,6 +7,8 @@ use crate::commercetools::query::MAX_LIMIT;
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, RunOptions};
 
+/// The least room that is reserved for a response, in bytes.
+const LEAST_RESERVED: usize = 1024 * 1024;
 /// Records of a first page, while nothing is known of their size.
 const FIRST_LIMIT: usize = 50;
 /// What a page is aimed at, in bytes: large enough that the latency of a call does not matter, small enough that many
@@ -32,6 +34,8 @@ struct Range {
     ready: usize,
     /// Records a page, at most; lowered where an answer was too large.
     cap: usize,
+    /// Whether its next page, of one record, needs all the room there is for a response.
+    needs_all: bool,
 }
 
 impl Range {
@@ -45,6 +49,7 @@ impl Range {
             is_done: false,
             ready: 0,
             cap: MAX_LIMIT,
+            needs_all: false,
         }
     }
 }
@@ -58,8 +63,8 @@ pub struct Reader {
     budget: usize,
     /// The largest answer that is read.
     max_bytes: usize,
-    /// Bytes that pages under way are expected to have.
-    expected: Vec<(usize, usize)>,
+    /// Bytes that are reserved for pages under way: the most that their responses may have.
+    reserved: Vec<(usize, usize)>,
     /// Mean size of a record, where it is known.
     record_bytes: Option<usize>,
     /// Records a page, at most, because larger ones took too long.
@@ -91,7 +96,7 @@ impl Reader {
             ready: VecDeque::new(),
             budget,
             max_bytes,
-            expected: Vec::new(),
+            reserved: Vec::new(),
             record_bytes,
             slow_cap,
             good_cap: slow_cap,
@@ -114,7 +119,7 @@ impl Reader {
 
     fn held(&self) -> usize {
         let ready: usize = self.ready.iter().map(|(_, page)| page.bytes).sum();
-        ready + self.expected.iter().map(|(_, bytes)| bytes).sum::<usize>()
+        ready + self.reserved.iter().map(|(_, bytes)| bytes).sum::<usize>()
     }
 
     /// The next page to fetch, where there is one to fetch and room for it. Ranges take turns.
@@ -126,26 +131,47 @@ impl Reader {
             .map(|turn| (self.next + turn) % count)
             .find(|&number| wants(&self.ranges[number]))?;
         let limit = self.limit(self.ranges[number].cap);
-        let expected = limit * self.record_bytes.unwrap_or(PAGE_BYTES / FIRST_LIMIT);
-        if self.held() > 0 && self.held() + expected > self.budget {
+        let reserved = self.room_for(limit, self.ranges[number].needs_all);
+        if self.held() > 0 && self.held() + reserved > self.budget {
             return None;
         }
         self.next = number + 1;
-        self.expected.push((number, expected));
+        self.reserved.push((number, reserved));
         let range = &mut self.ranges[number];
         range.fetching = true;
         let query = PageQuery {
             range: range.unfetched.clone(),
             options: self.options.clone(),
             limit,
-            max_bytes: self.max_bytes,
+            max_bytes: reserved,
         };
         Some((number, query))
     }
 
-    fn arrived(&mut self, number: usize) {
-        self.expected.retain(|(range, _)| *range != number);
+    /// The most that a page of so many records may have: twice of what is known of their size, and all the room there is
+    /// where nothing is known, so that the first page goes alone.
+    fn room_for(&self, limit: usize, needs_all: bool) -> usize {
+        match self.record_bytes {
+            Some(bytes) if !needs_all => bytes
+                .saturating_mul(2 * limit)
+                .clamp(LEAST_RESERVED.min(self.max_bytes), self.max_bytes),
+            _ => self.max_bytes,
+        }
+    }
+
+    /// From now on so many bytes may be held in pages, and a response may have so many.
+    pub fn set_limits(&mut self, budget: usize, max_bytes: usize) {
+        self.budget = budget;
+        self.max_bytes = max_bytes;
+    }
+
+    /// A page is under way no more; gives what was reserved for it.
+    fn arrived(&mut self, number: usize) -> usize {
+        let of = self.reserved.iter().find(|(range, _)| *range == number);
+        let bytes = of.map_or(self.max_bytes, |(_, bytes)| *bytes);
+        self.reserved.retain(|(range, _)| *range != number);
         self.ranges[number].fetching = false;
+        bytes
     }
 
     /// A page has arrived.
@@ -166,6 +192,7 @@ impl Reader {
             );
         }
         let range = &mut self.ranges[number];
+        range.needs_all = false;
         range.is_fetched = page.is_last;
         if let Some(last) = &page.last {
             range.unfetched = range.unfetched.advanced_to(last);
@@ -174,12 +201,16 @@ impl Reader {
         self.ready.push_back((number, page));
     }
 
-    /// A page was larger than can be held: it is asked for again with half as many records. `false` where a single
-    /// record is too large.
+    /// A page was larger than the room that was reserved for it: it is requested again with half as many records, or, where
+    /// it was one, with all the room there is. `false` where a single record is too large for that.
     pub fn too_large(&mut self, number: usize, limit: usize) -> bool {
-        self.arrived(number);
-        self.ranges[number].cap = (limit / 2).max(1);
-        limit > 1
+        let reserved = self.arrived(number);
+        let least = reserved / limit.max(1);
+        self.record_bytes = Some(self.record_bytes.map_or(least, |known| known.max(least)));
+        let range = &mut self.ranges[number];
+        range.cap = (limit / 2).max(1);
+        range.needs_all = limit == 1;
+        limit > 1 || reserved < self.max_bytes
     }
 
     /// A page took too long: it is asked for again with a quarter of the records, and so are the others. `false` where it

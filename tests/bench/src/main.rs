@@ -35,9 +35,9 @@ const ON_THE_WAY: usize = 3;
 static ENDPOINTS: [&BulkEndpoint; 1] = [&BULK_CREATE];
 
 /// All products are in the same categories.
-struct Catalogue(Vec<String>);
+struct Catalog(Vec<String>);
 
-impl CategoryPaths for Catalogue {
+impl CategoryPaths for Catalog {
     fn paths(&self, _product_id: &str) -> Option<&[String]> {
         Some(&self.0)
     }
@@ -95,7 +95,7 @@ impl Page {
 
 /// Maps and packs orders as the import of orders does.
 struct Import {
-    catalogue: Catalogue,
+    catalog: Catalog,
     options: MappingOptions,
     mapped: Documents,
     on_the_way: VecDeque<Batch>,
@@ -104,8 +104,8 @@ struct Import {
 impl Import {
     fn map(&mut self, order: Part<'_>) -> String {
         self.mapped.clear();
-        let (catalogue, options) = (&self.catalogue, &self.options);
-        documents(order, catalogue, options, false, &mut self.mapped)
+        let (catalog, options) = (&self.catalog, &self.options);
+        documents(order, catalog, options, false, &mut self.mapped)
             .expect("the order has all that its events need")
     }
 
@@ -153,7 +153,7 @@ fn main() {
 
 fn measure(page: &Page) {
     let mut import = Import {
-        catalogue: Catalogue(vec!["Women".to_owned(), "Women > Pants".to_owned()]),
+        catalog: Catalog(vec!["Women".to_owned(), "Women > Pants".to_owned()]),
         options: MappingOptions::default(),
         mapped: Documents::default(),
         on_the_way: VecDeque::new(),

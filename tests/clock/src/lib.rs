@@ -2,8 +2,8 @@
 //!
 //! On a clock that runs fast, everything that takes time by itself, such as computing, takes `speed` times as long as it
 //! should, and a machine that stalls for a second has stalled for a simulated minute. On a virtual clock what happens
-//! when depends on nothing but who waits for what: see `virtual_time`. Where Tokio's time is paused,
-//! a clock that follows the real time is paused with it.
+//! when depends on nothing but who waits for what: see the module `virtual_time`. Where Tokio's time is paused, a clock that
+//! follows the real time is paused with it.
 
 mod call;
 mod sleep;

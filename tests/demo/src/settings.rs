@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clock::Clock;
+use host::Wasi;
 use sim::seed::{Seed, Sizes};
 
 use crate::operator::Resource;
@@ -14,6 +15,9 @@ pub(crate) struct Settings {
     /// The application's manifest
     #[arg(long, default_value = "spin.toml")]
     pub(crate) manifest: PathBuf,
+    /// The WASI version that the component is built for
+    #[arg(long, value_name = "VERSION", default_value = "0.2", value_parser = host::values::wasi)]
+    pub(crate) wasi: Wasi,
     /// What to import, in this order
     #[arg(
         long,

@@ -82,6 +82,7 @@ impl Testbed {
             variables,
             memory_limit: settings.memory_limit_mib << 20,
             clock: world.clock().clone(),
+            wasi: settings.wasi,
             log: log(settings.log, Arc::clone(&latest_lines)),
             ..Options::new(&settings.manifest)
         })

@@ -9,12 +9,10 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 
 use crate::manifest::{self, Build, Manifest};
+use crate::staleness::{is_stale, modified};
 
 /// What the component is built for.
 const TARGET: &str = "wasm32-wasip2";
-/// What a build depends on where the manifest does not say.
-const WATCHED: [&str; 3] = ["src", "Cargo.toml", "Cargo.lock"];
-
 /// The WASI version that a component is built for: each has its own entry point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wasi {
@@ -171,43 +169,6 @@ fn locate(root: &Path, source: &Path, moved: Option<&OsStr>) -> (PathBuf, Option
     };
     let is_there = first == Some(Component::Normal(OsStr::new("target")));
     (target, is_there.then(|| parts.as_path().to_owned()))
-}
-
-/// Whether `wasm` is missing, or older than something that it is made of: the folders and files in `directory` that
-/// `watch`, the manifest's patterns, begin with.
-fn is_stale(directory: &Path, watch: &[String], wasm: &Path) -> Result<bool> {
-    let Ok(built) = modified(wasm) else {
-        return Ok(true);
-    };
-    let fixed_part = |pattern: &String| {
-        Path::new(pattern)
-            .components()
-            .take_while(|part| !part.as_os_str().to_string_lossy().contains('*'))
-            .collect::<PathBuf>()
-    };
-    let mut pending: Vec<PathBuf> = match watch {
-        [] => WATCHED.map(PathBuf::from).into(),
-        watch => watch.iter().map(fixed_part).collect(),
-    };
-    while let Some(path) = pending.pop() {
-        let path = directory.join(path);
-        // A directory changes with what is added to it and removed from it.
-        if path.exists() && modified(&path)? > built {
-            return Ok(true);
-        }
-        if path.is_dir() {
-            for entry in std::fs::read_dir(&path)? {
-                pending.push(entry?.path());
-            }
-        }
-    }
-    Ok(false)
-}
-
-fn modified(path: &Path) -> Result<SystemTime> {
-    path.metadata()
-        .and_then(|metadata| metadata.modified())
-        .with_context(|| format!("looking at {}", path.display()))
 }
 
 /// Adds the wasm target where rustup manages the toolchain and lacks it.

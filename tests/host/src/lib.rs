@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `manifest`, `template`, `variables` | `spin.toml` and the values that fill it |
 //! | `routes`, `allowed_hosts` | who serves a path; whom a component may call |
-//! | `build`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
+//! | `build`, `staleness`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
 //! | `instance`, `memory` | instances, of WASI 0.2 and 0.3: state, limits, reuse, killing |
 //! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
 //! | `command` | programs that run once, such as benchmarks |
@@ -34,6 +34,7 @@ mod memory;
 mod outbound;
 mod routes;
 mod spin_variables;
+mod staleness;
 mod stats;
 mod template;
 mod threads;

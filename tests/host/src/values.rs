@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::build::Wasi;
+
 /// `NAME=VALUE`.
 ///
 /// # Errors
@@ -9,6 +11,18 @@ use std::time::Duration;
 pub fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// `0.2` or `0.3`.
+///
+/// # Errors
+/// What to write instead.
+pub fn wasi(text: &str) -> Result<Wasi, String> {
+    match text {
+        "0.2" => Ok(Wasi::V0_2),
+        "0.3" => Ok(Wasi::V0_3),
+        _ => Err("write 0.2 or 0.3".to_owned()),
+    }
 }
 
 /// Seconds, such as `1`, `0.5` or `30s`.

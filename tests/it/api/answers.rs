@@ -1,280 +1,175 @@
-//! Every answer that the API's description has is given, and is as it is described. Natively.
-
-use std::rc::Rc;
+//! Every answer that the API's description has is given, and is as it is described.
 
 use futures_util::future::join_all;
 use http::Method;
+use jiff::SignedDuration;
 use klaviyo_bulk_import::api::{self, MAX_BODY_BYTES};
-use klaviyo_bulk_import::app::App;
-use klaviyo_bulk_import::config::{Config, Secret, VARIABLES, Values};
-use serde_json::{Value, json};
+use klaviyo_bulk_import::config::Secret;
+use native::setup::configuration;
+use native::{Call, Operator, Setup, Shop, TOKEN};
+use serde_json::json;
 use sim::faults::{Fault, Rule};
-use sim::world::World;
 
-use crate::support::native::{app, run};
-use crate::support::operator::over;
-use crate::support::{Setup, TOKEN};
-use crate::written::description::{ask, call, description, hold, operations, request, unseen};
-
-const CRON_TOKEN: &str = "a-token-for-schedulers";
+use crate::support::CRON_TOKEN;
+use crate::support::described::run;
+use crate::support::description::{description, hold, operations, unseen};
 
 /// All operations, as calls of customers.
-fn calls() -> Vec<(Method, String)> {
+fn calls() -> Vec<Call> {
     let description = description();
-    operations(&description)
-        .map(|(path, method, _)| {
-            let path = path.replace("{resource}", "customers");
-            (method, path.replace("{token}", CRON_TOKEN))
-        })
-        .collect()
+    let calls = operations(&description).map(|(path, method, _)| call(method, path));
+    calls.collect()
 }
 
-/// Asks for an answer with this status.
-async fn expect(app: &Rc<App>, method: Method, path: &str, body: Value, status: u16) {
-    let body = match body {
-        Value::Null => String::new(),
-        body => body.to_string(),
-    };
-    let (given, answer) = call(app, method.clone(), path, &body).await;
-    assert_eq!(given, status, "{method} {path} {body}: {answer}");
+/// A call of customers under a path as the description has it.
+fn call(method: Method, path: &str) -> Call {
+    let path = path.replace("{resource}", "customers");
+    Call::new(method, path.replace("{token}", CRON_TOKEN))
 }
 
 /// Answers to callers who are not let in, to bodies that are too large, and of an app that is not usable.
-async fn refusals(app: &Rc<App>, world: &World) {
+async fn refusals(shop: &Shop) {
     let too_large = " ".repeat(MAX_BODY_BYTES + 1);
-    let setup = Setup::customers(0).variable("window_seconds", "99");
-    let given = setup.values(world);
-    let values: Values = VARIABLES
-        .map(|name| (name, given.get(name).cloned().unwrap_or_default()))
-        .into();
-    let problems = Config::parse(&values).expect_err("a window of 99 seconds");
-    for (method, path) in calls() {
-        let wrong = path.replace(CRON_TOKEN, "another-token-for-schedulers");
-        let (status, _) = ask(app, method.clone(), &wrong, None, "").await;
-        assert_eq!(status, 401, "{method} {path}");
-        let (status, _) = call(app, method.clone(), &path, &too_large).await;
-        assert_eq!(status, 413, "{method} {path}");
+    let mut values = shop.values();
+    values.insert("window_seconds".to_owned(), "99".to_owned());
+    let problems = configuration(&values).expect_err("a window of 99 seconds");
+    for call in calls() {
+        let mut stranger = call.clone().without_token();
+        stranger.path = call
+            .path
+            .replace(CRON_TOKEN, "another-token-for-schedulers");
+        assert_eq!(shop.send(stranger).await.status, 401, "{call:?}");
+        let large = call.clone().body(too_large.clone());
+        assert_eq!(shop.send(large).await.status, 413, "{call:?}");
         let token = Secret::from(TOKEN.to_owned());
-        let request = request(&method, &path, Some(TOKEN), "");
-        let answer = api::misconfigured(&request, &problems, Some(&token));
-        hold(&method, &path, &answer);
+        let answer = api::misconfigured(&call.clone().into(), &problems, Some(&token));
+        hold(&call.method, &call.path, &answer);
     }
 }
 
 /// Answers while commercetools cannot be reached, and while it refuses.
-async fn failures(app: &Rc<App>, world: &World) {
+async fn failures(shop: &Shop) {
     let description = description();
     for (fault, status) in [(Fault::LoseRequest, 503), (Fault::refuse(403), 502)] {
-        world.commercetools_faults().add(Rule::always(fault));
+        shop.world.commercetools_faults().add(Rule::always(fault));
         let described = operations(&description).filter(|(_, _, operation)| {
-            operation["responses"]
-                .as_object()
-                .is_some_and(|answers| answers.contains_key(&status.to_string()))
+            let answers = operation["responses"].as_object();
+            answers.is_some_and(|answers| answers.contains_key(&status.to_string()))
         });
         let asked = described.map(async |(path, method, _)| {
-            let path = path.replace("{resource}", "customers");
-            let path = path.replace("{token}", CRON_TOKEN);
-            expect(app, method, &path, Value::Null, status).await;
+            let answer = shop.send(call(method.clone(), path)).await;
+            assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
         });
         join_all(asked).await;
-        world.commercetools_faults().clear();
+        shop.end_faults();
     }
 }
 
-/// Puts a lease of somebody who does not react into the run document.
-fn put_lease(world: &World) {
-    let now = world.clock().now();
-    let until = now + jiff::SignedDuration::from_secs(3_600);
-    world.commercetools(|project| {
-        let object = project.custom_object("klaviyo-bulk-import", "customers");
-        let mut document = object.expect("a run document").value.clone();
-        document["lease"] = json!({"holder": "gone", "until": until});
-        project.put_custom_object(now, "klaviyo-bulk-import", "customers", &document);
-    });
+/// What is done after a call has been answered.
+enum Then {
+    GoOn,
+    /// The run is waited for.
+    Over(&'static str),
+    /// The run document is given a lease of somebody who does not react.
+    Leased,
+    /// The run document is deleted.
+    Deleted,
+}
+
+use Then::{Deleted, GoOn, Leased, Over};
+
+impl Then {
+    async fn apply(&self, shop: &Shop) {
+        match self {
+            GoOn => {}
+            Over(resource) => _ = shop.over(resource).await,
+            Leased => shop.change_document("customers", |document| {
+                let until = shop.world.clock().now() + SignedDuration::from_hours(1);
+                document["lease"] = json!({"holder": "gone", "until": until});
+            }),
+            Deleted => assert!(shop.delete_document("customers")),
+        }
+    }
 }
 
 #[test]
 fn every_answer_that_is_described_is_given() {
-    run(async || {
-        let mut setup = Setup::customers(3).variable("cron_token", CRON_TOKEN);
-        let world = setup.world().await;
-        let itself = app(&setup, &world);
-        let scheduled = app(
-            &Setup::customers(3)
-                .variable("cron_token", CRON_TOKEN)
-                .variable("continuation", "scheduler"),
-            &world,
-        );
-        let (get, post) = (Method::GET, Method::POST);
-        let customers = || json!({"resources": ["customers"]});
-        refusals(&itself, &world).await;
-        failures(&itself, &world).await;
-
-        for path in [
-            "/sync",
-            "/sync/status",
-            "/sync/check",
-            "/sync/check/ping",
-            "/sync/openapi.json",
-            "/sync/customers",
-        ] {
-            expect(&itself, get.clone(), path, Value::Null, 200).await;
-        }
-        // nothing is going on, and nothing has been
-        expect(&itself, post.clone(), "/sync/stop", Value::Null, 400).await;
-        expect(
-            &itself,
-            post.clone(),
-            "/sync/customers/stop",
-            Value::Null,
-            400,
-        )
-        .await;
-        expect(
-            &itself,
-            post.clone(),
-            "/sync/customers",
-            json!({"resume": true}),
-            400,
-        )
-        .await;
-        expect(
-            &itself,
-            post.clone(),
-            "/sync",
-            json!({"since": "lastRun"}),
-            400,
-        )
-        .await;
-        let changes = format!("/sync/cron/{CRON_TOKEN}/changes");
-        let going_on = format!("/sync/cron/{CRON_TOKEN}/continue");
-        expect(&itself, get.clone(), &changes, Value::Null, 400).await;
-        expect(&itself, get.clone(), &going_on, Value::Null, 200).await;
-
-        // going on
-        expect(
-            &scheduled,
-            post.clone(),
-            "/sync/customers",
-            Value::Null,
-            202,
-        )
-        .await;
-        expect(
-            &scheduled,
-            post.clone(),
-            "/sync/customers",
-            Value::Null,
-            423,
-        )
-        .await;
-        expect(
-            &scheduled,
-            post.clone(),
-            "/sync/customers",
-            json!({"resume": true}),
-            409,
-        )
-        .await;
-        expect(&scheduled, post.clone(), "/sync", customers(), 423).await;
-        expect(
-            &itself,
-            post.clone(),
-            "/sync/customers/continue",
-            Value::Null,
-            202,
-        )
-        .await;
-        expect(
-            &itself,
-            post.clone(),
-            "/sync/customers/continue",
-            Value::Null,
-            200,
-        )
-        .await;
-        over(&itself, &world, "customers").await;
-        expect(&itself, post.clone(), "/sync/continue", Value::Null, 200).await;
-
-        // stopped, while nobody holds it and while somebody does who does not react
-        expect(
-            &scheduled,
-            post.clone(),
-            "/sync/customers",
-            Value::Null,
-            202,
-        )
-        .await;
-        expect(
-            &scheduled,
-            post.clone(),
-            "/sync/customers/stop",
-            Value::Null,
-            200,
-        )
-        .await;
-        expect(
-            &scheduled,
-            post.clone(),
-            "/sync/customers",
-            Value::Null,
-            202,
-        )
-        .await;
-        put_lease(&world);
-        expect(
-            &scheduled,
-            post.clone(),
-            "/sync/customers/stop",
-            Value::Null,
-            202,
-        )
-        .await;
-        world.commercetools(|project| {
-            project.delete_custom_object("klaviyo-bulk-import", "customers");
-        });
-        expect(&scheduled, post.clone(), "/sync", customers(), 202).await;
-        expect(&scheduled, get.clone(), &changes, Value::Null, 423).await;
-        expect(&scheduled, post.clone(), "/sync/stop", Value::Null, 200).await;
-        expect(&scheduled, post.clone(), "/sync", customers(), 202).await;
-        put_lease(&world);
-        expect(&scheduled, post.clone(), "/sync/stop", Value::Null, 202).await;
-        world.commercetools(|project| {
-            project.delete_custom_object("klaviyo-bulk-import", "customers");
-        });
-
-        // moved on by a call that works after its answer
-        for path in ["/sync/continue", &going_on] {
-            expect(
-                &scheduled,
-                post.clone(),
-                "/sync/customers",
-                Value::Null,
-                202,
-            )
-            .await;
-            let method = if path == going_on { &get } else { &post };
-            expect(&itself, method.clone(), path, Value::Null, 202).await;
-            over(&itself, &world, "customers").await;
-        }
-        // all four have been imported: changes can be looked for
-        for resource in ["orders", "categories", "products"] {
-            expect(
+    let setup = Setup::customers(3).variable("cron_token", CRON_TOKEN);
+    run(setup, async |itself| {
+        let scheduled = itself.another(&[("continuation", "scheduler")]);
+        refusals(&itself).await;
+        failures(&itself).await;
+        let resume = r#"{"resume": true}"#;
+        let customers = r#"{"resources": ["customers"]}"#;
+        for (shop, what, body, status, then) in [
+            (&itself, "GET /sync", "", 200, GoOn),
+            (&itself, "GET /sync/status", "", 200, GoOn),
+            (&itself, "GET /sync/check", "", 200, GoOn),
+            (&itself, "GET /sync/check/ping", "", 200, GoOn),
+            (&itself, "GET /sync/openapi.json", "", 200, GoOn),
+            (&itself, "GET /sync/{resource}", "", 200, GoOn),
+            // nothing is going on, and nothing has been
+            (&itself, "POST /sync/stop", "", 400, GoOn),
+            (&itself, "POST /sync/{resource}/stop", "", 400, GoOn),
+            (&itself, "POST /sync/{resource}", resume, 400, GoOn),
+            (&itself, "POST /sync", r#"{"since": "lastRun"}"#, 400, GoOn),
+            (&itself, "GET /sync/cron/{token}/changes", "", 400, GoOn),
+            (&itself, "GET /sync/cron/{token}/continue", "", 200, GoOn),
+            // going on
+            (&scheduled, "POST /sync/{resource}", "", 202, GoOn),
+            (&scheduled, "POST /sync/{resource}", "", 423, GoOn),
+            (&scheduled, "POST /sync/{resource}", resume, 409, GoOn),
+            (&scheduled, "POST /sync", customers, 423, GoOn),
+            (&itself, "POST /sync/{resource}/continue", "", 202, GoOn),
+            (
                 &itself,
-                post.clone(),
-                &format!("/sync/{resource}"),
-                Value::Null,
+                "POST /sync/{resource}/continue",
+                "",
+                200,
+                Over("customers"),
+            ),
+            (&itself, "POST /sync/continue", "", 200, GoOn),
+            // stopped, while nobody holds it and while somebody does who does not react
+            (&scheduled, "POST /sync/{resource}", "", 202, GoOn),
+            (&scheduled, "POST /sync/{resource}/stop", "", 200, GoOn),
+            (&scheduled, "POST /sync/{resource}", "", 202, Leased),
+            (&scheduled, "POST /sync/{resource}/stop", "", 202, Deleted),
+            (&scheduled, "POST /sync", customers, 202, GoOn),
+            (&scheduled, "GET /sync/cron/{token}/changes", "", 423, GoOn),
+            (&scheduled, "POST /sync/stop", "", 200, GoOn),
+            (&scheduled, "POST /sync", customers, 202, Leased),
+            (&scheduled, "POST /sync/stop", "", 202, Deleted),
+            // moved on by a call that works after its answer
+            (&scheduled, "POST /sync/{resource}", "", 202, GoOn),
+            (&itself, "POST /sync/continue", "", 202, Over("customers")),
+            (&scheduled, "POST /sync/{resource}", "", 202, GoOn),
+            (
+                &itself,
+                "GET /sync/cron/{token}/continue",
+                "",
                 202,
-            )
-            .await;
-            over(&itself, &world, resource).await;
+                Over("customers"),
+            ),
+            // all four have been imported: changes can be looked for
+            (&itself, "POST /sync/orders", "", 202, Over("orders")),
+            (
+                &itself,
+                "POST /sync/categories",
+                "",
+                202,
+                Over("categories"),
+            ),
+            (&itself, "POST /sync/products", "", 202, Over("products")),
+            (&itself, "GET /sync/cron/{token}/changes", "", 202, GoOn),
+        ] {
+            let (method, path) = what.split_once(' ').expect("a method and a path");
+            let method = method.parse().expect("a method");
+            let answer = shop.send(call(method, path).body(body)).await;
+            assert_eq!(answer.status, status, "{what} {body}: {}", answer.body);
+            then.apply(shop).await;
         }
-        expect(&itself, get.clone(), &changes, Value::Null, 202).await;
-
         let missing = unseen();
-        assert!(
-            missing.is_empty(),
-            "described and never given: {missing:#?}"
-        );
+        let is_complete = missing.is_empty();
+        assert!(is_complete, "described and never given: {missing:#?}");
     });
 }

@@ -1,103 +1,71 @@
-//! The check: what works, and how to mend what does not. Natively; every answer is held to the API's description.
+//! The check: what works, and how to mend what does not.
 
-use crate::support::native::{app, run};
-use crate::support::operator::{get, line};
-use crate::support::{Setup, assert_contract, calls};
+use native::call::says;
+use native::{Operator, Setup};
+
+use crate::support::described::run;
+use crate::support::views::line;
 
 #[test]
 fn the_check_says_what_works() {
-    run(async || {
-        // at its real speed: the check looks at the clock
-        let mut setup = Setup::everything();
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        let check = get(&app, "/sync/check").await;
+    run(Setup::everything(), async |shop| {
+        let check = shop.read("/sync/check").await;
         assert_eq!(check["ok"], true, "{check}");
-        assert_eq!(line(&check, "self-call")["state"], "ok");
-        assert_eq!(
-            line(&check, "commercetools: read customers")["detail"],
-            "30 customers"
-        );
-        assert_eq!(line(&check, "Klaviyo: key")["state"], "ok");
-        for scope in ["profiles:read and lists:read", "catalogs:read"] {
-            assert_eq!(
-                line(&check, &format!("Klaviyo: scope {scope}"))["state"],
-                "ok"
-            );
-        }
-        for scope in [
-            "profiles:write",
-            "lists:write",
-            "events:write",
-            "catalogs:write",
+        let customers = line(&check, "commercetools: read customers");
+        assert_eq!(customers["detail"], "30 customers");
+        for (what, state) in [
+            ("self-call", "ok"),
+            ("clock", "ok"),
+            ("Klaviyo: key", "ok"),
+            ("Klaviyo: scope profiles:read and lists:read", "ok"),
+            ("Klaviyo: scope catalogs:read", "ok"),
+            ("Klaviyo: scope profiles:write", "unknown"),
+            ("Klaviyo: scope lists:write", "unknown"),
+            ("Klaviyo: scope events:write", "unknown"),
+            ("Klaviyo: scope catalogs:write", "unknown"),
         ] {
-            assert_eq!(
-                line(&check, &format!("Klaviyo: scope {scope}"))["state"],
-                "unknown"
-            );
+            assert_eq!(line(&check, what)["state"], state, "{what}");
         }
-        assert_eq!(line(&check, "clock")["state"], "ok");
-        let left = world.commercetools(|project| {
-            project
-                .custom_object("klaviyo-bulk-import", "check")
-                .is_some()
-        });
+        let left = shop.stored("check").is_some();
         assert!(!left, "the check left its custom object behind");
-        assert_eq!(
-            calls(
-                world.commercetools_server(),
-                "DELETE /sim-shop/custom-objects/klaviyo-bulk-import/check"
-            ),
-            1
-        );
-        assert_contract(&world);
+        let deleted = "DELETE /sim-shop/custom-objects/klaviyo-bulk-import/check";
+        let server = shop.world.commercetools_server();
+        assert_eq!(server.calls_of(deleted), 1);
     });
 }
 
 #[test]
 fn the_check_names_what_does_not_work_with_its_fix() {
-    run(async || {
-        let mut setup = Setup::everything();
-        let world = setup.world().await;
-        world.commercetools(|project| {
+    let setup = Setup::everything()
+        .variable("ct_scope", "")
+        .variable("klaviyo_auth_key", "pk_wrong");
+    run(setup, async |shop| {
+        shop.world.commercetools(|project| {
             project.set_client_scopes(&["view_customers", "view_products", "view_orders"]);
         });
-        let setup = Setup::everything()
-            .variable("ct_scope", "")
-            .variable("klaviyo_auth_key", "pk_wrong");
-        let app = app(&setup, &world);
-        let check = get(&app, "/sync/check").await;
+        let check = shop.read("/sync/check").await;
         assert_eq!(check["ok"], false);
-        let fix = |what: &str| {
-            line(&check, what)["fix"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        assert!(
-            fix("commercetools: scope for run documents")
-                .contains("manage_key_value_documents:sim-shop"),
-            "{check}"
-        );
-        assert_eq!(
-            line(&check, "commercetools: write and delete a custom object")["state"],
-            "failed"
-        );
-        assert!(fix("Klaviyo: key").contains("klaviyo_auth_key"), "{check}");
-        assert_eq!(
-            line(&check, "commercetools: scope for orders")["state"],
-            "ok"
-        );
+        for (what, fix) in [
+            (
+                "commercetools: scope for run documents",
+                "manage_key_value_documents:sim-shop",
+            ),
+            ("Klaviyo: key", "klaviyo_auth_key"),
+        ] {
+            assert!(says(&line(&check, what)["fix"], fix), "{check}");
+        }
+        for (what, state) in [
+            ("commercetools: write and delete a custom object", "failed"),
+            ("commercetools: scope for orders", "ok"),
+        ] {
+            assert_eq!(line(&check, what)["state"], state, "{what}");
+        }
 
-        let setup = Setup::everything()
-            .variable("ct_api_client", r#"{"clientId":"no","secret":"hush-hush"}"#);
-        let app = crate::support::native::app(&setup, &world);
-        let check = get(&app, "/sync/check").await;
-        assert!(
-            line(&check, "commercetools: token")["fix"]
-                .as_str()
-                .is_some_and(|fix| fix.contains("ct_api_client"))
-        );
+        let client = r#"{"clientId":"no","secret":"hush-hush"}"#;
+        let stranger = shop.another(&[("ct_api_client", client)]);
+        let check = stranger.read("/sync/check").await;
+        let fix = &line(&check, "commercetools: token")["fix"];
+        assert!(says(fix, "ct_api_client"), "{check}");
         assert!(!check.to_string().contains("hush-hush"));
     });
 }

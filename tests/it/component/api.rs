@@ -1,14 +1,21 @@
 //! The API of the built component: tokens, bodies, methods, configuration.
 
+use std::time::Duration;
+
 use host::Wasi;
+use klaviyo_bulk_import::api::MAX_BODY_BYTES;
+use native::call::says;
+use native::{Call, Operator, Setup, TOKEN};
 use reqwest::Method;
+use serde_json::json;
 use sim::faults::{Fault, Rule};
 
-use crate::support::{Setup, Shop, TOKEN, assert_contract, calls, on_each_wasi};
+use crate::support::component::{IntoHosted, Shop, on_each_wasi};
 
 on_each_wasi! {
     nothing_under_sync_answers_without_the_token,
     a_body_that_breaks_off_starts_nothing,
+    what_the_head_tells_is_refused_before_the_body_is_there,
 }
 
 async fn nothing_under_sync_answers_without_the_token(wasi: Wasi) {
@@ -22,33 +29,28 @@ async fn nothing_under_sync_answers_without_the_token(wasi: Wasi) {
     ] {
         for token in [None, Some("wrong"), Some(&TOKEN[1..]), Some("")] {
             for method in [Method::GET, Method::POST] {
-                let answer = shop
-                    .send(method, &format!("{path}?token={TOKEN}"), token, "")
-                    .await;
+                let call = Call::new(method, format!("{path}?token={TOKEN}"));
+                let call = match token {
+                    None => call.without_token(),
+                    Some(token) => call.token(token),
+                };
+                let answer = shop.send(call).await;
                 assert_eq!(answer.status, 401, "{path} {token:?}");
-                assert!(
-                    answer.headers["www-authenticate"]
-                        .to_str()
-                        .is_ok_and(|value| value.starts_with("Bearer"))
-                );
+                let challenge = answer.headers["www-authenticate"].to_str();
+                assert!(challenge.is_ok_and(|value| value.starts_with("Bearer")));
                 assert_eq!(answer.headers["content-type"], "application/problem+json");
             }
         }
     }
-    assert!(
-        shop.world.commercetools_server().calls().is_empty(),
-        "a caller without a token caused calls"
-    );
+    let calls = shop.world.commercetools_server().calls();
+    assert!(calls.is_empty(), "a caller without a token caused calls");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_requests_are_told_what_is_wrong_and_start_nothing() {
     let shop = Shop::open(Setup::customers(1)).await;
     let id = "00000000-0000-4000-8000-000000000000";
-    let many = format!(
-        "{{\"ids\":[{}]}}",
-        vec![format!("\"{id}\""); 5_001].join(",")
-    );
+    let many = json!({"ids": vec![id; 5_001]}).to_string();
     for (body, named) in [
         ("{", "line 1"),
         ("[]", "body"),
@@ -62,18 +64,11 @@ async fn wrong_requests_are_told_what_is_wrong_and_start_nothing() {
         ),
         (&many, "5000"),
     ] {
-        let answer = shop.post("/sync/customers", body).await;
-        assert_eq!(answer.status, 400, "{body}: {}", answer.body);
-        assert!(
-            answer.body["detail"]
-                .as_str()
-                .is_some_and(|detail| detail.contains(named)),
-            "{body}: {}",
-            answer.body
-        );
+        let answer = shop.posted("/sync/customers", body, 400).await;
+        assert!(says(&answer["detail"], named), "{body}: {answer}");
     }
     let long = " ".repeat(1024 * 1024 + 1);
-    assert_eq!(shop.post("/sync/customers", &long).await.status, 413);
+    shop.posted("/sync/customers", long, 413).await;
     for (method, path, status, allow) in [
         (Method::GET, "/sync/unknown", 404, None),
         (Method::GET, "/sync/customers/stop/now", 404, None),
@@ -81,56 +76,35 @@ async fn wrong_requests_are_told_what_is_wrong_and_start_nothing() {
         (Method::GET, "/sync/customers/stop", 405, Some("POST")),
         (Method::POST, "/sync/status", 405, Some("GET")),
     ] {
-        let answer = shop.send(method, path, Some(TOKEN), "").await;
+        let answer = shop.send(Call::new(method, path)).await;
         assert_eq!(answer.status, status, "{path}");
-        assert_eq!(
-            answer
-                .headers
-                .get("allow")
-                .map(|allow| allow.to_str().expect("text")),
-            allow,
-            "{path}"
-        );
+        let allowed = answer.headers.get("allow");
+        let allowed = allowed.map(|allow| allow.to_str().expect("text"));
+        assert_eq!(allowed, allow, "{path}");
     }
-    let answer = shop.post("/sync/customers/stop", "").await;
-    assert_eq!(
-        (answer.status, &answer.body["title"]),
-        (400, &"Not running".into())
-    );
-    assert_eq!(shop.get("/sync/customers").await.body["status"], "idle");
-    assert_eq!(
-        calls(
-            shop.world.commercetools_server(),
-            "POST /sim-shop/custom-objects"
-        ),
-        0,
-        "something was written"
-    );
-    assert_contract(&shop.world);
+    let answer = shop.posted("/sync/customers/stop", "", 400).await;
+    assert_eq!(answer["title"], "Not running");
+    assert_eq!(shop.status("customers").await["status"], "idle");
+    let commercetools = shop.world.commercetools_server();
+    let writes = commercetools.calls_of("POST /sim-shop/custom-objects");
+    assert_eq!(writes, 0, "something was written");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_problem_of_the_configuration_is_named_at_once_and_no_secret_is_shown() {
+    let client = r#"{"clientId":"c","secret":"swordfish","more":1}"#;
     let setup = Setup::customers(1)
-        .variable(
-            "ct_api_client",
-            r#"{"clientId":"c","secret":"swordfish","more":1}"#,
-        )
+        .variable("ct_api_client", client)
         .variable("app_type", "EVENT")
-        .variable("window_seconds", "26")
+        .variable("window_seconds", 26)
         .variable("sync_config", r#"{"order":{"metricz":{}}}"#)
         .variable("preferred_currency", "euro");
     let shop = Shop::open(setup).await;
-    let answer = shop.post("/sync/customers", "").await;
-    assert_eq!(answer.status, 500);
-    let named: Vec<&str> = answer.body["variables"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|p| p["variable"].as_str())
-        .collect();
+    let answer = shop.posted("/sync/customers", "", 500).await;
+    let variables = answer["variables"].as_array().expect("a list").iter();
+    let named = variables.filter_map(|problem| problem["variable"].as_str());
     assert_eq!(
-        named,
+        named.collect::<Vec<_>>(),
         [
             "ct_api_client",
             "window_seconds",
@@ -139,29 +113,14 @@ async fn every_problem_of_the_configuration_is_named_at_once_and_no_secret_is_sh
             "app_type"
         ]
     );
-    assert!(
-        answer.body["detail"]
-            .as_str()
-            .is_some_and(|detail| detail.contains("order.metricz")),
-        "{}",
-        answer.body
-    );
-    assert!(
-        answer.body["detail"]
-            .as_str()
-            .is_some_and(|detail| detail.contains("realtime")),
-        "{}",
-        answer.body
-    );
+    for text in ["order.metricz", "realtime"] {
+        assert!(says(&answer["detail"], text), "{answer}");
+    }
     let log = shop.log().join("\n");
     assert!(log.contains("misconfigured"), "{log}");
-    assert!(!answer.body.to_string().contains("swordfish") && !log.contains("swordfish"));
-    assert_eq!(
-        shop.send(Method::POST, "/sync/customers", None, "")
-            .await
-            .status,
-        401
-    );
+    assert!(!answer.to_string().contains("swordfish") && !log.contains("swordfish"));
+    let stranger = Call::post("/sync/customers", "").without_token();
+    assert_eq!(shop.send(stranger).await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,46 +128,25 @@ async fn a_start_that_commercetools_refuses_leaves_nothing_behind() {
     let shop = Shop::open(Setup::customers(1)).await;
     let unreachable = Rule::always(Fault::LoseRequest);
     shop.world.commercetools_faults().add(unreachable);
-    let answer = shop.post("/sync/customers", "").await;
-    assert_eq!(answer.status, 503, "{}", answer.body);
-    shop.world.commercetools_faults().clear();
+    shop.posted("/sync/customers", "", 503).await;
+    shop.end_faults();
 
     shop.world
         .commercetools(|project| project.set_client_scopes(&["manage_key_value_documents"]));
-    let answer = shop.post("/sync/customers", "").await;
-    assert_eq!(answer.status, 502, "{}", answer.body);
-    assert!(
-        answer.body["advice"]
-            .as_str()
-            .is_some_and(|advice| advice.contains("ct_scope")),
-        "{}",
-        answer.body
-    );
+    let answer = shop.posted("/sync/customers", "", 502).await;
+    assert!(says(&answer["advice"], "ct_scope"), "{answer}");
 
-    let found = shop.world.commercetools(|project| {
-        project
-            .custom_object("klaviyo-bulk-import", "customers")
-            .is_some()
-    });
-    assert!(!found, "a run document was left behind");
+    let stored = shop.stored("customers");
+    assert!(stored.is_none(), "a run document was left behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials_are_told_with_what_to_do() {
-    let shop = Shop::open(
-        Setup::customers(1).variable("ct_api_client", r#"{"clientId":"no","secret":"hush-hush"}"#),
-    )
-    .await;
-    let answer = shop.post("/sync/customers", "").await;
-    assert_eq!(answer.status, 502, "{}", answer.body);
-    assert!(
-        answer.body["advice"]
-            .as_str()
-            .is_some_and(|advice| advice.contains("ct_api_client")),
-        "{}",
-        answer.body
-    );
-    assert!(!answer.body.to_string().contains("hush-hush"));
+    let client = r#"{"clientId":"no","secret":"hush-hush"}"#;
+    let shop = Shop::open(Setup::customers(1).variable("ct_api_client", client)).await;
+    let answer = shop.posted("/sync/customers", "", 502).await;
+    assert!(says(&answer["advice"], "ct_api_client"), "{answer}");
+    assert!(!answer.to_string().contains("hush-hush"));
 }
 
 /// Sends the beginning of a request, closes the sending side, and reads the status of the answer.
@@ -247,8 +185,39 @@ async fn a_body_that_breaks_off_starts_nothing(wasi: Wasi) {
     ] {
         let status = status_of_half(&shop, head, body).await;
         assert!(status.contains(" 400 "), "{head} {body}: {status}");
-        let run = shop.get("/sync/customers").await;
-        assert_eq!(run.body["status"], "idle", "{head} {body}: {}", run.body);
+        let run = shop.status("customers").await;
+        assert_eq!(run["status"], "idle", "{head} {body}: {run}");
     }
     shop.start("customers", "{}").await;
+}
+
+async fn what_the_head_tells_is_refused_before_the_body_is_there(wasi: Wasi) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let shop = Shop::open(Setup::customers(3).speed(1.0).wasi(wasi)).await;
+    let address = shop.host().address();
+    let token = format!("authorization: Bearer {TOKEN}\r\n");
+    for (line, headers, length, expected) in [
+        ("POST /sync/customers", "", 1_000_000, " 401 "),
+        ("POST /sync/nothing", token.as_str(), 1_000_000, " 404 "),
+        ("PUT /sync/customers", &token, 1_000_000, " 405 "),
+        ("POST /sync/customers", &token, MAX_BODY_BYTES + 1, " 413 "),
+        // more than fits into the component's words
+        ("POST /sync/customers", &token, 1 << 40, " 413 "),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("a connection");
+        let head = format!(
+            "{line} HTTP/1.1\r\nhost: {address}\r\n{headers}content-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("it is sent");
+        let mut status = [0; 13];
+        let reading = stream.read_exact(&mut status);
+        let read = tokio::time::timeout(Duration::from_secs(60), reading).await;
+        read.expect("it waits for the body").expect("an answer");
+        let status = String::from_utf8_lossy(&status);
+        assert!(status.ends_with(expected), "{line}: {status}");
+    }
+    assert_eq!(shop.host().stats().traps, 0);
 }

@@ -1,14 +1,16 @@
 //! The chain of windows of the built component: carried on, cut, picked up, stopped, made to wait.
 
+use host::Wasi;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use host::Wasi;
+use native::operator::LOOK;
+use native::{Operator, Setup};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::JobTimes;
 use sim::seed::Kind;
 
-use crate::support::{LOOK, Setup, Shop, on_each_wasi};
+use crate::support::component::{IntoHosted, Shop, on_each_wasi};
 
 on_each_wasi! {
     an_import_goes_on_through_many_windows,
@@ -19,8 +21,8 @@ on_each_wasi! {
 /// An import that reads one page after the other, each of which takes longer than half a window.
 fn slow(customers: u32) -> Setup {
     Setup::customers(customers)
-        .variable("id_ranges", "1")
-        .variable("window_seconds", "1")
+        .variable("id_ranges", 1)
+        .variable("window_seconds", 1)
         .latency_ms(600)
 }
 
@@ -48,13 +50,13 @@ async fn a_killed_host_loses_nothing_when_continue_picks_the_chain_up(wasi: Wasi
     // at moments of all kinds: between two pages, while a page is on its way, between two windows
     for kill in 0..6 {
         shop.pass(Duration::from_millis(1_100 + 270 * kill)).await;
-        let status = shop.get("/sync/customers").await.body;
+        let status = shop.status("customers").await;
         assert_eq!(status["status"], "running", "{status}");
         shop.kill().await;
         shop.revive().await;
         // the lease of the killed invocation has to run out: until then somebody else has it
         loop {
-            let answer = shop.post("/sync/customers/continue", "").await;
+            let answer = shop.go_on("customers").await;
             match answer.body["outcome"].as_str() {
                 Some("busy") => shop.pass(LOOK).await,
                 Some("claimed") => break,
@@ -75,7 +77,7 @@ async fn nothing_is_sent_after_the_answer_of_stop(wasi: Wasi) {
         let shop = Shop::open(setup.wasi(wasi)).await;
         shop.start("customers", "").await;
         shop.pass(Duration::from_millis(moment)).await;
-        let answer = shop.post("/sync/customers/stop", "").await;
+        let answer = shop.stop("customers").await;
         assert_eq!(answer.status, 200, "after {moment} ms: {}", answer.body);
         assert_eq!(answer.body["status"], "stopped");
         let calls = || {
@@ -89,11 +91,9 @@ async fn nothing_is_sent_after_the_answer_of_stop(wasi: Wasi) {
         // long enough for a chain that goes on, and for one that comes back when its lease has run out
         shop.pass(Duration::from_secs(60)).await;
         assert_eq!(calls(), before, "after {moment} ms");
-        assert_eq!(shop.get("/sync/customers").await.body["status"], "stopped");
-        assert_eq!(
-            shop.post("/sync/customers/continue", "").await.body["outcome"],
-            "not running"
-        );
+        assert_eq!(shop.status("customers").await["status"], "stopped");
+        let answer = shop.go_on("customers").await;
+        assert_eq!(answer.body["outcome"], "not running");
         // and a new import starts from the beginning
         shop.world
             .klaviyo(|klaviyo| klaviyo.options_mut().job_times = JobTimes::default());
@@ -112,42 +112,26 @@ async fn of_fifty_starts_at_once_one_wins() {
     let starts = join_all((0..50).map(|_| shop.post("/sync/customers", ""))).await;
     let won = starts.iter().filter(|answer| answer.status == 202).count();
     let lost = starts.iter().filter(|answer| answer.status == 423).count();
-    assert_eq!(
-        (won, lost),
-        (1, 49),
-        "{:?}",
-        starts
-            .iter()
-            .map(|answer| answer.status)
-            .collect::<Vec<_>>()
-    );
+    let statuses: Vec<u16> = starts.iter().map(|answer| answer.status).collect();
+    assert_eq!((won, lost), (1, 49), "{statuses:?}");
     shop.completed("customers").await;
     shop.assert_ledger(&[Kind::Customer]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_continues_at_once_one_works() {
-    let shop = Shop::open(
-        Setup::customers(500)
-            .variable("continuation", "scheduler")
-            .latency_ms(50),
-    )
-    .await;
+    let shop = Shop::open(Setup::customers(500).scheduled().latency_ms(50)).await;
     shop.start("customers", "").await;
-    let answers = join_all((0..50).map(|_| shop.post("/sync/customers/continue", ""))).await;
-    let worked = answers
-        .iter()
-        .filter(|answer| answer.body["outcome"] == "worked")
-        .count();
+    let answers = join_all((0..50).map(|_| shop.go_on("customers"))).await;
+    let count = |outcome: &str| {
+        let these = answers.iter();
+        these
+            .filter(|answer| answer.body["outcome"] == outcome)
+            .count()
+    };
+    let worked = count("worked");
     // one that comes after the window finds the run over
-    let idle = answers
-        .iter()
-        .filter(|answer| {
-            ["busy", "not running", "waiting"]
-                .iter()
-                .any(|o| answer.body["outcome"] == *o)
-        })
-        .count();
+    let idle = count("busy") + count("not running") + count("waiting");
     assert_eq!(worked + idle, 50);
     assert_eq!(shop.completed("customers").await["window"], worked);
     shop.assert_ledger(&[Kind::Customer]);
@@ -155,13 +139,12 @@ async fn of_fifty_continues_at_once_one_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduler_carries_an_import_without_self_calls() {
-    let shop = Shop::open(slow(1_500).variable("continuation", "scheduler")).await;
+    let shop = Shop::open(slow(1_500).scheduled()).await;
     shop.start("customers", "").await;
     let mut windows = 0;
-    while shop.get("/sync/customers").await.body["status"] == "running" {
-        let answer = shop.post("/sync/continue", "").await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        windows += u64::from(answer.body["customers"]["outcome"] == "worked");
+    while shop.status("customers").await["status"] == "running" {
+        let answer = shop.posted("/sync/continue", "", 200).await;
+        windows += u64::from(answer["customers"]["outcome"] == "worked");
     }
     let status = shop.completed("customers").await;
     assert_eq!(status["window"], windows);
@@ -171,7 +154,7 @@ async fn a_scheduler_carries_an_import_without_self_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_of_429_is_waited_out_across_windows() {
-    let shop = Shop::open(Setup::customers(200).variable("window_seconds", "5")).await;
+    let shop = Shop::open(Setup::customers(200).variable("window_seconds", 5)).await;
     let throttled = Rule::always(Fault::throttle(60));
     shop.world
         .klaviyo_faults()
@@ -195,9 +178,9 @@ async fn a_minute_of_429_is_waited_out_across_windows() {
 async fn an_instance_uses_a_token_until_shortly_before_it_ends_and_replaces_it_once_when_it_is_refused()
  {
     // windows of WASI 0.3 come to an instance that has a token; one of 0.2 has nothing from the window before
-    let mut setup = slow(1_500).wasi(Wasi::V0_3);
+    let mut setup = slow(1_500);
     setup.klaviyo = long_jobs();
-    let shop = Shop::open(setup).await;
+    let shop = Shop::open(setup.wasi(Wasi::V0_3)).await;
     // half of so short a life is left to calls that are under way
     shop.world
         .commercetools(|project| project.set_token_lifetime(Duration::from_secs(100)));
@@ -221,15 +204,10 @@ async fn an_instance_uses_a_token_until_shortly_before_it_ends_and_replaces_it_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_been_sent_is_saved_while_the_window_goes_on() {
-    let setup = slow(5_000).variable("window_seconds", "20");
+    let setup = slow(5_000).variable("window_seconds", 20);
     let shop = Shop::open(setup.latency_ms(1_500)).await;
     shop.start("customers", "").await;
-    let stored = || {
-        shop.world.commercetools(|project| {
-            let object = project.custom_object("klaviyo-bulk-import", "customers");
-            object.expect("a run document").clone()
-        })
-    };
+    let stored = || shop.stored("customers").expect("a run document");
     let first = stored();
     let (mut version, mut read) = (first.version, Vec::new());
     let begun = shop.world.clock().elapsed();

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use host::{Outbound, Verdict, Wasi};
+use native::operator::assert_counts_add_up;
+use native::{Call, Operator, Setup};
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{Setup, Shop, assert_counts_add_up, on_each_wasi};
+use crate::support::component::{IntoHosted, Shop, on_each_wasi};
 
 on_each_wasi! {
     customers_survive_a_kill_at_every_call,
@@ -45,32 +47,17 @@ impl Outbound for KillAt {
 }
 
 fn setup(kind: Kind) -> Setup {
-    let sizes = match kind {
-        Kind::Customer => Sizes {
-            customers: 30,
-            orders: 0,
-            categories: 0,
-            products: 0,
-        },
-        Kind::Order => Sizes {
+    let setup = match kind {
+        Kind::Customer => Setup::customers(30),
+        Kind::Order => Setup::of(Sizes {
             customers: 30,
             orders: 30,
             categories: 20,
             products: 20,
-        },
-        Kind::Category | Kind::Product => Sizes {
-            customers: 0,
-            orders: 0,
-            categories: 20,
-            products: 15,
-        },
+        }),
+        Kind::Category | Kind::Product => Setup::catalog(20, 15),
     };
-    Setup {
-        sizes,
-        ..Setup::default()
-    }
-    .variable("id_ranges", "2")
-    .variable("window_seconds", "8")
+    setup.variable("id_ranges", 2).variable("window_seconds", 8)
 }
 
 /// Imports a resource, killed at one call; gives how many calls there were.
@@ -87,9 +74,7 @@ async fn import_killed_at(
         seen: AtomicU64::new(0),
         is_armed: AtomicBool::new(false),
     });
-    let mut setup = setup(kind).wasi(wasi);
-    setup.outbound = killer.clone();
-    let shop = Shop::open(setup).await;
+    let shop = Shop::open(setup(kind).wasi(wasi).outbound(killer.clone())).await;
     if kind == Kind::Product {
         shop.start("categories", "").await;
         shop.completed("categories").await;
@@ -104,25 +89,18 @@ async fn import_killed_at(
             "does not end after a kill at call {call} ({verdict:?})\n{}",
             shop.log().join("\n")
         );
-        let status = shop
-            .try_send(reqwest::Method::GET, &format!("/sync/{resource}"), "")
-            .await;
+        let path = format!("/sync/{resource}");
+        let status = shop.try_send(Call::get(&path)).await;
         let state = status
             .as_ref()
             .and_then(|status| status.body["status"].as_str());
         match state {
             Some("completed") => break status.expect("there is one").body,
             Some("idle") => {
-                shop.try_send(reqwest::Method::POST, &format!("/sync/{resource}"), "")
-                    .await;
+                shop.try_send(Call::post(&path, "")).await;
             }
             Some("running") => {
-                shop.try_send(
-                    reqwest::Method::POST,
-                    &format!("/sync/{resource}/continue"),
-                    "",
-                )
-                .await;
+                shop.try_send(Call::post(path + "/continue", "")).await;
             }
             Some(other) => panic!(
                 "{other} after a kill at call {call} ({verdict:?})\n{}",

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use native::operator::reported;
+use native::{Operator, Setup};
+use serde_json::json;
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
 use sim::seed::Kind;
 
-use crate::support::{LOOK, Setup, Shop, calls};
+use crate::support::component::{IntoHosted, Shop};
+
+fn profiles(shop: &Shop) -> usize {
+    shop.world
+        .klaviyo(|klaviyo| klaviyo.ledger().profiles().len())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_customers_arrive_as_profiles() {
@@ -21,12 +29,8 @@ async fn all_customers_arrive_as_profiles() {
     assert_eq!(status["percent"], 100);
     shop.assert_ledger(&[Kind::Customer]);
     // packed: not one profile a request, as the Node plugin does
-    assert!(
-        calls(
-            shop.world.klaviyo_server(),
-            "POST /api/profile-bulk-import-jobs"
-        ) <= 2
-    );
+    let klaviyo = shop.world.klaviyo_server();
+    assert!(klaviyo.calls_of("POST /api/profile-bulk-import-jobs") <= 2);
     let log = shop.log().join("\n");
     assert!(
         log.contains("run_started") && log.contains("run_completed"),
@@ -56,90 +60,56 @@ async fn customers_arrive_in_real_time_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_customers_asked_for_are_imported_and_a_missing_one_is_said() {
     let shop = Shop::open(Setup::customers(300)).await;
-    let mut ids: Vec<String> = shop
-        .world
-        .commercetools(|project| project.ids(Kind::Customer))
-        .iter()
-        .step_by(2)
-        .map(ToString::to_string)
-        .collect();
+    let mut ids: Vec<String> = shop.ids(Kind::Customer).into_iter().step_by(2).collect();
     let wanted = ids.len();
-    ids.push("00000000-0000-4000-8000-000000000000".to_owned());
+    let missing = "00000000-0000-4000-8000-000000000000";
+    ids.push(missing.to_owned());
     ids.push(ids[0].to_uppercase());
-    shop.start("customers", &serde_json::json!({"ids": ids}).to_string())
-        .await;
+    shop.start("customers", json!({"ids": ids})).await;
     let status = shop.completed("customers").await;
     assert_eq!(status["counts"]["sent"], wanted);
     assert_eq!(status["counts"]["skipped"]["not-found"], 1);
-    assert_eq!(
-        status["setAside"][0]["id"],
-        "00000000-0000-4000-8000-000000000000"
-    );
-    let profiles = shop
-        .world
-        .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
-    assert_eq!(profiles, wanted);
+    assert_eq!(status["setAside"][0]["id"], missing);
+    assert_eq!(profiles(&shop), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn profiles_that_klaviyo_does_not_take_are_in_the_report_and_the_rest_arrives() {
-    let mut setup = Setup::customers(400);
-    let world = setup.world().await;
-    let ids: Vec<String> = world
-        .commercetools(|project| project.ids(Kind::Customer))
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    drop(world);
-    let refused: Vec<String> = ids.iter().step_by(40).cloned().collect();
-    setup.klaviyo.refuse_profiles = Choice::ids(refused.clone());
-    let shop = Shop::open(setup).await;
+    let shop = Shop::open(Setup::customers(400)).await;
+    let ids = shop.ids(Kind::Customer);
+    let refused: Vec<String> = ids.into_iter().step_by(40).collect();
+    shop.world.klaviyo(|klaviyo| {
+        klaviyo.options_mut().refuse_profiles = Choice::ids(refused.clone());
+    });
     shop.start("customers", "").await;
     let status = shop.completed("customers").await;
     assert_eq!(status["counts"]["failed"], refused.len(), "{status}");
     assert_eq!(status["counts"]["sent"], 400 - refused.len());
-    let mut reported: Vec<&str> = status["setAside"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|record| record["id"].as_str())
-        .collect();
-    reported.sort_unstable();
-    assert_eq!(reported, refused);
+    assert_eq!(reported(&status), refused);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_refused_whole_loses_only_the_records_at_fault() {
     for points in [true, false] {
         let mut setup = Setup::customers(150);
-        let world = setup.world().await;
-        let ids = world.commercetools(|project| project.ids(Kind::Customer));
-        drop(world);
-        let refused: Vec<String> = [ids[3], ids[77], ids[149]]
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        setup.klaviyo.refuse_imports = Choice::ids(refused.clone());
         setup.klaviyo.point_at_records = points;
         let shop = Shop::open(setup).await;
+        let ids = shop.ids(Kind::Customer);
+        let refused = [3, 77, 149].map(|at| ids[at].clone());
+        shop.world.klaviyo(|klaviyo| {
+            klaviyo.options_mut().refuse_imports = Choice::ids(refused);
+        });
         shop.start("customers", "").await;
         let status = shop.completed("customers").await;
         assert_eq!(status["counts"]["failed"], 3, "{status}");
-        let profiles = shop
-            .world
-            .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
-        assert_eq!(profiles, 147);
+        assert_eq!(profiles(&shop), 147);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_all_kinds_on_both_sides_change_nothing() {
-    let shop = Shop::open(
-        Setup::customers(1_000)
-            .variable("window_seconds", "3")
-            .latency_ms(100),
-    )
-    .await;
+    let setup = Setup::customers(1_000).variable("window_seconds", 3);
+    let shop = Shop::open(setup.latency_ms(100)).await;
     for faults in [
         shop.world.commercetools_faults(),
         shop.world.klaviyo_faults(),
@@ -156,26 +126,10 @@ async fn faults_of_all_kinds_on_both_sides_change_nothing() {
             faults.add(Rule::chance(share, fault));
         }
     }
-    loop {
-        let answer = shop.post("/sync/customers", "").await;
-        match answer.status {
-            202 | 423 => break,
-            502 | 503 => {}
-            _ => panic!("{}", answer.body),
-        }
-    }
+    shop.start_despite_faults("customers").await;
     // a chain that a lost self-call has cut is picked up
-    loop {
-        let status = shop.get("/sync/customers").await;
-        if status.status == 200 && status.body["status"] != "running" {
-            break;
-        }
-        shop.post("/sync/continue", "").await;
-        shop.pass(LOOK).await;
-    }
-    shop.world.commercetools_faults().clear();
-    shop.world.klaviyo_faults().clear();
-    let status = shop.completed("customers").await;
+    let status = shop.complete_despite_faults("customers", u32::MAX).await;
+    shop.end_faults();
     assert_eq!(status["counts"]["read"], 1_000);
     shop.assert_ledger(&[Kind::Customer]);
 }
@@ -188,22 +142,12 @@ async fn every_page_of_a_jobs_errors_is_read() {
     let shop = Shop::open(setup).await;
     shop.start("customers", "").await;
     let status = shop.completed("customers").await;
-    let ids = shop
-        .world
-        .commercetools(|project| project.ids(Kind::Customer));
-    let mut refused: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let mut refused = shop.ids(Kind::Customer);
     refused.retain(|id| !is_taken(id));
     // Klaviyo gives 100 a page
     assert!(refused.len() > 300);
     assert_eq!(status["counts"]["failed"], refused.len(), "{status}");
-    let mut reported: Vec<&str> = status["setAside"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|record| record["id"].as_str())
-        .collect();
-    reported.sort_unstable();
-    assert_eq!(reported, refused);
+    assert_eq!(reported(&status), refused);
 }
 
 #[tokio::test(flavor = "multi_thread")]

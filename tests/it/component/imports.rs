@@ -1,8 +1,8 @@
 //! The built components and the worlds that they live in.
 
-use std::path::Path;
-
 use host::Wasi;
+
+use crate::support::root;
 
 /// The only version of it that Spin 3.0 finds.
 const HANDLER_OF_0_2: &str = "wasi:http/incoming-handler@0.2.0";
@@ -11,7 +11,6 @@ const HANDLER_OF_0_2: &str = "wasi:http/incoming-handler@0.2.0";
 /// sockets shows up here. It exports what its platform looks for, and nothing else.
 #[test]
 fn each_component_imports_only_what_its_world_names_and_exports_its_handler() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (wasi, world, variables, handler) in [
         (
             Wasi::V0_2,
@@ -26,8 +25,8 @@ fn each_component_imports_only_what_its_world_names_and_exports_its_handler() {
             "wasi:http/handler@0.3.0",
         ),
     ] {
-        let wasm = host::build(&root.join("spin.toml"), wasi).expect("the component is built");
-        let named = host::world_imports(&root.join("wit"), world).expect("the world can be read");
+        let wasm = host::build(&root().join("spin.toml"), wasi).expect("the component is built");
+        let named = host::world_imports(&root().join("wit"), world).expect("the world can be read");
         let imports = host::imports(&wasm).expect("the component can be read");
         println!("{world} imports {imports:#?}");
         assert!(
@@ -48,7 +47,6 @@ fn each_component_imports_only_what_its_world_names_and_exports_its_handler() {
 /// an earlier Spin refuses.
 #[test]
 fn the_manifest_keeps_to_what_spin_3_0_reads() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let unknown = host::unknown_keys(&root.join("spin.toml")).expect("a manifest");
+    let unknown = host::unknown_keys(&root().join("spin.toml")).expect("a manifest");
     assert!(unknown.is_empty(), "{unknown:?}");
 }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use host::{Stats, Wasi};
+use native::{Call, Operator, Setup};
 use sim::faults::{Fault, Faults, Rule};
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{Setup, Shop, on_each_wasi};
+use crate::support::component::{Hosted, IntoHosted, Shop, on_each_wasi};
 
 on_each_wasi! {
     little_memory_and_little_time_are_enough_for_everything,
@@ -29,17 +30,15 @@ const TICK: Duration = Duration::from_secs(60);
 /// After so many ticks an import of some hundred records is over, or never will be.
 const MOST_TICKS: u32 = 100;
 
-fn small() -> Setup {
-    Setup {
-        platform: |options| {
-            options.memory_limit = MEMORY_MIB << 20;
-            options.request_timeout = Some(REQUEST_TIMEOUT);
-        },
-        ..Setup::default()
-    }
-    .variable("memory_mib", MEMORY_MIB.to_string())
-    .variable("window_seconds", "5")
-    .latency_ms(300)
+fn small(setup: Setup) -> Hosted {
+    let setup = setup
+        .variable("memory_mib", MEMORY_MIB)
+        .variable("window_seconds", 5)
+        .latency_ms(300);
+    setup.platform(|options| {
+        options.memory_limit = MEMORY_MIB << 20;
+        options.request_timeout = Some(REQUEST_TIMEOUT);
+    })
 }
 
 fn assert_within_limits(stats: &Stats) {
@@ -48,21 +47,14 @@ fn assert_within_limits(stats: &Stats) {
 }
 
 async fn little_memory_and_little_time_are_enough_for_everything(wasi: Wasi) {
-    let shop = Shop::open(
-        Setup {
-            sizes: Sizes {
-                customers: 4_000,
-                orders: 3_000,
-                categories: 300,
-                products: 500,
-            },
-            ..small()
-        }
-        .wasi(wasi),
-    )
-    .await;
-    let answer = shop.post("/sync", "").await;
-    assert_eq!(answer.status, 202, "{}", answer.body);
+    let setup = Setup::of(Sizes {
+        customers: 4_000,
+        orders: 3_000,
+        categories: 300,
+        products: 500,
+    });
+    let shop = Shop::open(small(setup).wasi(wasi)).await;
+    shop.posted("/sync", "", 202).await;
     for resource in ["categories", "products", "customers", "orders"] {
         shop.until(resource, |status| status["status"] == "completed")
             .await;
@@ -76,17 +68,9 @@ async fn little_memory_and_little_time_are_enough_for_everything(wasi: Wasi) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_records_are_read_in_smaller_pages() {
     // a page of 500 of these would be larger than all of the memory
-    let shop = Shop::open(Setup {
-        sizes: Sizes {
-            customers: 50,
-            orders: 600,
-            categories: 40,
-            products: 60,
-        },
-        order_bytes: 400_000,
-        ..small()
-    })
-    .await;
+    let mut setup = Setup::orders(600);
+    setup.order_bytes = 400_000;
+    let shop = Shop::open(small(setup)).await;
     shop.start("orders", "").await;
     let status = shop.completed("orders").await;
     assert_eq!(status["counts"]["read"], 600, "{status}");
@@ -97,19 +81,11 @@ async fn the_largest_records_are_read_in_smaller_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deep_tree_of_categories_fits_into_the_least_memory() {
     // each of them has ancestors of its own to be looked up, up to twenty
-    let shop = Shop::open(
-        Setup {
-            sizes: Sizes {
-                categories: 25_000,
-                ..Sizes::default()
-            },
-            platform: |options| options.memory_limit = LEAST_MEMORY_MIB << 20,
-            ..Setup::default()
-        }
-        .variable("memory_mib", LEAST_MEMORY_MIB.to_string())
-        .latency_ms(100),
-    )
-    .await;
+    let setup = Setup::catalog(25_000, 0)
+        .variable("memory_mib", LEAST_MEMORY_MIB)
+        .latency_ms(100)
+        .platform(|options| options.memory_limit = LEAST_MEMORY_MIB << 20);
+    let shop = Shop::open(setup).await;
     shop.start("categories", "").await;
     shop.completed("categories").await;
     shop.assert_ledger(&[Kind::Category]);
@@ -132,37 +108,29 @@ fn calls(shop: &Shop) -> [(&Faults, &'static str); 5] {
     ]
 }
 
-/// An import that one of its calls keeps failing for, with a scheduler that ticks on. `fault` strikes `times` times.
+/// An import that one of its calls keeps failing for, so many times, with a scheduler that ticks on.
 async fn import_against(wasi: Wasi, call: usize, fault: Fault, times: u64) {
-    let shop = Shop::open(
-        Setup::customers(300)
-            .variable("continuation", "scheduler")
-            .wasi(wasi),
-    )
-    .await;
+    let shop = Shop::open(Setup::customers(300).scheduled().wasi(wasi)).await;
     let (faults, path) = calls(&shop)[call];
-    let answered_in_time = async |path: &str, is_start: bool| {
+    let answered_in_time = async |call: Call| {
+        let what = call.path.clone();
         let begun = shop.world.clock().elapsed();
-        let answer = if is_start {
-            shop.post(path, "").await
-        } else {
-            shop.get(path).await
-        };
+        let answer = shop.send(call).await;
         let took = shop.world.clock().elapsed() - begun;
-        assert!(took < MOST_WAITED, "{path} took {took:?}");
+        assert!(took < MOST_WAITED, "{what} took {took:?}");
         answer
     };
     faults.add(Rule::always(fault).path(path).times(times));
     let mut ticks = 0;
     loop {
-        let status = answered_in_time("/sync/customers", false).await;
+        let status = answered_in_time(Call::get("/sync/customers")).await;
         match (status.status, status.body["status"].as_str()) {
             (200, Some("completed")) => break,
             (200, Some("idle")) => {
-                answered_in_time("/sync/customers", true).await;
+                answered_in_time(Call::post("/sync/customers", "")).await;
             }
             (200, Some("running")) => {
-                answered_in_time("/sync/continue", true).await;
+                answered_in_time(Call::post("/sync/continue", "")).await;
             }
             // five windows without progress: the operator sees to it
             (200, Some("failed")) => {
@@ -200,7 +168,7 @@ async fn an_operator_is_answered_while_a_window_hangs(wasi: Wasi) {
     shop.pass(Duration::from_secs(5)).await;
     assert!(klaviyo.applied() > 0, "nothing hangs yet");
     let begun = shop.world.clock().elapsed();
-    let status = shop.get("/sync/status").await.body;
+    let status = shop.read("/sync/status").await;
     assert_eq!(status["customers"]["status"], "running", "{status}");
     let took = shop.world.clock().elapsed() - begun;
     assert!(took < Duration::from_secs(1), "took {took:?}");

@@ -1,7 +1,7 @@
 //! The built component, in the host.
 
 mod api;
-mod catalogue;
+mod catalog;
 mod chain;
 mod crash_points;
 mod customers;

@@ -1,14 +1,18 @@
 //! What a platform does to the component: few or many requests to an instance, limits, hosts that may not be called.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use host::{Gate, Options, Wasi};
+use native::{Operator, Setup};
 use reqwest::Method;
 use sim::faults::{Fault, Rule};
+use sim::seed::Kind;
 
+use crate::support::component::{Hosted, IntoHosted, Shop, on_each_wasi};
 use crate::support::gates::Gates;
-use crate::support::{Setup, Shop, on_each_wasi};
+use crate::support::root;
 
 on_each_wasi! {
     a_request_that_takes_too_long_is_given_up,
@@ -18,7 +22,7 @@ on_each_wasi! {
 }
 
 /// A shop whose commercetools takes a second to answer, and a component of WASI 0.3, whose instances serve many requests.
-fn slow() -> Setup {
+fn slow() -> Hosted {
     Setup::customers(1).latency_ms(1_000).wasi(Wasi::V0_3)
 }
 
@@ -30,13 +34,9 @@ async fn get(shop: &Shop) -> u16 {
 async fn two_at_once(wasi: Wasi, platform: fn(&mut Options)) -> (Shop, u64) {
     let first = Gate::default();
     let token = (Method::POST, "/oauth/token");
-    let shop = Shop::open(Setup {
-        platform,
-        ..Setup::customers(1)
-            .wasi(wasi)
-            .outbound(Gates::default().before(token, 1..=1, &first))
-    })
-    .await;
+    let gates = Gates::default().before(token, 1..=1, &first);
+    let setup = Setup::customers(1).wasi(wasi).outbound(Arc::new(gates));
+    let shop = Shop::open(setup.platform(platform)).await;
     let second = async {
         first.arrived(1).await;
         let status = get(&shop).await;
@@ -75,11 +75,8 @@ async fn an_instance_of_wasi_0_2_serves_one_request_and_asks_for_its_own_token()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_of_wasi_0_3_is_replaced_after_so_many_requests() {
-    let shop = Shop::open(Setup {
-        platform: |options| options.max_instance_reuse = 3,
-        ..slow()
-    })
-    .await;
+    let setup = slow().platform(|options| options.max_instance_reuse = 3);
+    let shop = Shop::open(setup).await;
     for _ in 0..7 {
         assert_eq!(get(&shop).await, 200);
     }
@@ -88,11 +85,8 @@ async fn an_instance_of_wasi_0_3_is_replaced_after_so_many_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_of_wasi_0_3_is_dropped_when_it_was_idle_for_long_enough() {
-    let shop = Shop::open(Setup {
-        platform: |options| options.idle_timeout = Duration::from_secs(10),
-        ..slow()
-    })
-    .await;
+    let setup = slow().platform(|options| options.idle_timeout = Duration::from_secs(10));
+    let shop = Shop::open(setup).await;
     for (pause, instances) in [(9, 1), (11, 2)] {
         get(&shop).await;
         shop.pass(Duration::from_secs(pause)).await;
@@ -102,11 +96,8 @@ async fn an_instance_of_wasi_0_3_is_dropped_when_it_was_idle_for_long_enough() {
 }
 
 async fn a_request_that_takes_too_long_is_given_up(wasi: Wasi) {
-    let shop = Shop::open(Setup {
-        platform: |options| options.request_timeout = Some(Duration::from_secs(5)),
-        ..slow().wasi(wasi)
-    })
-    .await;
+    let setup = slow().platform(|options| options.request_timeout = Some(Duration::from_secs(5)));
+    let shop = Shop::open(setup.wasi(wasi)).await;
     let held = Fault::Hold(Duration::from_secs(30));
     shop.world
         .commercetools_faults()
@@ -123,22 +114,16 @@ async fn a_request_that_takes_too_long_is_given_up(wasi: Wasi) {
 }
 
 async fn memory_beyond_the_limit_is_refused_and_ends_the_instance_alone(wasi: Wasi) {
-    let shop = Shop::open(
-        Setup {
-            platform: |options| options.memory_limit = 3 << 20,
-            ..Setup::orders(400)
-        }
-        .wasi(wasi),
-    )
-    .await;
+    let setup = Setup::orders(400).platform(|options| options.memory_limit = 3 << 20);
+    let shop = Shop::open(setup.wasi(wasi)).await;
     // the document is written before there is much to hold
     shop.start("orders", "").await;
     shop.pass(Duration::from_secs(5)).await;
     let stats = shop.host().stats();
     assert!(stats.refused_growths > 0 && stats.traps > 0, "{stats:?}");
     assert!(stats.peak_memory <= 3 << 20, "{stats:?}");
-    let status = shop.get("/sync/orders").await;
-    assert_eq!(status.body["status"], "running", "{}", status.body);
+    let status = shop.status("orders").await;
+    assert_eq!(status["status"], "running", "{status}");
 }
 
 /// The application's manifest with other allowed hosts, as a file of its own.
@@ -146,7 +131,7 @@ struct Manifest(PathBuf);
 
 impl Manifest {
     fn allowing(wasi: Wasi, name: &str, hosts: &str) -> Self {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("spin.toml");
+        let manifest = root().join("spin.toml");
         let wasm = host::build(&manifest, wasi).expect("the component is built");
         let manifest = std::fs::read_to_string(manifest).expect("a manifest");
         let lines = manifest.lines().map(|line| match line.split_once(" = ") {
@@ -196,8 +181,8 @@ async fn an_app_that_may_not_call_itself_is_carried_by_others(wasi: Wasi) {
         r#"["{{ ct_api_url }}", "{{ ct_auth_url }}", "{{ klaviyo_api_url }}"]"#,
     );
     let pages_one_by_one = Setup::customers(700)
-        .variable("id_ranges", "1")
-        .variable("window_seconds", "1")
+        .variable("id_ranges", 1)
+        .variable("window_seconds", 1)
         .latency_ms(600);
     let shop = manifest.open(pages_one_by_one).await;
     shop.start("customers", "").await;
@@ -206,10 +191,10 @@ async fn an_app_that_may_not_call_itself_is_carried_by_others(wasi: Wasi) {
         .await;
     assert_eq!(status["status"], "running", "{status}");
     assert!(shop.host().stats().denied > 0);
-    while shop.get("/sync/customers").await.body["status"] == "running" {
-        shop.post("/sync/customers/continue", "").await;
+    while shop.status("customers").await["status"] == "running" {
+        shop.go_on("customers").await;
         shop.pass(Duration::from_secs(10)).await;
     }
     shop.completed("customers").await;
-    shop.assert_ledger(&[sim::seed::Kind::Customer]);
+    shop.assert_ledger(&[Kind::Customer]);
 }

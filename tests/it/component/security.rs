@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use host::{Outbound, Verdict, Wasi};
 use http::request::Parts;
-use reqwest::Method;
+use native::{Call, Operator, Setup, TOKEN};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{Setup, Shop, TOKEN, on_each_wasi};
+use crate::support::component::{IntoHosted, Shop, on_each_wasi};
 
 on_each_wasi! {
     each_peer_gets_its_own_credentials_and_nobody_elses,
@@ -54,19 +54,18 @@ impl Outbound for Recorder {
     }
 }
 
-fn sizes() -> Sizes {
-    Sizes {
+fn setup() -> Setup {
+    Setup::of(Sizes {
         customers: 300,
         orders: 200,
         categories: 30,
         products: 60,
-    }
+    })
 }
 
 /// Imports everything, in windows of a second, so that the component calls itself too.
 async fn import_everything(shop: &Shop) {
-    let answer = shop.post("/sync", "").await;
-    assert_eq!(answer.status, 202, "{}", answer.body);
+    shop.posted("/sync", "", 202).await;
     for resource in RESOURCES {
         shop.until(resource, |status| status["status"] == "completed")
             .await;
@@ -75,17 +74,9 @@ async fn import_everything(shop: &Shop) {
 
 async fn each_peer_gets_its_own_credentials_and_nobody_elses(wasi: Wasi) {
     let recorder = Arc::new(Recorder::default());
-    let shop = Shop::open(
-        Setup {
-            sizes: sizes(),
-            outbound: recorder.clone(),
-            ..Setup::default()
-        }
-        .wasi(wasi),
-    )
-    .await;
+    let shop = Shop::open(setup().outbound(recorder.clone()).wasi(wasi)).await;
     import_everything(&shop).await;
-    assert_eq!(shop.get("/sync/check").await.status, 200);
+    shop.read("/sync/check").await;
     let secret = shop
         .world
         .commercetools(|project| project.client().1.to_owned());
@@ -148,14 +139,11 @@ fn personal_data(shop: &Shop) -> BTreeSet<String> {
     }
     let mut found = BTreeSet::new();
     for kind in [Kind::Customer, Kind::Order] {
-        let records: Vec<Value> = shop.world.commercetools(|project| {
-            let ids = project.ids(kind);
-            let records = ids.iter().map(|id| project.record(kind, *id));
-            records.flatten().collect()
+        shop.world.commercetools(|project| {
+            for id in project.ids(kind) {
+                collect(&project.record(kind, id).expect("a record"), &mut found);
+            }
         });
-        for record in &records {
-            collect(record, &mut found);
-        }
     }
     found
 }
@@ -163,18 +151,14 @@ fn personal_data(shop: &Shop) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_no_log_line_and_no_run_document_has_a_secret_or_a_person_in_it() {
     let recorder = Arc::new(Recorder::default());
-    let mut setup = Setup {
-        sizes: sizes(),
-        outbound: recorder.clone(),
-        ..Setup::default()
-    };
+    let mut setup = setup();
     // what goes wrong is what is talked about most
     let one_in_eight = || Choice::By(Box::new(|id: &str| id.ends_with(['1', '9'])));
     setup.klaviyo.refuse_profiles = one_in_eight();
     setup.klaviyo.refuse_imports = one_in_eight();
     setup.klaviyo.refuse_events = one_in_eight();
     setup.klaviyo.refuse_entries = one_in_eight();
-    let shop = Shop::open(setup).await;
+    let shop = Shop::open(setup.outbound(recorder.clone())).await;
     let mut said = Vec::new();
     for resource in RESOURCES {
         for body in [
@@ -183,28 +167,25 @@ async fn no_answer_no_log_line_and_no_run_document_has_a_secret_or_a_person_in_i
             json!({"ids": ["customer@example.com"]}),
         ] {
             let path = format!("/sync/{resource}");
-            said.push(shop.post(&path, &body.to_string()).await.body);
-            said.push(
-                shop.until(resource, |status| status["status"] != "running")
-                    .await,
-            );
+            said.push(shop.post(&path, body).await.body);
+            said.push(shop.over(resource).await);
         }
     }
-    for (faults, status) in [
-        (shop.world.klaviyo_faults(), 401),
-        (shop.world.klaviyo_faults(), 307),
-        (shop.world.commercetools_faults(), 403),
-    ] {
+    let (commercetools, klaviyo) = (
+        shop.world.commercetools_faults(),
+        shop.world.klaviyo_faults(),
+    );
+    for (faults, status) in [(klaviyo, 401), (klaviyo, 307), (commercetools, 403)] {
         let fault = Fault::refuse(status);
         said.push(shop.post("/sync/customers", "").await.body);
         faults.add(Rule::always(fault));
         said.push(shop.get("/sync/check").await.body);
         shop.pass(std::time::Duration::from_secs(60)).await;
-        said.push(shop.post("/sync/customers/continue", "").await.body);
+        said.push(shop.go_on("customers").await.body);
         said.push(shop.get("/sync/customers").await.body);
         faults.clear();
         said.push(shop.get("/sync/status").await.body);
-        said.push(shop.post("/sync/customers/stop", "").await.body);
+        said.push(shop.stop("customers").await.body);
         said.push(shop.post("/sync/stop", "").await.body);
     }
     let mut said: Vec<String> = said.iter().map(Value::to_string).collect();
@@ -217,12 +198,8 @@ async fn no_answer_no_log_line_and_no_run_document_has_a_secret_or_a_person_in_i
         assert!(is_there, "nothing is said about {talk}");
     }
     said.extend(shop.log());
-    shop.world.commercetools(|project| {
-        for key in RESOURCES {
-            let object = project.custom_object("klaviyo-bulk-import", key);
-            said.extend(object.map(|object| object.value.to_string()));
-        }
-    });
+    let stored = RESOURCES.iter().filter_map(|key| shop.stored(key));
+    said.extend(stored.map(|object| object.value.to_string()));
 
     let mut hidden = personal_data(&shop);
     assert!(hidden.len() > 500, "the shop knows {}", hidden.len());
@@ -243,11 +220,7 @@ async fn no_answer_no_log_line_and_no_run_document_has_a_secret_or_a_person_in_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_gets_into_a_request_through_ids() {
-    let shop = Shop::open(Setup {
-        sizes: sizes(),
-        ..Setup::default()
-    })
-    .await;
+    let shop = Shop::open(setup()).await;
     let id = "00000000-0000-4000-8000-000000000000";
     let smuggled = [
         r#"x") or (id != "y"#.to_owned(),
@@ -266,10 +239,7 @@ async fn nothing_gets_into_a_request_through_ids() {
     for text in &smuggled {
         for resource in RESOURCES {
             let path = format!("/sync/{resource}");
-            let answer = shop
-                .post(&path, &json!({"ids": [id, text]}).to_string())
-                .await;
-            assert_eq!(answer.status, 400, "{resource}: {text:?}: {}", answer.body);
+            shop.posted(&path, json!({"ids": [id, text]}), 400).await;
         }
         for body in [
             json!({"startId": text}),
@@ -281,15 +251,11 @@ async fn nothing_gets_into_a_request_through_ids() {
             } else {
                 "/sync/orders"
             };
-            let answer = shop.post(path, &body.to_string()).await;
-            assert_eq!(answer.status, 400, "{body}: {}", answer.body);
+            shop.posted(path, body, 400).await;
         }
     }
-    assert!(
-        shop.world.commercetools_server().calls().is_empty(),
-        "a wrong request caused calls: {:?}",
-        shop.world.commercetools_server().calls()
-    );
+    let calls = shop.world.commercetools_server().calls();
+    assert!(calls.is_empty(), "a wrong request caused calls: {calls:?}");
 }
 
 async fn a_redirect_is_not_followed_and_ends_the_run_with_advice(wasi: Wasi) {
@@ -316,11 +282,9 @@ async fn only_the_whole_token_in_its_header_opens_the_door(wasi: Wasi) {
         ("x-authorization", format!("Bearer {TOKEN}")),
         ("cookie", format!("authorization=Bearer {TOKEN}")),
     ] {
-        let headers = [(name, value.as_str())];
-        let answer = shop
-            .send_with(Method::GET, "/sync/status", &headers, "")
-            .await;
-        assert_eq!(answer.status, 401, "{headers:?}");
+        let call = Call::get("/sync/status").without_token();
+        let answer = shop.send(call.header(name, &value)).await;
+        assert_eq!(answer.status, 401, "{name}: {value}");
     }
     assert!(shop.world.commercetools_server().calls().is_empty());
 }

@@ -6,22 +6,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
-use jiff::Timestamp;
+use http::{Request, Response};
 use klaviyo_bulk_import::config::{KlaviyoConfig, Secret};
 use klaviyo_bulk_import::json::pieces::Pieces;
 use klaviyo_bulk_import::klaviyo::batch::Batch;
 use klaviyo_bulk_import::klaviyo::bulk::{BulkEndpoint, Shape};
 use klaviyo_bulk_import::klaviyo::{Client, catalog, events, profiles};
-use klaviyo_bulk_import::ports::{
-    Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
-};
 use klaviyo_bulk_import::time::Deadline;
+use native::environment::{Answered, Destination};
+use native::shop::run_with;
+use native::{Interceptor, Setup};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::time::Instant;
-
-use crate::support::native::run;
+use sim::world::KLAVIYO;
 
 /// A Klaviyo that looks at what it gets.
 struct Account {
@@ -96,58 +93,10 @@ fn answer(status: u16, body: &Value) -> Response<Bytes> {
     response
 }
 
-impl Http for Account {
-    fn send(
-        &self,
-        request: http::Request<Body>,
-        _limits: Limits,
-    ) -> LocalFuture<'_, Result<Response<Bytes>, TransportError>> {
-        let answer = self.answer(&request.into_body().to_bytes());
-        Box::pin(async { Ok(answer) })
+impl Interceptor for Account {
+    fn request(&self, _to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        Some(Ok(self.answer(request.body())))
     }
-}
-
-/// Tokio's time, which is paused.
-struct PausedClock(Instant);
-
-impl Clock for PausedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-struct Nothing;
-
-impl Spawn for Nothing {
-    fn spawn(&self, _work: LocalFuture<'static, ()>) {}
-}
-
-impl Log for Nothing {
-    fn line(&self, _line: &str) {}
-}
-
-fn client(account: Rc<Account>) -> (Client, Deadline) {
-    let clock = PausedClock(Instant::now());
-    let deadline = Deadline::after(&clock, Duration::from_secs(3_600));
-    let ports = Ports {
-        http: account,
-        clock: Rc::new(clock),
-        spawn: Rc::new(Nothing),
-        log: Rc::new(Nothing),
-    };
-    let config = KlaviyoConfig {
-        api_url: "https://klaviyo.test".to_owned(),
-        auth_key: Secret::from("pk_test".to_owned()),
-    };
-    (Client::new(ports, config), deadline)
 }
 
 /// A document to pack.
@@ -204,8 +153,14 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
         bodies: RefCell::default(),
         taken: RefCell::default(),
     });
-    let reported: BTreeSet<u64> = run(async || {
-        let (client, deadline) = client(account.clone());
+    let reported: BTreeSet<u64> = run_with(Setup::default(), account.clone(), async |shop| {
+        let config = KlaviyoConfig {
+            api_url: KLAVIYO.to_owned(),
+            auth_key: Secret::from("pk_test".to_owned()),
+        };
+        let ports = shop.ports();
+        let deadline = Deadline::after(&*ports.clock, Duration::from_secs(3_600));
+        let client = Client::new(ports, config);
         let mut reported = BTreeSet::new();
         for batch in pack(lane, drafts) {
             if batch.is_empty() {
@@ -253,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn catalogue_entries(drafts in drafts(350, 20usize..120_000), points: bool) {
+    fn catalog_entries(drafts in drafts(350, 20usize..120_000), points: bool) {
         keeps_the_laws(&catalog::CREATE_CATEGORIES, &drafts, points);
     }
 }

@@ -1,102 +1,81 @@
-//! The deletion of the catalogue, by the native core.
+//! The deletion of the catalog.
 
 use std::time::Duration;
 
-use http::Method;
+use native::{Operator, Setup, Shop};
+use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::{Choice, Kind};
-use sim::world::World;
 
-use super::catalogue::{catalogue, complete};
-use crate::support::assert_contract;
-use crate::support::native::{app, call, run};
+use crate::support::described::run;
 
-fn count(world: &World, kind: Kind) -> usize {
-    world.klaviyo(|klaviyo| klaviyo.ledger().catalog().entries(kind).len())
+fn deletion(resource: &str) -> Value {
+    json!({"deleteAll": true, "confirmDeletion": resource})
+}
+
+fn count(shop: &Shop, kind: Kind) -> usize {
+    shop.world
+        .klaviyo(|klaviyo| klaviyo.ledger().catalog().entries(kind).len())
 }
 
 #[test]
 fn a_deletion_leaves_nothing_of_its_kind() {
-    run(async || {
-        let mut setup = catalogue(130, 260)
-            .variable("window_seconds", "6")
-            .latency_ms(200);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        complete(&app, &world, "categories", "").await;
-        complete(&app, &world, "products", "").await;
-        let items = count(&world, Kind::Item);
+    let setup = Setup::catalog(130, 260)
+        .scheduled()
+        .variable("window_seconds", 6)
+        .latency_ms(200);
+    run(setup, async |shop| {
+        shop.complete("categories", "").await;
+        shop.complete("products", "").await;
+        let items = count(&shop, Kind::Item);
         assert!(items > 200);
-        let refuse = Fault::throttle(2);
-        world.klaviyo_faults().add(Rule::every(4, refuse));
+        let faults = shop.world.klaviyo_faults();
+        faults.add(Rule::every(4, Fault::throttle(2)));
 
-        let body = r#"{"deleteAll": true, "confirmDeletion": "products"}"#;
-        let status = complete(&app, &world, "products", body).await;
+        let status = shop.complete("products", deletion("products")).await;
         assert_eq!(
-            (count(&world, Kind::Item), count(&world, Kind::Variant)),
+            (count(&shop, Kind::Item), count(&shop, Kind::Variant)),
             (0, 0)
         );
-        assert_eq!(count(&world, Kind::Category), 130);
+        assert_eq!(count(&shop, Kind::Category), 130);
         assert_eq!(status["counts"]["sent"], items, "{status}");
 
-        complete(
-            &app,
-            &world,
-            "categories",
-            r#"{"deleteAll": true, "confirmDeletetion": "categories"}"#,
-        )
-        .await;
-        assert_eq!(count(&world, Kind::Category), 0);
-        assert_contract(&world);
+        let as_the_plugin_spells_it = json!({"deleteAll": true, "confirmDeletetion": "categories"});
+        shop.complete("categories", as_the_plugin_spells_it).await;
+        assert_eq!(count(&shop, Kind::Category), 0);
     });
 }
 
 #[test]
 fn a_deletion_that_is_killed_goes_on() {
-    run(async || {
-        let mut setup = catalogue(450, 0)
-            .variable("window_seconds", "4")
-            .latency_ms(100);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        complete(&app, &world, "categories", "").await;
-        let body = r#"{"deleteAll": true, "confirmDeletion": "categories"}"#;
-        assert_eq!(
-            call(&app, Method::POST, "/sync/categories", body).await.0,
-            202
-        );
+    let setup = Setup::catalog(450, 0)
+        .scheduled()
+        .variable("window_seconds", 4)
+        .latency_ms(100);
+    run(setup, async |shop| {
+        shop.complete("categories", "").await;
+        shop.start("categories", deletion("categories")).await;
         for kill in [5, 20, 60, 120, 250] {
-            let window = call(&app, Method::POST, "/sync/categories/continue", "");
-            let _ = tokio::time::timeout(Duration::from_millis(kill), window).await;
-            world.clock().sleep(Duration::from_secs(15)).await;
+            let window = shop.go_on("categories");
+            let kill = Duration::from_millis(kill);
+            let _ = shop.world.clock().within(kill, window).await;
+            shop.pass(Duration::from_secs(15)).await;
         }
-        loop {
-            call(&app, Method::POST, "/sync/categories/continue", "").await;
-            let (_, status) = call(&app, Method::GET, "/sync/categories", "").await;
-            if status["status"] == "completed" {
-                break;
-            }
-            assert_eq!(status["status"], "running", "{status}");
-            world.clock().sleep(Duration::from_secs(1)).await;
-        }
-        assert_eq!(count(&world, Kind::Category), 0);
+        let last = shop.ticked("categories").await.pop();
+        assert_eq!(last.expect("a tick")["status"], "completed");
+        assert_eq!(count(&shop, Kind::Category), 0);
     });
 }
 
 #[test]
 fn what_cannot_be_deleted_is_said_after_a_bounded_number_of_passes() {
-    run(async || {
-        let mut setup = catalogue(120, 0);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        complete(&app, &world, "categories", "").await;
-        let stays =
-            world.commercetools(|project| project.ids(sim::seed::Kind::Category)[3].to_string());
-        world
+    run(Setup::catalog(120, 0).scheduled(), async |shop| {
+        shop.complete("categories", "").await;
+        let stays = shop.ids(sim::seed::Kind::Category).swap_remove(3);
+        shop.world
             .klaviyo(|klaviyo| klaviyo.options_mut().refuse_entries = Choice::ids([stays.clone()]));
-        let body = r#"{"deleteAll": true, "confirmDeletion": "categories"}"#;
-        let status = complete(&app, &world, "categories", body).await;
-        assert_eq!(count(&world, Kind::Category), 1);
+        let status = shop.complete("categories", deletion("categories")).await;
+        assert_eq!(count(&shop, Kind::Category), 1);
         let counts = &status["counts"];
         assert_eq!(
             (&counts["sent"], &counts["failed"]),
@@ -110,32 +89,19 @@ fn what_cannot_be_deleted_is_said_after_a_bounded_number_of_passes() {
 
 #[test]
 fn nothing_is_deleted_without_the_right_confirmation() {
-    run(async || {
-        let mut setup = catalogue(5, 0);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
+    run(Setup::catalog(5, 0), async |shop| {
         for (resource, body) in [
-            ("categories", r#"{"deleteAll": true}"#),
+            ("categories", json!({"deleteAll": true})),
+            ("categories", deletion("products")),
             (
                 "categories",
-                r#"{"deleteAll": true, "confirmDeletion": "products"}"#,
+                json!({"deleteAll": false, "confirmDeletion": "categories"}),
             ),
-            (
-                "categories",
-                r#"{"deleteAll": false, "confirmDeletion": "categories"}"#,
-            ),
-            (
-                "customers",
-                r#"{"deleteAll": true, "confirmDeletion": "customers"}"#,
-            ),
-            (
-                "orders",
-                r#"{"deleteAll": true, "confirmDeletion": "orders"}"#,
-            ),
+            ("customers", deletion("customers")),
+            ("orders", deletion("orders")),
         ] {
-            let (code, answer) = call(&app, Method::POST, &format!("/sync/{resource}"), body).await;
-            assert_eq!(code, 400, "{resource} {body}: {answer}");
-            let (_, status) = call(&app, Method::GET, &format!("/sync/{resource}"), "").await;
+            shop.posted(&format!("/sync/{resource}"), &body, 400).await;
+            let status = shop.status(resource).await;
             assert_eq!(status["status"], "idle", "{resource} {body}");
         }
     });

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use native::{Operator, Setup};
 use proptest::prelude::*;
 use sim::faults::{Fault, Rule};
 use sim::seed::{Kind, Sizes};
 
-use crate::support::native::{app, call, run};
-use crate::support::{Setup, assert_counts_add_up, assert_ledger};
+use crate::support::described::run;
 
 #[derive(Debug, Clone)]
 struct Draw {
@@ -53,45 +53,20 @@ proptest! {
 
     #[test]
     fn every_event_arrives_exactly_once(draw in draw()) {
-        run(async || {
-            let mut setup = Setup { sizes: Sizes { customers: 20, orders: draw.orders, categories: 15, products: 25 }, ..Setup::default() }
-                .variable("id_ranges", draw.ranges.to_string())
-                .variable("window_seconds", draw.window.to_string())
-                .latency_ms(draw.latency_ms);
-            let world = setup.world().await;
-            let app = app(&setup, &world);
+        let sizes = Sizes { customers: 20, orders: draw.orders, categories: 15, products: 25 };
+        let setup = Setup::of(sizes)
+            .variable("id_ranges", draw.ranges)
+            .variable("window_seconds", draw.window)
+            .latency_ms(draw.latency_ms);
+        run(setup, async |shop| {
+            let faults = [shop.world.commercetools_faults(), shop.world.klaviyo_faults()];
             for (share, fault) in &draw.faults {
-                world.commercetools_faults().add(Rule::chance(*share, fault.clone()));
-                world.klaviyo_faults().add(Rule::chance(*share, fault.clone()));
+                faults.iter().for_each(|faults| faults.add(Rule::chance(*share, fault.clone())));
             }
-            loop {
-                let (status, body) = call(&app, http::Method::POST, "/sync/orders", "").await;
-                match status {
-                    202 | 423 => break,
-                    502 | 503 => {}
-                    _ => panic!("{body}"),
-                }
-            }
-            let mut calls = 0;
-            let status = loop {
-                let (code, status) = call(&app, http::Method::GET, "/sync/orders", "").await;
-                match status["status"].as_str() {
-                    Some("running") | None => {}
-                    Some("completed") if code == 200 => break status,
-                    _ => panic!("{status}"),
-                }
-                calls += 1;
-                if calls > 40 {
-                    // enough of faults: what is left has to come to its end by itself
-                    world.commercetools_faults().clear();
-                    world.klaviyo_faults().clear();
-                }
-                call(&app, http::Method::POST, "/sync/orders/continue", "").await;
-                world.clock().sleep(Duration::from_secs(2)).await;
-            };
-            assert_counts_add_up(&status);
+            shop.start_despite_faults("orders").await;
+            let status = shop.complete_despite_faults("orders", 40).await;
             assert_eq!(status["counts"]["read"], draw.orders);
-            assert_ledger(&world, &[Kind::Order]);
+            shop.assert_ledger(&[Kind::Order]);
         });
     }
 }

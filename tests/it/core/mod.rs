@@ -1,9 +1,10 @@
 //! The native core: for tests that run it hundreds of times, or look inside.
 
 mod batches;
-mod catalogue;
+mod catalog;
 mod deletion;
 mod error_table;
 mod events;
+mod outages;
 mod ranges;
 mod run_documents;

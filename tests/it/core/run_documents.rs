@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use http::Method;
+use klaviyo_bulk_import::error::POLICY;
 use klaviyo_bulk_import::run::plan::{self, Plan};
 use klaviyo_bulk_import::run::state::{self, RunDocument};
-use klaviyo_bulk_import::run::store::CONTAINER;
+use native::{Call, Operator, Setup};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::Setup;
-use crate::support::native::{app, call, run};
+use crate::support::described::run;
 
 /// Reads a document of this version and writes it again.
 fn written_again<D: DeserializeOwned + Serialize>(golden: &str) -> (Value, Value) {
@@ -37,15 +37,27 @@ fn documents_of_this_version_are_read_and_written_as_they_were() {
 
 #[test]
 fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
-    run(async || {
-        let mut setup = Setup::customers(3);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
+    let row = "commercetools: a run document that this version cannot read";
+    let row = POLICY.iter().find(|policy| policy.what == row);
+    let advice = row.expect("the table has this row").advice;
+    run(Setup::customers(3).scheduled(), async |shop| {
+        shop.complete("customers", "").await;
+        let known = shop.document("customers");
+        let changed = |member: &str, value: Value| {
+            let mut changed = known.clone();
+            changed[member] = value;
+            changed
+        };
         let golden = include_str!("run_documents/run-1.json");
         let mut newer: Value = serde_json::from_str(golden).expect("a golden file is JSON");
         newer["schema"] = 2.into();
         for (document, said) in [
             (newer, "has schema 2, this version of the app knows 1"),
+            (changed("schema", json!(99)), "has schema 99"),
+            (
+                changed("whatIsNotKnownHere", json!([])),
+                "is not as this version writes it",
+            ),
             (
                 json!({"schema": 2, "whatIsNew": true}),
                 "is not as this version writes it",
@@ -53,75 +65,61 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
             (json!({"schema": 1}), "is not as this version writes it"),
             (json!("somebody's"), "is not as this version writes it"),
         ] {
-            let now = world.clock().now();
-            world.commercetools(|project| {
-                project.put_custom_object(now, CONTAINER, "customers", &document);
-            });
+            shop.put_document("customers", &document);
             for (method, path) in [
                 (Method::GET, "/sync/customers"),
                 (Method::POST, "/sync/customers"),
                 (Method::POST, "/sync/customers/continue"),
                 (Method::POST, "/sync/customers/stop"),
+                (Method::GET, "/sync/status"),
             ] {
-                let (status, answer) = call(&app, method, path, "").await;
-                assert_eq!(status, 502, "{path}: {answer}");
-                let text = answer.to_string();
+                let answer = shop.send(Call::new(method, path)).await;
+                assert_eq!(answer.status, 502, "{path}: {answer:?}");
+                assert_eq!(answer.body["advice"], advice, "{path}: {answer:?}");
+                let text = answer.body.to_string();
                 assert!(
                     text.contains(said) && text.contains("delete the custom object"),
                     "{path}: {text}"
                 );
             }
-            let kept = world.commercetools(|project| {
-                let object = project.custom_object(CONTAINER, "customers");
-                object.map(|object| object.value.clone())
-            });
-            assert_eq!(kept, Some(document));
+            let stored = shop.document("customers");
+            assert_eq!(stored, document, "it was written over");
         }
+        shop.put_document("customers", &known);
+        assert_eq!(shop.status("customers").await["status"], "completed");
     });
 }
 
 #[test]
 fn moments_that_no_run_sets_hold_nobody_up() {
-    run(async || {
-        let mut setup = Setup::customers(300).variable("continuation", "scheduler");
-        // slow enough that the job is still under way when the first window ends
-        setup.klaviyo.job_times.processing = Duration::from_secs(40);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        let go_on = async || call(&app, Method::POST, "/sync/customers/continue", "").await;
-        assert_eq!(call(&app, Method::POST, "/sync/customers", "").await.0, 202);
-        go_on().await;
+    let mut setup = Setup::customers(300).scheduled();
+    // slow enough that the job is still under way when the first window ends
+    setup.klaviyo.job_times.processing = Duration::from_secs(40);
+    run(setup, async |shop| {
+        shop.start("customers", "").await;
+        shop.go_on("customers").await;
 
         // as an invocation writes it that takes it to be 2099
-        let stored = || {
-            world.commercetools(|project| {
-                let object = project.custom_object(CONTAINER, "customers");
-                object.map(|object| object.value.clone())
-            })
-        };
-        let mut document = stored().expect("a run");
-        let moment = json!("2099-01-01T00:00:00Z");
-        document["lease"] = json!({"holder": "0123456789abcdef", "until": moment});
-        document["notBefore"] = moment.clone();
-        document["updatedAt"] = moment.clone();
-        let jobs = document["cursor"]["jobs"].as_array_mut();
-        for job in jobs.filter(|jobs| !jobs.is_empty()).expect("jobs") {
-            job["due"] = moment.clone();
-            job["since"] = moment.clone();
-        }
-        let now = world.clock().now();
-        world.commercetools(|project| {
-            project.put_custom_object(now, CONTAINER, "customers", &document);
+        shop.change_document("customers", |document| {
+            let moment = json!("2099-01-01T00:00:00Z");
+            document["lease"] = json!({"holder": "0123456789abcdef", "until": moment});
+            document["notBefore"] = moment.clone();
+            document["updatedAt"] = moment.clone();
+            let jobs = document["cursor"]["jobs"].as_array_mut();
+            for job in jobs.filter(|jobs| !jobs.is_empty()).expect("jobs") {
+                job["due"] = moment.clone();
+                job["since"] = moment.clone();
+            }
         });
 
         let mut status = Value::Null;
         for _ in 0..10 {
-            go_on().await;
-            status = call(&app, Method::GET, "/sync/customers", "").await.1;
+            shop.go_on("customers").await;
+            status = shop.status("customers").await;
             if status["status"] != "running" {
                 break;
             }
-            world.clock().sleep(Duration::from_secs(30)).await;
+            shop.pass(Duration::from_secs(30)).await;
         }
         assert_eq!(status["status"], "completed", "{status}");
         assert_eq!(status["counts"]["sent"], 300, "{status}");

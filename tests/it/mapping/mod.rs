@@ -3,4 +3,5 @@
 mod category;
 mod customer;
 mod order;
+mod price;
 mod product;

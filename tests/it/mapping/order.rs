@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::customer::any_json;
+use crate::support::records::any_json;
 
 #[derive(Default)]
-struct Catalogue(BTreeMap<String, Vec<String>>);
+struct Catalog(BTreeMap<String, Vec<String>>);
 
-impl Catalogue {
+impl Catalog {
     fn with(products: &[(&str, &[&[&str]])]) -> Self {
         let names =
             |category: &[&str]| category.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -33,7 +33,7 @@ impl Catalogue {
     }
 }
 
-impl CategoryPaths for Catalogue {
+impl CategoryPaths for Catalog {
     fn paths(&self, product_id: &str) -> Option<&[String]> {
         self.0.get(product_id).map(Vec::as_slice)
     }
@@ -66,13 +66,13 @@ impl Mapped {
 
 fn map_with(
     order: &str,
-    catalogue: &Catalogue,
+    catalog: &Catalog,
     options: &MappingOptions,
     trigger_flows: bool,
 ) -> Result<Mapped, Skip> {
     let order: &RawValue = serde_json::from_str(order).unwrap();
     let mut out = b"before".to_vec();
-    match order::events(order, catalogue, options, trigger_flows, &mut out) {
+    match order::events(order, catalog, options, trigger_flows, &mut out) {
         Ok(events) => {
             let documents = events
                 .events
@@ -95,7 +95,7 @@ fn map_with(
 fn map(order: &Value) -> Mapped {
     map_with(
         &order.to_string(),
-        &Catalogue::default(),
+        &Catalog::default(),
         &MappingOptions::default(),
         false,
     )
@@ -105,7 +105,7 @@ fn map(order: &Value) -> Mapped {
 fn skip_of(order: &Value) -> &'static str {
     match map_with(
         &order.to_string(),
-        &Catalogue::default(),
+        &Catalog::default(),
         &MappingOptions::default(),
         false,
     ) {
@@ -214,14 +214,14 @@ fn orders() -> Vec<(&'static str, Value)> {
 
 #[test]
 fn whole_events() {
-    let catalogue = Catalogue::with(&[
+    let catalog = Catalog::with(&[
         ("p1", &[&["Women", "Pants", "Jeans"], &["Sale"]]),
         ("p2", &[&["Women", "Pants"], &["Women", "Dresses > Long"]]),
     ]);
     for (name, order) in orders() {
         let mapped = map_with(
             &order.to_string(),
-            &catalogue,
+            &catalog,
             &MappingOptions::default(),
             false,
         )
@@ -253,7 +253,7 @@ fn a_complete_order_with_two_lines_has_events_a_second_apart() {
 
 #[test]
 fn categories_stand_in_the_order_of_the_product_ids_without_repeats() {
-    let catalogue = Catalogue::with(&[
+    let catalog = Catalog::with(&[
         ("p1", &[&["Women", "Pants", "Jeans"]]),
         ("p2", &[&["Sale"], &["Women", "Pants"]]),
         ("p3", &[]),
@@ -265,7 +265,7 @@ fn categories_stand_in_the_order_of_the_product_ids_without_repeats() {
     let order = order_with(json!({"lineItems": lines})).to_string();
     let raw: &RawValue = serde_json::from_str(&order).unwrap();
     assert_eq!(order::product_ids(raw), ["p2", "gone", "p1", "p3"]);
-    let mapped = map_with(&order, &catalogue, &MappingOptions::default(), false).unwrap();
+    let mapped = map_with(&order, &catalog, &MappingOptions::default(), false).unwrap();
     let expected = json!(["Women", "Women > Pants", "Women > Pants > Jeans", "Sale"]);
     assert_eq!(
         mapped.json()[0]["attributes"]["properties"]["Categories"],
@@ -273,7 +273,7 @@ fn categories_stand_in_the_order_of_the_product_ids_without_repeats() {
     );
     let gone = map_with(
         &order,
-        &Catalogue::default(),
+        &Catalog::default(),
         &MappingOptions::default(),
         false,
     )
@@ -304,7 +304,7 @@ fn rules_states_metrics_and_the_locale_are_the_configured_ones() {
         json!({"orderState": "Shipped", "custom": {"fields": {"secret": 1, "gift": true}},
         "lineItems": [line("l1", "p", json!({"en": "Knife", "de": "Messer"}))]}),
     );
-    let mapped = map_with(&order.to_string(), &Catalogue::default(), &options, false).unwrap();
+    let mapped = map_with(&order.to_string(), &Catalog::default(), &options, false).unwrap();
     use EventKind::{CancelledOrder, FulfilledOrder, OrderedProduct, PlacedOrder};
     assert_eq!(
         mapped.kinds(),
@@ -325,7 +325,7 @@ fn only_without_flows_are_events_history() {
     for (trigger_flows, backfill) in [(false, Some(&Value::Bool(true))), (true, None)] {
         let mapped = map_with(
             &order,
-            &Catalogue::default(),
+            &Catalog::default(),
             &MappingOptions::default(),
             trigger_flows,
         )
@@ -344,7 +344,7 @@ fn values_are_copied_byte_for_byte() {
     );
     let mapped = map_with(
         &order,
-        &Catalogue::default(),
+        &Catalog::default(),
         &MappingOptions::default(),
         true,
     )
@@ -467,7 +467,7 @@ proptest! {
             ),
             None => inner,
         };
-        if let Ok(mapped) = map_with(&order, &Catalogue::default(), &MappingOptions::default(), false) {
+        if let Ok(mapped) = map_with(&order, &Catalog::default(), &MappingOptions::default(), false) {
             for document in mapped.documents.iter().chain([&mapped.events.profile]) {
                 prop_assert!(serde_json::from_str::<&RawValue>(document).is_ok(), "{}", document);
             }
@@ -490,9 +490,9 @@ proptest! {
     fn categories_are_every_prefix_once(categories in prop::collection::vec(prop::collection::vec("[a-c]", 1..4), 0..6)) {
         let borrowed: Vec<Vec<&str>> = categories.iter().map(|names| names.iter().map(String::as_str).collect()).collect();
         let slices: Vec<&[&str]> = borrowed.iter().map(Vec::as_slice).collect();
-        let catalogue = Catalogue::with(&[("p", &slices)]);
+        let catalog = Catalog::with(&[("p", &slices)]);
         let order = order_with(json!({"lineItems": [line("l", "p", json!({}))]})).to_string();
-        let mapped = map_with(&order, &catalogue, &MappingOptions::default(), false).unwrap();
+        let mapped = map_with(&order, &catalog, &MappingOptions::default(), false).unwrap();
         let sent: Vec<String> = serde_json::from_value(mapped.json()[0]["attributes"]["properties"]["Categories"].clone()).unwrap();
         let sent_once: HashSet<String> = sent.iter().cloned().collect();
         let expected: HashSet<String> = categories.iter().flat_map(|names| (1..=names.len()).map(|depth| names[..depth].join(" > "))).collect();

@@ -11,7 +11,7 @@ use reqwest::Method;
 type Which = RangeInclusive<u64>;
 
 /// What becomes of them.
-enum Fate {
+enum Effect {
     /// They wait before they are sent.
     Before(Gate),
     /// They have taken effect and wait for their answers.
@@ -25,12 +25,12 @@ struct Rule {
     /// How the path ends.
     path: &'static str,
     which: Which,
-    fate: Fate,
+    effect: Effect,
     seen: AtomicU64,
 }
 
 impl Rule {
-    fn strikes(&self, request: &Parts) -> bool {
+    fn is_for(&self, request: &Parts) -> bool {
         let is_meant = request.method == self.method && request.uri.path().ends_with(self.path);
         is_meant
             && self
@@ -44,12 +44,17 @@ impl Rule {
 pub(crate) struct Gates(Vec<Rule>);
 
 impl Gates {
-    fn rule(mut self, (method, path): (Method, &'static str), which: Which, fate: Fate) -> Self {
+    fn rule(
+        mut self,
+        (method, path): (Method, &'static str),
+        which: Which,
+        effect: Effect,
+    ) -> Self {
         self.0.push(Rule {
             method,
             path,
             which,
-            fate,
+            effect,
             seen: AtomicU64::new(0),
         });
         self
@@ -57,17 +62,17 @@ impl Gates {
 
     /// These calls wait before they are sent.
     pub(crate) fn before(self, call: (Method, &'static str), which: Which, gate: &Gate) -> Self {
-        self.rule(call, which, Fate::Before(gate.clone()))
+        self.rule(call, which, Effect::Before(gate.clone()))
     }
 
     /// These calls have taken effect and wait for their answers.
     pub(crate) fn after(self, call: (Method, &'static str), which: Which, gate: &Gate) -> Self {
-        self.rule(call, which, Fate::After(gate.clone()))
+        self.rule(call, which, Effect::After(gate.clone()))
     }
 
     /// All instances are killed before these calls are sent.
     pub(crate) fn killed(self, call: (Method, &'static str), which: Which) -> Self {
-        self.rule(call, which, Fate::Killed)
+        self.rule(call, which, Effect::Killed)
     }
 }
 
@@ -76,8 +81,8 @@ impl Outbound for Gates {
         let mut kills = self
             .0
             .iter()
-            .filter(|rule| matches!(rule.fate, Fate::Killed));
-        if kills.any(|rule| rule.strikes(request)) {
+            .filter(|rule| matches!(rule.effect, Effect::Killed));
+        if kills.any(|rule| rule.is_for(request)) {
             Verdict::KillBefore
         } else {
             Verdict::Pass
@@ -87,9 +92,9 @@ impl Outbound for Gates {
     fn hold(&self, _n: u64, request: &Parts) -> Held {
         let mut held = Held::default();
         for rule in &self.0 {
-            match &rule.fate {
-                Fate::Before(gate) if rule.strikes(request) => held.before = Some(gate.hold()),
-                Fate::After(gate) if rule.strikes(request) => held.after = Some(gate.hold()),
+            match &rule.effect {
+                Effect::Before(gate) if rule.is_for(request) => held.before = Some(gate.hold()),
+                Effect::After(gate) if rule.is_for(request) => held.after = Some(gate.hold()),
                 _ => {}
             }
         }

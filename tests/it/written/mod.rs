@@ -1,5 +1,5 @@
 //! What is written about the app holds: its description, README, handbook and deploy files.
 
-pub(crate) mod description;
+mod description;
 mod documents;
 mod floors;

@@ -157,6 +157,55 @@ pub trait Operator {
         status
     }
 
+    /// Starts a run, however many calls go wrong on the way.
+    async fn start_despite_faults(&self, resource: &str) {
+        loop {
+            let answer = self.post(&format!("/sync/{resource}"), "").await;
+            match answer.status {
+                202 | 423 => return,
+                502 | 503 => {}
+                _ => panic!("{}", answer.body),
+            }
+        }
+    }
+
+    /// Ticks as a scheduler does until a run has completed, however many calls go wrong on the way: after so many ticks
+    /// they go well.
+    async fn complete_despite_faults(&self, resource: &str, ticks: u32) -> Value {
+        let begun = self.world().clock().elapsed();
+        let mut ticked = 0;
+        loop {
+            let answer = self.get(&format!("/sync/{resource}")).await;
+            let status = answer.body;
+            match (answer.status, status["status"].as_str()) {
+                (200, Some("completed")) => {
+                    assert_counts_add_up(&status);
+                    return status;
+                }
+                (200, Some("running")) | (502 | 503, _) => {}
+                _ => panic!("{status}\n{}", self.log().join("\n")),
+            }
+            self.assert_patience(begun, &status);
+            ticked += 1;
+            if ticked > ticks {
+                self.end_faults();
+            }
+            // as it is called by name, and with all others
+            let path = match ticked % 2 {
+                0 => "/sync/continue".to_owned(),
+                _ => format!("/sync/{resource}/continue"),
+            };
+            self.post(&path, "").await;
+            self.pass(Duration::from_secs(2)).await;
+        }
+    }
+
+    /// All calls of both APIs go well from now on.
+    fn end_faults(&self) {
+        self.world().commercetools_faults().clear();
+        self.world().klaviyo_faults().clear();
+    }
+
     /// Waits until the plan is over, ticking as a scheduler does where there is one.
     async fn plan_over(&self, has_scheduler: bool) -> Value {
         let begun = self.world().clock().elapsed();
@@ -210,6 +259,16 @@ pub trait Operator {
     fn ids(&self, kind: Kind) -> Vec<String> {
         let ids = self.world().commercetools(|project| project.ids(kind));
         ids.iter().map(ToString::to_string).collect()
+    }
+
+    /// Somebody changes a record, which must be there.
+    fn change_record(&self, kind: Kind, id: &str, change: impl FnOnce(&mut Value)) {
+        let now = self.world().clock().now();
+        let id = id.parse().expect("an id");
+        let is_there = self
+            .world()
+            .commercetools(|project| project.change(kind, id, now, change));
+        assert!(is_there, "there is no record {id}");
     }
 
     /// A run document or the plan as it stands in commercetools.

@@ -69,7 +69,7 @@ impl Setup {
 
     /// A shop of so many categories and products.
     #[must_use]
-    pub fn catalogue(categories: u32, products: u32) -> Self {
+    pub fn catalog(categories: u32, products: u32) -> Self {
         Self::of(Sizes {
             categories,
             products,

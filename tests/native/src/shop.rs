@@ -10,7 +10,7 @@ use clock::Clock;
 use http::{Request, Response};
 use klaviyo_bulk_import::api;
 use klaviyo_bulk_import::app::App;
-use klaviyo_bulk_import::ports::LocalFuture;
+use klaviyo_bulk_import::ports::{LocalFuture, Ports};
 use sim::server::Server;
 use sim::world::World;
 
@@ -138,6 +138,12 @@ impl Shop {
         );
         let executor = self.surroundings.executor.clone();
         Self::new(executor, self.world.clone(), interceptor, all)
+    }
+
+    /// The app's ports, for tests of what is below the app.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        self.app.engine.ports.clone()
     }
 
     /// All variables of the app.

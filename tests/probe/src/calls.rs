@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::ports::{Body, Limits, TransportError, yield_now};
+use crate::ports::{Body, Limits, TransportError};
+use crate::time::yield_now;
 
 /// Bodies are made of slices of this size, in bytes, which are all the same one.
 const SLICE_BYTES: usize = 10_000;

@@ -10,5 +10,9 @@ mod config;
 #[path = "../../../src/ports.rs"]
 pub mod ports;
 
+#[path = "../../../src/time.rs"]
+#[allow(dead_code, reason = "the core uses all of it")]
+pub mod time;
+
 #[path = "../../../src/guest/mod.rs"]
 mod guest;

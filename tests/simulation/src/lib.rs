@@ -3,8 +3,8 @@
 //! The app's core runs natively, with the simulated APIs in the same process, a virtual clock and a scheduler that the
 //! seed decides. What a seed draws: which shop, which configuration, which of the calls get lost, refused, held, doubled
 //! or cut in half, which instances are killed at which await, who stops, starts and continues when, which jobs are
-//! cancelled, which records change. Then the trouble ends, and what must be true is looked at: the errand comes to its
-//! end, Klaviyo has what the shop asks for and nothing else, nothing was sent without the lease or after a stop.
+//! cancelled, which records change. Then the trouble ends, and what must be true is looked at: the goal is
+//! reached, Klaviyo has what the shop asks for and nothing else, nothing was sent without the lease or after a stop.
 //!
 //! - `schedule`: what a seed draws
 //! - `world`, `instances`, `network`: the world that the app lives in
@@ -26,7 +26,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-pub use schedule::{Errand, Schedule};
+pub use schedule::{Goal, Schedule};
 
 use records::Unsettled;
 use world::World;
@@ -77,9 +77,11 @@ pub fn run(seed: u64) -> Outcome {
 
 fn live(world: &Rc<World>) -> Vec<String> {
     let unsettled = Rc::new(Unsettled::default());
-    let outcome = world.executor.run(world.errand(&unsettled), |instance| {
-        interrupt(world, instance);
-    });
+    let outcome = world
+        .executor
+        .run(world.reach_goal(&unsettled), |instance| {
+            interrupt(world, instance);
+        });
     world.executor.clear();
     match outcome {
         None => vec!["nobody can go on".to_owned()],

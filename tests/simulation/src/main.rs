@@ -65,7 +65,7 @@ fn many(arguments: &Arguments) -> ExitCode {
                         if arguments.all {
                             println!(
                                 "seed {seed}: {:?}: {}",
-                                outcome.schedule.errand,
+                                outcome.schedule.goal,
                                 outcome.wrong.join("; ")
                             );
                         } else {

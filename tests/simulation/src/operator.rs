@@ -13,11 +13,11 @@ use serde_json::Value;
 use sim::faults::Fault;
 
 use crate::records::Unsettled;
-use crate::schedule::{Disturbance, Errand, Link};
+use crate::schedule::{Disturbance, Goal, Link};
 use crate::world::World;
 
-/// How long after the trouble the errand may take.
-const LONGEST_ERRAND: Duration = Duration::from_secs(12 * 3_600);
+/// How long it may take to reach the goal after the trouble.
+const LONGEST_RUN: Duration = Duration::from_secs(12 * 3_600);
 /// The longest window that can be configured.
 const LONGEST_WINDOW: Duration = Duration::from_secs(25);
 /// The pause between two looks.
@@ -29,7 +29,7 @@ const CANCELLATIONS: u32 = 2;
 /// How long a caller waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why an errand did not come to its end.
+/// Why a goal was not reached.
 pub(crate) type Stuck = String;
 
 impl World {
@@ -80,21 +80,24 @@ impl World {
     }
 
     fn start_call(&self) -> (String, String) {
-        match self.schedule.errand {
-            Errand::Import(resource) => (format!("/sync/{resource}"), String::new()),
-            Errand::Deletion(resource) => (
+        match self.schedule.goal {
+            Goal::Import(resource) => (format!("/sync/{resource}"), String::new()),
+            Goal::Deletion(resource) => (
                 format!("/sync/{resource}"),
                 format!(r#"{{"deleteAll": true, "confirmDeletion": "{resource}"}}"#),
             ),
-            Errand::Plan => ("/sync".to_owned(), String::new()),
+            Goal::Plan => ("/sync".to_owned(), String::new()),
         }
     }
 
-    /// The whole errand, from what comes before it to its end.
+    /// Everything from what the goal needs to be there until it is reached.
     ///
     /// # Errors
-    /// Where it does not come to its end.
-    pub(crate) async fn errand(self: &Rc<Self>, unsettled: &Rc<Unsettled>) -> Result<(), Stuck> {
+    /// Where it is not reached.
+    pub(crate) async fn reach_goal(
+        self: &Rc<Self>,
+        unsettled: &Rc<Unsettled>,
+    ) -> Result<(), Stuck> {
         self.prepare().await?;
         self.make_trouble();
         let is_over = Rc::new(Cell::new(false));
@@ -123,32 +126,32 @@ impl World {
         while disturbances_left.get() > 0 {
             self.executor.sleep(LOOK).await;
         }
-        let deadline = self.executor.elapsed() + LONGEST_ERRAND;
-        if self.schedule.errand == Errand::Plan {
+        let deadline = self.executor.elapsed() + LONGEST_RUN;
+        if self.schedule.goal == Goal::Plan {
             self.see_the_plan_through(deadline).await?;
         }
-        for &resource in self.schedule.errand.resources() {
+        for &resource in self.schedule.goal.resources() {
             self.see_through(resource, deadline).await?;
         }
         is_over.set(true);
         Ok(())
     }
 
-    /// What the errand needs to be there, without trouble.
+    /// What the goal needs to be there, without trouble.
     async fn prepare(self: &Rc<Self>) -> Result<(), Stuck> {
-        let before: &[Resource] = match self.schedule.errand {
-            Errand::Import(Resource::Products) => &[Resource::Categories],
-            Errand::Deletion(Resource::Products) => &[Resource::Categories, Resource::Products],
-            Errand::Deletion(resource) => match resource {
+        let before: &[Resource] = match self.schedule.goal {
+            Goal::Import(Resource::Products) => &[Resource::Categories],
+            Goal::Deletion(Resource::Products) => &[Resource::Categories, Resource::Products],
+            Goal::Deletion(resource) => match resource {
                 Resource::Categories => &[Resource::Categories],
                 _ => &[],
             },
-            Errand::Import(_) | Errand::Plan => &[],
+            Goal::Import(_) | Goal::Plan => &[],
         };
         let is_over = Rc::new(Cell::new(false));
         self.schedule_ticks(&is_over);
         for &resource in before {
-            let deadline = self.executor.elapsed() + LONGEST_ERRAND;
+            let deadline = self.executor.elapsed() + LONGEST_RUN;
             self.post(&format!("/sync/{resource}"), "").await;
             self.wait_for(resource, deadline).await?;
         }
@@ -156,7 +159,7 @@ impl World {
         Ok(())
     }
 
-    /// A scheduler that calls every now and then until the errand is over.
+    /// A scheduler that calls every now and then until the goal is reached.
     fn schedule_ticks(self: &Rc<Self>, is_over: &Rc<Cell<bool>>) {
         let (world, is_over) = (Rc::clone(self), Rc::clone(is_over));
         self.executor.spawn(None, async move {
@@ -196,7 +199,7 @@ impl World {
         deadline: Duration,
     ) -> Result<(), Stuck> {
         let path = format!("/sync/{resource}");
-        let is_deletion = matches!(self.schedule.errand, Errand::Deletion(_));
+        let is_deletion = matches!(self.schedule.goal, Goal::Deletion(_));
         let body = if is_deletion {
             self.start_call().1
         } else {
@@ -315,9 +318,9 @@ impl World {
                 self.post(&start, &body).await;
             }
             Disturbance::ContinuedByMany => {
-                let path = match self.schedule.errand {
-                    Errand::Plan => format!("{start}/continue"),
-                    Errand::Import(resource) | Errand::Deletion(resource) => {
+                let path = match self.schedule.goal {
+                    Goal::Plan => format!("{start}/continue"),
+                    Goal::Import(resource) | Goal::Deletion(resource) => {
                         format!("/sync/{resource}/continue")
                     }
                 };

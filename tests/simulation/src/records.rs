@@ -10,7 +10,7 @@ use serde_json::Value;
 use sim::seed::Kind;
 use uuid::{Builder, Uuid};
 
-use crate::schedule::{Errand, kind};
+use crate::schedule::{Goal, kind};
 use crate::world::World;
 
 /// Whether Klaviyo refuses what has this id: one of so many.
@@ -52,7 +52,7 @@ pub(crate) struct Unsettled(RefCell<BTreeSet<String>>);
 impl World {
     /// Somebody changes, adds or deletes a record.
     pub(crate) fn change_a_record(&self, unsettled: &Unsettled) {
-        let Errand::Import(resource) = self.schedule.errand else {
+        let Goal::Import(resource) = self.schedule.goal else {
             return;
         };
         let kind = kind(resource);
@@ -90,8 +90,7 @@ impl World {
     /// The names of everything that Klaviyo need not have as it is in commercetools now.
     pub(crate) fn not_asked_for(&self, unsettled: Unsettled) -> BTreeSet<String> {
         let mut except = unsettled.0.into_inner();
-        let (Some(one_of), Errand::Import(resource)) =
-            (self.schedule.refused, self.schedule.errand)
+        let (Some(one_of), Goal::Import(resource)) = (self.schedule.refused, self.schedule.goal)
         else {
             return except;
         };

@@ -11,7 +11,7 @@ use sim::seed::{Kind, Seed, Sizes};
 
 /// What the operator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errand {
+pub enum Goal {
     /// Everything of one resource is to be in Klaviyo.
     Import(Resource),
     /// Everything of one resource is to be gone from Klaviyo.
@@ -20,7 +20,7 @@ pub enum Errand {
     Plan,
 }
 
-impl Errand {
+impl Goal {
     /// The resources that it is about.
     pub(crate) fn resources(self) -> &'static [Resource] {
         const ALL: [[Resource; 1]; 4] = [
@@ -105,7 +105,7 @@ pub struct Schedule {
     /// The seed.
     pub seed: u64,
     /// What is wanted.
-    pub errand: Errand,
+    pub goal: Goal,
     pub(crate) shop: Seed,
     pub(crate) continuation: &'static str,
     pub(crate) window_seconds: u64,
@@ -151,14 +151,14 @@ impl Schedule {
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
-        let errand = match rng.u8(..10) {
-            0 | 1 => Errand::Import(Resource::Customers),
-            2 | 3 => Errand::Import(Resource::Orders),
-            4 => Errand::Import(Resource::Categories),
-            5 | 6 => Errand::Import(Resource::Products),
-            7 => Errand::Deletion(Resource::Categories),
-            8 => Errand::Deletion(Resource::Products),
-            _ => Errand::Plan,
+        let goal = match rng.u8(..10) {
+            0 | 1 => Goal::Import(Resource::Customers),
+            2 | 3 => Goal::Import(Resource::Orders),
+            4 => Goal::Import(Resource::Categories),
+            5 | 6 => Goal::Import(Resource::Products),
+            7 => Goal::Deletion(Resource::Categories),
+            8 => Goal::Deletion(Resource::Products),
+            _ => Goal::Plan,
         };
         let is_quiet = rng.u8(..10) == 0;
         let mut faults = Vec::new();
@@ -183,10 +183,10 @@ impl Schedule {
         };
         Self {
             seed,
-            errand,
+            goal,
             shop: Seed {
                 number: seed,
-                sizes: draw_sizes(rng, errand),
+                sizes: draw_sizes(rng, goal),
                 order_mean_bytes: pick(rng, &[6_000, 6_000, 8_000, 40_000]),
             },
             continuation: pick(rng, &["self", "self", "scheduler"]),
@@ -259,34 +259,34 @@ fn draw_faults(rng: &mut Rng, link: Link) -> Vec<(Link, Fault, f64)> {
     drawn
 }
 
-fn draw_sizes(rng: &mut Rng, errand: Errand) -> Sizes {
+fn draw_sizes(rng: &mut Rng, goal: Goal) -> Sizes {
     let mut some = |most: u32| match rng.u8(..8) {
         0 => rng.u32(..3),
         _ => rng.u32(..most),
     };
     let empty = Sizes::default();
-    match errand {
-        Errand::Import(Resource::Customers) => Sizes {
+    match goal {
+        Goal::Import(Resource::Customers) => Sizes {
             customers: some(160),
             ..empty
         },
-        Errand::Import(Resource::Orders) => Sizes {
+        Goal::Import(Resource::Orders) => Sizes {
             customers: 10,
             orders: some(50),
             categories: 12,
             products: 15,
         },
-        Errand::Import(Resource::Categories) | Errand::Deletion(Resource::Categories) => Sizes {
+        Goal::Import(Resource::Categories) | Goal::Deletion(Resource::Categories) => Sizes {
             categories: some(250),
             ..empty
         },
-        Errand::Plan => Sizes {
+        Goal::Plan => Sizes {
             customers: some(50),
             orders: some(20),
             categories: some(30),
             products: some(20),
         },
-        Errand::Import(Resource::Products) | Errand::Deletion(_) => Sizes {
+        Goal::Import(Resource::Products) | Goal::Deletion(_) => Sizes {
             categories: 15,
             products: some(45),
             ..empty

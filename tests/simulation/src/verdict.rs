@@ -7,24 +7,24 @@ use native::CONTAINER;
 use sim::comparison::{Summary, compare_except};
 use sim::klaviyo::Kind;
 
-use crate::schedule::{Disturbance, Errand, kind};
+use crate::schedule::{Disturbance, Goal, kind};
 use crate::world::World;
 
 impl World {
-    /// Looks whether the history has come to what the errand asks for.
+    /// Looks whether the history has reached its goal.
     ///
     /// # Errors
     /// What is not as it should be.
     pub(crate) fn verdict(&self, except: &BTreeSet<String>) -> Result<Summary, Vec<String>> {
         let mut wrong = self.watch.violations();
-        let errand = self.schedule.errand;
+        let goal = self.schedule.goal;
         self.klaviyo.borrow_mut().settle(self.now());
-        for &resource in errand.resources() {
+        for &resource in goal.resources() {
             wrong.extend(self.run_is_sound(resource).err());
         }
-        let found = match errand {
-            Errand::Import(_) | Errand::Plan => self.everything_is_there(except),
-            Errand::Deletion(resource) => self.nothing_is_left(resource),
+        let found = match goal {
+            Goal::Import(_) | Goal::Plan => self.everything_is_there(except),
+            Goal::Deletion(resource) => self.nothing_is_left(resource),
         };
         match found {
             Ok(summary) if wrong.is_empty() => Ok(summary),
@@ -37,7 +37,7 @@ impl World {
     }
 
     fn everything_is_there(&self, except: &BTreeSet<String>) -> Result<Summary, String> {
-        let resources = self.schedule.errand.resources().iter();
+        let resources = self.schedule.goal.resources().iter();
         let kinds: Vec<_> = resources.map(|&resource| kind(resource)).collect();
         let project = self.project.borrow();
         let klaviyo = self.klaviyo.borrow();
@@ -89,7 +89,7 @@ impl World {
         let mut disturbances = self.schedule.disturbances.iter();
         let is_changing =
             disturbances.any(|(disturbance, _)| *disturbance == Disturbance::RecordChanges);
-        let is_import = !matches!(self.schedule.errand, Errand::Deletion(_));
+        let is_import = !matches!(self.schedule.goal, Goal::Deletion(_));
         let total = document.total.unwrap_or_default();
         if is_import && !is_changing && document.counts.read != total {
             return Err(format!(

@@ -18,7 +18,7 @@ use sim::world::{COMMERCETOOLS, KLAVIYO, variables};
 use crate::history::History;
 use crate::instances::Instance;
 use crate::records::is_refused;
-use crate::schedule::{Errand, Schedule};
+use crate::schedule::{Goal, Schedule};
 use crate::watch::Watch;
 use native::executor::Executor;
 
@@ -106,7 +106,7 @@ impl World {
     /// Things go wrong from now on.
     pub(crate) fn make_trouble(&self) {
         self.is_troubled.set(true);
-        if let (Some(one_of), Errand::Import(_)) = (self.schedule.refused, self.schedule.errand) {
+        if let (Some(one_of), Goal::Import(_)) = (self.schedule.refused, self.schedule.goal) {
             let choice = || Choice::By(Box::new(move |id| is_refused(id, one_of)));
             let mut klaviyo = self.klaviyo.borrow_mut();
             let options = klaviyo.options_mut();

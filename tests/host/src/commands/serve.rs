@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clock::Clock;
-use host::values::{seconds, speed, variable};
-use host::{Host, Options};
+use host::values::{seconds, speed, variable, wasi};
+use host::{Host, Options, Wasi};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// The application's manifest.
     #[arg(long, default_value = "spin.toml")]
     manifest: PathBuf,
+    /// The WASI version that the component is built for.
+    #[arg(long, value_name = "VERSION", default_value = "0.2", value_parser = wasi)]
+    wasi: Wasi,
     /// The value of a variable; wins over SPIN_VARIABLE_<NAME>, .env and the manifest's default.
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
@@ -26,13 +29,13 @@ pub(crate) struct Arguments {
     /// How long a request, and then the work after its response, may take [default: no limit].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     request_timeout: Option<Duration>,
-    /// How many requests an instance serves before it is replaced.
+    /// How many requests an instance of WASI 0.3 serves before it is replaced; one of 0.2 serves one.
     #[arg(long, value_name = "COUNT", default_value_t = 128)]
     max_instance_reuse: usize,
-    /// How many requests an instance serves at the same time.
+    /// How many requests an instance of WASI 0.3 serves at the same time.
     #[arg(long, value_name = "COUNT", default_value_t = 16)]
     max_instance_concurrent_reuse: usize,
-    /// How long an instance without work is kept.
+    /// How long an instance of WASI 0.3 without work is kept.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     idle_instance_timeout: Duration,
     /// How many times as fast as the real time the component's clocks run.
@@ -51,6 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         max_instance_concurrency: arguments.max_instance_concurrent_reuse,
         idle_timeout: arguments.idle_instance_timeout,
         clock: Clock::new(arguments.clock_speed),
+        wasi: arguments.wasi,
         ..Options::new(arguments.manifest)
     })
     .await?;

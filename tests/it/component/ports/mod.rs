@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::on_each_wasi;
+use crate::support::component::on_each_wasi;
 use peer::{Peer, checksum, closed, pattern};
 
 on_each_wasi! {
@@ -41,6 +41,11 @@ on_each_wasi! {
 
 /// Whatever is not answered within this time hangs.
 const HANG: Duration = Duration::from_secs(60);
+
+async fn within<T>(answering: impl Future<Output = T>) -> T {
+    let answered = tokio::time::timeout(HANG, answering).await;
+    answered.expect("it hangs")
+}
 
 /// The probe in its host, and the peer that it calls.
 struct Probe {
@@ -267,12 +272,12 @@ async fn work_goes_on_after_the_response(wasi: Wasi) {
     let calls = json!([{"path": "/held"}, {"path": "/upload", "send": 300_000}, {"path": "/last"}]);
     // answered while the first of the calls is held
     assert_eq!(probe.post("/after", &calls).await.status(), 202);
-    probe.peer.held().arrived(1).await;
+    within(probe.peer.held().arrived(1)).await;
     assert_eq!(probe.peer.seen(), ["/held"]);
     // and others are served meanwhile
     assert_eq!(probe.call(json!({"path": "/other"})).await["status"], 200);
     probe.peer.held().open();
-    probe.peer.called("/last").await;
+    within(probe.peer.called("/last")).await;
     probe.assert_no_trap();
     let instances = match wasi {
         Wasi::V0_2 => 2,
@@ -290,10 +295,10 @@ async fn work_goes_on_where_the_client_has_gone(wasi: Wasi) {
             "POST /around HTTP/1.1\r\nhost: probe\r\ncontent-length: {length}\r\n\r\n{calls}"
         ))
         .await;
-    probe.peer.held().arrived(1).await;
+    within(probe.peer.held().arrived(1)).await;
     drop(connection);
     probe.peer.held().open();
-    probe.peer.called("/last").await;
+    within(probe.peer.called("/last")).await;
     probe.assert_no_trap();
     assert_eq!(probe.call(json!({"path": "/other"})).await["status"], 200);
 }
@@ -304,7 +309,8 @@ async fn the_head_is_checked_before_the_body_is_there(wasi: Wasi) {
         "POST /echo HTTP/1.1\r\nhost: probe\r\nx-refuse: 1\r\ncontent-length: 1000000\r\n\r\n";
     let mut connection = probe.connect(head).await;
     let mut answer = vec![0; 12];
-    connection.read_exact(&mut answer).await.expect("an answer");
+    let reading = connection.read_exact(&mut answer);
+    within(reading).await.expect("an answer");
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 401");
     probe.assert_no_trap();
 }
@@ -317,7 +323,8 @@ async fn half_a_request_is_not_handled(wasi: Wasi) {
     connection.shutdown().await.expect("half a connection");
     // nobody is there to be answered, so what comes is the end
     let mut answer = Vec::new();
-    connection.read_to_end(&mut answer).await.expect("an end");
+    let reading = connection.read_to_end(&mut answer);
+    within(reading).await.expect("an end");
     // what came of it would have been sent before this
     assert_eq!(probe.call(json!({"path": "/other"})).await["status"], 200);
     assert_eq!(probe.peer.seen(), ["/other"]);
@@ -338,7 +345,7 @@ async fn a_body_is_read_no_further_than_it_may_be_long(wasi: Wasi) {
         let mut connection = probe.connect(&chunk).await;
         let mut answer = Vec::new();
         // what it does not read it may answer with a reset, after its answer
-        let _ = connection.read_to_end(&mut answer).await;
+        let _ = within(connection.read_to_end(&mut answer)).await;
         let answer = String::from_utf8_lossy(&answer);
         let (from, to) = (answer.find('{'), answer.rfind('}'));
         let body = &answer[from.expect("a body")..=to.expect("a body")];

@@ -82,74 +82,92 @@ async fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         seen.unwrap_or_else(PoisonError::into_inner)
             .push(head.path.clone());
         let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
-        match path {
-            "/mute" => return wait_for_the_end(stream).await,
-            "/stalled" => {
-                stream.write_all(&answer("content-length: 1000")).await?;
-                stream.write_all(&pattern(500)).await?;
-                return wait_for_the_end(stream).await;
-            }
-            // what is written with a length, or in chunks, and then the end
-            "/half" => {
-                stream.write_all(&answer("content-length: 1000")).await?;
-                return stream.write_all(&pattern(500)).await;
-            }
-            "/half-chunked" => {
-                let head = answer("transfer-encoding: chunked");
-                stream.write_all(&head).await?;
-                return stream.write_all(b"5\r\nhello\r\n").await;
-            }
-            "/reset" => return stream.set_zero_linger(),
-            // before the body is read, which it never is
-            "/early" => {
-                let text = "HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\n\r\nearly";
-                stream.write_all(text.as_bytes()).await?;
-                return wait_unread(stream).await;
-            }
-            _ => {}
+        if [
+            "/mute",
+            "/stalled",
+            "/half",
+            "/half-chunked",
+            "/reset",
+            "/early",
+        ]
+        .contains(&path)
+        {
+            return misbehave(stream, path).await;
         }
         let body = read(&mut stream, head.length).await?;
         match path {
+            "/bytes" => send_bytes(&mut stream, query).await?,
             "/held" => state.held.hold().await,
             "/together" => {
-                let arriving = state.together.hold();
                 let all = query.parse().expect("a number");
                 let opening = async {
                     state.together.arrived(all).await;
                     state.together.open();
                 };
-                tokio::join!(arriving, opening);
+                tokio::join!(state.together.hold(), opening);
             }
             _ => {}
         }
-        let length = query.trim_end_matches("&chunked").parse().unwrap_or(0);
-        match path {
-            "/bytes" if query.ends_with("&chunked") => {
-                stream
-                    .write_all(&answer("transfer-encoding: chunked"))
-                    .await?;
-                for piece in pattern(length).chunks(PIECE_BYTES) {
-                    let size = format!("{:x}\r\n", piece.len());
-                    stream.write_all(size.as_bytes()).await?;
-                    stream.write_all(piece).await?;
-                    stream.write_all(b"\r\n").await?;
-                }
-                stream.write_all(b"0\r\n\r\n").await?;
-            }
-            "/bytes" => {
-                let length_of_it = format!("x-twice: 1\r\nx-twice: 2\r\ncontent-length: {length}");
-                stream.write_all(&answer(&length_of_it)).await?;
-                stream.write_all(&pattern(length)).await?;
-            }
-            _ => {
-                let text = format!("{} {}", body.bytes, body.checksum);
-                let length = format!("content-length: {}", text.len());
-                stream.write_all(&answer(&length)).await?;
-                stream.write_all(text.as_bytes()).await?;
-            }
+        if path != "/bytes" {
+            let text = format!("{} {}", body.bytes, body.checksum);
+            let length = format!("content-length: {}", text.len());
+            stream.write_all(&answer(&length)).await?;
+            stream.write_all(text.as_bytes()).await?;
         }
     }
     Ok(())
+}
+
+/// Answers as servers should not, and keeps or closes the connection.
+async fn misbehave(mut stream: TcpStream, path: &str) -> std::io::Result<()> {
+    match path {
+        "/stalled" => {
+            stream.write_all(&answer("content-length: 1000")).await?;
+            stream.write_all(&pattern(500)).await?;
+            wait_for_the_end(stream).await
+        }
+        "/half" => {
+            stream.write_all(&answer("content-length: 1000")).await?;
+            stream.write_all(&pattern(500)).await
+        }
+        "/half-chunked" => {
+            let head = answer("transfer-encoding: chunked");
+            stream.write_all(&head).await?;
+            stream.write_all(b"5\r\nhello\r\n").await
+        }
+        "/reset" => stream.set_zero_linger(),
+        // before the body is read, which it never is
+        "/early" => {
+            let text = "HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\n\r\nearly";
+            stream.write_all(text.as_bytes()).await?;
+            wait_unread(stream).await
+        }
+        // says nothing
+        _ => wait_for_the_end(stream).await,
+    }
+}
+
+/// Answers with so many bytes, `query`, with their length or in chunks.
+async fn send_bytes(stream: &mut TcpStream, query: &str) -> std::io::Result<()> {
+    let (length, is_chunked) = match query.split_once('&') {
+        Some((length, _)) => (length, true),
+        None => (query, false),
+    };
+    let bytes = pattern(length.parse().expect("a number"));
+    if !is_chunked {
+        let headers = format!("x-twice: 1\r\nx-twice: 2\r\ncontent-length: {length}");
+        stream.write_all(&answer(&headers)).await?;
+        return stream.write_all(&bytes).await;
+    }
+    let head = answer("transfer-encoding: chunked");
+    stream.write_all(&head).await?;
+    for piece in bytes.chunks(PIECE_BYTES) {
+        let size = format!("{:x}\r\n", piece.len());
+        stream.write_all(size.as_bytes()).await?;
+        stream.write_all(piece).await?;
+        stream.write_all(b"\r\n").await?;
+    }
+    stream.write_all(b"0\r\n\r\n").await
 }
 
 fn answer(headers: &str) -> Vec<u8> {

@@ -218,7 +218,7 @@ const CHANGED_VARIANT: Shape = object! {
     ]),
 };
 
-/// The body of a catalogue job: type, and a list of entries of the kind under its key.
+/// The body of a catalog job: type, and a list of entries of the kind under its key.
 macro_rules! catalog_job {
     ($resource:literal, $entries:literal, $entry:expr) => {{
         const SHAPE: &Shape = &data!(object! {

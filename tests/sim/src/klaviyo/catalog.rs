@@ -1,4 +1,4 @@
-//! Catalogue entries: bulk jobs that create, update and delete them.
+//! Catalog entries: bulk jobs that create, update and delete them.
 
 use bytes::Bytes;
 use http::Response;

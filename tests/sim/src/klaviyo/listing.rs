@@ -1,4 +1,4 @@
-//! Listings of the catalogue: filters, pages, and variants included with their items.
+//! Listings of the catalog: filters, pages, and variants included with their items.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};

@@ -108,7 +108,7 @@ impl Klaviyo {
         self.jobs.cancel(id, now)
     }
 
-    /// Somebody else removes a catalogue entry, by its external id. Answers whether it was there.
+    /// Somebody else removes a catalog entry, by its external id. Answers whether it was there.
     pub fn remove_entry(&mut self, kind: Kind, external_id: &str) -> bool {
         self.ledger.catalog.delete(kind, external_id).is_ok()
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-/// The three kinds of catalogue entries.
+/// The three kinds of catalog entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// `catalog-category`
@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// What a bulk job does with its catalogue entries.
+/// What a bulk job does with its catalog entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
     /// `…-bulk-create-jobs`

@@ -16,7 +16,7 @@ pub struct Options {
     pub seed: u64,
     /// How long jobs take.
     pub job_times: JobTimes,
-    /// Catalogue jobs of one kind that may be queued or processing at a time.
+    /// Catalog jobs of one kind that may be queued or processing at a time.
     pub jobs_in_progress: usize,
     /// Profiles, by `external_id`, that an import job sets aside with an import error.
     pub refuse_profiles: Choice,
@@ -27,7 +27,7 @@ pub struct Options {
     pub refuse_imports: Choice,
     /// Events, by `unique_id`, for which a batch is refused whole (400).
     pub refuse_events: Choice,
-    /// Catalogue entries, by external id, that fail in their job.
+    /// Catalog entries, by external id, that fail in their job.
     pub refuse_entries: Choice,
     /// Whether the chosen 400s of `refuse_imports` and `refuse_events` say which record it is.
     pub point_at_records: bool,

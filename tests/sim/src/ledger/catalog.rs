@@ -1,4 +1,4 @@
-//! Catalogue entries by their external id, and what belongs to what.
+//! Catalog entries by their external id, and what belongs to what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub enum EntryError {
     UnknownRelation,
 }
 
-/// All catalogue entries of the account.
+/// All catalog entries of the account.
 #[derive(Debug, Default)]
 pub struct Catalog {
     categories: BTreeMap<String, Entry>,

@@ -101,18 +101,24 @@ impl Server {
 
     /// A call within the process, with the latency, faults and checks of a connection; `None` where the connection would
     /// have been closed before the whole answer was there.
-    pub async fn call(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
-        self.direct().call(request).await
-    }
-
-    /// The way to the peer within the process.
-    pub fn direct(&self) -> Direct {
-        Direct(Arc::clone(&self.service))
+    pub async fn call(&self, mut request: Request<Bytes>) -> Option<Response<Bytes>> {
+        let arrived = self.service.arrived(request.headers_mut());
+        let answer = self.service.call(request, arrived).await.ok()?;
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Response::from_parts(parts, body))
     }
 
     /// The calls so far.
     pub fn calls(&self) -> Calls {
         self.service.calls()
+    }
+
+    /// How often an operation has been called, whatever the answer.
+    pub fn calls_of(&self, operation: &str) -> u64 {
+        let calls = self.calls().into_iter();
+        let wanted = calls.filter(|((name, _), _)| name == operation);
+        wanted.map(|(_, count)| count).sum()
     }
 
     /// Where requests or the peer's own answers broke the contract, in words; empty is as it should be.
@@ -125,21 +131,6 @@ impl Server {
         if let Some((_, accepting)) = &self.listening {
             accepting.abort();
         }
-    }
-}
-
-/// See [`Server::call`].
-#[derive(Clone)]
-pub struct Direct(Arc<Service>);
-
-impl Direct {
-    /// See [`Server::call`].
-    pub async fn call(&self, mut request: Request<Bytes>) -> Option<Response<Bytes>> {
-        let arrived = self.0.arrived(request.headers_mut());
-        let answer = self.0.call(request, arrived).await.ok()?;
-        let (parts, body) = answer.into_parts();
-        let body = body.collect().await.ok()?.to_bytes();
-        Some(Response::from_parts(parts, body))
     }
 }
 

@@ -196,6 +196,26 @@ impl Commercetools {
         }
     }
 
+    /// What is asked for, where the token allows it.
+    fn allowed(
+        &self,
+        now: Timestamp,
+        request: &Request<Bytes>,
+        resource: Resource,
+        query: &str,
+    ) -> Result<(Query, View), Problem> {
+        // The token comes before everything else that may be wrong with a request.
+        let scopes = resource.read_scopes(query.contains("staged=true"));
+        self.auth.check(now, request, scopes)?;
+        let query = Query::parse(query, resource)?;
+        let view = match (resource, query.staged) {
+            (Resource::ProductProjections, false) => View::Current,
+            (Resource::ProductProjections, true) => View::Staged,
+            _ => View::Whole,
+        };
+        Ok((query, view))
+    }
+
     fn list(
         &self,
         now: Timestamp,
@@ -203,13 +223,7 @@ impl Commercetools {
         resource: Resource,
         query: &str,
     ) -> Result<Response<Bytes>, Problem> {
-        // The token comes before everything else that may be wrong with a request.
-        self.auth.check(
-            now,
-            request,
-            resource.read_scopes(query.contains("staged=true")),
-        )?;
-        let query = Query::parse(query, resource)?;
+        let (query, view) = self.allowed(now, request, resource, query)?;
         if query
             .expand
             .iter()
@@ -220,11 +234,6 @@ impl Commercetools {
         }
         let Some(kind) = resource.kind() else {
             return Err(Problem::method_not_allowed());
-        };
-        let view = match (resource, query.staged) {
-            (Resource::ProductProjections, false) => View::Current,
-            (Resource::ProductProjections, true) => View::Staged,
-            _ => View::Whole,
         };
         let page = query.page(&self.collections[kind as usize], view);
         let mut body = page_head(&query, page.records.len(), page.total);
@@ -254,17 +263,7 @@ impl Commercetools {
         id: &str,
     ) -> Result<Response<Bytes>, Problem> {
         let query = request.uri().query().unwrap_or_default();
-        self.auth.check(
-            now,
-            request,
-            resource.read_scopes(query.contains("staged=true")),
-        )?;
-        let query = Query::parse(query, resource)?;
-        let view = match (resource, query.staged) {
-            (Resource::ProductProjections, false) => View::Current,
-            (Resource::ProductProjections, true) => View::Staged,
-            _ => View::Whole,
-        };
+        let (query, view) = self.allowed(now, request, resource, query)?;
         let record = resource
             .kind()
             .zip(id.parse().ok())

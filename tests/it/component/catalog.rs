@@ -2,26 +2,16 @@
 
 use std::time::Duration;
 
+use native::{Operator, Setup};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::{JobTimes, Kind as EntryKind};
-use sim::seed::{Kind, Sizes};
+use sim::seed::Kind;
 
-use crate::support::{Setup, Shop};
+use crate::support::component::Shop;
 
 const DELETE_PRODUCTS: &str = r#"{"deleteAll":true,"confirmDeletion":"products"}"#;
 const DELETE_CATEGORIES: &str = r#"{"deleteAll":true,"confirmDeletion":"categories"}"#;
-
-fn catalogue(categories: u32, products: u32) -> Setup {
-    Setup {
-        sizes: Sizes {
-            categories,
-            products,
-            ..Sizes::default()
-        },
-        ..Setup::default()
-    }
-}
 
 /// Jobs that take minutes.
 fn long_jobs() -> JobTimes {
@@ -50,13 +40,9 @@ fn published(shop: &Shop) -> Vec<String> {
 
 /// Changes what is published of a product.
 fn change(shop: &Shop, id: &str, act: impl FnOnce(&mut Value)) {
-    let now = shop.world.clock().now();
-    let is_there = shop.world.commercetools(|project| {
-        project.change(Kind::Product, id.parse().expect("an id"), now, |product| {
-            act(&mut product["masterData"]["current"]);
-        })
+    shop.change_record(Kind::Product, id, |product| {
+        act(&mut product["masterData"]["current"]);
     });
-    assert!(is_there);
 }
 
 fn locales(count: usize, text: &str) -> Value {
@@ -81,7 +67,7 @@ fn deepest(shop: &Shop) -> (String, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reason() {
-    let shop = Shop::open(catalogue(40, 24)).await;
+    let shop = Shop::open(Setup::catalog(40, 24)).await;
     let ids = published(&shop);
     let [
         many,
@@ -132,7 +118,7 @@ async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reas
         assert_eq!(status["variants"]["failed"], 0, "{status}");
         assert!(status["variants"]["notes"].is_null(), "{status}");
         for (id, reason) in [
-            (too_large, "limit of custom_metadata"),
+            (too_large, "limit for custom_metadata"),
             (no_name, "no name in any locale"),
             (no_slug, "no slug in any locale"),
             (no_sku, "no sku"),
@@ -166,7 +152,7 @@ async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reas
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_jobs_at_a_time_are_enough() {
-    let mut setup = catalogue(900, 300);
+    let mut setup = Setup::catalog(900, 300);
     setup.klaviyo.jobs_in_progress = 2;
     let shop = Shop::open(setup).await;
     for resource in ["categories", "products"] {
@@ -183,7 +169,7 @@ async fn few_jobs_at_a_time_are_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_removes_while_it_is_updated_is_created_again() {
-    let shop = Shop::open(catalogue(60, 0)).await;
+    let shop = Shop::open(Setup::catalog(60, 0)).await;
     shop.start("categories", "").await;
     shop.completed("categories").await;
     shop.start("categories", "").await;
@@ -194,15 +180,11 @@ async fn what_somebody_removes_while_it_is_updated_is_created_again() {
     while !is_under_way() {
         shop.pass(Duration::from_millis(100)).await;
     }
-    let ids = shop
-        .world
-        .commercetools(|project| project.ids(Kind::Category));
-    for id in &ids[10..13] {
-        let id = id.to_string();
-        assert!(
-            shop.world
-                .klaviyo(|klaviyo| klaviyo.remove_entry(EntryKind::Category, &id))
-        );
+    for id in &shop.ids(Kind::Category)[10..13] {
+        let is_removed = shop
+            .world
+            .klaviyo(|klaviyo| klaviyo.remove_entry(EntryKind::Category, id));
+        assert!(is_removed);
     }
     let status = shop.completed("categories").await;
     assert_eq!(
@@ -215,21 +197,17 @@ async fn what_somebody_removes_while_it_is_updated_is_created_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_import_begins_beside_a_deletion_of_its_kind_and_no_deletion_beside_an_import() {
-    let mut setup = catalogue(30, 0);
+    let mut setup = Setup::catalog(30, 0);
     setup.klaviyo.job_times = long_jobs();
     let shop = Shop::open(setup).await;
     for (first, second) in [("", DELETE_CATEGORIES), (DELETE_CATEGORIES, "")] {
         shop.start("categories", first).await;
         for body in [first, second] {
-            let answer = shop.post("/sync/categories", body).await;
-            assert_eq!(answer.status, 423, "{}", answer.body);
+            shop.posted("/sync/categories", body, 423).await;
         }
         // products are another matter
-        shop.start(
-            "products",
-            second.replace("categories", "products").as_str(),
-        )
-        .await;
+        shop.start("products", second.replace("categories", "products"))
+            .await;
         shop.completed("products").await;
         shop.completed("categories").await;
     }
@@ -239,7 +217,7 @@ async fn no_import_begins_beside_a_deletion_of_its_kind_and_no_deletion_beside_a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_import_and_a_stopped_deletion_send_nothing_more_and_begin_anew() {
     for moment in [0, 300, 700, 1_500, 3_000, 20_000] {
-        let setup = catalogue(25, 120).latency_ms(200);
+        let setup = Setup::catalog(25, 120).latency_ms(200);
         let shop = Shop::open(setup).await;
         shop.start("categories", "").await;
         shop.completed("categories").await;
@@ -248,7 +226,7 @@ async fn a_stopped_import_and_a_stopped_deletion_send_nothing_more_and_begin_ane
                 .klaviyo(|klaviyo| klaviyo.options_mut().job_times = long_jobs());
             shop.start("products", body).await;
             shop.pass(Duration::from_millis(moment)).await;
-            let answer = shop.post("/sync/products/stop", "").await;
+            let answer = shop.stop("products").await;
             assert_eq!(answer.status, 200, "after {moment} ms: {}", answer.body);
             let calls = shop.world.klaviyo_server().calls();
             shop.pass(Duration::from_secs(60)).await;
@@ -275,7 +253,7 @@ async fn a_stopped_import_and_a_stopped_deletion_send_nothing_more_and_begin_ane
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_entries_are_deleted_although_klaviyo_throttles() {
-    let shop = Shop::open(catalogue(10_000, 0).latency_ms(200)).await;
+    let shop = Shop::open(Setup::catalog(10_000, 0).latency_ms(200)).await;
     shop.start("categories", "").await;
     shop.completed("categories").await;
     assert_eq!(entries(&shop, EntryKind::Category), 10_000);

@@ -3,6 +3,9 @@
 //! Time stands still while anybody can go on, and then jumps to the next moment that somebody waits for: hours of
 //! waiting cost nothing, and the same seed gives the same turns.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;

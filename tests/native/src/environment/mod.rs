@@ -1,5 +1,8 @@
 //! What an instance of the app lives in, and the app's ports to it.
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 

@@ -1,76 +1,22 @@
 //! Categories and products, imported by the native core.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use http::Method;
-use klaviyo_bulk_import::app::App;
+use native::{Operator, Setup, Shop};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::{self, Choice};
-use sim::seed::{Kind, Sizes};
-use sim::world::World;
+use sim::seed::Kind;
 
-use crate::support::native::{app, call, run};
-use crate::support::{Setup, assert_counts_add_up, assert_ledger, calls};
-
-pub(crate) fn catalogue(categories: u32, products: u32) -> Setup {
-    Setup {
-        sizes: Sizes {
-            customers: 0,
-            orders: 0,
-            categories,
-            products,
-        },
-        ..Setup::default()
-    }
-    .variable("continuation", "scheduler")
-}
-
-/// Starts a run and works its windows until it has completed.
-pub(crate) async fn complete(app: &Rc<App>, world: &World, resource: &str, body: &str) -> Value {
-    let path = format!("/sync/{resource}");
-    let (code, answer) = call(app, Method::POST, &path, body).await;
-    assert_eq!(code, 202, "{answer}");
-    loop {
-        let (_, status) = call(app, Method::GET, &path, "").await;
-        match status["status"].as_str() {
-            Some("completed") => {
-                assert_counts(&status);
-                return status;
-            }
-            Some("running") => {}
-            _ => panic!("{status}"),
-        }
-        call(app, Method::POST, &format!("{path}/continue"), "").await;
-        world.clock().sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Starts a run, whatever calls of it are lost on the way.
-async fn start(app: &Rc<App>, path: &str) {
-    loop {
-        let (code, answer) = call(app, Method::POST, path, "").await;
-        match code {
-            202 | 423 => return,
-            502 | 503 => {}
-            _ => panic!("{answer}"),
-        }
-    }
-}
-
-fn assert_counts(status: &Value) {
-    assert_counts_add_up(status);
-    if !status["variants"].is_null() {
-        assert_counts_add_up(&serde_json::json!({ "counts": status["variants"] }));
-    }
-}
+use crate::support::described::run;
 
 /// All entries with everything but their times and numbers of writes.
-fn entries(world: &World) -> BTreeMap<(klaviyo::Kind, String), Value> {
-    world.klaviyo(|klaviyo| {
+fn entries(shop: &Shop) -> BTreeMap<(klaviyo::Kind, String), Value> {
+    shop.world.klaviyo(|klaviyo| {
         let catalog = klaviyo.ledger().catalog();
         let kinds = [
             klaviyo::Kind::Category,
@@ -79,7 +25,7 @@ fn entries(world: &World) -> BTreeMap<(klaviyo::Kind, String), Value> {
         ];
         let entries = kinds.into_iter().flat_map(|kind| {
             catalog.entries(kind).iter().map(move |(id, entry)| {
-                let content = serde_json::json!([entry.attributes, entry.belongs_to]);
+                let content = json!([entry.attributes, entry.belongs_to]);
                 ((kind, id.clone()), content)
             })
         });
@@ -88,13 +34,10 @@ fn entries(world: &World) -> BTreeMap<(klaviyo::Kind, String), Value> {
 }
 
 #[test]
-fn the_catalogue_arrives_and_a_second_run_changes_nothing() {
-    run(async || {
-        let mut setup = catalogue(250, 320);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        let now = world.clock().now();
-        world.commercetools(|project| {
+fn the_catalog_arrives_and_a_second_run_changes_nothing() {
+    run(Setup::catalog(250, 320).scheduled(), async |shop| {
+        let now = shop.world.clock().now();
+        shop.world.commercetools(|project| {
             let is_published = |record: Value| record["masterData"]["published"] == true;
             let mut ids = project.ids(Kind::Product).into_iter();
             let published =
@@ -109,11 +52,11 @@ fn the_catalogue_arrives_and_a_second_run_changes_nothing() {
                 },
             );
         });
-        let categories = complete(&app, &world, "categories", "").await;
+        let categories = shop.complete("categories", "").await;
         assert_eq!(categories["counts"]["sent"], 250);
-        let products = complete(&app, &world, "products", "").await;
-        assert_ledger(&world, &[Kind::Category, Kind::Product]);
-        let first = entries(&world);
+        let products = shop.complete("products", "").await;
+        shop.assert_ledger(&[Kind::Category, Kind::Product]);
+        let first = entries(&shop);
         let items = first
             .keys()
             .filter(|(kind, _)| *kind == klaviyo::Kind::Item)
@@ -127,38 +70,32 @@ fn the_catalogue_arrives_and_a_second_run_changes_nothing() {
         assert_eq!(products["variants"]["sent"], variants);
         assert!(products["variants"]["skipped"]["no-sku"] == 1, "{products}");
         // packed: 100 entries a job, but for the last of each lane and group
-        let server = world.klaviyo_server();
-        assert!(
-            calls(server, "POST /api/catalog-variant-bulk-create-jobs")
-                <= variants as u64 / 100 + 3
-        );
+        let server = shop.world.klaviyo_server();
+        let made = server.calls_of("POST /api/catalog-variant-bulk-create-jobs");
+        assert!(made <= variants as u64 / 100 + 3);
 
-        let categories = complete(&app, &world, "categories", "").await;
+        let categories = shop.complete("categories", "").await;
         assert_eq!(categories["counts"]["sent"], 250);
-        let again = complete(&app, &world, "products", "").await;
+        let again = shop.complete("products", "").await;
         assert_eq!(again["counts"], products["counts"]);
         assert_eq!(again["variants"], products["variants"]);
-        assert_eq!(entries(&world), first);
-        assert_eq!(
-            calls(server, "POST /api/catalog-variant-bulk-delete-jobs"),
-            0
-        );
+        assert_eq!(entries(&shop), first);
+        let deleted = server.calls_of("POST /api/catalog-variant-bulk-delete-jobs");
+        assert_eq!(deleted, 0);
     });
 }
 
 #[test]
 fn what_a_product_no_longer_has_is_deleted_and_what_is_unpublished_is_left_alone() {
-    run(async || {
-        let mut setup = catalogue(0, 60);
-        // not all of an item's variants are in the listing of items
-        setup.klaviyo.included_variants = 2;
-        setup.klaviyo.complete_linkage = false;
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        complete(&app, &world, "products", "").await;
-        let now = world.clock().now();
+    let mut setup = Setup::catalog(0, 60).scheduled();
+    // not all of an item's variants are in the listing of items
+    setup.klaviyo.included_variants = 2;
+    setup.klaviyo.complete_linkage = false;
+    run(setup, async |shop| {
+        shop.complete("products", "").await;
+        let now = shop.world.clock().now();
         let (mut unpublished, mut removed) = (None, 0);
-        world.commercetools(|project| {
+        shop.world.commercetools(|project| {
             for id in project.ids(Kind::Product) {
                 let record = project.record(Kind::Product, id).expect("a product");
                 let variants = record["masterData"]["current"]["variants"]
@@ -183,9 +120,9 @@ fn what_a_product_no_longer_has_is_deleted_and_what_is_unpublished_is_left_alone
             }
         });
         assert!(removed > 5);
-        let before = entries(&world);
-        let status = complete(&app, &world, "products", "").await;
-        let after = entries(&world);
+        let before = entries(&shop);
+        let status = shop.complete("products", "").await;
+        let after = entries(&shop);
         assert_eq!(after.len(), before.len() - removed);
         assert_eq!(
             status["variants"]["notes"]["obsolete-variants-deleted"],
@@ -202,13 +139,10 @@ fn what_a_product_no_longer_has_is_deleted_and_what_is_unpublished_is_left_alone
 
 #[test]
 fn a_dry_run_counts_items_and_variants_and_writes_nothing() {
-    run(async || {
-        let mut setup = catalogue(0, 40);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
-        let dry = complete(&app, &world, "products", r#"{"dryRun": true}"#).await;
-        assert!(entries(&world).is_empty());
-        let real = complete(&app, &world, "products", "").await;
+    run(Setup::catalog(0, 40).scheduled(), async |shop| {
+        let dry = shop.complete("products", json!({"dryRun": true})).await;
+        assert!(entries(&shop).is_empty());
+        let real = shop.complete("products", "").await;
         assert_eq!(dry["counts"]["sent"], real["counts"]["sent"]);
         assert_eq!(dry["variants"]["sent"], real["variants"]["sent"]);
     });
@@ -216,12 +150,9 @@ fn a_dry_run_counts_items_and_variants_and_writes_nothing() {
 
 #[test]
 fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
-    run(async || {
-        let mut setup = catalogue(120, 150);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
+    run(Setup::catalog(120, 150).scheduled(), async |shop| {
         let (mut ids, mut skus, mut categories) = (Vec::new(), Vec::new(), Vec::new());
-        world.commercetools(|project| {
+        shop.world.commercetools(|project| {
             project.for_each_published_product(|product| {
                 let product: Value = serde_json::from_str(product).expect("a product");
                 ids.push(product["id"].as_str().expect("an id").to_owned());
@@ -237,9 +168,10 @@ fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
         let category = categories.swap_remove(7);
         let refused_item = &ids[3];
         let refused = [category.clone(), refused_item.clone(), skus[1].clone()];
-        world.klaviyo(|klaviyo| klaviyo.options_mut().refuse_entries = Choice::ids(refused));
+        shop.world
+            .klaviyo(|klaviyo| klaviyo.options_mut().refuse_entries = Choice::ids(refused));
 
-        let categories = complete(&app, &world, "categories", "").await;
+        let categories = shop.complete("categories", "").await;
         assert_eq!(categories["counts"]["failed"], 1, "{categories}");
         assert_eq!(categories["setAside"][0]["id"], category);
         assert_eq!(
@@ -248,7 +180,7 @@ fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
         );
 
         // the products of that category, and one more: these items fail, and their variants are not sent
-        let products = complete(&app, &world, "products", "").await;
+        let products = shop.complete("products", "").await;
         let failed = products["counts"]["failed"].as_u64().expect("a count");
         assert!(failed > 1, "{products}");
         let list = products["setAside"].as_array().expect("a list");
@@ -273,7 +205,7 @@ fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
             list.iter().any(|record| record["reason"] == variant),
             "{products}"
         );
-        let items = world.klaviyo(|klaviyo| {
+        let items = shop.world.klaviyo(|klaviyo| {
             klaviyo
                 .ledger()
                 .catalog()
@@ -283,42 +215,36 @@ fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
         assert_eq!(items as u64 + failed, ids.len() as u64);
 
         // what is refused no longer arrives with the next run
-        world.klaviyo(|klaviyo| klaviyo.options_mut().refuse_entries = Choice::None);
-        complete(&app, &world, "categories", "").await;
-        complete(&app, &world, "products", "").await;
-        assert_ledger(&world, &[Kind::Category, Kind::Product]);
+        shop.world
+            .klaviyo(|klaviyo| klaviyo.options_mut().refuse_entries = Choice::None);
+        shop.complete("categories", "").await;
+        shop.complete("products", "").await;
+        shop.assert_ledger(&[Kind::Category, Kind::Product]);
     });
 }
 
 #[test]
 fn what_came_meanwhile_is_updated_and_what_was_cancelled_is_sent_again() {
-    run(async || {
-        let mut setup = catalogue(150, 0);
-        let world = setup.world().await;
-        let app = app(&setup, &world);
+    run(Setup::catalog(150, 0).scheduled(), async |shop| {
         // taken, but the answer is lost: the job that is handed in again finds the categories there
         let lost = Rule::always(Fault::LoseAnswer)
             .path("catalog-category-bulk-create-jobs")
             .method(Method::POST);
-        world.klaviyo_faults().add(lost.times(2));
-        let status = complete(&app, &world, "categories", "").await;
+        shop.world.klaviyo_faults().add(lost.times(2));
+        let status = shop.complete("categories", "").await;
         assert_eq!(
             (&status["counts"]["read"], &status["counts"]["failed"]),
             (&150.into(), &0.into()),
             "{status}"
         );
-        assert!(
-            calls(
-                world.klaviyo_server(),
-                "POST /api/catalog-category-bulk-update-jobs"
-            ) > 0
-        );
-        assert_ledger(&world, &[Kind::Category]);
+        let server = shop.world.klaviyo_server();
+        assert!(server.calls_of("POST /api/catalog-category-bulk-update-jobs") > 0);
+        shop.assert_ledger(&[Kind::Category]);
 
         let canceller = async {
             loop {
-                let now = world.clock().now();
-                let cancelled = world.klaviyo(|klaviyo| {
+                let now = shop.world.clock().now();
+                let cancelled = shop.world.klaviyo(|klaviyo| {
                     let jobs = klaviyo.unfinished_jobs();
                     jobs.iter()
                         .filter(|job| klaviyo.cancel_job(job, now))
@@ -327,10 +253,10 @@ fn what_came_meanwhile_is_updated_and_what_was_cancelled_is_sent_again() {
                 if cancelled > 0 {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                shop.pass(Duration::from_millis(2)).await;
             }
         };
-        let (status, ()) = tokio::join!(complete(&app, &world, "categories", ""), canceller);
+        let (status, ()) = join(shop.complete("categories", ""), canceller).await;
         assert_eq!(status["counts"]["sent"], 150, "{status}");
     });
 }
@@ -341,7 +267,7 @@ struct Draw {
     products: u32,
     ranges: usize,
     window: u64,
-    /// Real milliseconds after which each of the first windows is killed.
+    /// Milliseconds after which each of the first windows is killed.
     kills: Vec<u64>,
     faults: Vec<(f64, Fault)>,
 }
@@ -376,45 +302,30 @@ proptest! {
 
     #[test]
     fn kills_and_faults_lose_nothing(draw in draw()) {
-        run(async || {
-            let mut setup = catalogue(draw.categories, draw.products)
-                .variable("id_ranges", draw.ranges.to_string())
-                .variable("window_seconds", draw.window.to_string())
-                .latency_ms(50);
-            let world = setup.world().await;
+        let setup = Setup::catalog(draw.categories, draw.products)
+            .scheduled()
+            .variable("id_ranges", draw.ranges)
+            .variable("window_seconds", draw.window)
+            .latency_ms(50);
+        run(setup, async |shop| {
             for resource in ["categories", "products"] {
-                let app = app(&setup, &world);
                 for (share, fault) in &draw.faults {
-                    world.klaviyo_faults().add(Rule::chance(*share, fault.clone()));
+                    shop.world.klaviyo_faults().add(Rule::chance(*share, fault.clone()));
                 }
-                let path = format!("/sync/{resource}");
-                start(&app, &path).await;
+                // an instance of its own
+                let shop = shop.another(&[]);
+                shop.start_despite_faults(resource).await;
                 for kill in &draw.kills {
                     // the window ends wherever it is, as if its instance were gone
-                    let proceed = format!("{path}/continue");
-                    let window = call(&app, Method::POST, &proceed, "");
-                    let _ = tokio::time::timeout(Duration::from_millis(*kill), window).await;
-                    world.clock().sleep(Duration::from_secs(draw.window + 11)).await;
+                    let window = shop.go_on(resource);
+                    let kill = Duration::from_millis(*kill);
+                    let _ = shop.world.clock().within(kill, window).await;
+                    shop.pass(Duration::from_secs(draw.window + 11)).await;
                 }
-                let mut windows = 0;
-                let status = loop {
-                    let (_, status) = call(&app, Method::GET, &path, "").await;
-                    match status["status"].as_str() {
-                        Some("completed") => break status,
-                        Some("running") => {}
-                        _ => panic!("{status}"),
-                    }
-                    windows += 1;
-                    if windows > 20 {
-                        world.klaviyo_faults().clear();
-                    }
-                    call(&app, Method::POST, &format!("{path}/continue"), "").await;
-                    world.clock().sleep(Duration::from_secs(2)).await;
-                };
-                world.klaviyo_faults().clear();
-                assert_counts(&status);
+                shop.complete_despite_faults(resource, 20).await;
+                shop.end_faults();
             }
-            assert_ledger(&world, &[Kind::Category, Kind::Product]);
+            shop.assert_ledger(&[Kind::Category, Kind::Product]);
         });
     }
 }

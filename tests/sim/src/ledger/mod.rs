@@ -24,7 +24,7 @@ pub enum Written {
     Profiles,
     /// Events.
     Events,
-    /// Catalogue entries, created, updated or deleted.
+    /// Catalog entries, created, updated or deleted.
     Catalog(Kind),
 }
 

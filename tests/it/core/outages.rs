@@ -1,0 +1,304 @@
+//! Outages, records that one API stumbles over, pages that are too much for the other, windows that are killed: nothing of
+//! it ends an import that a person need not mend.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use klaviyo_bulk_import::error::POLICY;
+use native::environment::{Answered, Destination};
+use native::operator::reported;
+use native::shop::run_with;
+use native::{Interceptor, Operator, Setup, Shop};
+use serde_json::{Value, json};
+use sim::faults::{Fault, Rule};
+use sim::klaviyo;
+use sim::seed::Kind;
+
+use crate::support::described::run;
+
+/// The advice of a row of the error table.
+fn advice(what: &str) -> &'static str {
+    let row = POLICY.iter().find(|row| row.what == what);
+    row.unwrap_or_else(|| panic!("the table has no row {what}"))
+        .advice
+}
+
+fn rejection(status: u16, errors: &Value) -> Answered {
+    let body = json!({ "errors": errors }).to_string();
+    let response = Response::builder().status(status).body(Bytes::from(body));
+    Ok(response.expect("a response"))
+}
+
+fn query_value<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
+    let query = request.uri().query()?;
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// commercetools answers pages of more than this many orders with this status and the code `QueryTimedOut`.
+struct SlowPages {
+    most: usize,
+    status: u16,
+}
+
+impl Interceptor for SlowPages {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_page = matches!(to, Destination::Commercetools)
+            && request.uri().path().ends_with("/orders")
+            && query_value(request, "limit")?.parse::<usize>().ok()? > self.most;
+        is_page.then(|| rejection(self.status, &json!([{"code": "QueryTimedOut"}])))
+    }
+}
+
+#[test]
+fn a_page_that_takes_too_long_is_asked_for_with_fewer_records() {
+    for status in [400, 503] {
+        for most in [100, 1] {
+            let orders = if most == 1 { 12 } else { 600 };
+            let setup = Setup::orders(orders).scheduled();
+            let slow = Rc::new(SlowPages { most, status });
+            run_with(setup, slow, async |shop: Shop| {
+                let status = shop.carried("orders", "").await;
+                assert_eq!(status["status"], "completed", "{status}");
+                assert_eq!(status["counts"]["read"], orders, "{status}");
+                assert_eq!(status["counts"]["failed"], 0, "{status}");
+                shop.assert_ledger(&[Kind::Order]);
+            });
+        }
+    }
+}
+
+/// Klaviyo answers every request for events that has this text in it with this status, and every request at all where
+/// there is no text; so many times, at most.
+struct Stumbling {
+    text: Option<String>,
+    status: u16,
+    left: Cell<u32>,
+}
+
+impl Interceptor for Stumbling {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_of_events = matches!(to, Destination::Klaviyo)
+            && request.method() == Method::POST
+            && request.uri().path().contains("event-bulk-create-jobs");
+        let body = String::from_utf8_lossy(request.body());
+        let is_meant = self.text.as_ref().is_none_or(|text| body.contains(text));
+        if !is_of_events || !is_meant || self.left.get() == 0 {
+            return None;
+        }
+        self.left.set(self.left.get() - 1);
+        Some(rejection(self.status, &json!([{"code": "error"}])))
+    }
+}
+
+#[test]
+fn a_record_that_klaviyo_stumbles_over_is_set_aside_and_named() {
+    let setup = Setup::orders(30).scheduled();
+    let shop_ids = Rc::new(Cell::new(None::<String>));
+    let first = shop_ids.clone();
+    run(setup, async move |shop: Shop| {
+        first.set(shop.ids(Kind::Order).into_iter().nth(7));
+    });
+    // the seed is the same: so are the ids
+    let id = shop_ids.take().expect("an order");
+    let stumbling = Rc::new(Stumbling {
+        text: Some(id.clone()),
+        status: 500,
+        left: Cell::new(u32::MAX),
+    });
+    let setup = Setup::orders(30).scheduled();
+    run_with(setup, stumbling, async move |shop: Shop| {
+        let status = shop.carried("orders", "").await;
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(status["counts"]["sent"], 29, "{status}");
+        assert_eq!(status["counts"]["failed"], 1, "{status}");
+        assert_eq!(reported(&status), [id], "{status}");
+    });
+}
+
+#[test]
+fn an_outage_is_not_taken_for_bad_records() {
+    let stumbling = Rc::new(Stumbling {
+        text: None,
+        status: 500,
+        left: Cell::new(200),
+    });
+    let setup = Setup::orders(30).scheduled();
+    run_with(setup, stumbling, async |shop: Shop| {
+        let status = shop.carried("orders", "").await;
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(status["counts"]["failed"], 0, "{status}");
+        shop.assert_ledger(&[Kind::Order]);
+    });
+}
+
+#[test]
+fn where_every_document_is_refused_the_run_stops_and_can_be_resumed() {
+    let stumbling = Rc::new(Stumbling {
+        text: None,
+        status: 400,
+        left: Cell::new(u32::MAX),
+    });
+    let setup = Setup::orders(60).scheduled();
+    let refusing = stumbling.clone();
+    run_with(setup, stumbling, async move |shop: Shop| {
+        let status = shop.carried("orders", "").await;
+        assert_eq!(status["status"], "failed", "{status}");
+        let told = advice("Klaviyo: every document is rejected, without a pointer to any of them");
+        assert_eq!(status["lastError"]["advice"], told, "{status}");
+        assert!(status["upToDateSince"].is_null(), "{status}");
+        assert!(status["rangesLeft"].as_u64() > Some(0), "{status}");
+        refusing.left.set(0);
+        shop.posted("/sync/orders", json!({"resume": true}), 202)
+            .await;
+        let status = shop.ticked("orders").await.pop().expect("a tick");
+        assert_eq!(status["status"], "completed", "{status}");
+        shop.assert_ledger(&[Kind::Order]);
+    });
+}
+
+/// Klaviyo refuses the first page cursor that comes after so many others.
+struct ForgottenPage {
+    after: Cell<u32>,
+}
+
+impl Interceptor for ForgottenPage {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_cursor = matches!(to, Destination::Klaviyo)
+            && request
+                .uri()
+                .query()
+                .is_some_and(|query| query.contains("page%5Bcursor%5D"));
+        if !is_cursor {
+            return None;
+        }
+        let left = self.after.get();
+        self.after.set(left.wrapping_sub(1));
+        (left == 0).then(|| {
+            let error = json!([{"code": "invalid", "title": "Invalid input.", "source": {"pointer": "/data/"}}]);
+            rejection(400, &error)
+        })
+    }
+}
+
+#[test]
+fn a_listing_begins_again_where_klaviyo_knows_its_page_no_more() {
+    for after in [0, 1] {
+        let setup = Setup::catalogue(350, 0)
+            .scheduled()
+            .variable("window_seconds", 5);
+        let forgotten = Rc::new(ForgottenPage {
+            after: Cell::new(u32::MAX),
+        });
+        let armed = forgotten.clone();
+        run_with(setup, forgotten, async move |shop: Shop| {
+            shop.complete("categories", "").await;
+            armed.after.set(after);
+            let deletion = json!({"deleteAll": true, "confirmDeletion": "categories"});
+            let status = shop.carried("categories", deletion).await;
+            assert_eq!(status["status"], "completed", "{status}");
+            assert!(armed.after.get() > after, "no page was forgotten");
+            let left = shop.world.klaviyo(|account| {
+                account
+                    .ledger()
+                    .catalog()
+                    .entries(klaviyo::Kind::Category)
+                    .len()
+            });
+            assert_eq!(left, 0, "{status}");
+        });
+    }
+}
+
+#[test]
+fn an_outage_of_hours_is_waited_out_and_told() {
+    run(Setup::customers(40).scheduled(), async |shop: Shop| {
+        shop.posted("/sync/customers", "", 202).await;
+        let faults = shop.world.klaviyo_faults();
+        faults.add(Rule::always(Fault::refuse(503)));
+        let begun = shop.status("customers").await["lastProgressAt"].clone();
+        for _ in 0..40 {
+            shop.go_on("customers").await;
+            shop.pass(Duration::from_secs(300)).await;
+        }
+        let status = shop.status("customers").await;
+        assert_eq!(status["status"], "running", "{status}");
+        assert_eq!(status["lastProgressAt"], begun, "{status}");
+        assert_eq!(status["waitingFor"], "Klaviyo to answer", "{status}");
+        let message = status["lastError"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("503"), "{status}");
+        faults.clear();
+        shop.pass(Duration::from_secs(16 * 60)).await;
+        let status = shop.ticked("customers").await.pop().expect("a tick");
+        assert_eq!(status["status"], "completed", "{status}");
+        assert!(status["lastError"].is_null(), "{status}");
+        shop.assert_ledger(&[Kind::Customer]);
+    });
+}
+
+#[test]
+fn credentials_that_were_mended_are_taken_up_by_continue() {
+    run(Setup::customers(40).scheduled(), async |shop: Shop| {
+        shop.posted("/sync/customers", "", 202).await;
+        let faults = shop.world.klaviyo_faults();
+        faults.add(Rule::always(Fault::refuse(401)));
+        let status = shop.ticked("customers").await.pop().expect("a tick");
+        assert_eq!(status["status"], "failed", "{status}");
+        faults.clear();
+        shop.pass(Duration::from_secs(60)).await;
+        shop.go_on("customers").await;
+        let status = shop.ticked("customers").await.pop().expect("a tick");
+        assert_eq!(status["status"], "completed", "{status}");
+        shop.assert_ledger(&[Kind::Customer]);
+    });
+}
+
+#[test]
+fn a_window_that_was_killed_is_counted_and_five_in_a_row_fail_the_run() {
+    run(Setup::customers(40).scheduled(), async |shop: Shop| {
+        shop.posted("/sync/customers", "", 202).await;
+        let killed = |times: u64| {
+            move |document: &mut Value| {
+                document["lease"] = json!({"holder": "dead", "until": "2020-01-01T00:00:00Z"});
+                document["killedWindows"] = times.into();
+            }
+        };
+        // four were killed before: this is the fifth
+        shop.change_document("customers", killed(4));
+        shop.go_on("customers").await;
+        let status = shop.status("customers").await;
+        assert_eq!(status["status"], "failed", "{status}");
+        assert_eq!(status["killedWindows"], 5, "{status}");
+        let told = status["lastError"]["advice"].as_str().unwrap_or_default();
+        for cause in ["memory_mib", "continuation", "window_seconds"] {
+            assert!(told.contains(cause), "{told}");
+        }
+        shop.posted("/sync/customers", json!({"resume": true}), 202)
+            .await;
+        // the first of a row: the next window works, with less memory, and ends well
+        shop.change_document("customers", killed(0));
+        let status = shop.ticked("customers").await.pop().expect("a tick");
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(status["killedWindows"], 0, "{status}");
+        shop.assert_ledger(&[Kind::Customer]);
+    });
+}
+
+#[test]
+fn a_window_that_saved_before_it_was_killed_is_not_counted() {
+    run(Setup::customers(40).scheduled(), async |shop: Shop| {
+        shop.posted("/sync/customers", "", 202).await;
+        shop.change_document("customers", |document| {
+            document["lease"] =
+                json!({"holder": "dead", "until": "2020-01-01T00:00:00Z", "hasSaved": true});
+            document["killedWindows"] = 4.into();
+        });
+        let status = shop.ticked("customers").await.pop().expect("a tick");
+        assert_eq!(status["status"], "completed", "{status}");
+        shop.assert_ledger(&[Kind::Customer]);
+    });
+}
