@@ -6,7 +6,7 @@
 //! - `status`, `views`: the status of runs and plans, with advice for the operator.
 //! - `check`: tries the configuration.
 //! - `answer`, [`problem`], `refusal`: responses, errors, and why nothing was started or stopped.
-//! - [`description`]: the OpenAPI description.
+//! - [`mod@description`]: the OpenAPI description.
 
 mod answer;
 mod auth;
@@ -95,8 +95,8 @@ pub async fn handle(app: &App, request: Request) -> Response<Bytes> {
     }
 }
 
-/// Checks a request before its body is read, so that the body of a caller without the token is not read. [`handle`] does
-/// the same checks again.
+/// Checks a request before its body is read, so that the body of a caller without the token is not read. [`handle`]
+/// does the same checks again.
 ///
 /// # Errors
 /// 401, 404, 405, and 413 if `Content-Length` is too large.

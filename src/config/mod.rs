@@ -190,6 +190,34 @@ impl Config {
     ///
     /// # Errors
     /// All problems, not only the first.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use klaviyo_bulk_import::config::{Config, Continuation, Values};
+    ///
+    /// let mut values = Values::from([
+    ///     ("ct_api_url", "https://api.europe-west1.gcp.commercetools.com".to_owned()),
+    ///     ("ct_auth_url", "https://auth.europe-west1.gcp.commercetools.com".to_owned()),
+    ///     ("ct_project_id", "my-shop".to_owned()),
+    ///     ("ct_api_client", r#"{"clientId":"client","secret":"secret"}"#.to_owned()),
+    ///     ("klaviyo_auth_key", "pk_0123456789".to_owned()),
+    ///     ("api_token", "a-long-random-text".to_owned()),
+    /// ]);
+    /// let config = Config::parse(&values)?;
+    /// assert_eq!(config.commercetools.project, "my-shop");
+    /// assert_eq!(config.window, Duration::from_secs(20));
+    /// assert_eq!(config.continuation, Continuation::SelfCall);
+    /// assert_eq!(format!("{:?}", config.api_token), "***");
+    ///
+    /// values.insert("window_seconds", "60".to_owned());
+    /// values.insert("api_token", "short".to_owned());
+    /// let problems = Config::parse(&values).unwrap_err();
+    /// let variables: Vec<&str> = problems.0.iter().map(|problem| problem.variable).collect();
+    /// assert_eq!(variables, ["api_token", "window_seconds"]);
+    /// # Ok::<(), klaviyo_bulk_import::config::Problems>(())
+    /// ```
     pub fn parse(values: &Values) -> Result<Self, Problems> {
         let mut reader = VariableReader {
             values,

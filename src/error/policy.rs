@@ -1,8 +1,8 @@
-//! What is done about an error: the table, and what follows from it.
+//! The table that says what is done about which error.
 
 use std::fmt;
 
-use super::failure::{Access, Error, Kind, Peer};
+use super::failure::{Access, Error, Kind, Peer, has_code};
 use crate::ports::TransportError;
 
 /// What is done about an error.
@@ -47,10 +47,6 @@ impl fmt::Debug for Row {
 
 fn from(error: &Error, peer: Peer, status: u16) -> bool {
     error.peer == peer && error.status() == Some(status)
-}
-
-fn has_code(error: &Error, code: &str) -> bool {
-    matches!(&error.kind, Kind::Refused(refusal) if refusal.code.as_deref() == Some(code))
 }
 
 /// Whether a page took too long, so that fewer records may help.
@@ -244,10 +240,52 @@ impl Action {
 }
 
 impl Error {
-    /// Whether the API took too long for the request.
+    /// The row of the table that applies to this error.
     #[must_use]
-    pub fn took_too_long(&self) -> bool {
-        has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
+    pub fn row(&self) -> &'static Row {
+        POLICY
+            .iter()
+            .find(|row| (row.matches)(self))
+            .unwrap_or(&POLICY[POLICY.len() - 1])
+    }
+
+    /// What is done about this error: the first row of [`POLICY`] that matches decides.
+    ///
+    /// # Examples
+    /// ```
+    /// use klaviyo_bulk_import::error::{Access, Action, Error, Kind, Peer, Refusal};
+    /// use klaviyo_bulk_import::ports::TransportError;
+    ///
+    /// let response = |status| Error {
+    ///     peer: Peer::Klaviyo,
+    ///     operation: "create events",
+    ///     access: Access::Write,
+    ///     kind: Kind::Refused(Refusal {
+    ///         status,
+    ///         code: None,
+    ///         retry_after: None,
+    ///         pointers: Vec::new(),
+    ///     }),
+    /// };
+    /// assert_eq!(response(429).action(), Action::Wait);
+    /// assert_eq!(response(503).action(), Action::Retry);
+    /// assert_eq!(response(400).action(), Action::SetAside);
+    /// assert_eq!(response(403).action(), Action::GiveUp);
+    /// assert_eq!(response(403).row().what, "Klaviyo: 401, 403");
+    ///
+    /// let denied = Error::transport(Peer::Klaviyo, "create events", TransportError::Denied);
+    /// assert_eq!(denied.action(), Action::GiveUp);
+    /// assert!(denied.advice().contains("allowed_outbound_hosts"));
+    /// ```
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.row().action
+    }
+
+    /// What the operator can do about this error.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        self.row().advice
     }
 
     /// Whether the error may pass by itself: the API does not respond, or asks to wait.
@@ -272,26 +310,5 @@ impl Error {
                 Some(401 | 403) => true,
                 _ => false,
             }
-    }
-
-    /// The row of the table that applies to this error.
-    #[must_use]
-    pub fn row(&self) -> &'static Row {
-        POLICY
-            .iter()
-            .find(|row| (row.matches)(self))
-            .unwrap_or(&POLICY[POLICY.len() - 1])
-    }
-
-    /// What is done about this error.
-    #[must_use]
-    pub fn action(&self) -> Action {
-        self.row().action
-    }
-
-    /// What the operator can do about this error.
-    #[must_use]
-    pub fn advice(&self) -> &'static str {
-        self.row().advice
     }
 }

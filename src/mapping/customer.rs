@@ -23,6 +23,42 @@ pub struct Profile {
 ///
 /// # Errors
 /// [`Skip::Malformed`] if the record is not an object or has no id; then nothing is appended.
+///
+/// # Examples
+/// ```
+/// use klaviyo_bulk_import::config::MappingOptions;
+/// use klaviyo_bulk_import::mapping::customer;
+/// use serde_json::value::RawValue;
+/// use serde_json::{Value, json};
+///
+/// let customer = r#"{
+///     "id": "5c7b9a4e-0000-4000-8000-000000000000",
+///     "email": "jane@example.com",
+///     "firstName": "Jane",
+///     "addresses": [{"city": "Ulm", "country": "DE", "mobile": "+49 (170) 123-4567"}]
+/// }"#;
+/// let customer: &RawValue = serde_json::from_str(customer)?;
+/// let mut out = Vec::new();
+/// let profile = customer::profile(customer, &MappingOptions::default(), &mut out)?;
+/// assert_eq!(profile.id, "5c7b9a4e-0000-4000-8000-000000000000");
+/// assert!(!profile.phone_left_out);
+/// let document: Value = serde_json::from_slice(&out)?;
+/// assert_eq!(
+///     document,
+///     json!({"type": "profile", "attributes": {
+///         "email": "jane@example.com",
+///         "external_id": "5c7b9a4e-0000-4000-8000-000000000000",
+///         "first_name": "Jane",
+///         "phone_number": "+491701234567",
+///         "location": {"address1": "", "address2": "", "city": "Ulm", "country": "DE"},
+///     }})
+/// );
+///
+/// let no_id: &RawValue = serde_json::from_str(r#"{"email": "jane@example.com"}"#)?;
+/// let skip = customer::profile(no_id, &MappingOptions::default(), &mut out).unwrap_err();
+/// assert_eq!(skip.code(), "malformed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn profile<'a>(
     customer: impl Into<Part<'a>>,
     options: &MappingOptions,

@@ -37,7 +37,7 @@ pub struct Group {
     pub(super) sealed: usize,
     /// How often its records have been sent before.
     pub(super) attempt: u32,
-    /// What has documents, as batches number it: ids of records, names of parts (see [`EntryName`]).
+    /// What has documents, as batches number it: ids of records, names of parts (see [`EntryName`](crate::run::state::EntryName)).
     pub(super) records: Vec<String>,
     /// What each range had before and has now.
     pub(super) spans: BTreeMap<usize, IdRange>,

@@ -85,7 +85,7 @@ pub(crate) struct Component {
 pub(crate) struct Build {
     pub(crate) command: String,
     pub(crate) workdir: Option<PathBuf>,
-    /// What a rebuild depends on, as globs; this host looks at all below what they begin with (see [`crate::build`]).
+    /// What a rebuild depends on, as globs; this host looks at all below what they begin with (see [`mod@crate::build`]).
     #[serde(default)]
     pub(crate) watch: Vec<String>,
 }

@@ -1,11 +1,12 @@
-//! What is written for operators holds: variables, calls, log lines and links of the README, the handbook and the files in
-//! `deploy/`.
+//! What is written holds: variables, calls, log lines, schemas and links of the README, the handbook, the other documents
+//! and the files in `deploy/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use klaviyo_bulk_import::api::description::DESCRIPTION;
 use klaviyo_bulk_import::config::VARIABLES;
+use klaviyo_bulk_import::run;
 use klaviyo_bulk_import::run::log::LogEvent;
 use serde_json::Value;
 
@@ -316,8 +317,29 @@ fn calls_that_are_written_about_are_described() {
 }
 
 #[test]
+fn the_changelog_names_the_schemas_of_stored_documents() {
+    let changelog = read("CHANGELOG.md");
+    let (_, latest) = changelog.split_once("\n## ").expect("a release");
+    let latest = latest.split("\n## ").next().expect("a section");
+    for (document, schema) in [
+        ("run document", run::state::SCHEMA),
+        ("plan", run::plan::SCHEMA),
+    ] {
+        let named = format!("| {document} | {schema} |");
+        assert!(latest.contains(&named), "CHANGELOG.md lacks {named}");
+    }
+}
+
+#[test]
 fn links_lead_somewhere() {
-    for file in ["README.md", "docs/HANDBOOK.md", "deploy/README.md"] {
+    for file in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/ARCHITECTURE.md",
+        "docs/HANDBOOK.md",
+        "deploy/README.md",
+    ] {
         let text = read(file);
         let folder = root().join(file);
         let folder = folder.parent().expect("a folder");
