@@ -35,7 +35,7 @@ pub struct Refusal {
     pub code: Option<String>,
     /// How long to wait before the next request (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// Klaviyo's `errors[].source.pointer`s, as they are: see [`plain_field`].
+    /// Klaviyo's `errors[].source.pointer`s, as they are: see [`plain_field`](super::plain_field).
     pub pointers: Vec<String>,
 }
 
@@ -105,33 +105,9 @@ impl fmt::Display for Error {
     }
 }
 
-/// The most characters that are shown of a code or of a pointer's field.
-const MAX_SHOWN: usize = 200;
-
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-.:~$".contains(&byte)
-}
-
-/// The code of an error response, if it looks like a code; any other text is not shown.
-#[must_use]
-pub fn plain_code(code: String) -> Option<String> {
-    let is_code = (1..=MAX_SHOWN).contains(&code.len()) && code.bytes().all(is_plain);
-    is_code.then_some(code)
-}
-
-/// The field that a JSON pointer names, up to the first name that is not plain: a pointer into the merchant's own
-/// properties can contain anything.
-#[must_use]
-pub fn plain_field(pointer: &str) -> &str {
-    let shown = pointer.bytes().take(MAX_SHOWN);
-    let length = shown
-        .take_while(|&byte| byte == b'/' || is_plain(byte))
-        .count();
-    match &pointer[..length] {
-        whole if length == pointer.len() => whole,
-        // a name that is cut off is left out
-        part => &part[..part.rfind('/').unwrap_or(0)],
-    }
+/// Whether the error is an error response with this code.
+pub(super) fn has_code(error: &Error, code: &str) -> bool {
+    matches!(&error.kind, Kind::Refused(refusal) if refusal.code.as_deref() == Some(code))
 }
 
 impl Error {
@@ -183,10 +159,16 @@ impl Error {
         })
     }
 
-    /// Whether the response is larger than the caller can hold.
+    /// Whether the response has more bytes than the caller can hold.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         matches!(self.kind, Kind::Transport(TransportError::TooLarge { .. }))
+    }
+
+    /// Whether the API took too long for the request.
+    #[must_use]
+    pub fn took_too_long(&self) -> bool {
+        has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
     }
 
     /// The response's status; `None` if there is no response.

@@ -9,6 +9,8 @@
 
 mod failure;
 mod policy;
+mod shown;
 
-pub use failure::{Access, Error, Kind, Peer, Refusal, plain_code, plain_field};
-pub use policy::{Action, POLICY, Row, handbook_table};
+pub use self::failure::{Access, Error, Kind, Peer, Refusal};
+pub use self::policy::{Action, POLICY, Row, handbook_table};
+pub use self::shown::{plain_code, plain_field};

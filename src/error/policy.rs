@@ -1,8 +1,8 @@
-//! What is done about an error: the table, and what follows from it.
+//! The table that says what is done about which error.
 
 use std::fmt;
 
-use super::failure::{Access, Error, Kind, Peer};
+use super::failure::{Access, Error, Kind, Peer, has_code};
 use crate::ports::TransportError;
 
 /// What is done about an error.
@@ -47,10 +47,6 @@ impl fmt::Debug for Row {
 
 fn from(error: &Error, peer: Peer, status: u16) -> bool {
     error.peer == peer && error.status() == Some(status)
-}
-
-fn has_code(error: &Error, code: &str) -> bool {
-    matches!(&error.kind, Kind::Refused(refusal) if refusal.code.as_deref() == Some(code))
 }
 
 /// Whether a page took too long, so that fewer records may help.
@@ -244,36 +240,6 @@ impl Action {
 }
 
 impl Error {
-    /// Whether the API took too long for the request.
-    #[must_use]
-    pub fn took_too_long(&self) -> bool {
-        has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
-    }
-
-    /// Whether the error may pass by itself: the API does not respond, or asks to wait.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        match self.action() {
-            Action::Retry | Action::Wait => true,
-            Action::AskForLess => is_slow_page(self),
-            Action::RetryForAWhile | Action::RefreshToken | Action::SetAside | Action::GiveUp => {
-                false
-            }
-        }
-    }
-
-    /// Whether somebody has to fix credentials or scopes. After that the run can continue from its cursor.
-    #[must_use]
-    pub fn is_of_credentials(&self) -> bool {
-        let is_token = self.peer == Peer::CommercetoolsAuth;
-        !matches!(self.action(), Action::Retry | Action::RetryForAWhile)
-            && match self.status() {
-                Some(400) => is_token,
-                Some(401 | 403) => true,
-                _ => false,
-            }
-    }
-
     /// The row of the table that applies to this error.
     #[must_use]
     pub fn row(&self) -> &'static Row {
@@ -320,5 +286,29 @@ impl Error {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         self.row().advice
+    }
+
+    /// Whether the error may pass by itself: the API does not respond, or asks to wait.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self.action() {
+            Action::Retry | Action::Wait => true,
+            Action::AskForLess => is_slow_page(self),
+            Action::RetryForAWhile | Action::RefreshToken | Action::SetAside | Action::GiveUp => {
+                false
+            }
+        }
+    }
+
+    /// Whether somebody has to fix credentials or scopes. After that the run can continue from its cursor.
+    #[must_use]
+    pub fn is_of_credentials(&self) -> bool {
+        let is_token = self.peer == Peer::CommercetoolsAuth;
+        !matches!(self.action(), Action::Retry | Action::RetryForAWhile)
+            && match self.status() {
+                Some(400) => is_token,
+                Some(401 | 403) => true,
+                _ => false,
+            }
     }
 }

@@ -114,3 +114,49 @@ bulk!(
 pub fn identifier(kind: &str, compound_id: &str) -> Box<RawValue> {
     to_raw_value(&json!({ "type": kind, "id": compound_id })).expect("two strings always serialize")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_does_what_its_key_says() {
+        for (endpoint, key, action) in [
+            (&CREATE_ITEMS, "create catalog items", BulkAction::Create),
+            (&UPDATE_ITEMS, "update catalog items", BulkAction::Update),
+            (&DELETE_ITEMS, "delete catalog items", BulkAction::Delete),
+            (
+                &CREATE_VARIANTS,
+                "create catalog variants",
+                BulkAction::Create,
+            ),
+            (
+                &UPDATE_VARIANTS,
+                "update catalog variants",
+                BulkAction::Update,
+            ),
+            (
+                &DELETE_VARIANTS,
+                "delete catalog variants",
+                BulkAction::Delete,
+            ),
+            (
+                &CREATE_CATEGORIES,
+                "create catalog categories",
+                BulkAction::Create,
+            ),
+            (
+                &UPDATE_CATEGORIES,
+                "update catalog categories",
+                BulkAction::Update,
+            ),
+            (
+                &DELETE_CATEGORIES,
+                "delete catalog categories",
+                BulkAction::Delete,
+            ),
+        ] {
+            assert_eq!((endpoint.key, endpoint.action), (key, action));
+        }
+    }
+}

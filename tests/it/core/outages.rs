@@ -188,7 +188,7 @@ impl Interceptor for ForgottenPage {
 #[test]
 fn a_listing_begins_again_where_klaviyo_knows_its_page_no_more() {
     for after in [0, 1] {
-        let setup = Setup::catalogue(350, 0)
+        let setup = Setup::catalog(350, 0)
             .scheduled()
             .variable("window_seconds", 5);
         let forgotten = Rc::new(ForgottenPage {
