@@ -22,7 +22,7 @@ use crate::config::Continuation;
 use crate::error::Error;
 use crate::time::Deadline;
 
-/// How long the next invocation may take to claim the lease and answer.
+/// How long the next invocation may take to claim the lease and respond.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries of the call to the next invocation; after that the scheduler's next `continue` picks the chain up.
 const CALL_ATTEMPTS: u32 = 3;
@@ -31,7 +31,7 @@ const CALL_PAUSE: Duration = Duration::from_millis(500);
 /// How long claiming may take.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a request may take whose answer comes after the window: platforms allow 30 s
+/// How long a request may take whose response comes after the window: platforms allow 30 s
 /// ("Quotas and limits" of Akamai Functions).
 const REQUEST_TIME: Duration = Duration::from_secs(29);
 
@@ -63,9 +63,9 @@ pub enum Claim {
     Claimed(Box<Claimed>),
     /// Another invocation works.
     Busy(Lease),
-    /// There is nothing to do before a moment.
+    /// There is nothing to do before a timestamp.
     Waiting {
-        /// That moment, in commercetools' time.
+        /// The timestamp, in commercetools' time.
         until: Timestamp,
         /// What is waited for.
         what: String,
@@ -80,7 +80,7 @@ pub enum Claim {
 /// now.
 ///
 /// # Errors
-/// Where commercetools does not answer or refuses.
+/// If commercetools does not respond or rejects the request.
 pub async fn claim(
     engine: &Engine,
     resource: Resource,
@@ -133,7 +133,7 @@ pub async fn claim(
     })
 }
 
-/// Whether what a run failed for has been mended, as far as reading what it reads can tell.
+/// Whether the cause of a run's failure is fixed, as far as counting its records shows.
 async fn is_mended(engine: &Engine, run: &RunDocument, deadline: Deadline) -> bool {
     let import = engine.import(run);
     import.total(&run.options, deadline).await.is_ok()
@@ -182,7 +182,7 @@ pub fn spawn(engine: &Rc<Engine>, claimed: Claimed) {
         let document = &claimed.stored.document;
         let (resource, holder) = (document.resource, document.holder());
         match work(&spawned, claimed, None).await {
-            // whoever has written the document goes on from there
+            // the invocation that has changed the document continues
             Some((_, End::Lost)) => {}
             Some((stored, _)) if stored.document.is_running() => {
                 call_next(&spawned, resource, holder).await;

@@ -13,7 +13,7 @@ pub struct Document {
     pub endpoint: usize,
     /// The profile that it belongs to, where the endpoint groups by profile.
     pub profile: Option<Rc<str>>,
-    /// Which bytes of [`Documents::bytes`] it has.
+    /// Its ranges of [`Documents::bytes`].
     pub pieces: Pieces,
     /// The part of the record that it is made of, where that is counted and named by itself.
     pub part: Option<String>,
@@ -24,7 +24,7 @@ pub struct Document {
 pub struct Documents {
     /// Their JSON texts.
     pub bytes: Vec<u8>,
-    /// Which bytes each has, and where it goes.
+    /// The bytes and the endpoint of each.
     pub list: Vec<Document>,
     /// What was done differently for this record.
     pub notes: Vec<Note>,
@@ -34,7 +34,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Forgets everything but keeps the buffers.
+    /// Clears everything but keeps the buffers.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.list.clear();
@@ -42,7 +42,7 @@ impl Documents {
         self.parts_skipped = None;
     }
 
-    /// Takes the bytes from `start` on as a document.
+    /// Adds the bytes from `start` on as a document.
     pub fn push(&mut self, endpoint: usize, start: usize, part: Option<String>) {
         self.list.push(Document {
             endpoint,

@@ -20,13 +20,13 @@ use crate::{commercetools, klaviyo};
 pub struct Engine {
     /// The configuration.
     pub config: Config,
-    /// The world.
+    /// The platform.
     pub ports: Ports,
     /// The client of the commercetools project.
     pub commercetools: Rc<commercetools::Client>,
     /// The client of the Klaviyo account.
     pub klaviyo: Rc<klaviyo::Client>,
-    /// The place of run documents and of the plan.
+    /// The store of run documents and of the plan.
     pub store: Store,
     imports: Box<dyn ImportFactory>,
     /// Windows that this instance works on at the same time.
@@ -88,7 +88,7 @@ impl Engine {
         self.ports.clock.monotonic()
     }
 
-    /// The moment this long from now.
+    /// The deadline this long from now.
     #[must_use]
     pub fn deadline(&self, duration: Duration) -> Deadline {
         Deadline::after(&*self.ports.clock, duration)

@@ -9,7 +9,7 @@ use crate::klaviyo::bulk::BulkEndpoint;
 use crate::ports::LocalFuture;
 use crate::time::Deadline;
 
-/// Records that Klaviyo did not take: id, or name in the cursor, where it is known, and reason.
+/// Records that Klaviyo rejected: id, or name in the cursor, if it is known, and reason.
 pub type Refused = Vec<(Option<String>, String)>;
 
 /// A document that is sent again in another form.
@@ -21,71 +21,72 @@ pub struct Mended {
     pub document: Vec<u8>,
 }
 
-/// What a job's answer says.
+/// The result of polling a job.
 #[derive(Debug)]
 pub enum JobAnswer {
     /// It is still under way.
     NotYet,
     /// It is finished.
     Done {
-        /// Entries that it did not take.
+        /// Entries that it rejected.
         refused: Refused,
-        /// Entries that are to be read and sent another time, by their name in the cursor, and why it did not take them.
+        /// Entries that are to be read and sent another time, by their name in the cursor, and why it did not take
+        /// them.
         again: Vec<(String, String)>,
-        /// How many entries it did not take that a later phase comes upon again, so that they are not counted yet.
+        /// The number of rejected entries that a later phase reads again, so that they are not counted yet.
         left: u64,
     },
     /// It is finished, or a page of its errors has been read.
     Read {
-        /// Records that it did not take.
+        /// Records that it rejected.
         refused: Refused,
         /// Documents to send again in another form.
         mended: Vec<Mended>,
-        /// Where to go on reading its errors.
+        /// The page of its errors to read next.
         errors_at: Option<String>,
     },
-    /// It ended before it was finished: its records are read and sent again.
+    /// Klaviyo cancelled it: its records are read and sent again.
     Cancelled,
-    /// Klaviyo knows it no more.
+    /// Klaviyo does not know it, or no longer.
     Unknown,
 }
 
 /// How one resource is imported.
 pub trait Import {
-    /// Where documents go.
+    /// The endpoints that documents are sent to.
     fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint];
 
     /// Batches that are committed together. One where a job has to be traced back to its records.
     fn batches_a_group(&self) -> usize;
 
-    /// What the cursor calls the phase; `None` where the import has one only.
+    /// The name of the phase in the cursor; `None` if the import has only one.
     fn phase(&self) -> Option<String> {
         None
     }
 
-    /// Which of its phases the run is in, counted from 0, and how many it has; `None` where that shows only on the way.
+    /// The index of the run's phase, and the number of its phases; `None` if that is not known in advance.
     fn phase_position(&self) -> Option<(u64, u64)> {
         Some((0, 1))
     }
 
-    /// What comes when this phase is over: everything read, and Klaviyo's jobs finished.
+    /// The phase that follows when everything of this one is read and Klaviyo's jobs are finished.
     fn next_phase(&self) -> Option<Rc<dyn Import>> {
         None
     }
 
-    /// Whether this phase counts variants, which are counted apart.
+    /// Whether this phase counts variants, which have counts of their own.
     fn counts_variants(&self) -> bool {
         false
     }
 
-    /// How many records the run has to read; checks in passing that they may be read at all.
+    /// The number of records that the run has to read. Also checks that they can be read at all.
     fn total(
         &self,
         options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>>;
 
-    /// What is to be said of records that the run does not read: notes of its counts.
+    /// Notes about records that the run does not read.
     fn unread_notes(
         &self,
         _options: &RunOptions,
@@ -101,7 +102,7 @@ pub trait Import {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>>;
 
-    /// Reads how a job stands.
+    /// Polls a job.
     fn poll_job(
         &self,
         job: Job,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::ports::Ports;
 
-/// What a log line tells. Its key is what operators filter and alarm by, so it does not change.
+/// The event of a log line. Operators filter and alarm by its key, so the key does not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogEvent {
     /// A run has begun.
@@ -19,11 +19,11 @@ pub enum LogEvent {
     RunFailed,
     /// A window is over, and there is more to do.
     WindowDone,
-    /// A window is over, and there is nothing to do before a moment.
+    /// A window is over, and there is nothing to do before a timestamp.
     Waiting,
-    /// A window ended because an API failed; the next one tries again.
+    /// A window ended because a request failed; the next one retries.
     WindowFailed,
-    /// A window ended because somebody else has written the document.
+    /// A window ended because another invocation has changed the document.
     WindowEndedByOthers,
     /// A window's end could not be saved.
     WindowNotSaved,
@@ -35,11 +35,11 @@ pub enum LogEvent {
     PlanStopped,
     /// A plan is over.
     PlanFinished,
-    /// A plan could not be moved on.
+    /// A plan could not be advanced.
     PlanNotAdvanced,
-    /// What a scheduler asked for by path was refused.
+    /// A scheduler's request by path got an error.
     CronRefused,
-    /// The variables are not usable.
+    /// The variables are not valid.
     Misconfigured,
 }
 

@@ -5,7 +5,7 @@
 //! - [`store`]: reads and writes it with compare-and-set.
 //! - [`plan`]: imports of several resources, in the right order.
 //!
-//! What a resource is asked for:
+//! What a resource provides:
 //! - [`import`]: the trait that each resource implements.
 //! - [`page`], [`documents`]: what is read, and what it becomes.
 //!

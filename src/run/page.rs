@@ -1,4 +1,4 @@
-//! Pages: which one is wanted, and what it brings.
+//! Pages: which one is requested, and what it contains.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -8,16 +8,16 @@ use super::state::{IdRange, RunOptions};
 use crate::json::{Json, Part};
 use crate::mapping::Skip;
 
-/// Which page is wanted.
+/// The page that is requested.
 #[derive(Debug, Clone)]
 pub struct PageQuery {
     /// What is left of the range.
     pub range: IdRange,
     /// What the run was started with.
     pub options: Rc<RunOptions>,
-    /// Records, at most.
+    /// The most records.
     pub limit: usize,
-    /// Bytes of the answer, at most.
+    /// The largest response, in bytes.
     pub max_bytes: usize,
 }
 
@@ -26,7 +26,7 @@ pub struct PageQuery {
 pub enum Record {
     /// As commercetools has it.
     Present(Json),
-    /// Asked for by its id, and not there.
+    /// Requested by its id, and does not exist.
     Missing(String),
 }
 
@@ -41,7 +41,7 @@ impl Record {
     }
 }
 
-/// Maps one record of a page: gives its id and its documents, or the reason why it is not sent.
+/// Maps one record of a page: returns its id and adds its documents, or returns the reason why it is not sent.
 pub type Mapper = Box<dyn Fn(Part<'_>, &mut Documents) -> Result<String, Skip>>;
 
 /// One page of one range.

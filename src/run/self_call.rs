@@ -8,13 +8,13 @@ use http::{Method, Request};
 use super::engine::Engine;
 use crate::ports::{Body, Limits};
 
-/// Answers to self-calls are well under this, in bytes.
+/// The largest response to a self-call that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Sends a request without a body to a path of the app.
 ///
 /// # Errors
-/// What came instead of an answer of success, in words: a status, or why there is no answer.
+/// Why it failed, in words: the status, or why there is no response.
 pub async fn send(
     engine: &Engine,
     method: Method,

@@ -203,8 +203,8 @@ async fn prepare(
 /// hand the lease back; a run of a plan has none.
 ///
 /// # Errors
-/// Where there is a run already, where what was asked for does not exist, and where commercetools does not answer or
-/// refuses. Nothing is left behind then.
+/// If there is a run already, if what is requested does not exist, and if commercetools does not respond or rejects the
+/// request. Then nothing is stored.
 pub async fn launch(
     engine: &Engine,
     resource: Resource,
@@ -228,7 +228,7 @@ pub async fn launch(
 /// Takes up a run that has failed, from its cursor.
 ///
 /// # Errors
-/// Where there is none, and where commercetools does not answer or (still) refuses. The run stays failed then.
+/// If there is none, and if commercetools does not respond or (still) rejects the request. Then the run stays failed.
 pub async fn resume(engine: &Engine, resource: Resource) -> Result<Launched, NotStarted> {
     let begun = engine.monotonic();
     let deadline = engine.deadline(TIMEOUT);
@@ -240,7 +240,7 @@ pub async fn resume(engine: &Engine, resource: Resource) -> Result<Launched, Not
         return Err(NotStarted::GoingOn(Box::new(stored.document)));
     }
     let import = engine.import(&stored.document);
-    // what made it fail may still be so: told at once, not after the first window
+    // the cause of the failure may still exist: the caller learns it at once, not after the first window
     import.total(&stored.document.options, deadline).await?;
     stored.document.resume();
     claim_if_self(engine, &mut stored.document);

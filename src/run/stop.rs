@@ -63,7 +63,7 @@ pub struct StoppedPlan {
 /// Stops the run of a resource.
 ///
 /// # Errors
-/// Where there is none, and where commercetools does not answer or refuses.
+/// If there is none, and if commercetools does not respond or rejects the request.
 pub async fn stop_run(engine: &Engine, resource: Resource) -> Result<StoppedRun, NotStopped> {
     let deadline = engine.deadline(PATIENCE);
     let cleared = engine

@@ -128,7 +128,7 @@ impl Store {
     /// Reads the document of a resource.
     ///
     /// # Errors
-    /// Where commercetools does not answer, and where the document is not one that this version can read.
+    /// If commercetools does not respond, and if this version cannot read the document.
     pub async fn load(
         &self,
         resource: Resource,
@@ -293,7 +293,7 @@ enum Written {
     ByOthers,
 }
 
-/// Whether the write may have taken effect although there is no answer that says so.
+/// Whether the write may have taken effect although no response says so.
 fn is_ambiguous(error: &Error) -> bool {
     match &error.kind {
         Kind::Transport(_) | Kind::Unreadable(_) => true,

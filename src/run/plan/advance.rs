@@ -17,7 +17,7 @@ const ATTEMPTS: usize = 5;
 /// Reads the plan; `None` where there never was one.
 ///
 /// # Errors
-/// Where commercetools does not answer, and where the document is not one that this version can read.
+/// If commercetools does not respond, and if this version cannot read the document.
 pub async fn load(engine: &Engine, deadline: Deadline) -> Result<Option<Stored<Plan>>, Error> {
     engine.store.load_key(KEY, deadline).await
 }
@@ -26,7 +26,7 @@ pub async fn load(engine: &Engine, deadline: Deadline) -> Result<Option<Stored<P
 /// whose runs have begun; nobody works on them yet.
 ///
 /// # Errors
-/// Where commercetools does not answer or refuses: the next advance finds the plan as it stood.
+/// If commercetools does not respond or rejects the request: the next advance finds the plan unchanged.
 pub async fn advance(engine: &Engine) -> Result<Vec<Resource>, Error> {
     let mut begun = Vec::new();
     for _ in 0..ATTEMPTS {
@@ -65,10 +65,10 @@ pub async fn advance(engine: &Engine) -> Result<Vec<Resource>, Error> {
     Ok(begun)
 }
 
-/// Takes note of how all runs of the plan stand.
+/// Updates the plan with the status of all its runs.
 ///
 /// # Errors
-/// Where commercetools does not answer or refuses.
+/// If commercetools does not respond or rejects the request.
 pub async fn observe(engine: &Engine, plan: &mut Plan, deadline: Deadline) -> Result<(), Error> {
     let resources: Vec<Resource> = plan.steps.iter().map(|step| step.resource).collect();
     let store = &engine.store;
@@ -88,7 +88,7 @@ pub async fn observe(engine: &Engine, plan: &mut Plan, deadline: Deadline) -> Re
 /// plan that ends otherwise leaves no run that is going on, and a run that is resumed is none of a plan's.
 ///
 /// # Errors
-/// Where commercetools does not answer or refuses.
+/// If commercetools does not respond or rejects the request.
 pub async fn has_called_off(
     engine: &Engine,
     document: &RunDocument,

@@ -24,7 +24,7 @@ use crate::error::Action;
 pub const KEY: &str = "plan";
 /// The version of the document that this code writes. It refuses to touch any other.
 pub const SCHEMA: u32 = 1;
-/// How a step of a plan stands.
+/// The state of a step of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepState {
@@ -214,7 +214,7 @@ impl Plan {
             .map(|step| step.state)
     }
 
-    /// Takes note of how the run of a resource stands.
+    /// Updates the plan with the status of the run of a resource.
     pub fn observe(&mut self, resource: Resource, document: Option<&RunDocument>) {
         let run_id = self.run_id(resource);
         let Some(step) = self.steps.iter_mut().find(|step| step.resource == resource) else {
@@ -286,7 +286,7 @@ impl Plan {
         }
     }
 
-    /// Takes note of why a run has not begun.
+    /// Updates the plan with why a run has not begun.
     pub(super) fn not_started(&mut self, resource: Resource, reason: NotStarted) {
         let (state, note) = match reason {
             NotStarted::Locked(document) if document.run_id == self.run_id(resource) => {

@@ -1,23 +1,23 @@
-//! How many records, and what is to be said of some of them.
+//! Counts of records, and notes about some of them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// More than anyone has counted.
+/// More than a run can count.
 pub(super) const MAX_COUNT: u64 = 1 << 40;
 
 /// What was done differently for records that were sent, or is to be said of records that were not read: counted beside
 /// them, under a stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
-    /// A profile was sent without its phone number, which cannot be one.
+    /// A profile was sent without its phone number, which is not valid.
     PhoneNumberLeftOut,
-    /// A profile was sent again without its phone number, because Klaviyo refused it with it.
+    /// A profile was sent again without its phone number, because Klaviyo rejected it.
     SentAgainWithoutPhoneNumber,
     /// A variant that the product no longer has was deleted.
     ObsoleteVariantDeleted,
-    /// A job whose result did not become known.
+    /// A job whose result is not known.
     JobWithoutResult,
     /// An entry that is in Klaviyo after the last pass of a deletion.
     LeftInKlaviyo,
@@ -54,16 +54,16 @@ impl Note {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Counts {
-    /// Records read from commercetools (an id that was asked for and does not exist counts as read).
+    /// Records read from commercetools (an id that was requested and does not exist counts as read).
     #[serde(default)]
     pub read: u64,
-    /// Records that Klaviyo has taken.
+    /// Records that Klaviyo has accepted.
     #[serde(default)]
     pub sent: u64,
     /// Records that were not sent, by reason.
     #[serde(default)]
     pub skipped: BTreeMap<String, u64>,
-    /// Records that Klaviyo refused.
+    /// Records that Klaviyo rejected.
     #[serde(default)]
     pub failed: u64,
     /// Documents made of the records sent: profiles, events, catalog entries.
@@ -98,7 +98,7 @@ impl Counts {
         }
     }
 
-    /// Takes back what was counted, because it is going to be counted again.
+    /// Subtracts what was counted, because it will be counted again.
     pub fn take_back(&mut self, other: &Self) {
         self.read = self.read.saturating_sub(other.read);
         self.sent = self.sent.saturating_sub(other.sent);
@@ -117,14 +117,14 @@ impl Counts {
         }
     }
 
-    /// Counts records as refused that had been counted as sent.
+    /// Counts records as failed that were counted as sent.
     pub fn move_to_failed(&mut self, records: u64) {
         let records = records.min(self.sent);
         self.sent -= records;
         self.failed += records;
     }
 
-    /// Whether these are numbers that anyone has counted, far from where sums of them come to their end.
+    /// Whether these numbers are possible. If they are, sums of them cannot overflow.
     pub(super) fn are_possible(&self) -> bool {
         let by_name = self.skipped.values().chain(self.notes.values());
         [self.read, self.sent, self.failed, self.documents]

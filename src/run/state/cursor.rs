@@ -12,16 +12,16 @@ use super::options::RunOptions;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cursor {
-    /// Parts of the key space that are not read to the end; each is read by keyset paging on its own.
+    /// Parts of the id space that are not read to the end; each is read by keyset paging on its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ranges: Vec<IdRange>,
     /// Klaviyo's jobs that are not known to be finished.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<Job>,
-    /// Which phase the run is in, as the resource names it; absent where it has one only.
+    /// The run's phase, as the resource names it; absent if there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// Records that this phase has gone through.
+    /// Records that this phase has read.
     #[serde(default)]
     pub phase_records: u64,
     /// Documents a batch, at most, where larger ones could not be brought to their end within a window.
@@ -33,8 +33,8 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A phase that begins: the whole key space, or all from one id on, cut into `parts`. A deletion lists what there
-    /// is in Klaviyo, which can be done in one part only.
+    /// A phase that begins: the whole id space, or all from one id on, cut into `parts`. A deletion reads Klaviyo's
+    /// catalog, which can be read in one part only.
     #[must_use]
     pub fn start(options: &RunOptions, phase: Option<String>, parts: usize) -> Self {
         let parts = if options.delete_all { 1 } else { parts };
@@ -62,7 +62,7 @@ pub struct IdRange {
     /// The last id; absent where the range is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
-    /// Where only these entries of the range are wanted, because a job did not take them: their names, sorted
+    /// If only these entries of the range are wanted, because a job did not accept them: their names, sorted
     /// (see [`EntryName`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "entry_name")]
     pub entries: Vec<String>,
@@ -80,7 +80,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl IdRange {
-    /// These entries alone, to be sent another time.
+    /// A range of these entries only, which are to be sent again.
     #[must_use]
     pub fn of_entries(mut entries: Vec<String>, attempt: u32) -> Self {
         entries.sort_unstable();
@@ -102,7 +102,7 @@ impl IdRange {
         }
     }
 
-    /// The ids of the records that the wanted entries belong to, each once; `None` where the whole range is wanted.
+    /// The ids of the records that the wanted entries belong to, each once; `None` if the whole range is wanted.
     #[must_use]
     pub fn wanted_ids(&self) -> Option<Vec<String>> {
         let mut ids: Vec<String> = self
@@ -129,25 +129,25 @@ impl IdRange {
 pub struct Job {
     /// Klaviyo's id.
     pub id: String,
-    /// Which kind of job it is: the key of the bulk endpoint that it was handed in at.
+    /// The kind of job: the key of the bulk endpoint that it was submitted to.
     pub kind: String,
-    /// When it was handed in.
+    /// When it was submitted.
     pub since: Timestamp,
-    /// When to ask next.
+    /// When to poll it next.
     pub due: Timestamp,
-    /// How often it has been asked for.
+    /// How often it has been polled.
     #[serde(default)]
     pub asked: u32,
-    /// Where to go on reading its errors.
+    /// The page of its errors to read next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_at: Option<String>,
     /// How many of its errors have been dealt with.
     #[serde(default, skip_serializing_if = "is_none_yet")]
     pub errors_read: u64,
-    /// The parts of the key space that its records came from: read again should the job be cancelled.
+    /// The parts of the id space that its records came from: they are read again if the job is cancelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<IdRange>,
-    /// What was counted for these spans: taken back should they be read again.
+    /// What was counted for these spans: subtracted if they are read again.
     #[serde(default)]
     pub counts: Counts,
     /// The names of its entries in the order of the request, where an error names an entry by its index only.

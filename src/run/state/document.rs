@@ -109,7 +109,7 @@ pub struct RunDocument {
     /// Who works, and until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
-    /// Nothing is to be done before this moment.
+    /// Nothing is to be done before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
     /// What is waited for.
@@ -171,7 +171,7 @@ pub struct RunDocument {
     /// The report of the run before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_report: Option<Report>,
-    /// Changes with every write: tells a write of one's own whose answer was lost from somebody else's.
+    /// Changes with every write: an invocation recognizes its own write by it, if the response was lost.
     pub write_id: String,
 }
 

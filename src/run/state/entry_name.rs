@@ -1,4 +1,4 @@
-//! What the cursor calls catalog entries, and how it writes lists of such names.
+//! The names of catalog entries in the cursor, and how lists of them are stored.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct EntryName<'a> {
 }
 
 impl<'a> EntryName<'a> {
-    /// Takes a name apart.
+    /// Splits a name.
     #[must_use]
     pub fn read(name: &'a str) -> Self {
         match name.split_once('/') {

@@ -1,8 +1,9 @@
 //! The lease: which invocation works on a run, and until when.
 //!
-//! A lease is written in commercetools' time, which all invocations share: whoever wants to take over compares it with
-//! the `Date` of the answer that showed the lease. The holder measures it with its own monotonic clock, from before the
-//! request that it learned that time from. So two invocations agree on who may send, whatever their own clocks say.
+//! A lease is in commercetools' time, which all invocations share. An invocation that wants to take over compares it
+//! with the `Date` of the response that contained the lease. The holder measures it with its own monotonic clock, from
+//! before the request that it got that time from. So two invocations agree on which of them may send, whatever their
+//! clocks say.
 
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::later;
 
-/// How much longer than its window a lease lasts: for the calls under way, the last save and the call to the next.
+/// How much longer than its window a lease lasts: for requests under way, the last save and the call to the next.
 pub const MARGIN: Duration = Duration::from_secs(8);
-/// The `Date` of an answer is cut to the second and may come from another of the API's servers.
+/// The `Date` of a response is cut to the second, and may come from another of the API's servers.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// Who works, and until when.

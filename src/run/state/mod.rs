@@ -1,4 +1,4 @@
-//! The run document and its parts: what is stored between windows, and what can be decided from it alone.
+//! The run document and its parts: what is stored between windows, and what follows from it alone.
 
 mod counts;
 mod cursor;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Windows that the rate is taken over.
+/// The number of windows that the rate is calculated from.
 const MAX_MARKS: usize = 8;
 
 /// How far the run was at the ends of its latest windows.
@@ -38,7 +38,7 @@ impl Pace {
     pub fn rate(&self) -> Option<f64> {
         let (first, last) = (self.0.first()?, self.0.last()?);
         let seconds = last.at.duration_since(first.at).as_secs_f64();
-        // a job that Klaviyo gave up on is read again: what was counted is taken back then
+        // the records of a cancelled job are read again, and subtracted from the counts
         let read = last.read.saturating_sub(first.read);
         (seconds > 0.0 && read > 0).then(|| read as f64 / seconds)
     }

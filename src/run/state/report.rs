@@ -1,4 +1,4 @@
-//! What stays of a run when the next one begins.
+//! What is kept of a run when the next one begins.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -8,9 +8,9 @@ use super::entry_name::EntryName;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It cannot be sent; trying again changes nothing until the record is changed.
+    /// It cannot be sent until the record is changed.
     Skipped,
-    /// Klaviyo refused it.
+    /// Klaviyo rejected it.
     Failed,
 }
 
@@ -28,7 +28,7 @@ pub struct SetAside {
 }
 
 impl SetAside {
-    /// A catalog entry that Klaviyo refused, by the name that the cursor gives it.
+    /// A catalog entry that Klaviyo rejected, by its name in the cursor.
     #[must_use]
     pub fn failed(name: Option<&str>, reason: String) -> Self {
         let name = name.map(EntryName::read);

@@ -1,4 +1,4 @@
-//! What has arrived is taken note of.
+//! Handles the results of requests that have ended.
 
 use super::Window;
 use super::end::End;
@@ -39,7 +39,7 @@ impl Window<'_> {
         }
     }
 
-    /// A poll has failed. What may pass costs nothing but a later poll: whatever is being sent goes on.
+    /// A poll has failed. If the error may pass, the job is only polled later, and the window continues.
     fn take_poll_error(&mut self, job: &str, error: Error) {
         let now = self.engine.now();
         let wait = error.refusal().and_then(|refusal| refusal.retry_after);
@@ -91,7 +91,7 @@ impl Window<'_> {
         }
     }
 
-    /// A call has failed: the window ends.
+    /// A request has failed: the window ends.
     fn fail(&mut self, error: Error) {
         let end = match error.action() {
             Action::Wait => match error.refusal() {

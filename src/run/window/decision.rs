@@ -8,55 +8,55 @@ use super::timing::{CHECKPOINT, FINISHING};
 /// The shortest pause: what is due in less than this is due now.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a window knows when it decides what to do next. Durations count from now and are zero where the moment is over.
+/// What a window knows when it decides what to do next. Durations count from now; zero means that the time has passed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Snapshot {
-    /// Until the window should end.
+    /// Time until the soft end.
     pub(super) soft_end_in: Duration,
-    /// Until nothing may be sent any more.
+    /// Time until the hard end: then nothing may be sent any more.
     pub(super) hard_end_in: Duration,
-    /// Until the next save is due.
+    /// Time until the next save is due.
     pub(super) save_in: Duration,
     /// A save is under way.
     pub(super) is_saving: bool,
-    /// Nothing is to be done for so long.
+    /// Nothing is to be done for this long (`notBefore`).
     pub(super) held_for: Option<Duration>,
-    /// Calls are under way.
+    /// Requests are under way.
     pub(super) has_calls: bool,
     /// Everything has been fetched and mapped.
     pub(super) is_read: bool,
     /// Everything that was mapped has been sent and acknowledged.
     pub(super) is_sent: bool,
-    /// Until the next batch may be sent, as far as its rate limit is known; absent where no batch waits.
+    /// Time until the next batch may be sent, as far as its rate limit is known; absent if no batch waits.
     pub(super) next_batch_in: Option<Duration>,
-    /// One more batch may be under way.
+    /// Another batch may be sent at the same time.
     pub(super) may_send: bool,
     /// Klaviyo has jobs that are not known to be finished.
     pub(super) has_jobs: bool,
-    /// There are so many jobs that no more are handed in.
+    /// There are so many jobs that no more are submitted.
     pub(super) jobs_are_full: bool,
-    /// Until the next poll of a job; absent where each is being polled or there is none.
+    /// Time until the next poll of a job; absent if each is being polled or there is none.
     pub(super) next_poll_in: Option<Duration>,
-    /// The window has brought the run further.
+    /// The window has made progress.
     pub(super) progress: bool,
     /// The window has mapped a record.
     pub(super) has_mapped: bool,
-    /// The window is ending: it begins nothing any more.
+    /// The window is ending: it starts nothing new.
     pub(super) is_ending: bool,
 }
 
 /// What a window does next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// There is work at hand.
+    /// There is more to do at once.
     Work,
-    /// There is nothing to do for so long, unless something arrives.
+    /// There is nothing to do for this long, unless a request ends.
     Wait(Duration),
     /// Everything is read, sent and finished: the next phase begins, or the run is over.
     PhaseOver,
     /// The window begins to end.
     End(Over),
-    /// What has not been sent cannot be sent in this window any more: its rate limit allows that after so long.
+    /// The batches that are left cannot be sent in this window: their rate limit allows it only after this long.
     DropUnsent(Duration),
     /// The window has ended.
     Leave,
@@ -65,19 +65,19 @@ pub(super) enum Next {
 /// Why a window ends before the run does.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Over {
-    /// Its time is used up; the next goes on at once.
+    /// Its time is used up; the next window continues at once.
     TimeIsUp,
     /// Its time is used up while nothing was to be done.
     Held,
-    /// All there is to do is to wait for a rate limit, longer than the window lasts.
+    /// The only thing left is to wait for a rate limit, longer than the window lasts.
     RateLimit(Duration),
-    /// All there is to do is to wait for jobs, longer than the window lasts.
+    /// The only thing left is to wait for jobs, longer than the window lasts.
     Jobs(Duration),
 }
 
 impl Snapshot {
-    /// How long the window goes on. One that has nothing to show yet is not ended by its time while a page is on its
-    /// way: a window shorter than the time that a page takes would be followed by another like it.
+    /// The time that the window has left. A window without any result does not end while a page is under way: if pages
+    /// take longer than a window, the next window would end without a result too.
     fn time_left(&self) -> Duration {
         let is_empty_handed = !self.progress && !self.has_mapped && self.held_for.is_none();
         if is_empty_handed && self.has_calls {
@@ -99,7 +99,7 @@ pub(super) fn time_is_up(snapshot: &Snapshot) -> Option<Over> {
     })
 }
 
-/// What the window does next; `mapped` where it has just mapped records.
+/// What the window does next; `mapped` if it has just mapped records.
 pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
     if mapped {
         return Next::Work;
@@ -123,7 +123,7 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
     }
     if let Some(wait) = snapshot.next_batch_in.filter(|_| snapshot.may_send) {
         if only_waits && wait > time_left {
-            // what has been sent so far would have been for nothing: the rest is sent before the window ends
+            // without the rest of its group, what was sent so far would be sent again: the rest is sent before the end
             let finishes = !snapshot.progress && wait < snapshot.hard_end_in;
             return Next::End(match finishes {
                 true => Over::TimeIsUp,
@@ -154,7 +154,7 @@ fn next_at_the_end(snapshot: &Snapshot) -> Next {
     }
 }
 
-/// Whether a window that ended like this stands for standing still: another like it would follow for ever.
+/// Whether a window that ended like this counts as one without progress, which could follow one another for ever.
 pub(super) fn stands_still(
     end: &End,
     progress: bool,

@@ -11,17 +11,17 @@ pub enum End {
     Completed,
     /// There is more to do.
     Continue,
-    /// There is nothing to do before a moment.
+    /// There is nothing to do before a timestamp.
     Wait {
-        /// That moment.
+        /// The timestamp.
         until: Timestamp,
         /// What is waited for.
         what: String,
     },
-    /// An API failed; the next window tries again.
+    /// A request failed; the next window retries.
     Broken(Error),
-    /// An API refused in a way that trying again does not mend.
+    /// A request was rejected, and a retry would not help.
     GivenUp(Error),
-    /// Somebody else has written the document: stopped, or taken over.
+    /// Another invocation has changed the document: a stop, or the next window.
     Lost,
 }

@@ -15,7 +15,7 @@ use crate::run::state::{LastError, Status};
 use crate::run::store::{Saved, Stored};
 use crate::time::{Deadline, later};
 
-/// The pause between tries of the last save, while commercetools does not answer.
+/// The pause between attempts of the last save, while commercetools does not respond.
 const SAVE_PAUSE: Duration = Duration::from_millis(700);
 
 /// What to do about windows in which nothing gets done.
@@ -23,7 +23,7 @@ const TOO_SHORT: &str =
     "Raise window_seconds: reading and sending one page takes longer than a window.";
 
 impl Window<'_> {
-    /// Writes the document as the window's end asks for.
+    /// Sets the document according to the window's end, and saves it.
     pub(super) async fn finish(mut self) -> Result<(Stored, End), Error> {
         self.commit();
         let end = self.findings.end.take().unwrap_or(End::Continue);
@@ -100,7 +100,7 @@ impl Window<'_> {
                 document.last_error = Some(LastError::of(error, now));
                 document.give_up(now);
                 if error.is_of_credentials() {
-                    // whoever calls `continue` meanwhile does not try again each time
+                    // a `continue` before that does not try again
                     let pause = document.wait_in_vain();
                     document.not_before = Some(later(now, pause));
                 }
@@ -108,7 +108,8 @@ impl Window<'_> {
         }
     }
 
-    /// Saves the document, trying again for as long as the lease lasts: nobody else may go on with the run until then.
+    /// Saves the document, with retries for as long as the lease lasts: until then no other invocation may continue the
+    /// run.
     async fn save_last(&mut self) -> Result<Saved, Error> {
         let deadline = self.last_deadline();
         loop {
@@ -127,8 +128,8 @@ impl Window<'_> {
         self.engine.deadline(FINISHING.max(left))
     }
 
-    /// The document has been changed by somebody else. Where that was a stop, it waits for this invocation to say that
-    /// it has ended: the lease is given back, with what has been acknowledged in the meantime.
+    /// Another invocation has changed the document. If that was a stop, it waits for this invocation to give the lease
+    /// back; that is saved together with what has been acknowledged in the meantime.
     async fn release(self) -> Result<(Stored, End), Error> {
         let deadline = self.last_deadline();
         let ours = self.stored.document;

@@ -1,8 +1,8 @@
-//! What is known once a group of batches has been acknowledged.
+//! Groups: batches that are committed together.
 //!
-//! A group is the unit of progress: when all its batches have been acknowledged, and those of every group before it, the
-//! places that the ranges have reached, the counts and Klaviyo's jobs go into the run document together. Whatever the
-//! document says is therefore true whenever it is saved, and what it does not say is read and sent again.
+//! A group is the unit of progress. When all its batches have been acknowledged, and those of every group before it,
+//! its positions in the ranges, its counts and Klaviyo's jobs go into the run document together. So the document is
+//! true at every save, and what it does not contain is read and sent again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::mapping::Skip;
 use crate::run::documents::Documents;
 use crate::run::state::{Counts, IdRange, Job, Outcome, SetAside};
 
-/// What a job's answer asks for, applied when its group is committed.
+/// What the result of a job changes; applied when its group is committed.
 #[derive(Debug)]
 pub struct JobEffect {
     /// The job.
     pub id: String,
-    /// Where to go on reading its errors; the job is done where absent.
+    /// The page of its errors to read next; if absent, the job is done.
     pub errors_at: Option<String>,
     /// How many of its errors this deals with.
     pub errors_read: u64,
-    /// Records that the job did not take: id, where it is known, and reason.
+    /// Records that the job rejected: id, if it is known, and reason.
     pub refused: Vec<(Option<String>, String)>,
-    /// Documents that are sent again in another form.
+    /// The number of documents that are sent again corrected.
     pub mended: u64,
 }
 
@@ -37,9 +37,10 @@ pub struct Group {
     pub(super) sealed: usize,
     /// How often its records have been sent before.
     pub(super) attempt: u32,
-    /// What has documents, as batches number it: ids of records, names of parts (see [`EntryName`](crate::run::state::EntryName)).
+    /// The names of what has documents, by the numbers in batches: ids of records, names of parts (see
+    /// [`EntryName`](crate::run::state::EntryName)).
     pub(super) records: Vec<String>,
-    /// What each range had before and has now.
+    /// For each range, the part of it that this group covers.
     pub(super) spans: BTreeMap<usize, IdRange>,
     pub(super) finished: Vec<usize>,
     pub(super) last_id: Option<String>,
@@ -51,7 +52,7 @@ pub struct Group {
     pub(super) effect: Option<JobEffect>,
 }
 
-/// What a committed group says.
+/// What a committed group changes.
 #[derive(Debug)]
 pub struct Commit {
     /// For each range by its number, the part of it that is done: everything up to `through`.
@@ -62,13 +63,13 @@ pub struct Commit {
     pub last_id: Option<String>,
     /// Records that were read for the first time.
     pub records_reached: u64,
-    /// Counts, refusals included.
+    /// Counts, rejected records included.
     pub counts: Counts,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
     /// Jobs that Klaviyo made.
     pub jobs: Vec<JobMade>,
-    /// What a job's answer asks for.
+    /// What the result of a job changes.
     pub effect: Option<JobEffect>,
     /// The names of what was sent, as [`JobMade::records`] numbers it.
     records: Vec<String>,
@@ -82,13 +83,13 @@ pub struct Origin<'a> {
     pub range: usize,
     /// The range as it stood before this record.
     pub before: &'a IdRange,
-    /// Its id, where it has one.
+    /// Its id, if it has one.
     pub id: Option<&'a str>,
-    /// How far everything is read and sent with it; `None` where that cannot be said of a single record.
+    /// The position in the range up to which everything is read with this record; `None` if only a whole page has one.
     pub reached: Option<&'a str>,
 }
 
-/// Entries of a job that the cursor names although its errors would do so, at most: keeps the document small.
+/// The most entries of a job that the cursor names although the job's errors name them too: limits the document.
 const MAX_NAMED: usize = 200;
 impl Group {
     pub(super) fn reach(&mut self, origin: &Origin<'_>) {
@@ -161,7 +162,7 @@ impl Group {
         for (record, reason) in std::mem::take(&mut self.refused) {
             let name = self.records.get(record).filter(|id| !id.is_empty());
             let refused = SetAside::failed(name.map(String::as_str), reason);
-            // what a job's answer sends again was counted as sent when the job was handed in
+            // a document that a job's result sends again was counted as sent when the job was submitted
             if let Some(effect) = &mut self.effect {
                 effect.refused.push((refused.id, refused.reason));
                 continue;
@@ -186,8 +187,8 @@ impl Group {
 
 impl Commit {
     /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
-    /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do not
-    /// name them.
+    /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do
+    /// not name them.
     #[must_use]
     pub fn cursor_jobs(&self, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();

@@ -1,4 +1,4 @@
-//! What is under way: calls whose outcome the window takes note of when it comes.
+//! Requests under way, and their results.
 
 use futures_util::stream::FuturesUnordered;
 
@@ -10,9 +10,9 @@ use crate::run::page::Page;
 use crate::run::state::Job;
 use crate::run::store::{Saved, Stored};
 
-/// A call has ended.
+/// The result of a request that has ended.
 pub(super) enum Arrival {
-    /// A page of a range, of which `limit` records had been asked for.
+    /// A page of a range, requested with `limit` records.
     Fetched {
         range: usize,
         limit: usize,
@@ -35,7 +35,7 @@ pub(super) enum Arrival {
     },
 }
 
-/// The calls that are under way.
+/// The requests under way.
 #[derive(Default)]
 pub(super) struct InFlight {
     pub(super) calls: FuturesUnordered<LocalFuture<'static, Arrival>>,

@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct JobList {
     list: Vec<Job>,
-    /// Ids of those that are not polled before the answer to the last poll has been dealt with.
+    /// Ids of jobs that are being polled; they are not polled again until the result has been handled.
     polled: HashSet<String>,
 }
 
@@ -41,7 +41,7 @@ impl JobList {
         self.list.extend(jobs);
     }
 
-    /// The job with this id, which is open to be polled again.
+    /// The job with this id, which may be polled again from now on.
     pub(super) fn answered(&mut self, id: &str) -> Option<&mut Job> {
         self.polled.remove(id);
         self.list.iter_mut().find(|job| job.id == id)
@@ -62,7 +62,8 @@ impl JobList {
         Some(job.clone())
     }
 
-    /// The job is not finished: it is polled again later, the more so the more often it has been, and not before `least`.
+    /// The job is not finished: it is polled again after a pause that grows with the number of polls, and not before
+    /// `least`.
     pub(super) fn poll_later(&mut self, id: &str, now: Timestamp, least: Duration) {
         if let Some(job) = self.answered(id) {
             job.asked += 1;
@@ -73,7 +74,7 @@ impl JobList {
         }
     }
 
-    /// When the next job is to be polled; `None` where each is being polled.
+    /// When the next job is to be polled; `None` if each is being polled.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.list
             .iter()
@@ -82,7 +83,7 @@ impl JobList {
             .min()
     }
 
-    /// The jobs as the cursor keeps them: one that is being polled is polled again by whoever reads it.
+    /// The jobs for the cursor. The next window polls a job again that is being polled now.
     pub(super) fn for_cursor(&self, now: Timestamp) -> Vec<Job> {
         let jobs = self.list.iter().map(|job| Job {
             due: match self.polled.contains(&job.id) {

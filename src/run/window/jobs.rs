@@ -1,4 +1,4 @@
-//! Klaviyo's jobs: how many, and what their answers change.
+//! Klaviyo's jobs: how many there may be, and what their results change.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::run::import::{JobAnswer, Refused};
 use crate::run::state::{Counts, IdRange, Job, Note, SetAside};
 use crate::time::later;
 
-/// How long a job may take before the run goes on without it.
+/// How long a job may take before the run continues without its result.
 const JOB_PATIENCE: Duration = Duration::from_secs(3_600);
 /// Jobs polled at the same time.
 const MAX_POLLS: usize = 4;
-/// Jobs that may be under way before no more are handed in; bounds the document.
+/// The most jobs under way: limits the document.
 const MAX_JOBS: usize = 60;
-/// How often an entry is sent another time because its job did not take it.
+/// How often an entry is sent again because its job rejected it or was cancelled.
 const MAX_ATTEMPTS: u32 = 4;
 
 impl Window<'_> {
-    /// Whether no more jobs are handed in for now.
+    /// Whether no more jobs are submitted for now.
     pub(super) fn jobs_are_full(&self) -> bool {
         self.jobs.len() + self.packer.outbox() >= MAX_JOBS
     }
@@ -87,7 +87,7 @@ impl Window<'_> {
         }
     }
 
-    /// A job was cancelled whose entries are not known by name: all of its spans is read and sent again.
+    /// A job was cancelled whose entries are not known by name: all records of its spans are read and sent again.
     fn take_cancellation(&mut self, job: Job) {
         self.jobs.remove(&job.id);
         if job.spans.is_empty() || job.attempt >= MAX_ATTEMPTS {
@@ -108,7 +108,7 @@ impl Window<'_> {
         }
     }
 
-    /// A job is finished: what it refused is counted as failed, and what it could not do is read and sent again.
+    /// A job is finished: entries that it rejected count as failed, entries of `again` are read and sent again.
     fn take_result(
         &mut self,
         job: Job,

@@ -8,7 +8,7 @@ const LEAST_MIB: usize = 8;
 pub(super) struct MemoryLimits {
     /// Bytes of pages.
     pub(super) pages: usize,
-    /// Bytes of one answer.
+    /// Bytes of one response.
     pub(super) answer: usize,
     /// Batches that are being sent at the same time.
     pub(super) sends: usize,

@@ -1,16 +1,16 @@
 //! The bounded loop: fetch, map, send, be acknowledged, save; until the run is over or the window is.
 //!
-//! Everything that takes time is a future in one set; the loop starts what may be started, decides what comes next from
-//! what it knows, waits for whatever comes first, and takes note of it. It is the only place that changes the document.
+//! Every request is a future in one set. The loop starts what may be started, decides what comes next, waits for the
+//! first request that ends, and handles its result. It is the only place that changes the document.
 //!
 //! - `decision`: what comes next, as a function of a snapshot.
-//! - `waiting`, `arrivals`: the snapshot and the pauses; what is taken note of.
+//! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
 //! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
-//! - [`packer`], [`group`]: what is sent together; what is known once it has been acknowledged.
+//! - [`packer`], [`group`]: what is sent together; what is committed together.
 //! - `jobs`, `job_list`: Klaviyo's jobs and when they are polled.
 //! - `progress`: what has been acknowledged goes into the document.
 //! - [`ending`]: what the document and the log say at the end.
-//! - `timing`, `memory`, `in_flight`, `samples`: moments, sizes, calls under way, what a dry run shows.
+//! - `timing`, `memory`, `in_flight`, `samples`: deadlines, sizes, requests under way, what a dry run shows.
 
 mod arrivals;
 mod decision;
@@ -51,19 +51,19 @@ use crate::time::{Deadline, later, yield_now};
 
 pub use self::end::End;
 
-/// What sending what has just been mapped takes, about.
+/// The approximate time to send what has just been mapped.
 const TIME_TO_SEND: Duration = Duration::from_secs(2);
 
-/// What has come of the window so far.
+/// What the window has achieved so far.
 #[derive(Default)]
 struct Findings {
     /// The run is further than at the window's beginning.
     progress: bool,
     /// A record has been mapped.
     has_mapped: bool,
-    /// Klaviyo has taken or refused something.
+    /// Klaviyo has accepted or rejected something.
     klaviyo_answered: bool,
-    /// The window is ending, like this.
+    /// How the window is ending, if it is.
     end: Option<End>,
 }
 
@@ -76,7 +76,7 @@ struct Window<'a> {
     reader: Reader,
     packer: Packer,
     jobs: JobList,
-    /// Records that the present phase has gone through.
+    /// Records that the current phase has read.
     phase_records: u64,
     /// This window's share of the instance's memory.
     share: WindowShare,
@@ -93,7 +93,7 @@ struct Window<'a> {
 /// given back; what is returned is what the next step is. With `ends` all of this is over by then.
 ///
 /// # Errors
-/// Where the last save failed: the lease runs out by itself then.
+/// If the last save failed: then the lease ends by itself.
 pub async fn work(
     engine: &Engine,
     import: Rc<dyn Import>,
@@ -130,7 +130,7 @@ pub async fn work(
     window.run().await
 }
 
-/// Reads these ranges as the run asks for, within the memory that the window may use.
+/// A reader of these ranges with the options of the run, within the memory of the window.
 fn new_reader(
     limits: &MemoryLimits,
     stored: &Stored,
@@ -169,7 +169,7 @@ impl Window<'_> {
             self.commit();
             match decision::next(&self.snapshot(), mapped) {
                 Next::Work => {
-                    // others of this instance get a turn, and whatever has arrived meanwhile is taken note of
+                    // other tasks of this instance run, and the results that have arrived meanwhile are handled
                     yield_now().await;
                     self.take_arrived();
                 }
@@ -191,7 +191,7 @@ impl Window<'_> {
         self.findings.end.is_none() && self.timing.held_until.is_none()
     }
 
-    /// Starts what may be started; `true` where records were mapped.
+    /// Starts what may be started; `true` if records were mapped.
     fn start(&mut self) -> bool {
         self.limits = MemoryLimits::of(
             self.share.memory_mib(),
@@ -270,7 +270,7 @@ impl Window<'_> {
         }
     }
 
-    /// How long until a batch may be handed in here. A dry run sends nothing that a rate limit could hold up.
+    /// The time until a batch may be posted to this endpoint. A dry run sends nothing, so it has no rate limit.
     fn ready_in(&self, endpoint: &'static BulkEndpoint) -> Duration {
         match self.stored.document.options.dry_run {
             true => Duration::ZERO,
@@ -334,14 +334,14 @@ impl Window<'_> {
         self.begin_to_end(end);
     }
 
-    /// What is waited for where the next batch is held up.
+    /// What is waited for if the next batch has to wait.
     fn waits_for_rate_limit(&self) -> String {
         let endpoint = self.packer.next_endpoint();
         let name = endpoint.map_or("Klaviyo", |endpoint| endpoint.post.name);
         format!("the rate limit of: {name}")
     }
 
-    /// The window begins to end: nothing more is fetched, and what has been fetched is sent, where there is time for it.
+    /// The window begins to end: nothing more is fetched, and what has been fetched is sent, if there is time for it.
     fn begin_to_end(&mut self, end: End) {
         if self.findings.end.is_some() {
             return;
@@ -357,7 +357,7 @@ impl Window<'_> {
         self.findings.end = Some(end);
     }
 
-    /// What has not been sent is left to the next window, after so long.
+    /// The batches that are left are dropped; the next window reads their records again, after this wait.
     fn drop_unsent(&mut self, wait: Duration) {
         let until = later(self.engine.now(), wait);
         let what = self.waits_for_rate_limit();

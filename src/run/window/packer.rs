@@ -1,5 +1,5 @@
-//! Packs records into batches, in the order in which they were read, and keeps groups of batches in order until they can
-//! be committed.
+//! Packs records into batches, in the order in which they were read, and keeps groups of batches in order until they
+//! can be committed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::run::documents::Documents;
 use crate::run::import::Mended;
 use crate::run::state::{EntryName, Note};
 
-/// By how much smaller batches are after a window without progress: from the largest to single records in as many
-/// windows as a run may stand still.
+/// The factor by which batches are smaller after a window without progress: from the largest batch to single records in
+/// as many windows as a run may be without progress.
 const SHRINK: usize = 10;
 
 /// Packs records and keeps groups in order until they can be committed.
 pub struct Packer {
     endpoints: &'static [&'static BulkEndpoint],
     batches_a_group: usize,
-    /// Documents a batch, at most; as many as the endpoint allows where absent.
+    /// The most documents per batch; if absent, as many as the endpoint allows.
     cap: Option<usize>,
-    /// Documents of the largest batch that was handed out.
+    /// The number of documents of the largest batch that was taken out.
     largest: usize,
     next_seq: u64,
     open: Option<(Group, Vec<Batch>)>,
@@ -89,7 +89,7 @@ impl Packer {
         });
     }
 
-    /// A place in a range has been reached without a record.
+    /// A position in a range has been reached without a record.
     pub fn reach(&mut self, origin: Origin<'_>, now: Duration) {
         self.with_open(now, |group| group.reach(&origin));
     }
@@ -98,7 +98,7 @@ impl Packer {
     pub fn add(&mut self, origin: Origin<'_>, documents: &Documents, now: Duration) {
         let (mut group, mut batches) = self.open(now);
         let is_full = group.sealed + 1 >= self.batches_a_group && !fits(&batches, documents);
-        // what is sent another time is apart, so that its jobs know how often that was
+        // records that are sent again are in a group of their own, so that its jobs know how often that was
         let is_another_time = group.attempt != origin.before.attempt;
         if is_full || is_another_time {
             self.open = Some((group, batches));
@@ -145,7 +145,7 @@ impl Packer {
         self.with_open(now, |group| group.finished.push(range));
     }
 
-    /// A job has been asked: its effect, with the documents that it makes necessary to send again.
+    /// A job has been polled: its effect, with the documents that are to be sent again.
     pub fn answer(&mut self, effect: JobEffect, endpoint: usize, mended: &[Mended], now: Duration) {
         self.close();
         let (mut group, mut batches) = self.open(now);
@@ -180,7 +180,7 @@ impl Packer {
             }
         }
         group.closed = true;
-        // sealed batches of this group may be out already: it stands where it was opened
+        // full batches of this group may be under way already: the group is inserted by when it was opened
         let at = self
             .waiting
             .partition_point(|waiting| waiting.seq < group.seq);
@@ -223,7 +223,7 @@ impl Packer {
         }
     }
 
-    /// Forgets what has not been sent: it stays uncommitted and is read again.
+    /// Drops what has not been sent: it is not committed, and will be read again.
     pub fn discard_unsent(&mut self) {
         self.outbox.clear();
         self.open = None;

@@ -1,4 +1,4 @@
-//! Progress: what has been acknowledged goes into the document, and a phase that is over makes room for the next.
+//! Progress: what has been acknowledged goes into the document, and the next phase begins when one is over.
 
 use super::group::Commit;
 use super::job_list::FIRST_POLL;
@@ -64,7 +64,7 @@ impl Window<'_> {
         }
     }
 
-    /// The counts that the present phase adds to.
+    /// The counts that the current phase adds to.
     pub(super) fn counts(&mut self) -> &mut Counts {
         let document = &mut self.stored.document;
         match self.import.counts_variants() {
@@ -73,7 +73,7 @@ impl Window<'_> {
         }
     }
 
-    /// Goes on with the next phase, where there is one.
+    /// Begins the next phase; `false` if there is none.
     pub(super) fn begin_next_phase(&mut self) -> bool {
         let Some(next) = self.import.next_phase() else {
             return false;

@@ -1,4 +1,4 @@
-//! Reading ahead: which page of which range is fetched next, and how large it is.
+//! Reads ahead: which page of which range is fetched next, and how large it is.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -9,12 +9,12 @@ use crate::run::state::{IdRange, RunOptions};
 
 /// The least room that is reserved for a response, in bytes.
 const LEAST_RESERVED: usize = 1024 * 1024;
-/// Records of a first page, while nothing is known of their size.
+/// The records of a first page, while their size is not known.
 const FIRST_LIMIT: usize = 50;
 /// What a page is aimed at, in bytes: large enough that the latency of a call does not matter, small enough that many
 /// fit into memory.
 const PAGE_BYTES: usize = 3_000_000;
-/// Pages after which larger ones are tried again where they were too slow: a page that is too slow can cost 20 s.
+/// After this many pages larger ones are tried again, if they were too slow: a page that is too slow can cost 20 s.
 const PAGES_BEFORE_LARGER: usize = 50;
 /// Pages that one range may have ready while it fetches the next.
 const READY_PAGES: usize = 1;
@@ -32,7 +32,7 @@ struct Range {
     is_fetched: bool,
     is_done: bool,
     ready: usize,
-    /// Records a page, at most; lowered where an answer was too large.
+    /// The most records per page; lowered after a response that was too large.
     cap: usize,
     /// Whether its next page, of one record, needs all the room there is for a response.
     needs_all: bool,
@@ -61,13 +61,13 @@ pub struct Reader {
     ready: VecDeque<(usize, Page)>,
     /// Bytes that may be held in pages, those under way included.
     budget: usize,
-    /// The largest answer that is read.
+    /// The largest response that is read, in bytes.
     max_bytes: usize,
     /// Bytes that are reserved for pages under way: the most that their responses may have.
     reserved: Vec<(usize, usize)>,
-    /// Mean size of a record, where it is known.
+    /// Mean size of a record in bytes, if it is known.
     record_bytes: Option<usize>,
-    /// Records a page, at most, because larger ones took too long.
+    /// The most records per page because larger pages took too long.
     slow_cap: usize,
     /// What that was when a page last arrived: a page of one record that does not arrive either was not too large.
     good_cap: usize,
@@ -77,8 +77,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads these ranges with at most `budget` bytes in memory and answers of at most `max_bytes`. `page_cap` is how many
-    /// records a page may have because larger ones took too long in an earlier window.
+    /// Reads these ranges with at most `budget` bytes in memory and answers of at most `max_bytes`. `page_cap` is how
+    /// many records a page may have because larger ones took too long in an earlier window.
     #[must_use]
     pub fn new(
         options: Rc<RunOptions>,
@@ -122,7 +122,7 @@ impl Reader {
         ready + self.reserved.iter().map(|(_, bytes)| bytes).sum::<usize>()
     }
 
-    /// The next page to fetch, where there is one to fetch and room for it. Ranges take turns.
+    /// The next page to fetch, if there is one and memory for it. Ranges take turns.
     pub fn next_fetch(&mut self) -> Option<(usize, PageQuery)> {
         let count = self.ranges.len();
         let wants =
@@ -148,8 +148,8 @@ impl Reader {
         Some((number, query))
     }
 
-    /// The most that a page of so many records may have: twice of what is known of their size, and all the room there is
-    /// where nothing is known, so that the first page goes alone.
+    /// The most that a page of so many records may have: twice of what is known of their size, and all the room there
+    /// is where nothing is known, so that the first page goes alone.
     fn room_for(&self, limit: usize, needs_all: bool) -> usize {
         match self.record_bytes {
             Some(bytes) if !needs_all => bytes
@@ -184,7 +184,7 @@ impl Reader {
             self.pages_since = 0;
         }
         if let Some(bytes) = page.bytes.checked_div(page.len) {
-            // pages differ: lean to the larger, so that a page of large records does not come as a surprise
+            // pages differ: the estimate follows the larger ones, because a page that is too large has to be read again
             self.record_bytes = Some(
                 self.record_bytes
                     .map_or(bytes, |known| bytes.max((known * 3 + bytes) / 4))
@@ -201,8 +201,8 @@ impl Reader {
         self.ready.push_back((number, page));
     }
 
-    /// A page was larger than the room that was reserved for it: it is requested again with half as many records, or, where
-    /// it was one, with all the room there is. `false` where a single record is too large for that.
+    /// A page was larger than the room that was reserved for it: it is requested again with half as many records, or,
+    /// where it was one, with all the room there is. `false` where a single record is too large for that.
     pub fn too_large(&mut self, number: usize, limit: usize) -> bool {
         let reserved = self.arrived(number);
         let least = reserved / limit.max(1);
@@ -213,8 +213,8 @@ impl Reader {
         limit > 1 || reserved < self.max_bytes
     }
 
-    /// A page took too long: it is asked for again with a quarter of the records, and so are the others. `false` where it
-    /// was one record: then it is not the page's size.
+    /// A page took too long: it is asked for again with a quarter of the records, and so are the others. `false` where
+    /// it was one record: then it is not the page's size.
     pub fn too_slow(&mut self, number: usize, limit: usize) -> bool {
         self.arrived(number);
         self.pages_since = 0;
@@ -226,7 +226,7 @@ impl Reader {
         true
     }
 
-    /// How many records a page may have because larger ones took too long; `None` where none did.
+    /// The most records per page because larger pages took too long; `None` if none did.
     #[must_use]
     pub fn page_cap(&self) -> Option<usize> {
         (self.slow_cap < MAX_LIMIT).then_some(self.slow_cap)
@@ -249,7 +249,7 @@ impl Reader {
         range.unmapped = range.unmapped.advanced_to(through);
     }
 
-    /// The page in front is mapped to its end; `true` where its range ends with it.
+    /// The first page is mapped to its end; `true` if it is the last page of its range.
     pub fn page_done(&mut self) -> bool {
         let Some((number, page)) = self.ready.pop_front() else {
             return false;
@@ -270,7 +270,7 @@ impl Reader {
         self.ranges.iter().all(|range| range.is_fetched)
     }
 
-    /// Forgets what is not mapped.
+    /// Drops what is not mapped.
     pub fn discard(&mut self) {
         self.ready.clear();
     }
@@ -296,7 +296,7 @@ impl Reader {
             .collect()
     }
 
-    /// Mean size of a record in bytes, where it is known.
+    /// Mean size of a record in bytes, if it is known.
     #[must_use]
     pub fn record_bytes(&self) -> Option<usize> {
         self.record_bytes

@@ -11,7 +11,7 @@ use crate::mapping::{self, Skip};
 use crate::run::page::Record;
 use crate::run::state::IdRange;
 
-/// Bytes of records that are mapped before others get a turn.
+/// Bytes of records that are mapped before other tasks run.
 const MAPPING_SLICE: usize = 256 * 1024;
 /// Full batches that may wait: mapping pauses behind them.
 const MAX_OUTBOX: usize = 2;
@@ -63,7 +63,7 @@ impl Window<'_> {
         mapped
     }
 
-    /// A page is mapped to its end. Where its records do not say how far that is, the page does, and what is sent ends
+    /// A page is mapped to its end. If its records have no position of their own, the page has one, and the group ends
     /// with it.
     fn turn_page(&mut self, range: usize, before: &IdRange, now: Duration) {
         let next = self
@@ -89,7 +89,7 @@ impl Window<'_> {
         }
     }
 
-    /// Packs what a record has become; gives its id.
+    /// Packs the documents of a record; returns its id.
     fn pack(
         &mut self,
         range: usize,

@@ -1,7 +1,7 @@
 //! What a dry run shows: the first documents of each kind as Klaviyo would get them, with personal data masked.
 //!
-//! What is about a person is masked by what is known to be harmless, not by what is known to be personal: custom
-//! fields have any name and any type. Structure, keys, ids, amounts and quantities stay, so that a mapping can be judged.
+//! Everything about a person is masked, except what is known to be harmless, because custom fields can have any name
+//! and any type. Structure, keys, ids, amounts and quantities are not masked, so that a mapping can be judged.
 
 use serde_json::Value;
 
@@ -14,13 +14,13 @@ use crate::run::state::Sample;
 const OF_A_KIND: usize = 2;
 /// Documents kept in all.
 const MAX_SAMPLES: usize = 12;
-/// Bytes of one sample; a document that is larger even when it is cut is passed over. Keeps the run document small.
+/// The most bytes of one sample; a document that is larger even after shortening is left out. Limits the run document.
 const MAX_BYTES: usize = 8_000;
 /// Elements of a list that are shown.
 const SHOWN_ELEMENTS: usize = 2;
 /// Characters of a text that are shown.
 const SHOWN_CHARS: usize = 200;
-/// What stands for a masked value.
+/// The text in place of a masked value.
 const MASK: &str = "***";
 /// Texts that are shown outside of `properties`, by their key. `id`s and `external_id`s are commercetools' own.
 const SHOWN: [&str; 6] = [
@@ -54,7 +54,7 @@ pub(super) fn take(
             return;
         }
         let endpoint = endpoints[document.endpoint].key;
-        // most kinds are known by their endpoint alone: no need to read a document that nobody is going to see
+        // most kinds are known by their endpoint: a document that is not kept need not be parsed
         if document.profile.is_none() && is_full(samples, endpoint) {
             continue;
         }

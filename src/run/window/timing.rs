@@ -13,13 +13,13 @@ pub(super) const CHECKPOINT: Duration = Duration::from_secs(5);
 /// What is kept of the lease for saving and for the call to the next window.
 pub(super) const FINISHING: Duration = Duration::from_secs(3);
 
-/// The moments of a window.
+/// The deadlines of a window.
 pub(super) struct Timing {
     /// When it should end: its time budget is used up.
     pub(super) soft: Deadline,
     /// When nothing may be sent any more: the lease is about to run out.
     pub(super) hard: Deadline,
-    /// Nothing is to be done before this moment (commercetools' time).
+    /// Nothing is to be done before this time (commercetools' time).
     pub(super) held_until: Option<Timestamp>,
     /// Whether most of the window's time was over when there was something to do again.
     pub(super) was_mostly_held: bool,
@@ -28,8 +28,8 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    /// The moments of a window whose lease the caller began to claim at `begun`: the lease is measured from there. Where the
-    /// caller answers only after the window, it has to be over, with everything, by `ends`.
+    /// The moments of a window whose lease the caller began to claim at `begun`: the lease is measured from there.
+    /// Where the caller answers only after the window, it has to be over, with everything, by `ends`.
     pub(super) fn begin(
         engine: &Engine,
         begun: Duration,

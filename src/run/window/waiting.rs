@@ -11,7 +11,7 @@ use super::timing::CHECKPOINT;
 use crate::time::between;
 
 impl Window<'_> {
-    /// Nothing is held any more once its moment has come.
+    /// Ends the hold when its time has come.
     pub(super) fn release_hold(&mut self) {
         let now = self.engine.now();
         self.timing.held_until.take_if(|moment| now >= *moment);
@@ -41,7 +41,7 @@ impl Window<'_> {
         }
     }
 
-    /// Waits until something arrives, and takes note of it, but not for longer than this.
+    /// Waits until a request ends, and handles its result, but not for longer than this.
     pub(super) async fn wait(&mut self, pause: Duration) {
         let sleep = self.engine.ports.clock.sleep(pause);
         if self.in_flight.calls.is_empty() {
@@ -57,7 +57,7 @@ impl Window<'_> {
         }
     }
 
-    /// Takes note of everything that has arrived, without waiting.
+    /// Handles all results that have arrived, without waiting.
     pub(super) fn take_arrived(&mut self) {
         while let Some(Some(arrival)) = self.in_flight.calls.next().now_or_never() {
             self.take(arrival);
