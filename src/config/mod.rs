@@ -169,7 +169,7 @@ const KLAVIYO_API_URL: &str = "https://a.klaviyo.com";
 /// Default of `window_seconds`: ends well within a platform's 30 s ("Quotas and limits" of Akamai Functions).
 const WINDOW_SECONDS: u64 = 20;
 /// The longest window: 30 s less what saving and starting the next invocation may take.
-const MAX_WINDOW_SECONDS: u64 = 25;
+pub const MAX_WINDOW_SECONDS: u64 = 25;
 /// Default of `id_ranges`: with 300 ms a page and 500 orders a page, eight ranges read 13,000 orders a second.
 const ID_RANGES: usize = 8;
 /// The most ranges that the cursor holds.

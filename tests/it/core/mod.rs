@@ -7,3 +7,4 @@ mod error_table;
 mod events;
 mod ranges;
 mod run_documents;
+mod store;

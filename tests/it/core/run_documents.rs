@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 use klaviyo_bulk_import::run::plan::{self, Plan};
-use klaviyo_bulk_import::run::state::{self, RunDocument};
-use klaviyo_bulk_import::run::store::CONTAINER;
+use klaviyo_bulk_import::run::state::{self, Resource, RunDocument};
+use klaviyo_bulk_import::run::store::{CONTAINER, Saved};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -26,13 +26,59 @@ fn written_again<D: DeserializeOwned + Serialize>(golden: &str) -> (Value, Value
 fn documents_of_this_version_are_read_and_written_as_they_were() {
     assert_eq!(
         (state::SCHEMA, plan::SCHEMA),
-        (1, 1),
+        (2, 2),
         "a new version has a golden file of its own"
     );
-    let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-1.json"));
+    let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-2.json"));
     assert_eq!(again, golden);
-    let (golden, again) = written_again::<Plan>(include_str!("run_documents/plan-1.json"));
+    let (golden, again) = written_again::<Plan>(include_str!("run_documents/plan-2.json"));
     assert_eq!(again, golden);
+}
+
+#[test]
+fn documents_of_earlier_versions_are_read_and_written_as_this_one_does() {
+    assert_eq!((state::OLDEST_SCHEMA, plan::OLDEST_SCHEMA), (1, 1));
+    run(async || {
+        let world = Setup::customers(0).world().await;
+        let engine = app(&Setup::customers(0), &world).engine.clone();
+        let deadline = engine.deadline(Duration::from_secs(20));
+        let put = |key: &str, golden: &str| {
+            let golden: Value = serde_json::from_str(golden).expect("a golden file is JSON");
+            let now = world.clock().now();
+            world.commercetools(|project| {
+                project.put_custom_object(now, CONTAINER, key, &golden);
+            });
+            golden
+        };
+        // what the golden files have that is of the moment they were written at
+        let of_the_moment = |mut document: Value| {
+            for name in ["updatedAt", "writeId", "objectId"] {
+                document.as_object_mut().expect("an object").remove(name);
+            }
+            document
+        };
+        let stored = |key: &str| {
+            world.commercetools(|project| {
+                let object = project.custom_object(CONTAINER, key);
+                object.expect("it is stored").value.clone()
+            })
+        };
+        let mut run = put("products", include_str!("run_documents/run-1.json"));
+        let load = engine.store.load(Resource::Products, deadline).await;
+        let mut known = load.expect("it is read").expect("it is there");
+        let saved = engine.store.save(&mut known, deadline).await;
+        assert_eq!(saved.expect("commercetools answers"), Saved::Done);
+        run["schema"] = 2.into();
+        assert_eq!(of_the_moment(stored("products")), of_the_moment(run));
+
+        let mut plan = put(plan::KEY, include_str!("run_documents/plan-1.json"));
+        let load = engine.store.load_key::<Plan>(plan::KEY, deadline).await;
+        let mut known = load.expect("it is read").expect("it is there");
+        let saved = engine.store.save(&mut known, deadline).await;
+        assert_eq!(saved.expect("commercetools answers"), Saved::Done);
+        plan["schema"] = 2.into();
+        assert_eq!(of_the_moment(stored(plan::KEY)), of_the_moment(plan));
+    });
 }
 
 #[test]
@@ -43,11 +89,11 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
         let app = app(&setup, &world);
         let golden = include_str!("run_documents/run-1.json");
         let mut newer: Value = serde_json::from_str(golden).expect("a golden file is JSON");
-        newer["schema"] = 2.into();
+        newer["schema"] = 3.into();
         for (document, said) in [
-            (newer, "has schema 2, this version of the app knows 1"),
+            (newer, "has schema 3, this version of the app knows 1 to 2"),
             (
-                json!({"schema": 2, "whatIsNew": true}),
+                json!({"schema": 3, "whatIsNew": true}),
                 "is not as this version writes it",
             ),
             (json!({"schema": 1}), "is not as this version writes it"),

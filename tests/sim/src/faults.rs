@@ -21,6 +21,8 @@ pub enum Fault {
         /// The value of `Retry-After`, in seconds.
         retry_after: Option<u32>,
     },
+    /// The call arrives twice; the answer is that of the second copy.
+    Double,
     /// The call has its effect; the connection is closed after half the answer's body.
     HalfBody,
     /// The call has its effect; the answer's body comes one byte a (simulated) second.

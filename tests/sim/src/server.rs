@@ -255,6 +255,10 @@ impl<P: Peer> Service<P> {
             _ => {}
         }
         let now = clock.now();
+        if fault == Some(Fault::Double) {
+            let first = lock(&self.peer).answer(now, &request);
+            self.check(&request, &dated(first, now));
+        }
         let response = dated(lock(&self.peer).answer(now, &request), now);
         self.check(&request, &response);
         self.count(

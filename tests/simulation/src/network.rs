@@ -21,6 +21,8 @@ use crate::world::{COMMERCETOOLS, KLAVIYO, World};
 const LONGEST_HOLD: Duration = Duration::from_secs(90);
 /// How much later the second copy of a call arrives, at most.
 const LATEST_COPY: Duration = Duration::from_secs(20);
+/// How much later the second copy of a call to an API arrives, at most.
+const SOON: Duration = Duration::from_secs(2);
 /// How long nobody hears of a call that hangs.
 const FOREVER: Duration = Duration::from_secs(600);
 
@@ -94,8 +96,13 @@ async fn fly(
     }
     let response = match (fate, link) {
         (Fate::Refuse(status, retry_after), _) => Some(refusal(status, retry_after)),
-        (_, Link::Commercetools) => Some(world.ask_commercetools(&request)),
-        (_, Link::Klaviyo) => Some(world.ask_klaviyo(&request)),
+        (Fate::Double, Link::Commercetools | Link::Klaviyo) => {
+            world.ask(link, &request);
+            world.note(format!("i{instance} -> {what}: arrives twice"));
+            world.executor.sleep(world.up_to(SOON)).await;
+            Some(world.ask(link, &request))
+        }
+        (_, Link::Commercetools | Link::Klaviyo) => Some(world.ask(link, &request)),
         (_, Link::Itself | Link::Outside) => {
             if fate == Fate::Double {
                 world.deliver_later(itself(&request));
@@ -163,6 +170,13 @@ impl World {
             world.note("a second copy arrives");
             _ = world.deliver(request).await;
         });
+    }
+
+    fn ask(&self, api: Link, request: &http::Request<Bytes>) -> Response<Bytes> {
+        match api {
+            Link::Commercetools => self.ask_commercetools(request),
+            _ => self.ask_klaviyo(request),
+        }
     }
 
     fn ask_commercetools(&self, request: &http::Request<Bytes>) -> Response<Bytes> {

@@ -77,7 +77,7 @@ pub(crate) enum Fate {
     Hang,
     /// It is refused with a status and perhaps a `Retry-After`.
     Refuse(u16, Option<u32>),
-    /// It arrives twice.
+    /// It arrives twice. Of a call to an API the answer is that of the second copy.
     Double,
 }
 
@@ -186,6 +186,7 @@ impl Schedule {
             for link in Link::ALL {
                 faults.extend(draw_faults(rng, link));
             }
+            faults.extend(draw_copies(seed));
             for spell in SPELLS {
                 if rng.u8(..3) == 0 {
                     spells.push((spell, seconds(rng, 10..90)));
@@ -246,6 +247,19 @@ impl Schedule {
             ),
         }
     }
+}
+
+/// Writes to an API that arrive twice. Drawn apart, so that what else a seed draws does not depend on it.
+fn draw_copies(seed: u64) -> Vec<(Link, Fate, f64)> {
+    let rng = &mut Rng::with_seed(seed ^ 0xd0b1e);
+    let links = [Link::Commercetools, Link::Klaviyo].into_iter();
+    let mut drawn = Vec::new();
+    for link in links {
+        if rng.u8(..3) == 0 {
+            drawn.push((link, Fate::Double, share(rng)));
+        }
+    }
+    drawn
 }
 
 fn draw_faults(rng: &mut Rng, link: Link) -> Vec<(Link, Fate, f64)> {
