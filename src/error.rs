@@ -46,6 +46,27 @@ pub struct Refusal {
     pub pointers: Vec<String>,
 }
 
+/// What a call was for: what helps depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Reads one thing, or what is as large as it is.
+    #[default]
+    Read,
+    /// Reads a page of records: fewer can be asked for.
+    Page,
+    /// Writes or sends.
+    Write,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "status {}", self.status)?;
+        self.code
+            .as_ref()
+            .map_or(Ok(()), |code| write!(formatter, " ({code})"))
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -57,6 +78,8 @@ pub enum Kind {
     Unreadable(String),
     /// A document of this app's is not as this version writes it; the text names it.
     UnreadableDocument(String),
+    /// Every document that was sent was refused, none of them pointed at, and none was taken: it is not the documents.
+    EverythingRefused(Refusal),
 }
 
 /// A call to one of the APIs that did not do what it was for.
@@ -66,6 +89,8 @@ pub struct Error {
     pub peer: Peer,
     /// What for, such as `query customers`.
     pub operation: &'static str,
+    /// What kind of call it was.
+    pub access: Access,
     /// What happened.
     pub kind: Kind,
 }
@@ -79,12 +104,9 @@ impl fmt::Display for Error {
             Kind::Transport(error) => write!(formatter, "{error}"),
             Kind::Unreadable(what) => write!(formatter, "the answer could not be read: {what}"),
             Kind::UnreadableDocument(which) => write!(formatter, "custom object {which}"),
-            Kind::Refused(refusal) => {
-                write!(formatter, "status {}", refusal.status)?;
-                refusal
-                    .code
-                    .as_ref()
-                    .map_or(Ok(()), |code| write!(formatter, " ({code})"))
+            Kind::Refused(refusal) => write!(formatter, "{refusal}"),
+            Kind::EverythingRefused(refusal) => {
+                write!(formatter, "every document is refused: {refusal}")
             }
         }
     }
@@ -124,6 +146,8 @@ pub fn plain_field(pointer: &str) -> &str {
 pub enum Action {
     /// Tried again with back-off and jitter; where that does not help, the window ends and the next one tries.
     Retry,
+    /// As [`Action::Retry`], but for a few windows only: what an API answers wrongly, it may go on answering.
+    RetryForAWhile,
     /// Left alone for as long as the server says, then tried again.
     Wait,
     /// A new token is fetched, once; a second refusal ends the run.
@@ -165,6 +189,12 @@ fn has_code(error: &Error, code: &str) -> bool {
     matches!(&error.kind, Kind::Refused(refusal) if refusal.code.as_deref() == Some(code))
 }
 
+/// Whether the API did not get a page together in time: it might with fewer records.
+fn is_slow_page(error: &Error) -> bool {
+    error.access == Access::Page
+        && (error.took_too_long() || matches!(error.status(), Some(408 | 502 | 503 | 504)))
+}
+
 /// What is done about what.
 pub const POLICY: &[Row] = &[
     Row {
@@ -186,10 +216,22 @@ pub const POLICY: &[Row] = &[
         advice: "Deploy the version that wrote it, or delete the custom object that the message names: then its import can start anew.",
     },
     Row {
+        what: "commercetools: a page that takes too long (QueryTimedOut, no answer in time, 408, 502 to 504)",
+        matches: is_slow_page,
+        action: Action::AskForLess,
+        advice: "Check commercetools' status page; the run goes on by itself when it answers.",
+    },
+    Row {
         what: "any: no connection, no answer in time, half an answer",
-        matches: |error| matches!(error.kind, Kind::Transport(_) | Kind::Unreadable(_)),
+        matches: |error| matches!(error.kind, Kind::Transport(_)),
         action: Action::Retry,
         advice: "Check the API's status page and the URL in the configuration; the run goes on by itself when it answers.",
+    },
+    Row {
+        what: "any: an answer that is not as the API describes it",
+        matches: |error| matches!(error.kind, Kind::Unreadable(_)),
+        action: Action::RetryForAWhile,
+        advice: "Check the API's status page and the URL in the configuration. If both are right, report the operation.",
     },
     Row {
         what: "any: a redirect",
@@ -270,6 +312,18 @@ pub const POLICY: &[Row] = &[
         advice: "Check klaviyo_auth_key: a private key with full access to profiles, lists, events and catalogs.",
     },
     Row {
+        what: "Klaviyo: every document is refused, and none of them pointed at",
+        matches: |error| matches!(error.kind, Kind::EverythingRefused(_)),
+        action: Action::GiveUp,
+        advice: "It is not the records: check the Klaviyo account and what klaviyo_auth_key may do, then resume.",
+    },
+    Row {
+        what: "Klaviyo: any other 4xx to a read",
+        matches: |error| error.access != Access::Write,
+        action: Action::GiveUp,
+        advice: "Klaviyo rejected a read of this app, which says nothing of the records. Check klaviyo_api_url. If it is right, report the operation and the code.",
+    },
+    Row {
         what: "Klaviyo: 400, 409, 413, 422",
         matches: |error| matches!(error.status(), Some(400 | 409 | 413 | 422)),
         action: Action::SetAside,
@@ -303,12 +357,19 @@ impl Action {
     fn in_words(self) -> &'static str {
         match self {
             Self::Retry => {
+                "tried again, with growing pauses of up to 15 minutes, for as long as it takes"
+            }
+            Self::RetryForAWhile => {
                 "tried again, with growing pauses; after five windows without progress the run fails"
             }
-            Self::Wait => "waited for as long as the API asks",
-            Self::RefreshToken => "a new token is fetched once; refused again, the run fails",
+            Self::Wait => {
+                "waited for as long as the API asks, longer where that leads nowhere, for as long as it takes"
+            }
+            Self::RefreshToken => {
+                "a new token is fetched, and another one after a pause; refused again, the run fails"
+            }
             Self::AskForLess => {
-                "asked for fewer records at a time; a single record that is too large fails the run"
+                "asked for fewer records at a time, down to one; then waited for as an API that does not answer, or, where one record is too large to hold, the run fails"
             }
             Self::SetAside => "the records are set aside and named in the report, the others go on",
             Self::GiveUp => "the run fails; its cursor is kept",
@@ -323,6 +384,7 @@ impl Error {
         Self {
             peer,
             operation,
+            access: Access::default(),
             kind: Kind::Transport(error),
         }
     }
@@ -333,6 +395,7 @@ impl Error {
         Self {
             peer,
             operation,
+            access: Access::default(),
             kind: Kind::Unreadable(expected.into()),
         }
     }
@@ -343,8 +406,54 @@ impl Error {
         Self {
             peer: Peer::Commercetools,
             operation,
+            access: Access::Read,
             kind: Kind::UnreadableDocument(which.into()),
         }
+    }
+
+    /// The error, of this kind of call.
+    #[must_use]
+    pub fn of(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
+    /// Whether the answer is a rejection that has nothing to do with credentials or rates: what was asked for is not
+    /// there, or not in this form.
+    #[must_use]
+    pub fn is_rejection(&self) -> bool {
+        self.status().is_some_and(|status| {
+            (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429)
+        })
+    }
+
+    /// Whether the answer took its time and then was none.
+    #[must_use]
+    pub fn took_too_long(&self) -> bool {
+        has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
+    }
+
+    /// Whether it may pass by itself: the API does not answer, or asks to wait.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self.action() {
+            Action::Retry | Action::Wait => true,
+            Action::AskForLess => is_slow_page(self),
+            Action::RetryForAWhile | Action::RefreshToken | Action::SetAside | Action::GiveUp => {
+                false
+            }
+        }
+    }
+
+    /// Whether a person has to mend credentials or scopes: once that is done the run can go on from where it stands.
+    #[must_use]
+    pub fn is_of_credentials(&self) -> bool {
+        let is_token = self.peer == Peer::CommercetoolsAuth;
+        !matches!(self.action(), Action::Retry | Action::RetryForAWhile)
+            && match self.status() {
+                Some(400) => is_token,
+                Some(401 | 403) => true,
+                _ => false,
+            }
     }
 
     /// The answer's status, where there is an answer.

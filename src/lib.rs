@@ -1,7 +1,7 @@
 //! Bulk import of a commercetools project into Klaviyo, as a Spin component.
 //!
 //! # The map
-//! - `guest` (wasm only): the entry point and the ports over the platform; the one place that names `spin_sdk`.
+//! - `guest` (wasm only): the entry point and the ports over the platform, for WASI 0.2 or 0.3.
 //! - [`ports`]: what the core needs of the world, as traits.
 //! - [`config`]: the variables, parsed once, every problem reported together.
 //! - [`error`]: what went wrong, and the one table that says what is done about it.

@@ -96,8 +96,23 @@ pub enum TransportError {
     Connection(String),
 }
 
+/// The WASI version that this build's guest is for.
+pub const WASI: &str = if cfg!(feature = "wasi-0-3") {
+    "0.3"
+} else {
+    "0.2"
+};
+
+/// The app itself, by the name that Spin has for it from 3.2 on.
+pub const SELF_URL: &str = "http://self.alt";
+
 /// Outbound HTTP. Redirects are not followed; every status is an answer, not an error.
 pub trait Http {
+    /// How requests reach the app itself: a URL without a slash at its end.
+    fn self_url(&self) -> &'static str {
+        SELF_URL
+    }
+
     /// Sends the request and reads the whole answer.
     ///
     /// # Errors

@@ -54,7 +54,9 @@ where
         };
         let asked_for = error.refusal().and_then(|refusal| refusal.retry_after);
         let pause = match error.action() {
-            Action::Retry | Action::Wait => pauses.next().map(|pause| asked_for.unwrap_or(pause)),
+            Action::Retry | Action::RetryForAWhile | Action::Wait => {
+                pauses.next().map(|pause| asked_for.unwrap_or(pause))
+            }
             _ => None,
         };
         match pause {

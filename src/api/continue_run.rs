@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join_all, select};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json as json_value};
 
 use super::answer::json;
 use super::problem::Problem;
 use super::views::run::run_view;
 use crate::config::Continuation;
-use crate::run::chain::{self, Claim};
+use crate::run::chain::{self, Claim, Continuing, PREDECESSOR};
 use crate::run::engine::Engine;
 use crate::run::state::Resource;
+use crate::time::Deadline;
 
 /// How long moving the plan on may take: a call works a window as well, within what platforms allow a request.
 const PLAN_PATIENCE: Duration = Duration::from_secs(4);
@@ -52,18 +53,26 @@ impl Continued {
 pub(super) async fn one(
     engine: &Rc<Engine>,
     resource: Resource,
+    headers: &HeaderMap,
 ) -> Result<Response<Bytes>, Problem> {
-    let Continued { code, answer, run } = Box::pin(continue_run(engine, resource)).await?;
+    let ends = chain::request_end(engine);
+    let predecessor = headers
+        .get(PREDECESSOR)
+        .and_then(|holder| holder.to_str().ok())
+        .map(str::to_owned);
+    let continued = Box::pin(continue_run(engine, resource, predecessor, ends));
+    let Continued { code, answer, run } = continued.await?;
     if run != RunIs::GoingOn {
-        advance_plan(engine).await;
+        advance_plan(engine, ends).await;
     }
     Ok(json(code, &answer))
 }
 
 pub(super) async fn all(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem> {
-    advance_plan(engine).await;
-    let outcomes =
-        join_all(Resource::ALL.map(|resource| Box::pin(continue_run(engine, resource)))).await;
+    let ends = chain::request_end(engine);
+    advance_plan(engine, ends).await;
+    let runs = Resource::ALL.map(|resource| Box::pin(continue_run(engine, resource, None, ends)));
+    let outcomes = join_all(runs).await;
     let mut code = StatusCode::OK;
     let mut answer = serde_json::Map::new();
     let mut failed = None;
@@ -79,7 +88,7 @@ pub(super) async fn all(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem>
         }
     }
     if some_ended {
-        advance_plan(engine).await;
+        advance_plan(engine, ends).await;
     }
     // what one resource cannot do keeps no other from going on, but the caller has to hear of it
     match failed {
@@ -88,41 +97,57 @@ pub(super) async fn all(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem>
     }
 }
 
-/// Moves the plan on, as long as that does not keep the windows waiting: what is cut off here, the next call does.
-async fn advance_plan(engine: &Rc<Engine>) {
+/// Moves the plan on, as long as that does not keep the windows waiting, nor the caller: what is cut off here, the next
+/// call does.
+async fn advance_plan(engine: &Rc<Engine>, ends: Deadline) {
     let advance = Box::pin(chain::advance_plan(engine));
-    select(advance, engine.ports.clock.sleep(PLAN_PATIENCE)).await;
+    let patience = match engine.config.continuation {
+        Continuation::SelfCall => PLAN_PATIENCE,
+        Continuation::Scheduler => PLAN_PATIENCE.min(engine.remaining(ends)),
+    };
+    select(advance, engine.ports.clock.sleep(patience)).await;
 }
 
-async fn continue_run(engine: &Rc<Engine>, resource: Resource) -> Result<Continued, Problem> {
+async fn continue_run(
+    engine: &Rc<Engine>,
+    resource: Resource,
+    predecessor: Option<String>,
+    ends: Deadline,
+) -> Result<Continued, Problem> {
     let calls_itself = engine.config.continuation == Continuation::SelfCall;
-    match chain::claim(engine, resource, calls_itself).await? {
+    let continuing = Continuing {
+        is_self_call: calls_itself,
+        predecessor,
+    };
+    match chain::claim(engine, resource, &continuing).await? {
         Claim::Claimed(claimed) if calls_itself => {
             let answer =
                 json_value!({"outcome": "claimed", "window": claimed.stored.document.window});
             chain::spawn(engine, *claimed);
             Ok(Continued::going_on(StatusCode::ACCEPTED, answer))
         }
-        Claim::Claimed(claimed) => match Box::pin(chain::work(engine, *claimed)).await {
-            Some((stored, _)) => {
-                let run = run_view(engine, resource, Some(&stored.document));
-                let goes_on = stored.document.is_running();
-                Ok(Continued {
-                    code: StatusCode::OK,
-                    answer: json_value!({"outcome": "worked", "run": run}),
-                    run: if goes_on {
-                        RunIs::GoingOn
-                    } else {
-                        RunIs::Ended
-                    },
-                })
+        Claim::Claimed(claimed) => {
+            match Box::pin(chain::work(engine, *claimed, Some(ends))).await {
+                Some((stored, _)) => {
+                    let run = run_view(engine, resource, Some(&stored.document));
+                    let goes_on = stored.document.is_running();
+                    Ok(Continued {
+                        code: StatusCode::OK,
+                        answer: json_value!({"outcome": "worked", "run": run}),
+                        run: if goes_on {
+                            RunIs::GoingOn
+                        } else {
+                            RunIs::Ended
+                        },
+                    })
+                }
+                None => Err(Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The window could not be saved",
+                )
+                .detail("What it did is done again by the next window; see the log")),
             }
-            None => Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The window could not be saved",
-            )
-            .detail("What it did is done again by the next window; see the log")),
-        },
+        }
         Claim::Busy(lease) => Ok(Continued::going_on(
             StatusCode::OK,
             json_value!({"outcome": "busy", "lease": lease}),

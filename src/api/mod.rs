@@ -26,7 +26,7 @@ mod stop;
 mod views;
 
 use bytes::Bytes;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_LENGTH};
 use http::{HeaderMap, Method, Response, StatusCode};
 
 use self::answer::json;
@@ -94,7 +94,16 @@ pub async fn handle(app: &App, request: Request) -> Response<Bytes> {
     }
 }
 
-async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem> {
+/// Checks a request by its head, so that nobody without the token has a body read: `request` has none yet. What is
+/// refused here, [`handle`] refuses as well.
+///
+/// # Errors
+/// 401, 404, 413 where the length is announced, 405.
+pub fn admit(app: &App, request: &Request) -> Result<(), Problem> {
+    admitted(app, request).map(|_| ())
+}
+
+fn admitted(app: &App, request: &Request) -> Result<Route, Problem> {
     let engine = &app.engine;
     let is_admitted = admits_cron(&request.path, engine.config.cron_token.as_ref());
     if !is_admitted {
@@ -105,12 +114,33 @@ async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem>
         Problem::new(StatusCode::NOT_FOUND, "Not found")
             .detail("There is nothing under this path; see GET /sync/status")
     })?;
-    if request.body.len() > MAX_BODY_BYTES {
+    let announced = request.headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if request.body.len() > MAX_BODY_BYTES || announced > Some(MAX_BODY_BYTES as u64) {
         return Err(
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Content too large")
                 .detail(format!("The body may have {MAX_BODY_BYTES} bytes")),
         );
     }
+    let allow = route.allow();
+    if !allow.split(", ").any(|method| request.method == *method) {
+        return Err(method_not_allowed(allow));
+    }
+    Ok(route)
+}
+
+fn method_not_allowed(allow: &'static str) -> Problem {
+    let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+        .detail(format!("This path answers {allow}"));
+    problem
+        .headers
+        .insert(ALLOW, http::HeaderValue::from_static(allow));
+    problem
+}
+
+async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem> {
+    let engine = &app.engine;
+    let route = admitted(app, &request)?;
     // boxed: a request's future is as large as the largest of these, and moves through the host's calls
     let answered: LocalFuture<'_, Result<Response<Bytes>, Problem>> =
         match (&request.method, &route) {
@@ -129,19 +159,10 @@ async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem>
             }
             (&Method::POST, Route::Stop(resource)) => Box::pin(stop::run(engine, *resource)),
             (&Method::POST, Route::Continue(resource)) => {
-                Box::pin(continue_run::one(engine, *resource))
+                Box::pin(continue_run::one(engine, *resource, &request.headers))
             }
             (&Method::POST, Route::ContinueAll) => Box::pin(continue_run::all(engine)),
-            _ => {
-                let allow = route.allow();
-                let mut problem =
-                    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
-                        .detail(format!("This path answers {allow}"));
-                problem
-                    .headers
-                    .insert(ALLOW, http::HeaderValue::from_static(allow));
-                return Err(problem);
-            }
+            _ => return Err(method_not_allowed(route.allow())),
         };
     answered.await
 }

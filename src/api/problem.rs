@@ -87,7 +87,9 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match error.action() {
-            Action::Retry | Action::Wait => StatusCode::SERVICE_UNAVAILABLE,
+            Action::Retry | Action::RetryForAWhile | Action::Wait => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::BAD_GATEWAY,
         };
         let problem = Self::new(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::client::{Call, Client};
-use crate::error::{Error, Peer};
+use crate::error::{Access, Error, Peer};
 use crate::time::Deadline;
 
 /// A custom object's answer is read up to this size: far above what a run document can hold.
@@ -73,6 +73,7 @@ impl Client {
         let path = format!("custom-objects/{container}/{key}");
         let call = Call {
             operation: OPERATION,
+            access: Access::Read,
             method: Method::GET,
             path: &path,
             body: None,
@@ -135,6 +136,7 @@ impl Client {
         })?;
         let call = Call {
             operation: OPERATION,
+            access: Access::Write,
             method: Method::POST,
             path: "custom-objects",
             body: Some(body),
@@ -177,6 +179,7 @@ impl Client {
         let path = format!("custom-objects/{container}/{key}?version={version}");
         let call = Call {
             operation: OPERATION,
+            access: Access::Write,
             method: Method::DELETE,
             path: &path,
             body: None,

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use url::form_urlencoded;
 
 use super::client::{Call, Client};
-use crate::error::{Error, Peer};
+use crate::error::{Access, Error, Peer};
 use crate::json::Json;
 use crate::retry::with_retry;
 use crate::time::Deadline;
@@ -162,13 +162,23 @@ impl Client {
     ) -> Result<T, Error> {
         let call = Call {
             operation: query.operation,
+            access: match query.limit {
+                0 => Access::Read,
+                _ => Access::Page,
+            },
             method: Method::GET,
             path,
             body: None,
             max_bytes: query.max_bytes,
         };
-        with_retry(&self.ports, deadline, || async {
-            let body = self.call_once(&call, deadline).await?.into_body();
+        let answer = with_retry(&self.ports, deadline, || async {
+            let answer = self.call_once(&call, deadline).await;
+            // what took its time is not asked for again in the same form
+            let answer = answer.map_err(|error| match error.took_too_long() {
+                true => error,
+                false => error.of(Access::Read),
+            });
+            let body = answer?.into_body();
             read(&body).ok_or_else(|| {
                 Error::unreadable(
                     Peer::Commercetools,
@@ -176,7 +186,7 @@ impl Client {
                     "a page with its results",
                 )
             })
-        })
-        .await
+        });
+        answer.await.map_err(|error| error.of(call.access))
     }
 }

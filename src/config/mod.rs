@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 pub use self::mapping::MappingOptions;
 use self::sync::SyncConfig;
@@ -178,6 +178,8 @@ const MAX_ID_RANGES: usize = 64;
 const MEMORY_MIB: usize = 128;
 /// The least memory that a window can work in.
 const MIN_MEMORY_MIB: usize = 48;
+/// The most memory that WebAssembly with 32 bits can address, in whole MiB whose bytes can be counted.
+const MAX_MEMORY_MIB: usize = 4095;
 /// A token shorter than this is too easily guessed for an endpoint that moves customers' data.
 const MIN_TOKEN_CHARS: usize = 16;
 
@@ -220,8 +222,12 @@ impl Config {
             )),
             id_ranges: reader.number("id_ranges", ID_RANGES as u64, 1, MAX_ID_RANGES as u64)
                 as usize,
-            memory_mib: reader.number("memory_mib", MEMORY_MIB as u64, MIN_MEMORY_MIB as u64, 4096)
-                as usize,
+            memory_mib: reader.number(
+                "memory_mib",
+                MEMORY_MIB as u64,
+                MIN_MEMORY_MIB as u64,
+                MAX_MEMORY_MIB as u64,
+            ) as usize,
             mapping: MappingOptions {
                 preferred_locale: reader.optional("preferred_locale"),
                 preferred_currency: reader.currency(),
@@ -235,6 +241,16 @@ impl Config {
         } else {
             Err(Problems(reader.problems))
         }
+    }
+}
+
+/// Whether a URL leads to the machine itself, so that what is sent there crosses no network.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -275,9 +291,13 @@ impl VariableReader<'_> {
             (text, _) => text,
         }
         .to_owned();
+        // the paths of Klaviyo's API begin at its root
+        let takes_path = variable != "klaviyo_api_url";
         let usable = Url::parse(&text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
+            let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+            is_safe
                 && url.has_host()
+                && (takes_path || matches!(url.path(), "" | "/"))
                 && url.query().is_none()
                 && url.fragment().is_none()
                 && url.username().is_empty()
@@ -286,7 +306,10 @@ impl VariableReader<'_> {
         if !usable {
             self.problem(
                 variable,
-                "must be an http or https URL without credentials, query or fragment",
+                match takes_path {
+                    true => "must be an https URL (http on the local machine only) without credentials, query or fragment",
+                    false => "must be an https URL (http on the local machine only) without path, credentials, query or fragment",
+                },
             );
         }
         text.trim_end_matches('/').to_owned()

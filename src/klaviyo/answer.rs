@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use serde::Deserialize;
 
-use crate::error::{Error, Kind, Peer, Refusal, plain_code};
+use crate::error::{Access, Error, Kind, Peer, Refusal, plain_code};
 use crate::retry::retry_after;
 
 #[derive(Deserialize)]
@@ -53,6 +53,7 @@ pub(super) fn accept(operation: &'static str, response: Response<Bytes>) -> Resu
     Err(Error {
         peer: Peer::Klaviyo,
         operation,
+        access: Access::default(),
         kind: Kind::Refused(refusal),
     })
 }

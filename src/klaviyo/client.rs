@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 use super::answer::accept;
 use super::rate::{Endpoint, Limiter};
 use crate::config::KlaviyoConfig;
-use crate::error::{Error, Kind, Peer, Refusal};
+use crate::error::{Access, Error, Kind, Peer, Refusal};
 use crate::ports::{Body, Limits, Ports};
 use crate::retry::with_retry;
 use crate::time::Deadline;
@@ -34,6 +34,16 @@ pub struct Client {
     pub(super) ports: Ports,
     config: KlaviyoConfig,
     limiters: RefCell<HashMap<&'static str, Limiter>>,
+    tallies: RefCell<HashMap<&'static str, Tally>>,
+}
+
+/// What an endpoint has done with the documents that this instance sent to it.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Requests that were taken.
+    pub(super) accepted: u64,
+    /// Documents that were refused without a pointer since the last request that was taken.
+    pub(super) refused_blindly: u64,
 }
 
 /// Counts a call out of its limiter however it ends, dropped futures included.
@@ -70,6 +80,7 @@ impl Client {
             ports,
             config,
             limiters: RefCell::default(),
+            tallies: RefCell::default(),
         }
     }
 
@@ -85,6 +96,30 @@ impl Client {
             Some(ready) => ready.saturating_sub(now),
             None => LOOK_AGAIN,
         }
+    }
+
+    /// Posts a document once: what was refused or broke off before is being narrowed down.
+    ///
+    /// # Errors
+    /// Where Klaviyo does not answer or refuses.
+    pub(super) async fn post_once(
+        &self,
+        endpoint: &'static Endpoint,
+        path: &str,
+        body: Body,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        self.send(endpoint, Method::POST, path, body, deadline)
+            .await
+    }
+
+    /// What this endpoint has done with documents so far.
+    pub(super) fn tally<T>(
+        &self,
+        endpoint: &'static Endpoint,
+        act: impl FnOnce(&mut Tally) -> T,
+    ) -> T {
+        act(self.tallies.borrow_mut().entry(endpoint.name).or_default())
     }
 
     /// Waits for the endpoint's limits, or says how long that would take where the deadline is nearer.
@@ -108,6 +143,7 @@ impl Client {
                 return Err(Error {
                     peer: Peer::Klaviyo,
                     operation: endpoint.name,
+                    access: Access::default(),
                     kind: Kind::Refused(Refusal {
                         status: 429,
                         code: Some("rate limit used up".to_owned()),
@@ -154,6 +190,22 @@ impl Client {
     }
 
     async fn send(
+        &self,
+        endpoint: &'static Endpoint,
+        method: Method,
+        path: &str,
+        body: Body,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        let access = match method {
+            Method::GET => Access::Read,
+            _ => Access::Write,
+        };
+        let sent = self.send_once(endpoint, method, path, body, deadline);
+        sent.await.map_err(|error| error.of(access))
+    }
+
+    async fn send_once(
         &self,
         endpoint: &'static Endpoint,
         method: Method,

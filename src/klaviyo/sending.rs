@@ -11,7 +11,8 @@ use super::batch::{Batch, ENTRY_HEAD, ENTRY_MIDDLE, ENTRY_TAIL, Item};
 use super::bulk::{BulkEndpoint, Shape, is_job_id};
 use super::client::Client;
 use super::job::read_id;
-use crate::error::{Action, Error, Peer, Refusal, plain_field};
+use super::rate::Endpoint;
+use crate::error::{Access, Action, Error, Kind, Peer, Refusal, plain_field};
 use crate::ports::Body;
 use crate::time::Deadline;
 
@@ -37,46 +38,68 @@ pub struct Sent {
     pub mended: usize,
 }
 
+/// Documents that stand alone and were answered 5xx before anything was taken, at most: with as many the API is down.
+const MAX_SUSPECTS: usize = 3;
+/// Documents refused without a pointer, one by one and with none taken, after which it is not the documents.
+const MAX_REFUSED_BLINDLY: u64 = 50;
+
 impl Batch {
     /// Sends the batch and takes it apart as far as Klaviyo's refusals ask for it.
+    ///
+    /// A 5xx is taken for a document's only where the same endpoint has taken another request since: it is narrowed down
+    /// like a 400 without a pointer then, and the document is set aside with all that belongs to its record.
     ///
     /// # Errors
     /// Where Klaviyo does not answer, or refuses for a reason that is not in the documents. Part of the batch may have
     /// been taken then; sending it again is harmless.
     pub async fn send(self, client: &Client, deadline: Deadline) -> Result<Sent, Error> {
+        let endpoint = self.bulk.post;
         let mut sending = Sending {
             bulk: self.bulk,
             items: self.items,
             pieces: self.pieces,
             profiles: self.profiles.into_iter().map(Bytes::from).collect(),
             mended: HashMap::new(),
+            narrowing: None,
             sent: Sent::default(),
         };
         let mut parts = vec![(0..sending.items.len()).collect::<Vec<usize>>()];
         while let Some(part) = parts.pop() {
-            if part.is_empty() {
-                continue;
-            }
-            let (body, positions) = sending.body(&part);
-            match client
-                .post(sending.bulk.post, sending.bulk.path, body, deadline)
-                .await
-            {
-                Ok(answer) => sending.note_job(&answer, &part)?,
-                Err(error) if error.action() == Action::SetAside => {
-                    let refusal = error
-                        .refusal()
-                        .cloned()
-                        .unwrap_or_else(|| unreachable_refusal(&error));
-                    parts.extend(sending.take_apart(part, &positions, &refusal));
+            let part = sending.without_refused(part);
+            if !part.is_empty() {
+                let (body, positions) = sending.body(&part);
+                let answer = sending.post(client, &part, body, deadline).await;
+                match answer {
+                    Ok(answer) => {
+                        client.tally(endpoint, |tally| {
+                            tally.accepted += 1;
+                            tally.refused_blindly = 0;
+                        });
+                        sending.note_job(&answer, &part)?;
+                    }
+                    Err(error) if error.action() == Action::SetAside => {
+                        let refusal = error
+                            .refusal()
+                            .cloned()
+                            .unwrap_or_else(|| unreachable_refusal(&error));
+                        let more = sending.take_apart(part, &positions, &refusal, client)?;
+                        parts.extend(more);
+                    }
+                    Err(error) if error.status().is_some_and(|status| status >= 500) => {
+                        parts.extend(sending.narrow_down(part, error, client)?);
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
+            }
+            if parts.is_empty() {
+                parts = sending.suspects_again(client)?;
             }
         }
         sending.sent.mended = sending.mended.len();
         Ok(sending.sent)
     }
 }
+
 /// Only answers are set aside by the table; should a row ever say otherwise, nothing is pointed at.
 fn unreachable_refusal(error: &Error) -> Refusal {
     Refusal {
@@ -94,7 +117,18 @@ struct Sending {
     pieces: Vec<Bytes>,
     profiles: Vec<Bytes>,
     mended: HashMap<usize, Bytes>,
+    narrowing: Option<Narrowing>,
     sent: Sent,
+}
+
+/// A request was answered 5xx: what is known since.
+struct Narrowing {
+    /// Requests that the endpoint had taken before.
+    accepted_before: u64,
+    /// Documents that stand alone and were answered 5xx before anything was taken.
+    suspects: Vec<usize>,
+    /// The latest of these answers.
+    error: Error,
 }
 
 /// Where each item of a request stands in it, for reading pointers: `positions[entry]` are the item numbers in order. In
@@ -179,13 +213,87 @@ impl Sending {
         Ok(())
     }
 
+    /// Posts a part. While a 5xx is being narrowed down, what does not stand alone is tried only once.
+    async fn post(
+        &self,
+        client: &Client,
+        part: &[usize],
+        body: Body,
+        deadline: Deadline,
+    ) -> Result<Bytes, Error> {
+        let (endpoint, path) = (self.bulk.post, self.bulk.path);
+        let is_tried_once = self.narrowing.as_ref().is_some_and(|narrowing| {
+            part.len() > 1 || !narrowing.has_accepted_since(client, endpoint)
+        });
+        match is_tried_once {
+            true => client.post_once(endpoint, path, body, deadline).await,
+            false => client.post(endpoint, path, body, deadline).await,
+        }
+    }
+
+    /// The part without what belongs to records that have been refused already.
+    fn without_refused(&self, mut part: Vec<usize>) -> Vec<usize> {
+        if self.narrowing.is_some() {
+            part.retain(|&item| !self.sent.refused.contains_key(&self.items[item].record));
+        }
+        part
+    }
+
+    /// Decides what a part that was answered 5xx is sent as next.
+    fn narrow_down(
+        &mut self,
+        part: Vec<usize>,
+        error: Error,
+        client: &Client,
+    ) -> Result<Vec<Vec<usize>>, Error> {
+        let endpoint = self.bulk.post;
+        let narrowing = self.narrowing.get_or_insert_with(|| Narrowing {
+            accepted_before: client.tally(endpoint, |tally| tally.accepted),
+            suspects: Vec::new(),
+            error: error.clone(),
+        });
+        let [item] = part[..] else {
+            return Ok(halves(part));
+        };
+        if narrowing.has_accepted_since(client, endpoint) {
+            let refusal = error
+                .refusal()
+                .cloned()
+                .unwrap_or_else(|| unreachable_refusal(&error));
+            let record = self.items[item].record;
+            self.sent.refused.insert(record, reason(&refusal, ""));
+            return Ok(Vec::new());
+        }
+        narrowing.suspects.push(item);
+        narrowing.error = error;
+        match narrowing.suspects.len() {
+            MAX_SUSPECTS => Err(narrowing.error.clone()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Everything else is dealt with: whatever was answered 5xx before anything was taken is sent again by itself, where
+    /// something has been taken since.
+    fn suspects_again(&mut self, client: &Client) -> Result<Vec<Vec<usize>>, Error> {
+        let endpoint = self.bulk.post;
+        let Some(narrowing) = self.narrowing.as_mut() else {
+            return Ok(Vec::new());
+        };
+        let suspects = std::mem::take(&mut narrowing.suspects);
+        if !suspects.is_empty() && !narrowing.has_accepted_since(client, endpoint) {
+            return Err(narrowing.error.clone());
+        }
+        Ok(suspects.into_iter().map(|item| vec![item]).collect())
+    }
+
     /// Decides what a refused part is sent as next.
     fn take_apart(
         &mut self,
         part: Vec<usize>,
         positions: &Positions,
         refusal: &Refusal,
-    ) -> Vec<Vec<usize>> {
+        client: &Client,
+    ) -> Result<Vec<Vec<usize>>, Error> {
         let mut culprits: BTreeMap<usize, &str> = BTreeMap::new();
         for pointer in &refusal.pointers {
             for item in self.pointed_at(pointer, positions) {
@@ -193,7 +301,7 @@ impl Sending {
             }
         }
         if culprits.is_empty() {
-            return self.halve(part, refusal);
+            return self.halve(part, refusal, client);
         }
         for (&item, pointer) in &culprits {
             let field = self.field(pointer);
@@ -217,23 +325,38 @@ impl Sending {
             .into_iter()
             .filter(|item| !culprits.contains_key(item) || self.is_worth_a_try(*item))
             .collect();
-        vec![left]
+        Ok(vec![left])
     }
 
     fn is_worth_a_try(&self, item: usize) -> bool {
         self.mended.contains_key(&item) && !self.sent.refused.contains_key(&self.items[item].record)
     }
 
-    fn halve(&mut self, mut part: Vec<usize>, refusal: &Refusal) -> Vec<Vec<usize>> {
-        if let [item] = part[..] {
-            self.sent
-                .refused
-                .insert(self.items[item].record, reason(refusal, ""));
-            return Vec::new();
+    fn halve(
+        &mut self,
+        part: Vec<usize>,
+        refusal: &Refusal,
+        client: &Client,
+    ) -> Result<Vec<Vec<usize>>, Error> {
+        let [item] = part[..] else {
+            return Ok(halves(part));
+        };
+        let endpoint = self.bulk.post;
+        let is_everything = client.tally(endpoint, |tally| {
+            tally.refused_blindly += 1;
+            tally.accepted == 0 && tally.refused_blindly >= MAX_REFUSED_BLINDLY
+        });
+        if is_everything {
+            return Err(Error {
+                peer: Peer::Klaviyo,
+                operation: endpoint.name,
+                access: Access::Write,
+                kind: Kind::EverythingRefused(refusal.clone()),
+            });
         }
-        let second = part.split_off(part.len() / 2);
-        // the last is sent first: keeps the order of an order's events
-        vec![second, part]
+        let record = self.items[item].record;
+        self.sent.refused.insert(record, reason(refusal, ""));
+        Ok(Vec::new())
     }
 
     /// The items that a pointer names: one, or all of an entry.
@@ -265,6 +388,18 @@ impl Sending {
         let below = pointer.strip_prefix(self.bulk.pointer).unwrap_or(pointer);
         below.find('/').map_or("", |slash| &below[slash..])
     }
+}
+
+impl Narrowing {
+    fn has_accepted_since(&self, client: &Client, endpoint: &'static Endpoint) -> bool {
+        client.tally(endpoint, |tally| tally.accepted) > self.accepted_before
+    }
+}
+
+/// Both halves of a part; the last is sent first: keeps the order of an order's events.
+fn halves(mut part: Vec<usize>) -> Vec<Vec<usize>> {
+    let second = part.split_off(part.len() / 2);
+    vec![second, part]
 }
 
 /// Why Klaviyo refused a record: the status, its code and the field; never its words, which can quote the record.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::job::JobState;
-use crate::klaviyo::profiles::{self, ImportError, MAX_PROFILE_BYTES, Outcome};
+use crate::klaviyo::profiles::{self, ImportError, ImportErrors, MAX_PROFILE_BYTES, Outcome};
 use crate::mapping::{Skip, customer};
 use crate::ports::LocalFuture;
 use crate::run::import::{Import, JobAnswer, Mended};
@@ -95,9 +95,8 @@ impl Import for Customers {
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.klaviyo.clone();
         Box::pin(async move {
-            let path = match job.errors_at {
-                Some(path) => path,
-                None => match profiles::job(&client, &job.id, deadline).await? {
+            if job.errors_at.is_none() {
+                match profiles::job(&client, &job.id, deadline).await? {
                     JobState::UnderWay => return Ok(JobAnswer::NotYet),
                     JobState::Cancelled => return Ok(JobAnswer::Cancelled),
                     JobState::Unknown => return Ok(JobAnswer::Unknown),
@@ -110,10 +109,10 @@ impl Import for Customers {
                             errors_at: None,
                         });
                     }
-                    JobState::Complete(_) => profiles::errors_path(&job.id),
-                },
-            };
-            let page = profiles::import_errors(&client, &path, deadline).await?;
+                    JobState::Complete(_) => {}
+                }
+            }
+            let page = next_errors(&client, job, deadline).await?;
             let (mut refused, mut mended) = (Vec::new(), Vec::new());
             for ImportError {
                 external_id,
@@ -139,5 +138,35 @@ impl Import for Customers {
                 errors_at: page.next,
             })
         })
+    }
+}
+
+/// The next page of a job's errors. A stored page that Klaviyo knows no more is dropped: reading begins again, without the
+/// errors that have been dealt with.
+async fn next_errors(
+    client: &klaviyo::Client,
+    job: Job,
+    deadline: Deadline,
+) -> Result<ImportErrors, Error> {
+    if let Some(path) = &job.errors_at {
+        match profiles::import_errors(client, path, deadline).await {
+            Err(error) if error.is_rejection() => {}
+            page => return page,
+        }
+    }
+    let mut path = profiles::errors_path(&job.id);
+    let mut dealt_with = usize::try_from(job.errors_read).unwrap_or(usize::MAX);
+    loop {
+        let mut page = profiles::import_errors(client, &path, deadline).await?;
+        let here = dealt_with.min(page.errors.len());
+        page.errors.drain(..here);
+        dealt_with -= here;
+        match page.next.take() {
+            Some(next) if page.errors.is_empty() => path = next,
+            next => {
+                page.next = next;
+                return Ok(page);
+            }
+        }
     }
 }

@@ -128,7 +128,13 @@ impl Import for Deletion {
         Box::pin(async move {
             let path = query.range.after.as_deref().unwrap_or(collection.path());
             let (ids, next) = if query.range.entries.is_empty() {
-                let page = listing::list(&client, collection, path, deadline).await?;
+                let page = match listing::list(&client, collection, path, deadline).await {
+                    // a page that Klaviyo knows no more: what has been deleted is not listed again
+                    Err(error) if error.is_rejection() && query.range.after.is_some() => {
+                        listing::list(&client, collection, collection.path(), deadline).await?
+                    }
+                    page => page?,
+                };
                 (page.ids, page.next)
             } else {
                 (

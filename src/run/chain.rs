@@ -13,12 +13,14 @@ use super::identity::new_holder;
 use super::log::LogEvent;
 use super::plan::advance;
 use super::self_call;
-use super::state::{Lease, Resource, Status};
+use super::start;
+use super::state::{Lease, Resource, RunDocument, Status};
 use super::store::{Saved, Stored};
 use super::window::ending::log_window;
 use super::window::{self, End};
 use crate::config::Continuation;
 use crate::error::Error;
+use crate::time::Deadline;
 
 /// How long the next invocation may take to claim the lease and answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,6 +30,22 @@ const CALL_ATTEMPTS: u32 = 3;
 const CALL_PAUSE: Duration = Duration::from_millis(500);
 /// How long claiming may take.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request may take whose answer comes after the window: platforms allow 30 s
+/// ("Quotas and limits" of Akamai Functions).
+const REQUEST_TIME: Duration = Duration::from_secs(29);
+
+/// The header in which a self-call names the invocation that it comes from: its lease may be taken over, as it has ended.
+pub const PREDECESSOR: &str = "x-predecessor";
+
+/// How a `continue` is meant.
+#[derive(Debug, Clone, Default)]
+pub struct Continuing {
+    /// The window is worked after the answer, and waits where there is nothing to do yet: nobody else would wake the chain.
+    pub is_self_call: bool,
+    /// The invocation that this one goes on from, by its name in the lease: it has ended, whatever the lease says.
+    pub predecessor: Option<String>,
+}
 
 /// The right to work a window.
 #[derive(Debug)]
@@ -58,12 +76,16 @@ pub enum Claim {
     Outrun,
 }
 
-/// Claims the lease of a run that is going on. With `waits`, also where there is nothing to do yet: the invocation
-/// waits then, as nobody else would wake the chain.
+/// Claims the lease of a run that is going on, or of one that has failed for want of credentials or scopes that are there
+/// now.
 ///
 /// # Errors
 /// Where commercetools does not answer or refuses.
-pub async fn claim(engine: &Engine, resource: Resource, waits: bool) -> Result<Claim, Error> {
+pub async fn claim(
+    engine: &Engine,
+    resource: Resource,
+    continuing: &Continuing,
+) -> Result<Claim, Error> {
     let begun = engine.monotonic();
     let deadline = engine.deadline(CLAIM_TIMEOUT);
     let store = &engine.store;
@@ -72,10 +94,16 @@ pub async fn claim(engine: &Engine, resource: Resource, waits: bool) -> Result<C
     };
     let now = engine.now();
     let document = &mut stored.document;
+    if document.can_be_taken_up(now) && is_mended(engine, document, deadline).await {
+        document.take_up();
+        start::log(engine, LogEvent::RunResumed, document);
+    }
     if !document.is_running() {
         return Ok(Claim::NotRunning);
     }
-    if let Some(lease) = document.lease.as_ref().filter(|lease| lease.is_live(now)) {
+    let is_predecessor = |lease: &&Lease| continuing.predecessor.as_ref() == Some(&lease.holder);
+    let live = document.lease.as_ref().filter(|lease| lease.is_live(now));
+    if let Some(lease) = live.filter(|lease| !is_predecessor(lease)) {
         return Ok(Claim::Busy(lease.clone()));
     }
     if advance::has_called_off(engine, document, deadline).await? {
@@ -84,6 +112,13 @@ pub async fn claim(engine: &Engine, resource: Resource, waits: bool) -> Result<C
         store.save(&mut stored, deadline).await?;
         return Ok(Claim::NotRunning);
     }
+    document.note_killed_window(now);
+    if !document.is_running() {
+        start::log(engine, LogEvent::RunFailed, document);
+        store.save(&mut stored, deadline).await?;
+        return Ok(Claim::NotRunning);
+    }
+    let waits = continuing.is_self_call;
     if let Some(until) = document.not_before.filter(|&until| until > now && !waits) {
         return Ok(Claim::Waiting {
             until,
@@ -98,12 +133,29 @@ pub async fn claim(engine: &Engine, resource: Resource, waits: bool) -> Result<C
     })
 }
 
-/// Works one window and logs how it ended. `None` where it could not be saved: the lease runs out by itself then.
-pub async fn work(engine: &Engine, claimed: Claimed) -> Option<(Stored, End)> {
+/// Whether what a run failed for has been mended, as far as reading what it reads can tell.
+async fn is_mended(engine: &Engine, run: &RunDocument, deadline: Deadline) -> bool {
+    let import = engine.import(run);
+    import.total(&run.options, deadline).await.is_ok()
+}
+
+/// The moment by which a request has to be answered whose window is worked before the answer.
+#[must_use]
+pub fn request_end(engine: &Engine) -> Deadline {
+    engine.deadline(REQUEST_TIME)
+}
+
+/// Works one window and logs how it ended; with `ends`, all of it is over by then. `None` where it could not be saved: the
+/// lease runs out by itself then.
+pub async fn work(
+    engine: &Engine,
+    claimed: Claimed,
+    ends: Option<Deadline>,
+) -> Option<(Stored, End)> {
     let resource = claimed.stored.document.resource;
     let begun = claimed.begun;
     let import = engine.import(&claimed.stored.document);
-    match Box::pin(window::work(engine, import, claimed.stored, begun)).await {
+    match Box::pin(window::work(engine, import, claimed.stored, begun, ends)).await {
         Ok((stored, end)) => {
             let duration = engine.monotonic().saturating_sub(begun);
             log_window(engine, &stored, &end, duration);
@@ -127,16 +179,18 @@ pub async fn work(engine: &Engine, claimed: Claimed) -> Option<(Stored, End)> {
 pub fn spawn(engine: &Rc<Engine>, claimed: Claimed) {
     let spawned = engine.clone();
     engine.ports.spawn.spawn(Box::pin(async move {
-        let resource = claimed.stored.document.resource;
-        let Some((stored, end)) = work(&spawned, claimed).await else {
-            return;
-        };
-        let goes_on = stored.document.is_running();
-        if goes_on && !matches!(end, End::Lost) {
-            call_next(&spawned, resource).await;
-        } else if !goes_on {
-            // one that it belongs to, or one that waits for the end of a run that is not its own
-            advance_plan(&spawned).await;
+        let document = &claimed.stored.document;
+        let (resource, holder) = (document.resource, document.holder());
+        match work(&spawned, claimed, None).await {
+            // whoever has written the document goes on from there
+            Some((_, End::Lost)) => {}
+            Some((stored, _)) if stored.document.is_running() => {
+                call_next(&spawned, resource, None).await;
+            }
+            // a plan that it belongs to, or one that waits for the end of a run that is not its own
+            Some(_) => advance_plan(&spawned).await,
+            // what has not been saved is done again; the lease is still this invocation's
+            None => call_next(&spawned, resource, holder).await,
         }
     }));
 }
@@ -151,7 +205,7 @@ pub async fn advance_plan(engine: &Rc<Engine>) {
                 join_all(
                     begun
                         .into_iter()
-                        .map(|resource| call_next(&spawned, resource)),
+                        .map(|resource| call_next(&spawned, resource, None)),
                 )
                 .await;
             }));
@@ -167,14 +221,18 @@ pub async fn advance_plan(engine: &Rc<Engine>) {
     }
 }
 
-async fn call_next(engine: &Engine, resource: Resource) {
+async fn call_next(engine: &Engine, resource: Resource, predecessor: Option<String>) {
     let path = format!("/sync/{resource}/continue");
+    let headers: Vec<(&str, String)> = predecessor
+        .map(|holder| (PREDECESSOR, holder))
+        .into_iter()
+        .collect();
     let mut outcome = String::new();
     for attempt in 0..CALL_ATTEMPTS {
         if attempt > 0 {
             engine.ports.clock.sleep(CALL_PAUSE * attempt).await;
         }
-        match self_call::send(engine, Method::POST, &path, CALL_TIMEOUT).await {
+        match self_call::send(engine, Method::POST, &path, &headers, CALL_TIMEOUT).await {
             Ok(()) => return,
             Err(error) => outcome = error,
         }

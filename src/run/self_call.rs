@@ -8,8 +8,6 @@ use http::{Method, Request};
 use super::engine::Engine;
 use crate::ports::{Body, Limits};
 
-/// The app itself, as Spin lets a component reach it (found with Spin 4.1 and spin-sdk 7).
-pub const SELF_URL: &str = "http://self.alt";
 /// Answers to self-calls are well under this, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -21,13 +19,18 @@ pub async fn send(
     engine: &Engine,
     method: Method,
     path: &str,
+    headers: &[(&str, String)],
     timeout: Duration,
 ) -> Result<(), String> {
     let token = engine.config.api_token.expose();
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
-        .uri(format!("{SELF_URL}{path}"))
-        .header(AUTHORIZATION, format!("Bearer {token}"))
+        .uri(format!("{}{path}", engine.ports.http.self_url()))
+        .header(AUTHORIZATION, format!("Bearer {token}"));
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let request = request
         .body(Body::default())
         .map_err(|_| "the call could not be made".to_owned())?;
     let limits = Limits {

@@ -15,6 +15,7 @@ use http::{Method, Response, StatusCode};
 use self::line::{Line, State};
 use super::answer::json;
 use crate::config::{Continuation, Problems};
+use crate::ports::WASI;
 use crate::run::engine::Engine;
 use crate::run::self_call;
 
@@ -29,6 +30,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 /// Tries everything.
 pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
     let deadline = engine.deadline(TIMEOUT);
+    let component = Line::ok("component", format!("it is built for WASI {WASI}"));
     let variables = Line::ok("variables", "every variable can be read");
     // first, so that whatever asks commercetools afterwards finds a token, and its clock is known
     let (token, granted) = commercetools::token(engine, deadline).await;
@@ -53,7 +55,7 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
         self_call(engine),
     )
     .await;
-    let mut lines = vec![variables, token];
+    let mut lines = vec![component, variables, token];
     lines.extend(
         granted
             .as_deref()
@@ -102,7 +104,7 @@ async fn self_call(engine: &Engine) -> Line {
             "not needed: continuation is scheduler, which has to call POST /sync/continue",
         );
     }
-    match self_call::send(engine, Method::GET, "/sync/check/ping", SELF_TIMEOUT).await {
+    match self_call::send(engine, Method::GET, "/sync/check/ping", &[], SELF_TIMEOUT).await {
         Ok(()) => Line::ok(WHAT, "the app reaches itself"),
         Err(error) => Line::failed(WHAT, error, FIX),
     }

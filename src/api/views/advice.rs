@@ -167,6 +167,7 @@ mod tests {
             at: NOW,
             message: String::new(),
             advice: "Mend it.".to_owned(),
+            is_of_credentials: false,
         };
         let failed = RunDocument {
             status: Status::Failed,
@@ -205,6 +206,7 @@ mod tests {
         stopped.lease = Some(Lease {
             holder: String::new(),
             until: NOW,
+            has_saved: false,
         });
         assert!(advice(Some(&stopped), false, by_itself).contains("may still be sending"));
     }

@@ -60,6 +60,8 @@ pub(in crate::api) fn run_view(
         "lastId": run.last_id,
         "rangesLeft": cursor.map_or(0, |cursor| cursor.ranges.len()),
         "jobsUnderWay": cursor.map_or(0, |cursor| cursor.jobs.len()),
+        "lastProgressAt": run.last_progress_at,
+        "killedWindows": run.killed_windows,
         "lease": run.lease,
         "notBefore": run.not_before,
         "waitingFor": run.waiting_for,

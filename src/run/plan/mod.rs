@@ -341,7 +341,7 @@ impl Plan {
             NotStarted::Api(error)
                 if matches!(
                     error.action(),
-                    Action::Retry | Action::Wait | Action::AskForLess
+                    Action::Retry | Action::RetryForAWhile | Action::Wait | Action::AskForLess
                 ) =>
             {
                 (StepState::Waiting, Some(error.to_string()))

@@ -264,7 +264,8 @@ fn claim_if_self(engine: &Engine, document: &mut RunDocument) {
     }
 }
 
-fn log(engine: &Engine, event: LogEvent, document: &RunDocument) {
+/// Writes a log line about a run.
+pub fn log(engine: &Engine, event: LogEvent, document: &RunDocument) {
     engine.log(
         event,
         &json!({

@@ -27,6 +27,9 @@ pub struct Cursor {
     /// Documents a batch, at most, where larger ones could not be brought to their end within a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_cap: Option<usize>,
+    /// Records a page, at most, where larger pages took commercetools too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_cap: Option<usize>,
 }
 
 impl Cursor {
@@ -41,6 +44,7 @@ impl Cursor {
             phase,
             phase_records: 0,
             batch_cap: None,
+            page_cap: None,
         }
     }
 }
@@ -65,6 +69,10 @@ pub struct IdRange {
     /// How often these entries have been sent before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
+}
+
+fn is_none_yet(count: &u64) -> bool {
+    *count == 0
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -133,6 +141,9 @@ pub struct Job {
     /// Where to go on reading its errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_at: Option<String>,
+    /// How many of its errors have been dealt with.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub errors_read: u64,
     /// The parts of the key space that its records came from: read again should the job be cancelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<IdRange>,

@@ -17,6 +17,7 @@ use super::sample::Sample;
 use super::set_aside::SetAside;
 use super::status::Status;
 use crate::config::MAX_WINDOW_SECONDS;
+use crate::error::Error;
 use crate::time::later;
 
 /// The version of the document that this code writes. It reads those from [`OLDEST_SCHEMA`] on, and refuses to touch any
@@ -31,8 +32,26 @@ const FARTHEST: Duration = Duration::from_secs(2 * 3_600);
 /// Windows in a row without progress after which a run gives up.
 pub const MAX_STALLED_WINDOWS: u32 = 5;
 
+/// Windows in a row that were killed after which a run fails.
+pub const MAX_KILLED_WINDOWS: u32 = 5;
+/// The pause after the first window that waited in vain; each later one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause: an outage is waited out for as long as it takes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
 /// More often than anyone has tried or asked.
 const MAX_ATTEMPTS: u32 = 1 << 20;
+
+/// The least memory that a window works with is the share of so many halvings.
+const MAX_MEMORY_HALVINGS: u32 = 4;
+/// What to do about windows that are killed.
+const KILLED: &str = "The platform ends windows before they can save. Set memory_mib to what it allows an instance, or \
+                      lower; where it ends work after the response, set continuation to scheduler; where it ends long \
+                      requests, lower window_seconds.";
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
 
 /// The latest error of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +63,23 @@ pub struct LastError {
     pub message: String,
     /// What to do about it.
     pub advice: String,
+    /// Whether `continue` takes up the run that it made fail: what has to be mended are credentials or scopes, and trying
+    /// again does no harm.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_credentials: bool,
+}
+
+impl LastError {
+    /// An API's error, at this moment.
+    #[must_use]
+    pub fn of(error: &Error, at: Timestamp) -> Self {
+        Self {
+            at,
+            message: error.to_string(),
+            advice: error.advice().to_owned(),
+            is_of_credentials: error.is_of_credentials(),
+        }
+    }
 }
 
 /// The document.
@@ -107,9 +143,22 @@ pub struct RunDocument {
     /// Mean size of a record in bytes, for the size of the first pages of a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_bytes: Option<u64>,
-    /// Windows in a row without progress.
+    /// Windows in a row that worked and brought the run no further.
     #[serde(default)]
     pub stalled_windows: u32,
+    /// When the run last got further; its start, where it has not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_progress_at: Option<Timestamp>,
+    /// Windows in a row that ended without progress because an API did not answer or asked to wait: the pauses grow with
+    /// them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fruitless_waits: u32,
+    /// Windows in a row that were killed: their lease ran out without a save.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub killed_windows: u32,
+    /// How often the memory that a window may use is halved, after windows that were killed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub memory_halvings: u32,
     /// How far the latest windows got, for the rate.
     #[serde(default)]
     pub pace: Pace,
@@ -166,6 +215,10 @@ impl RunDocument {
             total: None,
             record_bytes: None,
             stalled_windows: 0,
+            last_progress_at: Some(now),
+            fruitless_waits: 0,
+            killed_windows: 0,
+            memory_halvings: 0,
             pace: Pace::begin(now),
             samples: Vec::new(),
             plan: None,
@@ -195,6 +248,10 @@ impl RunDocument {
         counts.all(Counts::are_possible)
             && attempts.all(|attempt| attempt <= MAX_ATTEMPTS)
             && self.stalled_windows <= MAX_STALLED_WINDOWS
+            && self.killed_windows <= MAX_KILLED_WINDOWS
+            && [self.fruitless_waits, self.memory_halvings]
+                .iter()
+                .all(|&count| count <= MAX_ATTEMPTS)
             && [self.window, self.set_aside_omitted, phase_records]
                 .iter()
                 .all(|&count| count <= MAX_COUNT)
@@ -212,10 +269,29 @@ impl RunDocument {
         self.is_going_on() && self.status == Status::Running
     }
 
+    /// Whether `continue` may take up the run, which has failed, at `now` (commercetools' time).
+    #[must_use]
+    pub fn can_be_taken_up(&self, now: Timestamp) -> bool {
+        let is_of_credentials = self
+            .last_error
+            .as_ref()
+            .is_some_and(|error| error.is_of_credentials);
+        self.is_going_on()
+            && self.status == Status::Failed
+            && is_of_credentials
+            && self.not_before.is_none_or(|moment| moment <= now)
+    }
+
     /// Whether an invocation may still be working on it at `now` (commercetools' time).
     #[must_use]
     pub fn is_held(&self, now: Timestamp) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.is_live(now))
+    }
+
+    /// The name of the invocation that holds the lease.
+    #[must_use]
+    pub fn holder(&self) -> Option<String> {
+        self.lease.as_ref().map(|lease| lease.holder.clone())
     }
 
     /// Whether it keeps another run from beginning at `now` (commercetools' time).
@@ -285,6 +361,13 @@ impl RunDocument {
     /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress. It is no
     /// longer part of a plan, which may be over.
     pub fn resume(&mut self) {
+        self.fruitless_waits = 0;
+        self.killed_windows = 0;
+        self.take_up();
+    }
+
+    /// As [`RunDocument::resume`], by a `continue`: should it fail again, the pause is longer.
+    pub fn take_up(&mut self) {
         self.status = Status::Running;
         self.plan = None;
         self.finished_at = None;
@@ -321,6 +404,55 @@ impl RunDocument {
             self.updated_at,
             Duration::from_secs(MAX_WINDOW_SECONDS),
         ));
+    }
+
+    /// How long to wait after one more window that waited in vain.
+    pub fn wait_in_vain(&mut self) -> Duration {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.fruitless_waits.min(16));
+        self.fruitless_waits = self.fruitless_waits.saturating_add(1);
+        pause.min(LONGEST_PAUSE)
+    }
+
+    /// The run has got further.
+    pub fn note_progress(&mut self, now: Timestamp) {
+        self.last_progress_at = Some(now);
+        self.fruitless_waits = 0;
+        self.stalled_windows = 0;
+        self.last_error = None;
+    }
+
+    /// Looks at the lease that ran out before this claim: one without a save since it was claimed is that of a window that
+    /// was killed. The next one works with half the memory; after [`MAX_KILLED_WINDOWS`] in a row the run fails.
+    pub fn note_killed_window(&mut self, now: Timestamp) {
+        match &self.lease {
+            Some(lease) if !lease.is_live(now) && !lease.has_saved => {}
+            Some(_) => {
+                self.killed_windows = 0;
+                return;
+            }
+            None => return,
+        }
+        self.killed_windows += 1;
+        self.memory_halvings = (self.memory_halvings + 1).min(MAX_MEMORY_HALVINGS);
+        self.last_error = Some(LastError {
+            at: now,
+            message: format!(
+                "{} windows in a row were killed: they ended without a word",
+                self.killed_windows
+            ),
+            advice: KILLED.to_owned(),
+            is_of_credentials: false,
+        });
+        if self.killed_windows >= MAX_KILLED_WINDOWS {
+            self.lease = None;
+            self.give_up(now);
+        }
+    }
+
+    /// A window has ended in good order.
+    pub fn note_survived_window(&mut self) {
+        self.killed_windows = 0;
+        self.memory_halvings = self.memory_halvings.saturating_sub(1);
     }
 
     /// Puts a record into the report.

@@ -24,6 +24,9 @@ pub struct Lease {
     pub holder: String,
     /// Until when, in commercetools' time.
     pub until: Timestamp,
+    /// Whether the holder has saved since it claimed the lease.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_saved: bool,
 }
 
 impl Lease {
@@ -33,6 +36,7 @@ impl Lease {
         Self {
             holder,
             until: later(now, window + MARGIN),
+            has_saved: false,
         }
     }
 

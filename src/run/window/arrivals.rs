@@ -6,6 +6,7 @@ use super::in_flight::Arrival;
 use super::timing::CHECKPOINT;
 use crate::error::{Action, Error};
 use crate::run::page::Page;
+use crate::run::state::LastError;
 use crate::run::store::{Saved, Stored};
 use crate::time::later;
 
@@ -31,13 +32,22 @@ impl Window<'_> {
                 self.in_flight.polls -= 1;
                 match result {
                     Ok(answer) => self.take_answer(*job, answer),
-                    Err(error) => {
-                        self.jobs.poll_later(&job.id, self.engine.now());
-                        self.fail(error);
-                    }
+                    Err(error) => self.take_poll_error(&job.id, error),
                 }
             }
             Arrival::Saved { stored, result } => self.take_save(*stored, result),
+        }
+    }
+
+    /// A poll has failed. What may pass costs nothing but a later poll: whatever is being sent goes on.
+    fn take_poll_error(&mut self, job: &str, error: Error) {
+        let now = self.engine.now();
+        let wait = error.refusal().and_then(|refusal| refusal.retry_after);
+        self.jobs.poll_later(job, now, wait.unwrap_or_default());
+        if error.may_pass() {
+            self.stored.document.last_error = Some(LastError::of(&error, now));
+        } else {
+            self.fail(error);
         }
     }
 
@@ -61,6 +71,11 @@ impl Window<'_> {
     fn take_page(&mut self, range: usize, limit: usize, result: Result<Page, Error>) {
         match result {
             Ok(page) => self.reader.fetched(range, page),
+            Err(error) if error.action() == Action::AskForLess && error.may_pass() => {
+                if !self.reader.too_slow(range, limit) {
+                    self.begin_to_end(End::Broken(error));
+                }
+            }
             Err(error) if error.action() == Action::AskForLess => {
                 if !self.reader.too_large(range, limit) {
                     self.begin_to_end(End::GivenUp(error));
@@ -71,7 +86,7 @@ impl Window<'_> {
                 self.fail(error);
             }
         }
-        if self.findings.end.is_some() {
+        if !matches!(self.findings.end, None | Some(End::Continue)) {
             self.reader.discard();
         }
     }
@@ -86,7 +101,7 @@ impl Window<'_> {
                 },
                 None => End::Broken(error),
             },
-            Action::Retry => End::Broken(error),
+            Action::Retry | Action::RetryForAWhile => End::Broken(error),
             _ => End::GivenUp(error),
         };
         self.begin_to_end(end);

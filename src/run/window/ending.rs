@@ -8,81 +8,116 @@ use super::Window;
 use super::decision;
 use super::end::End;
 use super::timing::FINISHING;
-use crate::error::Error;
+use crate::error::{Action, Error};
 use crate::run::engine::Engine;
 use crate::run::log::LogEvent;
 use crate::run::state::{LastError, Status};
 use crate::run::store::{Saved, Stored};
 use crate::time::{Deadline, later};
 
-/// The pause after the first window that failed; each later one is twice as long.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// The pause between tries of the last save, while commercetools does not answer.
+const SAVE_PAUSE: Duration = Duration::from_millis(700);
 
 /// What to do about windows in which nothing gets done.
-const TOO_SHORT: &str = "Raise window_seconds: reading and sending one page takes longer than a window. Or others use \
-                         up Klaviyo's rate limit.";
+const TOO_SHORT: &str =
+    "Raise window_seconds: reading and sending one page takes longer than a window.";
 
 impl Window<'_> {
     /// Writes the document as the window's end asks for.
     pub(super) async fn finish(mut self) -> Result<(Stored, End), Error> {
         self.commit();
         let end = self.findings.end.take().unwrap_or(End::Continue);
-        let now = self.engine.now();
         if matches!(end, End::Lost) {
             return self.release().await;
         }
         self.write_cursor();
+        self.write_end(&end);
+        match self.save_last().await? {
+            Saved::Done => Ok((self.stored, end)),
+            Saved::Lost => self.release().await,
+        }
+    }
+
+    /// Writes into the document how the window has ended.
+    fn write_end(&mut self, end: &End) {
+        let now = self.engine.now();
         let progress = self.findings.progress;
+        let was_held = self.timing.was_mostly_held;
+        let stands_still = !was_held
+            && decision::stands_still(
+                end,
+                progress,
+                !self.jobs.is_empty(),
+                self.findings.klaviyo_answered,
+            );
+        let is_held = self.timing.held_until.is_some();
         let document = &mut self.stored.document;
         document.lease = None;
         document.not_before = None;
         document.waiting_for = None;
+        document.note_survived_window();
         if progress {
             document.stalled_windows = 0;
             document.last_error = None;
         }
-        let variants_read = document
-            .variants
-            .as_ref()
-            .map_or(0, |variants| variants.read);
+        let variants = document.variants.as_ref();
+        let variants_read = variants.map_or(0, |variants| variants.read);
         document
             .pace
             .note(now, document.counts.read + variants_read);
-        let has_jobs = !self.jobs.is_empty();
-        if decision::stands_still(&end, progress, has_jobs, self.findings.klaviyo_answered) {
+        if stands_still {
             document.stall(LastError {
                 at: now,
                 message: "a window ended without progress".to_owned(),
                 advice: TOO_SHORT.to_owned(),
+                is_of_credentials: false,
             });
         }
-        match &end {
+        match end {
             End::Completed => document.end(Status::Completed, now),
             End::Continue | End::Lost => {}
             End::Wait { until, what } => {
-                document.not_before = Some(*until);
+                let in_vain = !progress && !is_held;
+                let pause = if in_vain {
+                    document.wait_in_vain()
+                } else {
+                    Duration::ZERO
+                };
+                document.not_before = Some(later(now, pause).max(*until));
                 document.waiting_for = Some(what.clone());
             }
-            End::Broken(error) | End::GivenUp(error) => {
-                document.stall(LastError {
-                    at: now,
-                    message: error.to_string(),
-                    advice: error.advice().to_owned(),
-                });
-                if matches!(end, End::GivenUp(_)) {
-                    document.give_up(now);
-                } else if document.status == Status::Running {
-                    let pause =
-                        PAUSE_AFTER_FAILURE.saturating_mul(1 << document.stalled_windows.min(8));
+            End::Broken(error) => {
+                let pause = document.wait_in_vain();
+                document.not_before = Some(later(now, pause));
+                document.waiting_for = Some(format!("{} to answer", error.peer));
+                let last_error = LastError::of(error, now);
+                match error.action() {
+                    Action::RetryForAWhile => document.stall(last_error),
+                    _ => document.last_error = Some(last_error),
+                }
+            }
+            End::GivenUp(error) => {
+                document.last_error = Some(LastError::of(error, now));
+                document.give_up(now);
+                if error.is_of_credentials() {
+                    // whoever calls `continue` meanwhile does not try again each time
+                    let pause = document.wait_in_vain();
                     document.not_before = Some(later(now, pause));
-                    document.waiting_for = Some("an API that does not answer".to_owned());
                 }
             }
         }
+    }
+
+    /// Saves the document, trying again for as long as the lease lasts: nobody else may go on with the run until then.
+    async fn save_last(&mut self) -> Result<Saved, Error> {
         let deadline = self.last_deadline();
-        match self.engine.store.save(&mut self.stored, deadline).await? {
-            Saved::Done => Ok((self.stored, end)),
-            Saved::Lost => self.release().await,
+        loop {
+            match self.engine.store.save(&mut self.stored, deadline).await {
+                Err(error) if error.may_pass() && self.engine.remaining(deadline) > SAVE_PAUSE => {
+                    self.engine.ports.clock.sleep(SAVE_PAUSE).await;
+                }
+                saved => return saved,
+            }
         }
     }
 

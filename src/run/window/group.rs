@@ -19,6 +19,8 @@ pub struct JobEffect {
     pub id: String,
     /// Where to go on reading its errors; the job is done where absent.
     pub errors_at: Option<String>,
+    /// How many of its errors this deals with.
+    pub errors_read: u64,
     /// Records that the job did not take: id, where it is known, and reason.
     pub refused: Vec<(Option<String>, String)>,
     /// Documents that are sent again in another form.
@@ -204,6 +206,7 @@ impl Commit {
                 due,
                 asked: 0,
                 errors_at: None,
+                errors_read: 0,
                 spans: Vec::new(),
                 counts,
                 entries: Vec::new(),

@@ -62,14 +62,14 @@ impl JobList {
         Some(job.clone())
     }
 
-    /// The job is not finished: it is polled again later, the more so the more often it has been.
-    pub(super) fn poll_later(&mut self, id: &str, now: Timestamp) {
+    /// The job is not finished: it is polled again later, the more so the more often it has been, and not before `least`.
+    pub(super) fn poll_later(&mut self, id: &str, now: Timestamp, least: Duration) {
         if let Some(job) = self.answered(id) {
             job.asked += 1;
             let pause = FIRST_POLL
                 .saturating_mul(1 << (job.asked / 2).min(8))
                 .min(LONGEST_PAUSE);
-            job.due = later(now, pause);
+            job.due = later(now, pause.max(least));
         }
     }
 

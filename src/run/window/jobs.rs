@@ -48,7 +48,7 @@ impl Window<'_> {
         let now = self.engine.now();
         match answer {
             JobAnswer::NotYet if later(job.since, JOB_PATIENCE) > now => {
-                self.jobs.poll_later(&job.id, now);
+                self.jobs.poll_later(&job.id, now, Duration::ZERO);
             }
             JobAnswer::NotYet | JobAnswer::Unknown => {
                 self.jobs.remove(&job.id);
@@ -77,6 +77,7 @@ impl Window<'_> {
                 let effect = JobEffect {
                     id: job.id,
                     errors_at,
+                    errors_read: (refused.len() + mended.len()) as u64,
                     refused,
                     mended: mended.len() as u64,
                 };

@@ -47,9 +47,12 @@ use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::sending::Sent;
-use crate::time::{later, yield_now};
+use crate::time::{Deadline, later, yield_now};
 
 pub use self::end::End;
+
+/// What sending what has just been mapped takes, about.
+const TIME_TO_SEND: Duration = Duration::from_secs(2);
 
 /// What has come of the window so far.
 #[derive(Default)]
@@ -85,7 +88,7 @@ struct Window<'a> {
 
 /// Works one window on a run whose lease the caller has claimed in `stored`. `begun` is when the caller began to claim
 /// it: the lease is measured from there. The document is left as the window's end asks for, saved and with the lease
-/// given back; what is returned is what the next step is.
+/// given back; what is returned is what the next step is. With `ends` all of this is over by then.
 ///
 /// # Errors
 /// Where the last save failed: the lease runs out by itself then.
@@ -94,12 +97,13 @@ pub async fn work(
     import: Rc<dyn Import>,
     stored: Stored,
     begun: Duration,
+    ends: Option<Deadline>,
 ) -> Result<(Stored, End), Error> {
     let document = &stored.document;
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
     let share = engine.begin_window();
-    let limits = MemoryLimits::of(share.memory_mib);
+    let limits = MemoryLimits::of(share.memory_mib >> document.memory_halvings.min(16));
     let packer = Packer::new(
         import.bulk_endpoints(),
         import.batches_a_group(),
@@ -109,12 +113,12 @@ pub async fn work(
         engine,
         import,
         holder: holder.unwrap_or_default(),
-        reader: new_reader(&limits, &stored, cursor.ranges),
+        reader: new_reader(&limits, &stored, cursor.ranges, cursor.page_cap),
         packer,
         jobs: JobList::new(cursor.jobs),
         phase_records: cursor.phase_records,
         limits,
-        timing: Timing::begin(engine, begun, document.not_before),
+        timing: Timing::begin(engine, begun, ends, document.not_before),
         in_flight: InFlight::default(),
         findings: Findings::default(),
         documents: Documents::default(),
@@ -124,13 +128,25 @@ pub async fn work(
 }
 
 /// Reads these ranges as the run asks for, within the memory that the window may use.
-fn new_reader(limits: &MemoryLimits, stored: &Stored, ranges: Vec<IdRange>) -> Reader {
+fn new_reader(
+    limits: &MemoryLimits,
+    stored: &Stored,
+    ranges: Vec<IdRange>,
+    page_cap: Option<usize>,
+) -> Reader {
     let document = &stored.document;
     let record_bytes = document
         .record_bytes
         .and_then(|bytes| usize::try_from(bytes).ok());
     let options = Rc::new(document.options.clone());
-    Reader::new(options, ranges, limits.pages, limits.answer, record_bytes)
+    Reader::new(
+        options,
+        ranges,
+        limits.pages,
+        limits.answer,
+        record_bytes,
+        page_cap,
+    )
 }
 
 impl Window<'_> {
@@ -140,7 +156,11 @@ impl Window<'_> {
             if let Some(over) = decision::time_is_up(&self.snapshot()) {
                 self.end(over);
             }
-            let mapped = self.is_working() && self.start();
+            let mapped = if self.is_working() {
+                self.start()
+            } else {
+                self.finish_pages()
+            };
             self.start_sends();
             self.start_save();
             self.commit();
@@ -195,6 +215,20 @@ impl Window<'_> {
         mapped
     }
 
+    /// The window's time is used up: pages that have been fetched are mapped and sent all the same, as long as there is
+    /// time to send them.
+    fn finish_pages(&mut self) -> bool {
+        if !matches!(self.findings.end, Some(End::Continue)) {
+            return false;
+        }
+        let has_time = self.engine.remaining(self.timing.hard) > TIME_TO_SEND;
+        let mapped = has_time && self.map();
+        if !mapped {
+            self.packer.close();
+        }
+        mapped
+    }
+
     fn start_sends(&mut self) {
         let is_too_late = self.engine.remaining(self.timing.hard).is_zero();
         let is_held = self.timing.held_until.is_some();
@@ -242,6 +276,9 @@ impl Window<'_> {
         }
         self.in_flight.is_saving = true;
         self.write_cursor();
+        if let Some(lease) = &mut self.stored.document.lease {
+            lease.has_saved = true;
+        }
         let store = self.engine.store.clone();
         let mut stored = Box::new(self.stored.clone());
         let hard = self.timing.hard;
@@ -259,6 +296,7 @@ impl Window<'_> {
             phase: self.import.phase(),
             phase_records: self.phase_records,
             batch_cap: self.packer.next_cap(self.findings.progress),
+            page_cap: self.reader.page_cap(),
         });
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
     }
@@ -294,15 +332,16 @@ impl Window<'_> {
         format!("the rate limit of: {name}")
     }
 
-    /// The window begins to end: what is mapped is sent, what is not is left to the next.
+    /// The window begins to end: nothing more is fetched, and what has been fetched is sent, where there is time for it.
     fn begin_to_end(&mut self, end: End) {
         if self.findings.end.is_some() {
             return;
         }
-        self.reader.discard();
         match &end {
-            End::Continue | End::Completed => self.packer.close(),
+            End::Continue => {}
+            End::Completed => self.packer.close(),
             End::Wait { .. } | End::Broken(_) | End::GivenUp(_) | End::Lost => {
+                self.reader.discard();
                 self.packer.discard_unsent();
             }
         }

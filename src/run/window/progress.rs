@@ -11,6 +11,7 @@ impl Window<'_> {
     pub(super) fn commit(&mut self) {
         while let Some(commit) = self.packer.commit() {
             self.findings.progress = true;
+            self.stored.document.note_progress(self.engine.now());
             self.apply(commit);
         }
     }
@@ -52,6 +53,7 @@ impl Window<'_> {
             Some(path) => {
                 if let Some(job) = self.jobs.answered(&effect.id) {
                     job.errors_at = Some(path);
+                    job.errors_read += effect.errors_read;
                     job.due = now;
                     // part of its errors has been dealt with: should it turn out cancelled now, it is left as it is
                     job.spans.clear();
@@ -83,7 +85,8 @@ impl Window<'_> {
             self.engine.config.id_ranges,
         );
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
-        self.reader = new_reader(&self.limits, &self.stored, cursor.ranges);
+        let page_cap = self.reader.page_cap();
+        self.reader = new_reader(&self.limits, &self.stored, cursor.ranges, page_cap);
         self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None);
         self.phase_records = 0;
         self.import = next;

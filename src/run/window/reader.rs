@@ -12,6 +12,8 @@ const FIRST_LIMIT: usize = 50;
 /// What a page is aimed at, in bytes: large enough that the latency of a call does not matter, small enough that many
 /// fit into memory.
 const PAGE_BYTES: usize = 3_000_000;
+/// Pages after which larger ones are tried again where they were too slow: a page that is too slow can cost 20 s.
+const PAGES_BEFORE_LARGER: usize = 50;
 /// Pages that one range may have ready while it fetches the next.
 const READY_PAGES: usize = 1;
 
@@ -60,11 +62,18 @@ pub struct Reader {
     expected: Vec<(usize, usize)>,
     /// Mean size of a record, where it is known.
     record_bytes: Option<usize>,
+    /// Records a page, at most, because larger ones took too long.
+    slow_cap: usize,
+    /// What that was when a page last arrived: a page of one record that does not arrive either was not too large.
+    good_cap: usize,
+    /// Pages that have arrived since it was lowered.
+    pages_since: usize,
     next: usize,
 }
 
 impl Reader {
-    /// Reads these ranges with at most `budget` bytes in memory and answers of at most `max_bytes`.
+    /// Reads these ranges with at most `budget` bytes in memory and answers of at most `max_bytes`. `page_cap` is how many
+    /// records a page may have because larger ones took too long in an earlier window.
     #[must_use]
     pub fn new(
         options: Rc<RunOptions>,
@@ -72,7 +81,9 @@ impl Reader {
         budget: usize,
         max_bytes: usize,
         record_bytes: Option<usize>,
+        page_cap: Option<usize>,
     ) -> Self {
+        let slow_cap = page_cap.map_or(MAX_LIMIT, |cap| cap.clamp(1, MAX_LIMIT));
         let ranges = ranges.into_iter().map(Range::new).collect();
         Self {
             options,
@@ -82,6 +93,9 @@ impl Reader {
             max_bytes,
             expected: Vec::new(),
             record_bytes,
+            slow_cap,
+            good_cap: slow_cap,
+            pages_since: 0,
             next: 0,
         }
     }
@@ -95,7 +109,7 @@ impl Reader {
         let wanted = self.record_bytes.map_or(FIRST_LIMIT, |bytes| {
             PAGE_BYTES.min(self.budget) / bytes.max(1)
         });
-        wanted.clamp(1, cap)
+        wanted.clamp(1, cap.min(self.slow_cap))
     }
 
     fn held(&self) -> usize {
@@ -137,6 +151,12 @@ impl Reader {
     /// A page has arrived.
     pub fn fetched(&mut self, number: usize, page: Page) {
         self.arrived(number);
+        self.good_cap = self.slow_cap;
+        self.pages_since += 1;
+        if self.slow_cap < MAX_LIMIT && self.pages_since >= PAGES_BEFORE_LARGER {
+            self.slow_cap = (self.slow_cap * 2).min(MAX_LIMIT);
+            self.pages_since = 0;
+        }
         if let Some(bytes) = page.bytes.checked_div(page.len) {
             // pages differ: lean to the larger, so that a page of large records does not come as a surprise
             self.record_bytes = Some(
@@ -160,6 +180,25 @@ impl Reader {
         self.arrived(number);
         self.ranges[number].cap = (limit / 2).max(1);
         limit > 1
+    }
+
+    /// A page took too long: it is asked for again with a quarter of the records, and so are the others. `false` where it
+    /// was one record: then it is not the page's size.
+    pub fn too_slow(&mut self, number: usize, limit: usize) -> bool {
+        self.arrived(number);
+        self.pages_since = 0;
+        if limit == 1 {
+            self.slow_cap = self.good_cap;
+            return false;
+        }
+        self.slow_cap = self.slow_cap.min((limit / 4).max(1));
+        true
+    }
+
+    /// How many records a page may have because larger ones took too long; `None` where none did.
+    #[must_use]
+    pub fn page_cap(&self) -> Option<usize> {
+        (self.slow_cap < MAX_LIMIT).then_some(self.slow_cap)
     }
 
     /// A page did not arrive; nothing more will be fetched from this range in this window.

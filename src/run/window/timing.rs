@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::run::engine::Engine;
 use crate::run::state::MARGIN;
-use crate::time::Deadline;
+use crate::time::{Deadline, between};
 
 /// How long a window works, at most, without saving.
 pub(super) const CHECKPOINT: Duration = Duration::from_secs(5);
@@ -21,24 +21,34 @@ pub(super) struct Timing {
     pub(super) hard: Deadline,
     /// Nothing is to be done before this moment (commercetools' time).
     pub(super) held_until: Option<Timestamp>,
+    /// Whether most of the window's time was over when there was something to do again.
+    pub(super) was_mostly_held: bool,
     /// When the document was saved last, or the window began (monotonic).
     pub(super) saved_at: Duration,
 }
 
 impl Timing {
-    /// The moments of a window whose lease the caller began to claim at `begun`: the lease is measured from there.
-    pub(super) fn begin(engine: &Engine, begun: Duration, not_before: Option<Timestamp>) -> Self {
+    /// The moments of a window whose lease the caller began to claim at `begun`: the lease is measured from there. Where the
+    /// caller answers only after the window, it has to be over, with everything, by `ends`.
+    pub(super) fn begin(
+        engine: &Engine,
+        begun: Duration,
+        ends: Option<Deadline>,
+        not_before: Option<Timestamp>,
+    ) -> Self {
         let window = engine.config.window;
         // claiming is part of the window, but never most of it: a slow API must not leave windows without any time to
         // work
         let elapsed = engine.monotonic().saturating_sub(begun);
         let now = engine.now();
+        let soft = engine.deadline(window - elapsed.min(window / 2));
+        let hard = engine.deadline((window + MARGIN).saturating_sub(elapsed));
+        let held_until = not_before.filter(|&moment| moment > now);
         Self {
-            soft: engine.deadline(window - elapsed.min(window / 2)),
-            hard: engine
-                .deadline((window + MARGIN).saturating_sub(elapsed))
-                .less(FINISHING),
-            held_until: not_before.filter(|&moment| moment > now),
+            soft: ends.map_or(soft, |ends| soft.min(ends.less(MARGIN))),
+            hard: ends.map_or(hard, |ends| hard.min(ends)).less(FINISHING),
+            held_until,
+            was_mostly_held: held_until.is_some_and(|until| between(now, until) > window / 2),
             saved_at: engine.monotonic(),
         }
     }

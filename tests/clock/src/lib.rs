@@ -13,6 +13,7 @@ mod virtual_time;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -139,6 +140,22 @@ impl Clock {
     /// Lets a virtual clock's time pass for as long as this is kept: whoever looks on from outside waits.
     pub fn flow(&self) -> Option<Flow> {
         self.virtual_time().map(VirtualTime::flow)
+    }
+
+    /// For an executor that knows by itself when nobody can go on: lets a virtual clock's time jump to the next moment that
+    /// anybody sleeps until, and wakes that sleeper. `false` where nobody sleeps.
+    pub fn advance(&self) -> bool {
+        self.virtual_time().is_some_and(|time| time.advance())
+    }
+
+    /// Wakes a task on a virtual clock when `duration` has passed, whatever becomes of it until then.
+    pub fn wake_after(&self, duration: Duration, waker: Waker) {
+        if let Some(time) = self.virtual_time() {
+            time.change(|state| {
+                let key = (state.now().saturating_add(duration), state.number());
+                state.set_alarm(key, Owner::Nobody, waker)
+            });
+        }
     }
 
     /// A call begins. On a virtual clock no time passes while it is on its way.

@@ -28,8 +28,9 @@ enum Kind {
 struct Alarm {
     time: Arc<VirtualTime>,
     owner: Owner,
-    key: AlarmKey,
-    is_set: bool,
+    until: Duration,
+    /// Once it has been set.
+    key: Option<AlarmKey>,
 }
 
 /// How long a simulated duration takes in real time; for ever where that is longer than can be said.
@@ -70,15 +71,12 @@ impl Sleep {
 
 impl Alarm {
     fn new(time: Arc<VirtualTime>, owner: Owner, duration: Duration) -> Self {
-        let key = {
-            let mut state = time.lock();
-            (state.now().saturating_add(duration), state.number())
-        };
+        let until = time.now().saturating_add(duration);
         Self {
             time,
             owner,
-            key,
-            is_set: false,
+            until,
+            key: None,
         }
     }
 }
@@ -91,36 +89,36 @@ impl Future for Sleep {
             Kind::Real { sleep, .. } => return sleep.as_mut().poll(context),
             Kind::Virtual(alarm) => alarm,
         };
-        let (key, owner, was_set) = (alarm.key, alarm.owner, alarm.is_set);
-        let mut waker = Some(context.waker().clone());
+        let Alarm {
+            time,
+            owner,
+            until,
+            key,
+        } = alarm;
+        let mut is_over = false;
         // An earlier waker goes when the time is no longer locked.
-        let earlier = alarm.time.change(|state| {
-            let has_rung = if was_set {
-                !state.is_set(&key)
-            } else {
-                state.now() >= key.0
-            };
-            if has_rung {
-                return None;
+        let earlier = time.change(|state| {
+            is_over = state.now() >= *until;
+            if is_over {
+                return key.take().and_then(|key| state.take_alarm(&key));
             }
-            waker
-                .take()
-                .and_then(|waker| state.set_alarm(key, owner, waker))
+            let key = *key.get_or_insert_with(|| (*until, state.number()));
+            state.set_alarm(key, *owner, context.waker().clone())
         });
         drop(earlier);
-        if waker.is_some() {
-            return Poll::Ready(());
+        if is_over {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
-        alarm.is_set = true;
-        Poll::Pending
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if self.is_set {
+        if let Some(key) = self.key {
             // The waker goes when the time is no longer locked.
-            drop(self.time.change(|state| state.take_alarm(&self.key)));
+            drop(self.time.change(|state| state.take_alarm(&key)));
         }
     }
 }

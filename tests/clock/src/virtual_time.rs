@@ -68,6 +68,12 @@ impl VirtualTime {
         result
     }
 
+    /// Goes on to the next alarm, whoever waits; `false` where there is none.
+    pub(super) fn advance(&self) -> bool {
+        let mut rung = Vec::new();
+        self.lock().ring(&mut rung)
+    }
+
     pub(super) fn flow(self: &Arc<Self>) -> Flow {
         self.change(|state| state.flows += 1);
         Flow(Arc::clone(self))
@@ -91,10 +97,6 @@ impl State {
             self.begins_to_wait(owner);
         }
         earlier.map(|(_, waker)| waker)
-    }
-
-    pub(super) fn is_set(&self, key: &AlarmKey) -> bool {
-        self.alarms.contains_key(key)
     }
 
     /// Takes an alarm back that has not rung.
@@ -152,15 +154,19 @@ impl State {
     /// Rings alarms for as long as the time passes. Wakes under the lock: a thread that is woken has its task before it
     /// can say that it has nothing to run.
     fn pass(&mut self, rung: &mut Vec<Waker>) {
-        while self.flows > 0 && !self.is_anybody_working() {
-            let Some((key, (owner, waker))) = self.alarms.pop_first() else {
-                return;
-            };
-            self.now = self.now.max(key.0);
-            self.waits_no_more(owner);
-            waker.wake_by_ref();
-            rung.push(waker);
-        }
+        while self.flows > 0 && !self.is_anybody_working() && self.ring(rung) {}
+    }
+
+    /// Rings the next alarm; `false` where there is none.
+    fn ring(&mut self, rung: &mut Vec<Waker>) -> bool {
+        let Some((key, (owner, waker))) = self.alarms.pop_first() else {
+            return false;
+        };
+        self.now = self.now.max(key.0);
+        self.waits_no_more(owner);
+        waker.wake_by_ref();
+        rung.push(waker);
+        true
     }
 }
 

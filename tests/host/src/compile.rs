@@ -138,15 +138,31 @@ fn keep(file: &Path, code: &[u8], cache: &Path) -> std::io::Result<()> {
 /// # Errors
 /// When the file is not a component.
 pub fn imports(wasm: &Path) -> Result<Vec<String>> {
-    let engine = engine()?;
-    let component = Component::from_file(engine, wasm)
+    let component = read(wasm)?;
+    let component_type = component.component_type();
+    let imports = component_type.imports(component.engine());
+    Ok(sorted(imports.map(|(name, _)| name.to_owned())))
+}
+
+/// The names of the interfaces that the component at `wasm` exports, sorted.
+///
+/// # Errors
+/// When the file is not a component.
+pub fn exports(wasm: &Path) -> Result<Vec<String>> {
+    let component = read(wasm)?;
+    let component_type = component.component_type();
+    let exports = component_type.exports(component.engine());
+    Ok(sorted(exports.map(|(name, _)| name.to_owned())))
+}
+
+fn read(wasm: &Path) -> Result<Component> {
+    Component::from_file(engine()?, wasm)
         .map_err(wasm_error)
-        .with_context(|| format!("reading the component {}", wasm.display()))?;
-    let mut names: Vec<_> = component
-        .component_type()
-        .imports(engine)
-        .map(|(name, _)| name.to_owned())
-        .collect();
+        .with_context(|| format!("reading the component {}", wasm.display()))
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<_> = names.collect();
     names.sort();
-    Ok(names)
+    names
 }

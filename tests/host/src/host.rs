@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use wasmtime_wasi_http::handler::ProxyHandler;
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::build::{self, Artifact, Wasi};
 use crate::inbound::{Application, listen};
 use crate::instance::{Fleet, Limits, Served, Surroundings};
 use crate::log::{Log, to_stdout};
@@ -23,7 +24,7 @@ use crate::routes::Routes;
 use crate::stats::{Counters, Stats};
 use crate::threads::Threads;
 use crate::variables::{Sources, Variables};
-use crate::{build, compile, wasm_error};
+use crate::{compile, wasm_error};
 
 /// How long [`Host::shutdown`] waits for the work that is going on, in real time.
 const SHUTDOWN: Duration = Duration::from_secs(30);
@@ -44,9 +45,10 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The most linear memory that an instance may hold, in bytes. Default: 128 MiB.
     pub memory_limit: usize,
-    /// How long a request, and then the work after its response, may take on `clock`. Default: no limit.
+    /// How long a request, and then the work after its response, may take on `clock`. Spin bounds instances of WASI 0.3 only
+    /// (`--request-timeout`); here both are, as hosted platforms bound both. Default: no limit.
     pub request_timeout: Option<Duration>,
-    /// How many requests an instance serves before it is replaced. Default: 128.
+    /// How many requests an instance serves before it is replaced; of WASI 0.2 it is one in any case. Default: 128.
     pub max_instance_reuse: usize,
     /// How many requests an instance serves at the same time. Default: 16.
     pub max_instance_concurrency: usize,
@@ -60,6 +62,8 @@ pub struct Options {
     pub log: Log,
     /// Whether a stale component is built first. Default: yes.
     pub build: bool,
+    /// What it is built for. Default: WASI 0.2.
+    pub wasi: Wasi,
 }
 
 impl Options {
@@ -79,6 +83,7 @@ impl Options {
             outbound: Arc::new(PassAll),
             log: to_stdout(),
             build: true,
+            wasi: Wasi::default(),
         }
     }
 
@@ -265,15 +270,11 @@ fn allowed_hosts(component: &Component, variables: &Variables, id: &str) -> Resu
 }
 
 fn code(component: &Component, options: &Options) -> Result<wasmtime::component::Component> {
-    let root = match options.manifest.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let wasm = build::locate(root, &component.source);
-    let cache = build::locate(root, Path::new("target/host-cache"));
-    compile::component(&wasm, &cache, || match &component.build {
-        Some(command) if options.build => build::refresh(root, command, &wasm),
-        _ => Ok(()),
+    let artifact = Artifact::of(build::root_of(&options.manifest), component, options.wasi);
+    let cache = artifact.target.join("host-cache");
+    compile::component(&artifact.wasm, &cache, || match options.build {
+        true => artifact.refresh(),
+        false => Ok(()),
     })
 }
 

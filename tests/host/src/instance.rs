@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use clock::{Clock, Sleep};
 use tokio::sync::watch;
 use wasmtime::component::{Component, GuestTaskId, Linker};
-use wasmtime::{Store, StoreContextMut};
+use wasmtime::{Engine, Store, StoreContextMut};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::handler::{
     HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{p2, p3};
 
 use crate::clocks;
 use crate::log::{Lines, Log};
@@ -70,7 +70,8 @@ pub(crate) struct Limits {
 /// One component of the application, ready to be instantiated.
 pub(crate) struct Served {
     id: String,
-    pre: ServicePre<Guest>,
+    pre: ProxyPre<Guest>,
+    engine: Engine,
     around: Surroundings,
 }
 
@@ -86,21 +87,33 @@ pub(crate) struct Surroundings {
 }
 
 impl Served {
-    /// Links `component`; fails when it imports what this host does not have or exports no `wasi:http/handler`.
+    /// Links `component`; fails when it imports what this host does not have, or exports neither `wasi:http/handler` of 0.3
+    /// nor `wasi:http/incoming-handler` of 0.2.
     pub(crate) fn new(
         id: String,
         component: &Component,
-        around: Surroundings,
+        mut around: Surroundings,
     ) -> wasmtime::Result<Self> {
         let mut linker = Linker::<Guest>::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        p2::add_only_http_to_linker_async(&mut linker)?;
+        p3::add_to_linker(&mut linker)?;
         spin_variables::add_to_linker(&mut linker)?;
         clocks::link(&around.clock, &mut linker)?;
+        let pre = linker.instantiate_pre(component)?;
+        let pre = match p3::bindings::ServicePre::new(pre.clone()) {
+            Ok(pre) => ProxyPre::P3(pre),
+            Err(_) => {
+                // as in Spin, each request has an instance of its own
+                around.limits.max_reuse = 1;
+                ProxyPre::P2(p2::bindings::ProxyPre::new(pre)?)
+            }
+        };
         Ok(Self {
             id,
-            pre: ServicePre::new(linker.instantiate_pre(component)?)?,
+            pre,
+            engine: component.engine().clone(),
             around,
         })
     }
@@ -176,13 +189,12 @@ impl HandlerState for Served {
     async fn instantiate(&self) -> wasmtime::Result<Instance<Guest, Expiration, Worker>> {
         let around = &self.around;
         let generation = around.fleet.generation();
-        let mut store = Store::new(self.pre.engine(), self.guest(&generation));
+        let mut store = Store::new(&self.engine, self.guest(&generation));
         store.limiter(|guest| &mut guest.memory);
         // A guest that computes without end gives way at every tick, so that it can be killed.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
-        let pre = ProxyPre::P3(self.pre.clone());
-        let proxy = pre.instantiate_async(&mut store).await?;
+        let proxy = self.pre.instantiate_async(&mut store).await?;
         Counters::count(&around.counters.instances);
         let timed_out = Arc::new(AtomicBool::new(false));
         Ok(Instance {

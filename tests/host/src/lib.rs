@@ -8,7 +8,7 @@
 //! | `manifest`, `template`, `variables` | `spin.toml` and the values that fill it |
 //! | `routes`, `allowed_hosts` | who serves a path; whom a component may call |
 //! | `build`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
-//! | `instance`, `memory` | instances: state, limits, reuse, killing |
+//! | `instance`, `memory` | instances, of WASI 0.2 and 0.3: state, limits, reuse, killing |
 //! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
 //! | `command` | programs that run once, such as benchmarks |
 //! | `gate` | where tests hold up outbound requests |
@@ -41,11 +41,13 @@ pub mod values;
 mod variables;
 mod world;
 
+pub use build::{Wasi, build};
 pub use command::run_command;
-pub use compile::imports;
+pub use compile::{exports, imports};
 pub use gate::{Gate, Hold};
 pub use host::{Host, Options};
 pub use log::{Log, to_stdout};
+pub use manifest::unknown_keys;
 pub use outbound::{Held, Outbound, PassAll, Verdict};
 pub use stats::Stats;
 pub use world::world_imports;

@@ -6,6 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+/// The keys of the manifest at `manifest` that this host does not know: those that Spin 3.0 does not know, and those that
+/// mean nothing here.
+///
+/// # Errors
+/// When there is no manifest, or it is not one.
+pub fn unknown_keys(manifest: &Path) -> Result<Vec<String>> {
+    Ok(Manifest::read(manifest)?.1)
+}
+
 /// The manifest, as written.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Manifest {
@@ -76,9 +85,8 @@ pub(crate) struct Component {
 pub(crate) struct Build {
     pub(crate) command: String,
     pub(crate) workdir: Option<PathBuf>,
-    /// What a rebuild depends on, as globs; this host looks at the package itself (see [`crate::build`]).
+    /// What a rebuild depends on, as globs; this host looks at all below what they begin with (see [`crate::build`]).
     #[serde(default)]
-    #[expect(dead_code, reason = "a superset is watched anyway")]
     pub(crate) watch: Vec<String>,
 }
 
@@ -144,6 +152,9 @@ mod tests {
         source = "target/import.wasm"
         allowed_outbound_hosts = ["http://self", "{{ api }}"]
         key_value_stores = ["default"]
+        targets = ["spin-3.4"]
+        [component.import.profile.debug]
+        source = "target/debug.wasm"
         [component.import.variables]
         token = "{{ token }}"
         [component.import.build]
@@ -165,6 +176,8 @@ mod tests {
             [
                 "application.trigger",
                 "component.import.key_value_stores",
+                "component.import.profile",
+                "component.import.targets",
                 "trigger.http.0.executor",
             ]
         );

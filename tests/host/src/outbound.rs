@@ -130,6 +130,10 @@ impl Gateway {
         allowed: &AllowedHosts,
     ) -> Result<Response<WasiBody>, Error> {
         let (mut parts, body) = request.into_parts();
+        if parts.uri.host() == Some("") {
+            // so a guest of WASI 0.2 names the application itself
+            parts.uri = with_authority(parts.uri, Authority::from_static(SELF))?;
+        }
         let to_self = self.check(&parts.uri, allowed)?;
         Counters::count(&self.counters.requests_out);
         let n = self.sent.fetch_add(1, Relaxed);
@@ -193,10 +197,7 @@ impl Gateway {
 
     /// Turns a call of the application itself into one of the address it listens on: a fresh inbound request.
     fn redirect_to_self(&self, parts: &mut http::request::Parts) -> Result<(), Error> {
-        let mut uri = std::mem::take(&mut parts.uri).into_parts();
-        uri.scheme = Some(Scheme::HTTP);
-        uri.authority = Some(self.own.clone());
-        parts.uri = Uri::from_parts(uri).map_err(|_| Error::HttpRequestUriInvalid)?;
+        parts.uri = with_authority(std::mem::take(&mut parts.uri), self.own.clone())?;
         let host =
             HeaderValue::try_from(self.own.as_str()).map_err(|_| Error::HttpRequestUriInvalid)?;
         parts.headers.insert(HOST, host);
@@ -225,6 +226,14 @@ impl Gateway {
         self.fleet.kill();
         std::future::pending().await
     }
+}
+
+/// The URI with another authority, over HTTP.
+fn with_authority(uri: Uri, authority: Authority) -> Result<Uri, Error> {
+    let mut parts = uri.into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).map_err(|_| Error::HttpRequestUriInvalid)
 }
 
 /// Reads an answer to its end, so that the request has taken its whole effect, and forgets it.
@@ -345,7 +354,11 @@ impl WasiHttpHooks for Hooks {
 
 /// Names a failure of a body in the guest's terms.
 pub(crate) fn body_failure(error: hyper::Error) -> Error {
-    if error.is_incomplete_message() {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    let is_cut = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
+    if is_cut || error.is_incomplete_message() {
         Error::HttpResponseIncomplete
     } else if error.is_parse() {
         Error::HttpProtocolError

@@ -1,4 +1,4 @@
-//! `spin:variables`, as the component sees it.
+//! `spin:variables`, and `fermyon:spin/variables` before it, as the component sees them.
 
 use wasmtime::component::{Accessor, HasSelf, Linker};
 
@@ -6,6 +6,7 @@ use crate::instance::Guest;
 use crate::template::is_variable_name;
 
 use bindings::spin::variables::variables::{self, Error};
+use bindings_0_2::fermyon::spin::variables as older;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -14,9 +15,27 @@ mod bindings {
     });
 }
 
-/// Adds the interface to `linker`.
+mod bindings_0_2 {
+    wasmtime::component::bindgen!({
+        path: "../../wit/guest",
+        interfaces: "import fermyon:spin/variables@2.0.0;",
+    });
+}
+
+/// Adds the interfaces to `linker`.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    older::add_to_linker::<Guest, HasSelf<Guest>>(linker, |guest| guest)?;
     variables::add_to_linker::<Guest, HasSelf<Guest>>(linker, |guest| guest)
+}
+
+impl older::Host for Guest {
+    fn get(&mut self, name: String) -> Result<String, older::Error> {
+        if !is_variable_name(&name) {
+            return Err(older::Error::InvalidName(name));
+        }
+        let value = self.variables().get(&name).cloned();
+        value.ok_or(older::Error::Undefined(name))
+    }
 }
 
 impl variables::Host for Guest {}

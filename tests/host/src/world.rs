@@ -1,24 +1,21 @@
-//! The world in `wit/`, which says what the component may import.
+//! The worlds in `wit/`, which say what the component may import.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use wit_parser::{Resolve, WorldItem, WorldKey};
 
-/// The world that the component lives in.
-const WORLD: &str = "component";
-
-/// The names of the interfaces that the world in the directory `wit` imports, sorted; to be compared with
+/// The names of the interfaces that `world` in the directory `wit` imports, sorted; to be compared with
 /// [`imports`](crate::imports).
 ///
 /// # Errors
 /// When the directory holds no valid WIT with that world.
-pub fn world_imports(wit: &Path) -> Result<Vec<String>> {
+pub fn world_imports(wit: &Path, world: &str) -> Result<Vec<String>> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
         .push_dir(wit)
         .with_context(|| format!("reading the WIT in {}", wit.display()))?;
-    let world = resolve.select_world(&[package], Some(WORLD))?;
+    let world = resolve.select_world(&[package], Some(world))?;
     let mut names: Vec<_> = resolve.worlds[world]
         .imports
         .iter()
@@ -39,8 +36,11 @@ mod tests {
     #[test]
     fn the_world_names_its_interfaces() {
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
-        let names = world_imports(&wit).unwrap();
-        for name in ["spin:variables/variables@3.0.0", "wasi:http/client@0.3.0"] {
+        for (world, name) in [
+            ("wasi-0-2", "wasi:http/outgoing-handler@0.2.4"),
+            ("wasi-0-3", "wasi:http/client@0.3.0"),
+        ] {
+            let names = world_imports(&wit, world).unwrap();
             assert!(
                 names.iter().any(|known| known == name),
                 "{name} in {names:?}"

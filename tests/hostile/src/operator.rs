@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use http::Method;
+use native::operator::assert_counts_add_up;
+use native::{Answer, CONTAINER, Operator};
 use serde_json::Value;
 
-use crate::shop::{Answer, CONTAINER, Shop};
+use crate::shop::Shop;
 
 /// How often an operator looks, and calls `continue` as a scheduler does.
 pub const TICK: Duration = Duration::from_secs(20);
@@ -19,7 +20,7 @@ pub async fn start(shop: &Shop, resource: &str, body: &str) {
     let path = format!("/sync/{resource}");
     for _ in 0..MOST_TICKS {
         let was_honest = shop.is_honest();
-        let answer = shop.call(Method::POST, &path, body.as_bytes()).await;
+        let answer = shop.post(&path, body).await;
         match answer.status {
             202 | 423 => return,
             // an API did not do its part, and the answer says which and how
@@ -30,31 +31,27 @@ pub async fn start(shop: &Shop, resource: &str, body: &str) {
             503 => {}
             _ => panic!("{resource}: {answer:?}"),
         }
-        shop.time.sleep(TICK).await;
+        shop.pass(TICK).await;
     }
     panic!("{resource} never start");
 }
 
 /// Deletes the run document where the answer names it as the culprit, as the advice has it.
 fn delete_if_named(shop: &Shop, resource: &str, answer: &Answer) -> bool {
-    let name = format!("{CONTAINER}/{resource} ");
-    let is_named = answer.body["detail"]
-        .as_str()
-        .is_some_and(|detail| detail.contains(&name));
-    is_named && shop.commercetools(|project| project.delete_custom_object(CONTAINER, resource))
+    let is_named = answer.says("detail", &format!("{CONTAINER}/{resource} "));
+    is_named && shop.delete_document(resource)
 }
 
 /// Watches a run, and calls `continue` as a scheduler does, until it is not going on any more.
 pub async fn outcome(shop: &Shop, resource: &str) -> Value {
     let mut last = Value::Null;
     for _ in 0..MOST_TICKS {
-        let path = format!("/sync/{resource}");
-        let Answer { status, body } = shop.call(Method::GET, &path, b"").await;
-        last = body;
+        let answer = shop.get(&format!("/sync/{resource}")).await;
+        last = answer.body;
         match last["status"].as_str() {
-            _ if status != 200 => {}
+            _ if answer.status != 200 => {}
             Some("running") => {
-                shop.call(Method::POST, "/sync/continue", b"").await;
+                shop.post("/sync/continue", "").await;
             }
             Some("failed") => {
                 let error = &last["lastError"];
@@ -65,7 +62,7 @@ pub async fn outcome(shop: &Shop, resource: &str) -> Value {
             }
             _ => return last,
         }
-        shop.time.sleep(TICK).await;
+        shop.pass(TICK).await;
     }
     panic!("{resource} never come to an end: {last}");
 }
@@ -78,21 +75,10 @@ pub async fn watch(shop: &Shop, resource: &str) -> Value {
             return status;
         }
         let path = format!("/sync/{resource}");
-        shop.call(Method::POST, &path, br#"{"resume":true}"#).await;
-        shop.time.sleep(TICK).await;
+        shop.post(&path, r#"{"resume":true}"#).await;
+        shop.pass(TICK).await;
     }
     panic!("{resource} never get further");
-}
-
-/// read = sent + skipped + failed.
-pub fn assert_counts_add_up(status: &Value) {
-    for counts in [&status["counts"], &status["variants"]] {
-        let number = |name: &str| counts[name].as_u64().unwrap_or_default();
-        let skipped = counts["skipped"].as_object().into_iter().flatten();
-        let skipped: u64 = skipped.filter_map(|(_, count)| count.as_u64()).sum();
-        let sum = number("sent") + skipped + number("failed");
-        assert_eq!(number("read"), sum, "{status}");
-    }
 }
 
 /// Whatever came before: by stopping, and by deleting the document where the answers name it as the culprit, the
@@ -100,10 +86,10 @@ pub fn assert_counts_add_up(status: &Value) {
 pub async fn way_out(shop: &Shop, resource: &str) {
     shop.begin_anew();
     let path = format!("/sync/{resource}");
-    shop.call(Method::POST, &format!("{path}/stop"), b"").await;
+    shop.stop(resource).await;
     let mut last = None;
     for _ in 0..TICKS_TO_RECOVER {
-        let answer = shop.call(Method::POST, &path, b"").await;
+        let answer = shop.post(&path, "").await;
         match answer.status {
             202 => {
                 let status = watch(shop, resource).await;
@@ -117,7 +103,7 @@ pub async fn way_out(shop: &Shop, resource: &str) {
             _ => panic!("{resource}: {answer:?}"),
         }
         last = Some(answer);
-        shop.time.sleep(TICK).await;
+        shop.pass(TICK).await;
     }
     panic!("{resource} cannot be imported any more: {last:?}");
 }

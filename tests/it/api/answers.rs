@@ -8,7 +8,7 @@ use klaviyo_bulk_import::api::{self, MAX_BODY_BYTES};
 use klaviyo_bulk_import::app::App;
 use klaviyo_bulk_import::config::{Config, Secret, VARIABLES, Values};
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::world::World;
 
 use crate::support::native::{app, run};
@@ -64,19 +64,8 @@ async fn refusals(app: &Rc<App>, world: &World) {
 /// Answers while commercetools cannot be reached, and while it refuses.
 async fn failures(app: &Rc<App>, world: &World) {
     let description = description();
-    for (fault, status) in [
-        (Fault::LoseRequest, 503),
-        (
-            Fault::Refuse {
-                status: 403,
-                retry_after: None,
-            },
-            502,
-        ),
-    ] {
-        world
-            .commercetools_faults()
-            .add(Rule::new(When::Always, fault));
+    for (fault, status) in [(Fault::LoseRequest, 503), (Fault::refuse(403), 502)] {
+        world.commercetools_faults().add(Rule::always(fault));
         let described = operations(&description).filter(|(_, _, operation)| {
             operation["responses"]
                 .as_object()

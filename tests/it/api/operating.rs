@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
 use sim::seed::Kind;
 
@@ -72,15 +72,7 @@ fn a_failed_run_is_resumed_from_its_cursor_or_given_up() {
         let (status, answer) = post(&app, "/sync/customers", json!({"resume": true})).await;
         assert_eq!(status, 400, "{answer}");
 
-        let refuse = || {
-            Rule::new(
-                When::Always,
-                Fault::Refuse {
-                    status: 403,
-                    retry_after: None,
-                },
-            )
-        };
+        let refuse = || Rule::always(Fault::refuse(403));
         world.klaviyo_faults().add(refuse());
         let failed = import(&app, &world, "customers", json!({})).await;
         assert_eq!(failed["status"], "failed", "{failed}");
@@ -247,11 +239,8 @@ fn the_last_run_is_the_last_that_completed_for_good() {
         );
 
         // a run that fails and is given up, and one that is stopped before it is worked on
-        let fault = Fault::Refuse {
-            status: 403,
-            retry_after: None,
-        };
-        world.klaviyo_faults().add(Rule::new(When::Always, fault));
+        let fault = Fault::refuse(403);
+        world.klaviyo_faults().add(Rule::always(fault));
         let failed = import(&app, &world, "customers", json!({})).await;
         assert_eq!(
             (&failed["status"], &failed["upToDateSince"]),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::seed::Kind;
 
 use crate::support::native::{app, run};
@@ -95,16 +95,7 @@ fn a_plan_goes_on_without_what_failed_and_leaves_out_what_needs_it() {
         let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
-        let refuse = |path: &str| {
-            Rule::new(
-                When::Always,
-                Fault::Refuse {
-                    status: 403,
-                    retry_after: None,
-                },
-            )
-            .path(path)
-        };
+        let refuse = |path: &str| Rule::always(Fault::refuse(403)).path(path);
         world
             .klaviyo_faults()
             .add(refuse("profile-bulk-import-jobs"));
@@ -270,13 +261,10 @@ fn a_failed_plan_says_what_is_left_to_do() {
         let mut setup = Setup::everything();
         let world = setup.world().await;
         let app = app(&setup, &world);
-        let fault = Fault::Refuse {
-            status: 403,
-            retry_after: None,
-        };
+        let fault = Fault::refuse(403);
         world
             .klaviyo_faults()
-            .add(Rule::new(When::Always, fault).path("catalog-categor"));
+            .add(Rule::always(fault).path("catalog-categor"));
         let resources = json!({"resources": ["products", "categories"]});
         assert_eq!(post(&app, "/sync", resources).await.0, 202);
         let status = plan_over(&app, &world, false).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::seed::{Kind, Sizes};
 
 use crate::support::native::{app, run};
@@ -138,13 +138,8 @@ fn what_is_waited_for_is_told_with_its_moment() {
             .variable("window_seconds", "3");
         let world = setup.world().await;
         let app = app(&setup, &world);
-        let busy = Fault::Refuse {
-            status: 429,
-            retry_after: Some(20),
-        };
-        world
-            .klaviyo_faults()
-            .add(Rule::new(When::Always, busy).times(1));
+        let busy = Fault::throttle(20);
+        world.klaviyo_faults().add(Rule::always(busy).times(1));
         assert_eq!(post(&app, "/sync/customers", json!({})).await.0, 202);
         let seen = ticked(&app, &world, "customers").await;
         let waiting = seen
@@ -180,11 +175,8 @@ fn a_plan_that_nobody_moves_on_says_so_and_continue_does() {
         let app = app(&setup, &world);
         // the plan is written down, and then none of its first two runs, each tried three times
         for write in 2..=7 {
-            let fault = Fault::Refuse {
-                status: 503,
-                retry_after: None,
-            };
-            let rule = Rule::new(When::Nth(write), fault);
+            let fault = Fault::refuse(503);
+            let rule = Rule::nth(write, fault);
             let rule = rule.method(Method::POST).path("custom-objects");
             world.commercetools_faults().add(rule);
         }

@@ -1,13 +1,18 @@
 //! The API of the built component: tokens, bodies, methods, configuration.
 
+use host::Wasi;
 use reqwest::Method;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 
-use crate::support::{Setup, Shop, TOKEN, assert_contract, calls};
+use crate::support::{Setup, Shop, TOKEN, assert_contract, calls, on_each_wasi};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_under_sync_answers_without_the_token() {
-    let shop = Shop::open(Setup::customers(1)).await;
+on_each_wasi! {
+    nothing_under_sync_answers_without_the_token,
+    a_body_that_breaks_off_starts_nothing,
+}
+
+async fn nothing_under_sync_answers_without_the_token(wasi: Wasi) {
+    let shop = Shop::open(Setup::customers(1).wasi(wasi)).await;
     for path in [
         "/sync/customers",
         "/sync/customers/stop",
@@ -162,7 +167,7 @@ async fn every_problem_of_the_configuration_is_named_at_once_and_no_secret_is_sh
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_commercetools_refuses_leaves_nothing_behind() {
     let shop = Shop::open(Setup::customers(1)).await;
-    let unreachable = Rule::new(When::Always, Fault::LoseRequest);
+    let unreachable = Rule::always(Fault::LoseRequest);
     shop.world.commercetools_faults().add(unreachable);
     let answer = shop.post("/sync/customers", "").await;
     assert_eq!(answer.status, 503, "{}", answer.body);
@@ -230,10 +235,9 @@ async fn status_of_half(shop: &Shop, head: &str, body: &str) -> String {
     answer.lines().next().unwrap_or_default().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_breaks_off_starts_nothing() {
+async fn a_body_that_breaks_off_starts_nothing(wasi: Wasi) {
     // in real time: a connection of one's own is not seen by the virtual clock
-    let shop = Shop::open(Setup::customers(3).speed(1.0)).await;
+    let shop = Shop::open(Setup::customers(3).speed(1.0).wasi(wasi)).await;
     for (head, body) in [
         // what is there of it would start an import of everything
         ("content-length: 16", ""),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::{JobTimes, Kind as EntryKind};
 use sim::seed::{Kind, Sizes};
 
@@ -279,12 +279,9 @@ async fn ten_thousand_entries_are_deleted_although_klaviyo_throttles() {
     shop.start("categories", "").await;
     shop.completed("categories").await;
     assert_eq!(entries(&shop, EntryKind::Category), 10_000);
-    let refuse = Fault::Refuse {
-        status: 429,
-        retry_after: Some(3),
-    };
+    let refuse = Fault::throttle(3);
     let faults = shop.world.klaviyo_faults();
-    faults.add(Rule::new(When::Every(5), refuse));
+    faults.add(Rule::every(5, refuse));
     shop.start("categories", DELETE_CATEGORIES).await;
     let status = shop.completed("categories").await;
     assert_eq!(entries(&shop, EntryKind::Category), 0, "{status}");
@@ -297,5 +294,5 @@ async fn ten_thousand_entries_are_deleted_although_klaviyo_throttles() {
         "{status}"
     );
     assert!(status["window"].as_u64() >= Some(2), "{status}");
-    assert!(faults.struck() >= 20, "it was hardly throttled");
+    assert!(faults.applied() >= 20, "it was hardly throttled");
 }

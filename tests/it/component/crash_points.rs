@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use host::{Outbound, Verdict};
+use host::{Outbound, Verdict, Wasi};
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{Setup, Shop, assert_counts_add_up};
+use crate::support::{Setup, Shop, assert_counts_add_up, on_each_wasi};
+
+on_each_wasi! {
+    customers_survive_a_kill_at_every_call,
+}
 
 /// Imports that run side by side.
 const AT_ONCE: usize = 4;
@@ -70,14 +74,20 @@ fn setup(kind: Kind) -> Setup {
 }
 
 /// Imports a resource, killed at one call; gives how many calls there were.
-async fn import_killed_at(resource: &str, kind: Kind, call: u64, verdict: Verdict) -> u64 {
+async fn import_killed_at(
+    wasi: Wasi,
+    resource: &str,
+    kind: Kind,
+    call: u64,
+    verdict: Verdict,
+) -> u64 {
     let killer = Arc::new(KillAt {
         call,
         verdict,
         seen: AtomicU64::new(0),
         is_armed: AtomicBool::new(false),
     });
-    let mut setup = setup(kind);
+    let mut setup = setup(kind).wasi(wasi);
     setup.outbound = killer.clone();
     let shop = Shop::open(setup).await;
     if kind == Kind::Product {
@@ -131,35 +141,35 @@ async fn import_killed_at(resource: &str, kind: Kind, call: u64, verdict: Verdic
     killer.seen.load(Ordering::SeqCst)
 }
 
-async fn every_crash_point(resource: &str, kind: Kind) {
-    let calls = import_killed_at(resource, kind, u64::MAX, Verdict::Pass).await;
+async fn every_crash_point(wasi: Wasi, resource: &str, kind: Kind) {
+    let calls = import_killed_at(wasi, resource, kind, u64::MAX, Verdict::Pass).await;
     // status calls of the operator are calls too: what comes after the import is of no interest
     assert!(calls > 6, "too few calls to tell anything: {calls}");
     let points =
         (0..calls).flat_map(|call| [(call, Verdict::KillBefore), (call, Verdict::KillAfter)]);
-    let imports = points.map(|(call, verdict)| import_killed_at(resource, kind, call, verdict));
+    let imports =
+        points.map(|(call, verdict)| import_killed_at(wasi, resource, kind, call, verdict));
     futures_util::stream::iter(imports)
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn customers_survive_a_kill_at_every_call() {
-    every_crash_point("customers", Kind::Customer).await;
+async fn customers_survive_a_kill_at_every_call(wasi: Wasi) {
+    every_crash_point(wasi, "customers", Kind::Customer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn categories_survive_a_kill_at_every_call() {
-    every_crash_point("categories", Kind::Category).await;
+    every_crash_point(Wasi::V0_2, "categories", Kind::Category).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn products_survive_a_kill_at_every_call() {
-    every_crash_point("products", Kind::Product).await;
+    every_crash_point(Wasi::V0_2, "products", Kind::Product).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_survive_a_kill_at_every_call() {
-    every_crash_point("orders", Kind::Order).await;
+    every_crash_point(Wasi::V0_2, "orders", Kind::Order).await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
 use sim::seed::Kind;
 
@@ -147,25 +147,13 @@ async fn faults_of_all_kinds_on_both_sides_change_nothing() {
         for (share, fault) in [
             (0.05, Fault::LoseRequest),
             (0.05, Fault::LoseAnswer),
-            (0.05, Fault::HalfBody),
-            (
-                0.05,
-                Fault::Refuse {
-                    status: 503,
-                    retry_after: None,
-                },
-            ),
-            (
-                0.03,
-                Fault::Refuse {
-                    status: 429,
-                    retry_after: Some(2),
-                },
-            ),
+            (0.05, Fault::HalfAnswer),
+            (0.05, Fault::refuse(503)),
+            (0.03, Fault::throttle(2)),
             (0.02, Fault::Hold(Duration::from_secs(20))),
         ] {
             // the start itself may be refused by a fault: that has its own test
-            faults.add(Rule::new(When::Chance(share), fault));
+            faults.add(Rule::chance(share, fault));
         }
     }
     loop {

@@ -3,11 +3,18 @@
 
 use std::time::Duration;
 
-use host::Stats;
-use sim::faults::{Fault, Faults, Rule, When};
+use host::{Stats, Wasi};
+use sim::faults::{Fault, Faults, Rule};
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{Setup, Shop};
+use crate::support::{Setup, Shop, on_each_wasi};
+
+on_each_wasi! {
+    little_memory_and_little_time_are_enough_for_everything,
+    a_peer_that_accepts_and_never_answers_is_not_waited_for,
+    a_peer_that_trickles_a_byte_a_second_is_not_waited_for,
+    an_operator_is_answered_while_a_window_hangs,
+}
 
 /// What small platforms allow.
 const MEMORY_MIB: usize = 64;
@@ -40,17 +47,19 @@ fn assert_within_limits(stats: &Stats) {
     assert_eq!((stats.refused_growths, stats.traps), (0, 0), "{stats:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn little_memory_and_little_time_are_enough_for_everything() {
-    let shop = Shop::open(Setup {
-        sizes: Sizes {
-            customers: 4_000,
-            orders: 3_000,
-            categories: 300,
-            products: 500,
-        },
-        ..small()
-    })
+async fn little_memory_and_little_time_are_enough_for_everything(wasi: Wasi) {
+    let shop = Shop::open(
+        Setup {
+            sizes: Sizes {
+                customers: 4_000,
+                orders: 3_000,
+                categories: 300,
+                products: 500,
+            },
+            ..small()
+        }
+        .wasi(wasi),
+    )
     .await;
     let answer = shop.post("/sync", "").await;
     assert_eq!(answer.status, 202, "{}", answer.body);
@@ -124,8 +133,13 @@ fn calls(shop: &Shop) -> [(&Faults, &'static str); 5] {
 }
 
 /// An import that one of its calls keeps failing for, with a scheduler that ticks on. `fault` strikes `times` times.
-async fn import_against(call: usize, fault: Fault, times: u64) {
-    let shop = Shop::open(Setup::customers(300).variable("continuation", "scheduler")).await;
+async fn import_against(wasi: Wasi, call: usize, fault: Fault, times: u64) {
+    let shop = Shop::open(
+        Setup::customers(300)
+            .variable("continuation", "scheduler")
+            .wasi(wasi),
+    )
+    .await;
     let (faults, path) = calls(&shop)[call];
     let answered_in_time = async |path: &str, is_start: bool| {
         let begun = shop.world.clock().elapsed();
@@ -138,7 +152,7 @@ async fn import_against(call: usize, fault: Fault, times: u64) {
         assert!(took < MOST_WAITED, "{path} took {took:?}");
         answer
     };
-    faults.add(Rule::new(When::Always, fault).path(path).times(times));
+    faults.add(Rule::always(fault).path(path).times(times));
     let mut ticks = 0;
     loop {
         let status = answered_in_time("/sync/customers", false).await;
@@ -161,33 +175,30 @@ async fn import_against(call: usize, fault: Fault, times: u64) {
         assert!(ticks < MOST_TICKS, "{path}: {}", shop.log().join("\n"));
         shop.pass(TICK).await;
     }
-    assert!(faults.struck() > 0, "{path} is never called");
+    assert!(faults.applied() > 0, "{path} is never called");
     shop.assert_ledger(&[Kind::Customer]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_accepts_and_never_answers_is_not_waited_for() {
+async fn a_peer_that_accepts_and_never_answers_is_not_waited_for(wasi: Wasi) {
     for call in 0..5 {
-        import_against(call, Fault::Hold(Duration::from_secs(86_400)), 6).await;
+        import_against(wasi, call, Fault::Hold(Duration::from_secs(86_400)), 6).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_trickles_a_byte_a_second_is_not_waited_for() {
+async fn a_peer_that_trickles_a_byte_a_second_is_not_waited_for(wasi: Wasi) {
     for call in 0..5 {
-        import_against(call, Fault::Trickle, 6).await;
+        import_against(wasi, call, Fault::Trickle, 6).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operator_is_answered_while_a_window_hangs() {
-    let shop = Shop::open(Setup::customers(300)).await;
+async fn an_operator_is_answered_while_a_window_hangs(wasi: Wasi) {
+    let shop = Shop::open(Setup::customers(300).wasi(wasi)).await;
     let hold = Fault::Hold(Duration::from_secs(86_400));
     let klaviyo = shop.world.klaviyo_faults();
-    klaviyo.add(Rule::new(When::Always, hold));
+    klaviyo.add(Rule::always(hold));
     shop.start("customers", "").await;
     shop.pass(Duration::from_secs(5)).await;
-    assert!(klaviyo.struck() > 0, "nothing hangs yet");
+    assert!(klaviyo.applied() > 0, "nothing hangs yet");
     let begun = shop.world.clock().elapsed();
     let status = shop.get("/sync/status").await.body;
     assert_eq!(status["customers"]["status"], "running", "{status}");

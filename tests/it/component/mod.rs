@@ -10,5 +10,6 @@ mod limits;
 mod operating;
 mod orders;
 mod platform;
+mod ports;
 mod races;
 mod security;

@@ -3,13 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host::{Outbound, Verdict};
+use host::{Outbound, Verdict, Wasi};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{LOOK, Setup, Shop, TOKEN};
+use crate::support::{LOOK, Setup, Shop, TOKEN, on_each_wasi};
+
+on_each_wasi! {
+    a_plan_carries_itself_to_its_end,
+    a_plan_survives_that_its_host_is_killed_again_and_again,
+    the_check_tries_the_self_call_and_everything_else,
+    the_check_names_variables_that_cannot_be_used,
+}
 
 /// How often a plan is looked at, in the world's seconds: far more than it takes.
 const MOST_LOOKS: u32 = 3_600;
@@ -72,9 +79,8 @@ async fn imports_everything(setup: Setup, has_scheduler: bool) {
     shop.assert_ledger(&Kind::ALL);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plan_carries_itself_to_its_end() {
-    imports_everything(everything(), false).await;
+async fn a_plan_carries_itself_to_its_end(wasi: Wasi) {
+    imports_everything(everything().wasi(wasi), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,9 +100,8 @@ async fn a_scheduler_picks_up_a_plan_whose_self_calls_are_all_lost() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plan_survives_that_its_host_is_killed_again_and_again() {
-    let mut shop = Shop::open(everything().latency_ms(60)).await;
+async fn a_plan_survives_that_its_host_is_killed_again_and_again(wasi: Wasi) {
+    let mut shop = Shop::open(everything().latency_ms(60).wasi(wasi)).await;
     let answer = shop.post("/sync", "").await;
     assert_eq!(answer.status, 202, "{}", answer.body);
     let mut kills = 0;
@@ -134,9 +139,8 @@ async fn a_plan_survives_that_its_host_is_killed_again_and_again() {
     shop.assert_ledger(&Kind::ALL);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_check_tries_the_self_call_and_everything_else() {
-    let shop = Shop::open(everything()).await;
+async fn the_check_tries_the_self_call_and_everything_else(wasi: Wasi) {
+    let shop = Shop::open(everything().wasi(wasi)).await;
     let answer = shop.get("/sync/check").await;
     assert_eq!(
         (answer.status, &answer.body["ok"]),
@@ -145,10 +149,13 @@ async fn the_check_tries_the_self_call_and_everything_else() {
         answer.body
     );
 
-    let shop = Shop::open(Setup {
-        outbound: Arc::new(NoSelfCalls),
-        ..everything()
-    })
+    let shop = Shop::open(
+        Setup {
+            outbound: Arc::new(NoSelfCalls),
+            ..everything()
+        }
+        .wasi(wasi),
+    )
     .await;
     let answer = shop.get("/sync/check").await;
     assert_eq!(answer.body["ok"], false, "{}", answer.body);
@@ -163,12 +170,12 @@ async fn the_check_tries_the_self_call_and_everything_else() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_check_names_variables_that_cannot_be_used() {
+async fn the_check_names_variables_that_cannot_be_used(wasi: Wasi) {
     let shop = Shop::open(
         everything()
             .variable("window_seconds", "26")
-            .variable("ct_project_id", ""),
+            .variable("ct_project_id", "")
+            .wasi(wasi),
     )
     .await;
     let answer = shop.get("/sync/check").await;
@@ -203,13 +210,8 @@ async fn a_dry_run_a_failure_its_resumption_and_what_changed_since() {
         dry["samples"]
     );
 
-    let refused = Fault::Refuse {
-        status: 401,
-        retry_after: None,
-    };
-    shop.world
-        .klaviyo_faults()
-        .add(Rule::new(When::Always, refused));
+    let refused = Fault::refuse(401);
+    shop.world.klaviyo_faults().add(Rule::always(refused));
     shop.start("customers", "").await;
     let failed = shop
         .until("customers", |status| status["status"] != "running")

@@ -1,7 +1,7 @@
 //! Orders, imported by the built component.
 
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
 use sim::seed::Kind;
 
@@ -191,22 +191,16 @@ async fn products_are_looked_up_by_the_page_and_a_failure_to_do_so_is_not_taken_
     let faults = shop.world.commercetools_faults();
     for (fault, nth) in [
         (Fault::LoseAnswer, 1),
-        (Fault::HalfBody, 2),
-        (
-            Fault::Refuse {
-                status: 503,
-                retry_after: None,
-            },
-            3,
-        ),
+        (Fault::HalfAnswer, 2),
+        (Fault::refuse(503), 3),
     ] {
         for path in ["/product-projections", "/categories"] {
-            faults.add(Rule::new(When::Nth(nth), fault.clone()).path(path));
+            faults.add(Rule::nth(nth, fault.clone()).path(path));
         }
     }
     shop.start("orders", "").await;
     shop.completed("orders").await;
-    assert!(faults.struck() >= 4);
+    assert!(faults.applied() >= 4);
     // a chunk of 100 at a time, and what is known is not asked again
     let server = shop.world.commercetools_server();
     for path in ["product-projections", "categories"] {

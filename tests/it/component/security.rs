@@ -4,15 +4,21 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use host::{Outbound, Verdict};
+use host::{Outbound, Verdict, Wasi};
 use http::request::Parts;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
 use sim::seed::{Kind, Sizes};
 
-use crate::support::{Setup, Shop, TOKEN};
+use crate::support::{Setup, Shop, TOKEN, on_each_wasi};
+
+on_each_wasi! {
+    each_peer_gets_its_own_credentials_and_nobody_elses,
+    a_redirect_is_not_followed_and_ends_the_run_with_advice,
+    only_the_whole_token_in_its_header_opens_the_door,
+}
 
 const RESOURCES: [&str; 4] = ["categories", "products", "customers", "orders"];
 
@@ -67,14 +73,16 @@ async fn import_everything(shop: &Shop) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_peer_gets_its_own_credentials_and_nobody_elses() {
+async fn each_peer_gets_its_own_credentials_and_nobody_elses(wasi: Wasi) {
     let recorder = Arc::new(Recorder::default());
-    let shop = Shop::open(Setup {
-        sizes: sizes(),
-        outbound: recorder.clone(),
-        ..Setup::default()
-    })
+    let shop = Shop::open(
+        Setup {
+            sizes: sizes(),
+            outbound: recorder.clone(),
+            ..Setup::default()
+        }
+        .wasi(wasi),
+    )
     .await;
     import_everything(&shop).await;
     assert_eq!(shop.get("/sync/check").await.status, 200);
@@ -187,12 +195,9 @@ async fn no_answer_no_log_line_and_no_run_document_has_a_secret_or_a_person_in_i
         (shop.world.klaviyo_faults(), 307),
         (shop.world.commercetools_faults(), 403),
     ] {
-        let fault = Fault::Refuse {
-            status,
-            retry_after: None,
-        };
+        let fault = Fault::refuse(status);
         said.push(shop.post("/sync/customers", "").await.body);
-        faults.add(Rule::new(When::Always, fault));
+        faults.add(Rule::always(fault));
         said.push(shop.get("/sync/check").await.body);
         shop.pass(std::time::Duration::from_secs(60)).await;
         said.push(shop.post("/sync/customers/continue", "").await.body);
@@ -287,25 +292,20 @@ async fn nothing_gets_into_a_request_through_ids() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redirect_is_not_followed_and_ends_the_run_with_advice() {
-    let shop = Shop::open(Setup::customers(20)).await;
-    let fault = Fault::Refuse {
-        status: 307,
-        retry_after: None,
-    };
+async fn a_redirect_is_not_followed_and_ends_the_run_with_advice(wasi: Wasi) {
+    let shop = Shop::open(Setup::customers(20).wasi(wasi)).await;
+    let fault = Fault::refuse(307);
     let klaviyo = shop.world.klaviyo_faults();
-    klaviyo.add(Rule::new(When::Always, fault));
+    klaviyo.add(Rule::always(fault));
     shop.start("customers", "").await;
     let advice = shop.failed("customers").await;
     assert!(advice.contains("klaviyo_api_url"), "{advice}");
-    assert_eq!(klaviyo.struck(), 1, "it was tried again");
+    assert_eq!(klaviyo.applied(), 1, "it was tried again");
     assert_eq!(shop.host().stats().denied, 0, "another host was called");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn only_the_whole_token_in_its_header_opens_the_door() {
-    let shop = Shop::open(Setup::customers(1)).await;
+async fn only_the_whole_token_in_its_header_opens_the_door(wasi: Wasi) {
+    let shop = Shop::open(Setup::customers(1).wasi(wasi)).await;
     for (name, value) in [
         ("authorization", format!("Bearer {TOKEN}x")),
         ("authorization", format!("Bearer {TOKEN}, Bearer {TOKEN}")),

@@ -144,7 +144,7 @@ fn client(account: Rc<Account>) -> (Client, Deadline) {
         log: Rc::new(Nothing),
     };
     let config = KlaviyoConfig {
-        api_url: "http://klaviyo.test".to_owned(),
+        api_url: "https://klaviyo.test".to_owned(),
         auth_key: Secret::from("pk_test".to_owned()),
     };
     (Client::new(ports, config), deadline)

@@ -8,7 +8,7 @@ use http::Method;
 use klaviyo_bulk_import::app::App;
 use proptest::prelude::*;
 use serde_json::Value;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::{self, Choice};
 use sim::seed::{Kind, Sizes};
 use sim::world::World;
@@ -297,7 +297,7 @@ fn what_came_meanwhile_is_updated_and_what_was_cancelled_is_sent_again() {
         let world = setup.world().await;
         let app = app(&setup, &world);
         // taken, but the answer is lost: the job that is handed in again finds the categories there
-        let lost = Rule::new(When::Always, Fault::LoseAnswer)
+        let lost = Rule::always(Fault::LoseAnswer)
             .path("catalog-category-bulk-create-jobs")
             .method(Method::POST);
         world.klaviyo_faults().add(lost.times(2));
@@ -350,14 +350,8 @@ fn fault() -> impl Strategy<Value = (f64, Fault)> {
     let fault = prop_oneof![
         Just(Fault::LoseRequest),
         Just(Fault::LoseAnswer),
-        Just(Fault::Refuse {
-            status: 503,
-            retry_after: None
-        }),
-        Just(Fault::Refuse {
-            status: 429,
-            retry_after: Some(1)
-        }),
+        Just(Fault::refuse(503)),
+        Just(Fault::throttle(1)),
     ];
     (0.01..0.1, fault)
 }
@@ -391,7 +385,7 @@ proptest! {
             for resource in ["categories", "products"] {
                 let app = app(&setup, &world);
                 for (share, fault) in &draw.faults {
-                    world.klaviyo_faults().add(Rule::new(When::Chance(*share), fault.clone()));
+                    world.klaviyo_faults().add(Rule::chance(*share, fault.clone()));
                 }
                 let path = format!("/sync/{resource}");
                 start(&app, &path).await;

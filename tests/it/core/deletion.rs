@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo::{Choice, Kind};
 use sim::world::World;
 
@@ -27,13 +27,8 @@ fn a_deletion_leaves_nothing_of_its_kind() {
         complete(&app, &world, "products", "").await;
         let items = count(&world, Kind::Item);
         assert!(items > 200);
-        let refuse = Fault::Refuse {
-            status: 429,
-            retry_after: Some(2),
-        };
-        world
-            .klaviyo_faults()
-            .add(Rule::new(When::Every(4), refuse));
+        let refuse = Fault::throttle(2);
+        world.klaviyo_faults().add(Rule::every(4, refuse));
 
         let body = r#"{"deleteAll": true, "confirmDeletion": "products"}"#;
         let status = complete(&app, &world, "products", body).await;

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use klaviyo_bulk_import::error::{Action, Error, Kind, POLICY, Peer, Refusal, handbook_table};
+use klaviyo_bulk_import::error::{
+    Access, Action, Error, Kind, POLICY, Peer, Refusal, handbook_table,
+};
 use klaviyo_bulk_import::ports::TransportError;
 
 fn refused(peer: Peer, status: u16, code: Option<&str>) -> Error {
@@ -16,8 +18,18 @@ fn refused(peer: Peer, status: u16, code: Option<&str>) -> Error {
     Error {
         peer,
         operation: "test",
+        access: Access::Write,
         kind: Kind::Refused(refusal),
     }
+}
+
+fn everything_refused() -> Error {
+    let error = refused(Peer::Klaviyo, 400, None);
+    let kind = match error.kind {
+        Kind::Refused(refusal) => Kind::EverythingRefused(refusal),
+        other => other,
+    };
+    Error { kind, ..error }
 }
 
 fn lost(peer: Peer, error: TransportError) -> Error {
@@ -53,13 +65,32 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![Error::unreadable_document("test", "container/key")],
         ),
         (
+            "commercetools: a page that takes too long (QueryTimedOut, no answer in time, 408, 502 to 504)",
+            Action::AskForLess,
+            [
+                vec![
+                    refused(Commercetools, 400, Some("QueryTimedOut")),
+                    lost(Commercetools, TransportError::Timeout),
+                ],
+                each(Commercetools, &[408, 502, 503, 504]),
+            ]
+            .concat()
+            .into_iter()
+            .map(|error| error.of(Access::Page))
+            .collect(),
+        ),
+        (
             "any: no connection, no answer in time, half an answer",
             Action::Retry,
             vec![
                 lost(CommercetoolsAuth, TransportError::Timeout),
                 lost(Klaviyo, TransportError::Connection(String::new())),
-                Error::unreadable(Commercetools, "test", "JSON"),
             ],
+        ),
+        (
+            "any: an answer that is not as the API describes it",
+            Action::RetryForAWhile,
+            vec![Error::unreadable(Commercetools, "test", "JSON")],
         ),
         (
             "any: a redirect",
@@ -117,6 +148,19 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             each(Klaviyo, &[401, 403]),
         ),
         (
+            "Klaviyo: every document is refused, and none of them pointed at",
+            Action::GiveUp,
+            vec![everything_refused()],
+        ),
+        (
+            "Klaviyo: any other 4xx to a read",
+            Action::GiveUp,
+            each(Klaviyo, &[400, 404, 409, 422])
+                .into_iter()
+                .map(|error| error.of(Access::Read))
+                .collect(),
+        ),
+        (
             "Klaviyo: 400, 409, 413, 422",
             Action::SetAside,
             each(Klaviyo, &[400, 409, 413, 422]),
@@ -144,6 +188,53 @@ fn every_row_decides_about_its_examples() {
                 "{what}: the advice is no sentence"
             );
         }
+    }
+}
+
+#[test]
+fn what_may_pass_is_told_from_what_has_to_be_mended() {
+    use Peer::{Commercetools, CommercetoolsAuth, Klaviyo};
+    // error, whether it may pass by itself, whether it is of credentials
+    let table = [
+        (refused(Klaviyo, 503, None), true, false),
+        (refused(Klaviyo, 429, None), true, false),
+        (refused(CommercetoolsAuth, 500, None), true, false),
+        (
+            refused(Commercetools, 502, None).of(Access::Page),
+            true,
+            false,
+        ),
+        (lost(Klaviyo, TransportError::Timeout), true, false),
+        (
+            lost(Commercetools, TransportError::TooLarge { limit: 1 }).of(Access::Page),
+            false,
+            false,
+        ),
+        (
+            refused(CommercetoolsAuth, 401, Some("invalid_client")),
+            false,
+            true,
+        ),
+        (
+            refused(CommercetoolsAuth, 400, Some("invalid_scope")),
+            false,
+            true,
+        ),
+        (refused(Commercetools, 401, None), false, true),
+        (
+            refused(Commercetools, 403, None).of(Access::Page),
+            false,
+            true,
+        ),
+        (refused(Klaviyo, 401, None), false, true),
+        (refused(Klaviyo, 403, None), false, true),
+        (refused(Klaviyo, 400, None), false, false),
+        (refused(Commercetools, 404, None), false, false),
+        (everything_refused(), false, false),
+    ];
+    for (error, may_pass, is_of_credentials) in table {
+        assert_eq!(error.may_pass(), may_pass, "{error}");
+        assert_eq!(error.is_of_credentials(), is_of_credentials, "{error}");
     }
 }
 

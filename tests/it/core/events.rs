@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::seed::{Kind, Sizes};
 
 use crate::support::native::{app, call, run};
@@ -23,16 +23,10 @@ fn fault() -> impl Strategy<Value = (f64, Fault)> {
     let fault = prop_oneof![
         Just(Fault::LoseRequest),
         Just(Fault::LoseAnswer),
-        Just(Fault::HalfBody),
+        Just(Fault::HalfAnswer),
         Just(Fault::Hold(Duration::from_secs(13))),
-        Just(Fault::Refuse {
-            status: 500,
-            retry_after: None
-        }),
-        Just(Fault::Refuse {
-            status: 429,
-            retry_after: Some(1)
-        }),
+        Just(Fault::refuse(500)),
+        Just(Fault::throttle(1)),
     ];
     (0.01..0.12, fault)
 }
@@ -67,8 +61,8 @@ proptest! {
             let world = setup.world().await;
             let app = app(&setup, &world);
             for (share, fault) in &draw.faults {
-                world.commercetools_faults().add(Rule::new(When::Chance(*share), fault.clone()));
-                world.klaviyo_faults().add(Rule::new(When::Chance(*share), fault.clone()));
+                world.commercetools_faults().add(Rule::chance(*share, fault.clone()));
+                world.klaviyo_faults().add(Rule::chance(*share, fault.clone()));
             }
             loop {
                 let (status, body) = call(&app, http::Method::POST, "/sync/orders", "").await;

@@ -11,7 +11,7 @@ use klaviyo_bulk_import::run::store::{CONTAINER, Saved, Stored};
 use klaviyo_bulk_import::time::Deadline;
 use serde_json::{Value, json};
 use sim::commercetools::RacingCreation;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::seed::Kind;
 use sim::world::World;
 
@@ -19,12 +19,19 @@ use crate::support::native::{app, run};
 use crate::support::operator::{get, import, over, post, until};
 use crate::support::{Setup, assert_ledger};
 
-/// Every write of a document arrives twice.
-fn double_writes(world: &World, when: When) {
-    let rule = Rule::new(when, Fault::Double)
-        .method(Method::POST)
-        .path("custom-objects");
-    world.commercetools_faults().add(rule);
+/// Writes of documents arrive twice.
+fn double_writes(world: &World, rule: fn(Fault) -> Rule) {
+    let rule = rule(Fault::Double).method(Method::POST);
+    world
+        .commercetools_faults()
+        .add(rule.path("custom-objects"));
+}
+
+/// Writes of documents that were answered with this status.
+fn refused_writes(world: &World, status: u16) -> u64 {
+    let calls = world.commercetools_server().calls();
+    let call = ("POST /sim-shop/custom-objects".to_owned(), status);
+    calls.get(&call).copied().unwrap_or_default()
 }
 
 #[test]
@@ -36,7 +43,7 @@ fn writes_that_arrive_twice_end_no_run() {
             .latency_ms(200);
         let world = setup.world().await;
         let app = app(&setup, &world);
-        double_writes(&world, When::Always);
+        double_writes(&world, Rule::always);
         let status = import(&app, &world, "customers", json!({})).await;
         assert_eq!(status["status"], "completed", "{status}");
         assert!(status["window"].as_u64() > Some(2), "{status}");
@@ -51,11 +58,11 @@ fn a_launch_that_arrives_twice_begins_its_run() {
             let mut setup = Setup::customers(20).variable("continuation", continuation);
             let world = setup.world().await;
             let app = app(&setup, &world);
-            double_writes(&world, When::Nth(1));
+            double_writes(&world, |fault| Rule::nth(1, fault));
             let (status, answer) = post(&app, "/sync/customers", json!({})).await;
             assert_eq!(status, 202, "{answer}");
             if continuation == "scheduler" {
-                double_writes(&world, When::Nth(1));
+                double_writes(&world, |fault| Rule::nth(1, fault));
                 let path = "/sync/customers/continue";
                 let (_, answer) = post(&app, path, Value::Null).await;
                 assert_eq!(answer["outcome"], "worked", "{answer}");
@@ -64,7 +71,7 @@ fn a_launch_that_arrives_twice_begins_its_run() {
                 assert_eq!(status["runId"], answer["runId"]);
                 assert_ledger(&world, &[Kind::Customer]);
             }
-            assert!(world.commercetools_faults().struck() > 0);
+            assert!(refused_writes(&world, 409) > 0, "no write arrived twice");
         }
     });
 }
@@ -83,9 +90,7 @@ fn of_two_creations_the_later_is_locked_however_commercetools_says_it() {
         let mut statuses = [one.0, other.0];
         statuses.sort_unstable();
         assert_eq!(statuses, [202, 423], "{one:?} {other:?}");
-        let refused = ("POST /sim-shop/custom-objects".to_owned(), 400);
-        let calls = world.commercetools_server().calls();
-        assert_eq!(calls.get(&refused), Some(&1), "{calls:?}");
+        assert_eq!(refused_writes(&world, 400), 1);
         over(&app, &world, "customers").await;
         assert_ledger(&world, &[Kind::Customer]);
 
@@ -169,11 +174,7 @@ fn a_run_whose_document_was_deleted_does_not_create_it_again() {
             assert_eq!(save(&engine, &mut old).await, Saved::Done);
             delete(&world);
             if withdrawal_fails {
-                let refuse = Fault::Refuse {
-                    status: 403,
-                    retry_after: None,
-                };
-                let rule = Rule::new(When::Always, refuse).method(Method::DELETE);
+                let rule = Rule::always(Fault::refuse(403)).method(Method::DELETE);
                 world.commercetools_faults().add(rule);
             }
             // commercetools creates what is not there, whatever the version
@@ -199,7 +200,7 @@ fn a_write_whose_answer_is_lost_after_the_deletion_is_not_taken_for_the_run() {
         let mut old = Stored::new(document("old"));
         assert_eq!(save(&engine, &mut old).await, Saved::Done);
         delete(&world);
-        let rule = Rule::new(When::Nth(1), Fault::LoseAnswer).method(Method::POST);
+        let rule = Rule::nth(1, Fault::LoseAnswer).method(Method::POST);
         world
             .commercetools_faults()
             .add(rule.path("custom-objects"));

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hostile::mutation::CANARY;
-use hostile::operator::{assert_counts_add_up, outcome, start, watch};
-use hostile::shop::{CONTAINER, Shop};
+use hostile::operator::{outcome, start, watch};
+use hostile::shop::run;
 use http::{HeaderValue, Method, Response, StatusCode};
+use native::operator::assert_counts_add_up;
+use native::{Call, Operator};
 use serde_json::{Value, json};
 
 /// How often answers are spoiled: more often than a call is tried, less often than a run is.
@@ -28,27 +30,22 @@ fn import(
     times: u32,
     spoil: impl Fn(&mut Answer) + 'static,
 ) -> Value {
-    let shop = Shop::open("scheduler");
     let mut left = times;
-    shop.tamper_with(move |call, answer| {
-        if left > 0 && call.starts_with(to) {
-            left -= 1;
-            spoil(answer);
-        }
-    });
-    shop.time.clone().run(async {
+    run("scheduler", async |shop| {
+        shop.tamper_with(move |call, answer| {
+            if left > 0 && call.starts_with(to) {
+                left -= 1;
+                spoil(answer);
+            }
+        });
         // an instance that has been there for a while
-        shop.time.sleep(Duration::from_secs(600)).await;
+        shop.pass(Duration::from_secs(600)).await;
         start(&shop, resource, "").await;
         let status = outcome(&shop, resource).await;
         if status["status"] == "failed" {
             shop.be_honest();
-            shop.call(
-                Method::POST,
-                &format!("/sync/{resource}"),
-                br#"{"resume":true}"#,
-            )
-            .await;
+            let resume = json!({"resume": true});
+            shop.post(&format!("/sync/{resource}"), resume).await;
             let resumed = watch(&shop, resource).await;
             assert_eq!(resumed["status"], "completed", "{resumed}");
             assert_counts_add_up(&resumed);
@@ -84,7 +81,7 @@ fn failed(resource: &str, to: &'static str, named: &str, spoil: impl Fn(&mut Ans
 }
 
 const TOKEN: &str = "POST /oauth/token";
-const CUSTOMERS: &str = "GET /shop/customers";
+const CUSTOMERS: &str = "GET /sim-shop/customers";
 const SEND: &str = "POST /api/profile-bulk-import-jobs";
 const JOB: &str = "GET /api/profile-bulk-import-jobs/";
 const ITEM_JOB: &str = "GET /api/catalog-item-bulk-create-jobs/";
@@ -165,8 +162,7 @@ fn a_page_that_is_its_own_next_is_not_read_for_ever() {
         let page = json!({"data": [{"type": "catalog-item", "id": "x"}], "links": {"next": next}});
         *answer.body_mut() = page.to_string().into();
     };
-    let shop = Shop::open("scheduler");
-    shop.time.clone().run(async {
+    run("scheduler", async |shop| {
         let body = r#"{"deleteAll":true,"confirmDeletion":"products"}"#;
         start(&shop, "products", body).await;
         shop.tamper_with(move |call, answer| {
@@ -271,15 +267,13 @@ fn what_an_error_says_beside_codes_and_fields_is_not_shown() {
 
 #[test]
 fn a_total_beyond_all_reason_is_none() {
-    let shop = Shop::open("scheduler");
-    shop.tamper_with(|call, answer| {
-        if call == CUSTOMERS {
-            change(answer, |page| page["total"] = u64::MAX.into());
-        }
-    });
-    shop.time.clone().run(async {
-        let answer = shop.call(Method::POST, "/sync/customers", b"").await;
-        assert_eq!(answer.status, 503, "{answer:?}");
+    run("scheduler", async |shop| {
+        shop.tamper_with(|call, answer| {
+            if call == CUSTOMERS {
+                change(answer, |page| page["total"] = u64::MAX.into());
+            }
+        });
+        shop.posted("/sync/customers", "", 503).await;
         shop.be_honest();
         start(&shop, "customers", "").await;
         assert_eq!(watch(&shop, "customers").await["status"], "completed");
@@ -298,15 +292,9 @@ fn a_run_document_that_cannot_be_read_is_named_with_what_to_do() {
         |run, nested| run["samples"] = serde_json::from_str(nested).expect("JSON"),
     ];
     for spoil in spoilt {
-        let shop = Shop::open("scheduler");
-        shop.time.clone().run(async {
+        run("scheduler", async |shop| {
             start(&shop, "customers", "").await;
-            let mut document = shop.document("customers").expect("a run document");
-            spoil(&mut document, &nested);
-            let now = shop.time.now();
-            shop.commercetools(|project| {
-                project.put_custom_object(now, CONTAINER, "customers", &document);
-            });
+            shop.change_document("customers", |document| spoil(document, &nested));
             for (method, path) in [
                 (Method::GET, "/sync/customers"),
                 (Method::GET, "/sync/status"),
@@ -315,18 +303,11 @@ fn a_run_document_that_cannot_be_read_is_named_with_what_to_do() {
                 (Method::POST, "/sync/continue"),
                 (Method::POST, "/sync/customers/stop"),
             ] {
-                let answer = shop.call(method, path, b"").await;
+                let answer = shop.send(Call::new(method, path)).await;
                 assert_eq!(answer.status, 502, "{path}: {answer:?}");
-                let says = |member: &str, text: &str| {
-                    answer.body[member]
-                        .as_str()
-                        .is_some_and(|said| said.contains(text))
-                };
-                assert!(
-                    says("detail", "klaviyo-bulk-import/customers"),
-                    "{answer:?}"
-                );
-                assert!(says("advice", "delete the custom object"), "{answer:?}");
+                let is_named = answer.says("detail", "klaviyo-bulk-import/customers");
+                let is_advised = answer.says("advice", "delete the custom object");
+                assert!(is_named && is_advised, "{answer:?}");
             }
         });
     }
@@ -334,17 +315,15 @@ fn a_run_document_that_cannot_be_read_is_named_with_what_to_do() {
 
 #[test]
 fn a_plan_that_names_a_resource_twice_is_not_carried_out() {
-    let shop = Shop::open("scheduler");
-    shop.time.clone().run(async {
-        shop.call(Method::POST, "/sync", b"").await;
-        let mut plan = shop.document("plan").expect("a plan");
-        let steps = plan["steps"].as_array_mut().expect("its steps");
-        let step = steps[0].clone();
-        steps.extend(vec![step; 5_000]);
-        let now = shop.time.now();
-        shop.commercetools(|project| project.put_custom_object(now, CONTAINER, "plan", &plan));
+    run("scheduler", async |shop| {
+        shop.post("/sync", "").await;
+        shop.change_document("plan", |plan| {
+            let steps = plan["steps"].as_array_mut().expect("its steps");
+            let step = steps[0].clone();
+            steps.extend(vec![step; 5_000]);
+        });
         shop.begin_anew();
-        let answer = shop.call(Method::GET, "/sync/status", b"").await;
+        let answer = shop.get("/sync/status").await;
         assert_eq!(answer.status, 502, "{answer:?}");
     });
 }

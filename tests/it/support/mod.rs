@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clock::Clock;
-use host::{Host, Options, Outbound, PassAll};
+use host::{Host, Options, Outbound, PassAll, Wasi};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -18,6 +18,30 @@ use sim::commercetools::CustomObject;
 use sim::seed::{Kind, Seed, Sizes};
 use sim::server::Latency;
 use sim::world::{World, WorldOptions};
+
+/// Tests that concern the guest: each function is one of the component for WASI 0.2, and one of that for 0.3.
+macro_rules! on_each_wasi {
+    ($($test:ident),* $(,)?) => {
+        mod wasi_0_2 {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    super::$test(host::Wasi::V0_2).await;
+                }
+            )*
+        }
+
+        mod wasi_0_3 {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    super::$test(host::Wasi::V0_3).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_each_wasi;
 
 /// The token that the component asks for.
 pub(crate) const TOKEN: &str = "it-api-token-0123456789";
@@ -47,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) outbound: Arc<dyn Outbound>,
     /// What is otherwise than Spin's defaults.
     pub(crate) platform: fn(&mut Options),
+    /// What the component is built for.
+    pub(crate) wasi: Wasi,
 }
 
 impl Default for Setup {
@@ -65,6 +91,7 @@ impl Default for Setup {
             variables: BTreeMap::new(),
             outbound: Arc::new(PassAll),
             platform: |_| {},
+            wasi: Wasi::default(),
         }
     }
 }
@@ -114,6 +141,11 @@ impl Setup {
 
     pub(crate) fn latency_ms(mut self, latency: u64) -> Self {
         self.latency_ms = latency;
+        self
+    }
+
+    pub(crate) fn wasi(mut self, wasi: Wasi) -> Self {
+        self.wasi = wasi;
         self
     }
 
@@ -211,6 +243,7 @@ impl Shop {
         options.variables = setup.values(&world);
         options.clock = world.clock().clone();
         options.outbound = setup.outbound;
+        options.wasi = setup.wasi;
         let lines = log.clone();
         options.log = Arc::new(move |line| {
             lines

@@ -13,9 +13,8 @@ use klaviyo_bulk_import::api::{self, Request};
 use klaviyo_bulk_import::app::App;
 use klaviyo_bulk_import::config::{Config, VARIABLES, Values};
 use klaviyo_bulk_import::ports::{
-    Body, Clock, Http, Limits, LocalFuture, Log, Ports, Spawn, TransportError,
+    Body, Clock, Http, Limits, LocalFuture, Log, Ports, SELF_URL, Spawn, TransportError,
 };
-use klaviyo_bulk_import::run::self_call::SELF_URL;
 use serde_json::Value;
 use sim::server::Direct;
 use sim::world::World;

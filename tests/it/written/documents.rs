@@ -249,8 +249,10 @@ fn log_events() -> BTreeSet<String> {
         .map(|path| std::fs::read_to_string(path).expect("source"))
         .collect();
     for event in LogEvent::ALL {
+        let name = format!("LogEvent::{event:?}");
+        let key = format!("\"event\": \"{}\"", event.key());
         assert!(
-            source.contains(&format!("LogEvent::{event:?}")),
+            source.contains(&name) || source.contains(&key),
             "{event:?} is never written"
         );
     }

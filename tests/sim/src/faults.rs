@@ -14,35 +14,41 @@ pub enum Fault {
     LoseAnswer,
     /// The call has its effect; its answer comes so much (simulated) time later.
     Hold(Duration),
-    /// The call has no effect; the answer is this status, with `Retry-After` in seconds where given.
-    Refuse {
-        /// The status, such as 429, 500 or 503.
-        status: u16,
-        /// The value of `Retry-After`, in seconds.
-        retry_after: Option<u32>,
-    },
-    /// The call arrives twice; the answer is that of the second copy.
-    Double,
+    /// The call has no effect; the answer is this status, such as 429, 500 or 503, with `Retry-After` in seconds where
+    /// given.
+    Refuse(u16, Option<u32>),
     /// The call has its effect; the connection is closed after half the answer's body.
-    HalfBody,
+    HalfAnswer,
     /// The call has its effect; the answer's body comes one byte a (simulated) second.
     Trickle,
+    /// The call has no effect, and nobody hears of it any more.
+    Hang,
+    /// The call arrives twice, and has its effect twice; the answer is that of the second copy.
+    Double,
 }
 
-/// Which of the calls that fit a rule it strikes.
+impl Fault {
+    /// The call has no effect; the answer is this status.
+    pub const fn refuse(status: u16) -> Self {
+        Self::Refuse(status, None)
+    }
+
+    /// The call has no effect; the answer is 429 with `Retry-After` in seconds.
+    pub const fn throttle(seconds: u32) -> Self {
+        Self::Refuse(429, Some(seconds))
+    }
+}
+
+/// Which of the calls that a rule is for go wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum When {
-    /// Every one.
+enum When {
     Always,
-    /// The n-th since the rule was added; the first is 1.
     Nth(u64),
-    /// Every n-th.
     Every(u64),
-    /// Each with this probability, drawn from the plan's seed.
     Chance(f64),
 }
 
-/// A rule of the plan: to which calls it applies, when it strikes, what then goes wrong.
+/// A rule of the plan: which calls it is for, which of them go wrong, and how.
 #[derive(Clone, Debug)]
 pub struct Rule {
     method: Option<Method>,
@@ -54,8 +60,27 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule for all calls.
-    pub fn new(when: When, fault: Fault) -> Self {
+    /// Every call goes wrong.
+    pub fn always(fault: Fault) -> Self {
+        Self::new(When::Always, fault)
+    }
+
+    /// The n-th call since the rule was added goes wrong; the first is 1.
+    pub fn nth(n: u64, fault: Fault) -> Self {
+        Self::new(When::Nth(n), fault)
+    }
+
+    /// Every n-th call goes wrong.
+    pub fn every(n: u64, fault: Fault) -> Self {
+        Self::new(When::Every(n), fault)
+    }
+
+    /// Each call goes wrong with this probability, drawn from the plan's seed.
+    pub fn chance(chance: f64, fault: Fault) -> Self {
+        Self::new(When::Chance(chance), fault)
+    }
+
+    fn new(when: When, fault: Fault) -> Self {
         Self {
             method: None,
             path: None,
@@ -80,7 +105,7 @@ impl Rule {
         self
     }
 
-    /// Strikes at most so many times.
+    /// At most so many calls go wrong.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.left = Some(times);
@@ -107,7 +132,7 @@ pub struct Faults(Arc<Mutex<Plan>>);
 struct Plan {
     rng: fastrand::Rng,
     rules: Vec<Rule>,
-    struck: u64,
+    applied: u64,
 }
 
 impl Default for Faults {
@@ -122,11 +147,11 @@ impl Faults {
         Self(Arc::new(Mutex::new(Plan {
             rng: fastrand::Rng::with_seed(seed),
             rules: Vec::new(),
-            struck: 0,
+            applied: 0,
         })))
     }
 
-    /// Adds a rule; of several that strike the same call, the first added wins.
+    /// Adds a rule; of several that apply to the same call, the first added wins.
     pub fn add(&self, rule: Rule) {
         self.plan().rules.push(rule);
     }
@@ -136,30 +161,34 @@ impl Faults {
         self.plan().rules.clear();
     }
 
-    /// How many calls a fault has struck.
-    pub fn struck(&self) -> u64 {
-        self.plan().struck
+    /// How many calls have gone wrong.
+    pub fn applied(&self) -> u64 {
+        self.plan().applied
     }
 
     /// What goes wrong with this call, if anything. To be asked once a call.
-    pub fn strike<B>(&self, request: &Request<B>) -> Option<Fault> {
+    pub fn fault_for<B>(&self, request: &Request<B>) -> Option<Fault> {
         let mut plan = self.plan();
-        let Plan { rng, rules, struck } = &mut *plan;
+        let Plan {
+            rng,
+            rules,
+            applied,
+        } = &mut *plan;
         let mut fault = None;
         for rule in rules.iter_mut().filter(|rule| rule.fits(request)) {
             rule.seen += 1;
-            let strikes = match rule.when {
+            let is_faulty = match rule.when {
                 When::Always => true,
                 When::Nth(n) => rule.seen == n,
                 When::Every(n) => rule.seen.is_multiple_of(n),
                 When::Chance(chance) => rng.f64() < chance,
             };
-            if strikes && fault.is_none() && rule.left != Some(0) {
+            if is_faulty && fault.is_none() && rule.left != Some(0) {
                 rule.left = rule.left.map(|left| left - 1);
                 fault = Some(rule.fault.clone());
             }
         }
-        *struck += u64::from(fault.is_some());
+        *applied += u64::from(fault.is_some());
         fault
     }
 
@@ -181,47 +210,47 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_strikes_the_calls_it_names_and_no_others() {
+    fn a_rule_is_for_the_calls_it_names_and_no_others() {
         let faults = Faults::new(1);
         faults.add(
-            Rule::new(When::Nth(2), Fault::LoseAnswer)
+            Rule::nth(2, Fault::LoseAnswer)
                 .method(Method::POST)
                 .path("/events"),
         );
-        assert_eq!(faults.strike(&call(Method::POST, "/api/events")), None);
-        assert_eq!(faults.strike(&call(Method::GET, "/api/events")), None);
-        assert_eq!(faults.strike(&call(Method::POST, "/api/items")), None);
-        let second = faults.strike(&call(Method::POST, "/api/events"));
+        assert_eq!(faults.fault_for(&call(Method::POST, "/api/events")), None);
+        assert_eq!(faults.fault_for(&call(Method::GET, "/api/events")), None);
+        assert_eq!(faults.fault_for(&call(Method::POST, "/api/items")), None);
+        let second = faults.fault_for(&call(Method::POST, "/api/events"));
         assert_eq!(second, Some(Fault::LoseAnswer));
-        assert_eq!(faults.strike(&call(Method::POST, "/api/events")), None);
-        assert_eq!(faults.struck(), 1);
+        assert_eq!(faults.fault_for(&call(Method::POST, "/api/events")), None);
+        assert_eq!(faults.applied(), 1);
     }
 
     #[test]
     fn a_rule_can_be_used_up_and_removed() {
         let faults = Faults::new(1);
-        faults.add(Rule::new(When::Always, Fault::HalfBody).times(1));
-        faults.add(Rule::new(When::Every(2), Fault::Trickle));
+        faults.add(Rule::always(Fault::HalfAnswer).times(1));
+        faults.add(Rule::every(2, Fault::Trickle));
         let request = call(Method::GET, "/");
-        assert_eq!(faults.strike(&request), Some(Fault::HalfBody));
-        assert_eq!(faults.strike(&request), Some(Fault::Trickle));
-        assert_eq!(faults.strike(&request), None);
+        assert_eq!(faults.fault_for(&request), Some(Fault::HalfAnswer));
+        assert_eq!(faults.fault_for(&request), Some(Fault::Trickle));
+        assert_eq!(faults.fault_for(&request), None);
         faults.clear();
-        assert_eq!(faults.strike(&request), None);
+        assert_eq!(faults.fault_for(&request), None);
     }
 
     #[test]
     fn chance_is_decided_by_the_seed() {
         let run = |seed| {
             let faults = Faults::new(seed);
-            faults.add(Rule::new(When::Chance(0.3), Fault::LoseRequest));
+            faults.add(Rule::chance(0.3, Fault::LoseRequest));
             let request = call(Method::GET, "/");
             (0..1_000)
-                .map(|_| faults.strike(&request).is_some())
+                .map(|_| faults.fault_for(&request).is_some())
                 .collect::<Vec<_>>()
         };
-        let struck = run(5).into_iter().filter(|struck| *struck).count();
-        assert!((200..400).contains(&struck), "{struck}");
+        let applied = run(5).into_iter().filter(|applied| *applied).count();
+        assert!((200..400).contains(&applied), "{applied}");
         assert_eq!(run(5), run(5));
         assert_ne!(run(5), run(6));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 use clock::Clock;
-use sim::faults::{Fault, Rule, When};
+use sim::faults::{Fault, Rule};
 use sim::klaviyo;
 use sim::seed::{Seed, Sizes};
 use sim::server::Latency;
@@ -108,10 +108,7 @@ fn options(arguments: &Arguments) -> WorldOptions {
 }
 
 fn add_faults(world: &World, arguments: &Arguments) {
-    let refuse = Fault::Refuse {
-        status: 503,
-        retry_after: None,
-    };
+    let refuse = Fault::refuse(503);
     for (share, fault) in [
         (arguments.refuse, refuse),
         (arguments.lose_requests, Fault::LoseRequest),
@@ -119,7 +116,7 @@ fn add_faults(world: &World, arguments: &Arguments) {
     ] {
         for faults in [world.commercetools_faults(), world.klaviyo_faults()] {
             if share > 0.0 {
-                faults.add(Rule::new(When::Chance(share), fault.clone()));
+                faults.add(Rule::chance(share, fault.clone()));
             }
         }
     }

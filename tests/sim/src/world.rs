@@ -15,7 +15,7 @@ use crate::faults::Faults;
 use crate::klaviyo::{self, Klaviyo};
 use crate::seed::expected::Rules;
 use crate::seed::{Kind, Seed};
-use crate::server::{Latency, ServeOptions, Server, serve};
+use crate::server::{Latency, ServeOptions, Server};
 
 /// The project's key in a world.
 pub const PROJECT_KEY: &str = "sim-shop";
@@ -61,6 +61,12 @@ impl Default for WorldOptions {
     }
 }
 
+/// Where commercetools is within the process.
+pub const COMMERCETOOLS: &str = "https://commercetools.test";
+
+/// Where Klaviyo is within the process.
+pub const KLAVIYO: &str = "https://klaviyo.test";
+
 /// A running commercetools and a running Klaviyo; dropping the world stops both.
 pub struct World {
     clock: Clock,
@@ -75,12 +81,8 @@ pub struct World {
 }
 
 impl World {
-    /// Starts both APIs in the current Tokio runtime.
-    ///
-    /// # Errors
-    /// When a port cannot be listened on.
-    pub async fn start(options: WorldOptions) -> Result<Self> {
-        let clock = options.clock;
+    /// Both APIs without sockets, to be called within the process.
+    pub fn in_process(options: WorldOptions) -> Self {
         let contract = options.check_contract.then(Contract::shared).flatten();
         let klaviyo_key = options.klaviyo.api_key.clone();
         let commercetools = Commercetools::new(PROJECT_KEY, options.seed);
@@ -88,45 +90,47 @@ impl World {
         let klaviyo = Arc::new(Mutex::new(Klaviyo::new(options.klaviyo)));
         let commercetools_faults = Faults::new(options.seed.number);
         let klaviyo_faults = Faults::new(options.seed.number + 1);
-        let serve_options = |api, latency, faults: &Faults, port| ServeOptions {
+        let serve_options = |api, latency, faults: &Faults| ServeOptions {
             api,
-            clock: clock.clone(),
+            clock: options.clock.clone(),
             latency,
             faults: faults.clone(),
             contract: contract.clone(),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
-        let commercetools_server = serve(
-            Arc::clone(&commercetools),
-            serve_options(
-                Api::Commercetools,
-                options.commercetools_latency,
-                &commercetools_faults,
-                options.commercetools_port,
+        let (ct_latency, klaviyo_latency) =
+            (options.commercetools_latency, options.klaviyo_latency);
+        Self {
+            commercetools_server: Server::new(
+                commercetools.clone(),
+                serve_options(Api::Commercetools, ct_latency, &commercetools_faults),
+                COMMERCETOOLS,
             ),
-        )
-        .await?;
-        let klaviyo_server = serve(
-            Arc::clone(&klaviyo),
-            serve_options(
-                Api::Klaviyo,
-                options.klaviyo_latency,
-                &klaviyo_faults,
-                options.klaviyo_port,
+            klaviyo_server: Server::new(
+                klaviyo.clone(),
+                serve_options(Api::Klaviyo, klaviyo_latency, &klaviyo_faults),
+                KLAVIYO,
             ),
-        )
-        .await?;
-        Ok(Self {
-            clock,
+            clock: options.clock,
             rules: options.rules,
             klaviyo_key,
             commercetools,
             klaviyo,
             commercetools_faults,
             klaviyo_faults,
-            commercetools_server,
-            klaviyo_server,
-        })
+        }
+    }
+
+    /// Starts both APIs in the current Tokio runtime.
+    ///
+    /// # Errors
+    /// When a port cannot be listened on.
+    pub async fn start(options: WorldOptions) -> Result<Self> {
+        let ports = (options.commercetools_port, options.klaviyo_port);
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut world = Self::in_process(options);
+        world.commercetools_server.listen(local(ports.0)).await?;
+        world.klaviyo_server.listen(local(ports.1)).await?;
+        Ok(world)
     }
 
     /// The world's time.
@@ -166,33 +170,8 @@ impl World {
 
     /// The component's variables, by which it works in this world.
     pub fn variables(&self) -> BTreeMap<String, String> {
-        let url = self.commercetools_server.url();
-        let scope: Vec<_> = SCOPES
-            .iter()
-            .map(|scope| format!("{scope}:{PROJECT_KEY}"))
-            .collect();
-        let client = self.commercetools(|project| {
-            let (client_id, secret) = project.client();
-            json!({"clientId": client_id, "secret": secret}).to_string()
-        });
-        [
-            ("ct_api_url", url.clone()),
-            ("ct_auth_url", url),
-            ("ct_project_id", PROJECT_KEY.to_owned()),
-            ("ct_scope", scope.join(" ")),
-            ("ct_api_client", client),
-            ("klaviyo_auth_key", self.klaviyo_key.clone()),
-            ("klaviyo_api_url", self.klaviyo_server.url()),
-            (
-                "product_url_template",
-                "https://shop.example.com/p/{{productSlug}}".to_owned(),
-            ),
-            ("preferred_locale", self.rules.preferred_locale.clone()),
-            ("preferred_currency", self.rules.preferred_currency.clone()),
-            ("api_token", API_TOKEN.to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        let urls = [self.commercetools_server.url(), self.klaviyo_server.url()];
+        self.commercetools(|project| variables(project, &self.klaviyo_key, &self.rules, urls))
     }
 
     /// Compares all that Klaviyo got with all that the project holds.
@@ -219,6 +198,42 @@ impl World {
         violations.extend(self.klaviyo_server.violations());
         violations
     }
+}
+
+/// The component's variables, where both APIs are at these URLs, commercetools first.
+pub fn variables(
+    project: &Commercetools,
+    klaviyo_key: &str,
+    rules: &Rules,
+    [commercetools_url, klaviyo_url]: [String; 2],
+) -> BTreeMap<String, String> {
+    let key = project.project_key();
+    let scope: Vec<_> = SCOPES
+        .iter()
+        .map(|scope| format!("{scope}:{key}"))
+        .collect();
+    let (client_id, secret) = project.client();
+    [
+        ("ct_api_url", commercetools_url.clone()),
+        ("ct_auth_url", commercetools_url),
+        ("ct_project_id", key.to_owned()),
+        ("ct_scope", scope.join(" ")),
+        (
+            "ct_api_client",
+            json!({"clientId": client_id, "secret": secret}).to_string(),
+        ),
+        ("klaviyo_auth_key", klaviyo_key.to_owned()),
+        ("klaviyo_api_url", klaviyo_url),
+        (
+            "product_url_template",
+            "https://shop.example.com/p/{{productSlug}}".to_owned(),
+        ),
+        ("preferred_locale", rules.preferred_locale.clone()),
+        ("preferred_currency", rules.preferred_currency.clone()),
+        ("api_token", API_TOKEN.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 /// What a thread that panicked left behind is as good as what it found.

@@ -2,8 +2,7 @@
 //! time, gone when they are killed or idle.
 
 use std::cell::Cell;
-use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -11,9 +10,11 @@ use http::Response;
 use jiff::{SignedDuration, Timestamp};
 use klaviyo_bulk_import::api::{self, Request};
 use klaviyo_bulk_import::app::App;
-use klaviyo_bulk_import::ports::{Clock, LocalFuture, Log, Ports, Spawn};
+use klaviyo_bulk_import::ports::LocalFuture;
+use native::environment::{Answered, Destination, Environment, lost, ports};
+use native::executor::Executor;
 
-use crate::network::Wire;
+use crate::network::fly;
 use crate::world::World;
 
 /// By how much an instance's clock may be wrong, in seconds.
@@ -25,15 +26,14 @@ pub(crate) struct Instance {
     requests: Cell<usize>,
     /// Which of the app's configurations it has.
     deployment: u64,
-    clock_error: Rc<Cell<i64>>,
 }
 
-/// The request was taken, and the instance is gone.
-pub(crate) type Answered = oneshot::Receiver<Response<Bytes>>;
+/// The answer to come; there is none where the instance is killed.
+pub(crate) type Delivered = oneshot::Receiver<Response<Bytes>>;
 
 impl World {
     /// Hands a request to an instance.
-    pub(crate) fn deliver(self: &Rc<Self>, request: Request) -> Answered {
+    pub(crate) fn deliver(self: &Rc<Self>, request: Request) -> Delivered {
         let (number, instance) = self.instance();
         let (sender, receiver) = oneshot::channel();
         self.note(format!("i{number} <- {} {}", request.method, request.path));
@@ -74,12 +74,11 @@ impl World {
         let number = self.instances_made.get();
         self.instances_made.set(number + 1);
         let error = CLOCK_ERRORS[self.rng.borrow_mut().usize(..CLOCK_ERRORS.len())];
-        let clock_error = Rc::new(Cell::new(error));
+        self.clock_errors.borrow_mut().insert(number, error);
         let instance = Rc::new(Instance {
-            app: Rc::new(App::new(config, self.ports(number, &clock_error))),
+            app: Rc::new(App::new(config, ports(self, number))),
             requests: Cell::new(0),
             deployment,
-            clock_error,
         });
         self.instances
             .borrow_mut()
@@ -92,29 +91,6 @@ impl World {
         let mut instances = self.instances.borrow_mut();
         instances
             .retain(|number, _| self.executor.is_busy(*number) || self.rng.borrow_mut().bool());
-    }
-
-    fn ports(self: &Rc<Self>, number: u64, clock_error: &Rc<Cell<i64>>) -> Ports {
-        let world = Rc::downgrade(self);
-        Ports {
-            http: Rc::new(Wire {
-                world: world.clone(),
-                instance: number,
-            }),
-            clock: Rc::new(InstanceClock {
-                world: world.clone(),
-                error: Rc::clone(clock_error),
-                made: self.executor.now(),
-            }),
-            spawn: Rc::new(Tasks {
-                world: world.clone(),
-                instance: number,
-            }),
-            log: Rc::new(Lines {
-                world,
-                instance: number,
-            }),
-        }
     }
 
     /// Kills an instance in the middle of whatever it does.
@@ -132,67 +108,38 @@ impl World {
     /// Sets the clock of an instance wrong in another way.
     pub(crate) fn let_clock_jump(&self, number: u64) {
         let error = self.rng.borrow_mut().i64(-7_200..7_200);
-        if let Some(instance) = self.instances.borrow().get(&number) {
-            instance.clock_error.set(error);
+        if self.instances.borrow().contains_key(&number) {
+            self.clock_errors.borrow_mut().insert(number, error);
             self.note(format!("i{number}'s clock jumps: {error} s wrong"));
         }
     }
 }
 
-struct InstanceClock {
-    world: Weak<World>,
-    error: Rc<Cell<i64>>,
-    made: Duration,
-}
-
-impl InstanceClock {
-    fn world(&self) -> Rc<World> {
-        self.world
-            .upgrade()
-            .expect("no instance outlives its world")
-    }
-}
-
-impl Clock for InstanceClock {
-    fn now(&self) -> Timestamp {
-        let error = SignedDuration::from_secs(self.error.get());
-        self.world()
-            .now()
-            .checked_add(error)
-            .unwrap_or(Timestamp::MAX)
+impl Environment for World {
+    fn executor(&self) -> &Executor {
+        &self.executor
     }
 
-    fn monotonic(&self) -> Duration {
-        self.world().executor.now() - self.made
+    fn send(
+        self: Rc<Self>,
+        instance: u64,
+        to: Destination,
+        request: http::Request<Bytes>,
+    ) -> LocalFuture<'static, Answered> {
+        self.watch_call(instance, to, &request);
+        let (sender, receiver) = oneshot::channel();
+        let flight = fly(Rc::clone(&self), instance, to, request, sender);
+        self.executor.spawn(None, flight);
+        Box::pin(async { receiver.await.unwrap_or_else(|_| Err(lost())) })
     }
 
-    fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()> {
-        Box::pin(self.world().executor.sleep(duration))
+    fn now(&self, instance: u64) -> Timestamp {
+        let error = self.clock_errors.borrow().get(&instance).copied();
+        let error = SignedDuration::from_secs(error.unwrap_or_default());
+        self.now().checked_add(error).unwrap_or(Timestamp::MAX)
     }
-}
 
-struct Tasks {
-    world: Weak<World>,
-    instance: u64,
-}
-
-impl Spawn for Tasks {
-    fn spawn(&self, work: LocalFuture<'static, ()>) {
-        if let Some(world) = self.world.upgrade() {
-            world.executor.spawn(Some(self.instance), work);
-        }
-    }
-}
-
-struct Lines {
-    world: Weak<World>,
-    instance: u64,
-}
-
-impl Log for Lines {
-    fn line(&self, line: &str) {
-        if let Some(world) = self.world.upgrade() {
-            world.note(format!("i{} logs {line}", self.instance));
-        }
+    fn log(&self, instance: u64, line: &str) {
+        self.note(format!("i{instance} logs {line}"));
     }
 }

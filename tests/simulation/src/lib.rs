@@ -7,14 +7,12 @@
 //! end, Klaviyo has what the shop asks for and nothing else, nothing was sent without the lease or after a stop.
 //!
 //! - `schedule`: what a seed draws
-//! - `executor`: tasks and time
 //! - `world`, `instances`, `network`: the world that the app lives in
 //! - `operator`: the people and programs around it
 //! - `records`: records that change, and records that Klaviyo refuses
 //! - `watch`: what must hold at every moment; `verdict`: what it must have come to
 //! - `history`: what happened
 
-mod executor;
 mod history;
 mod instances;
 mod network;
@@ -25,7 +23,6 @@ mod verdict;
 mod watch;
 mod world;
 
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -80,21 +77,9 @@ pub fn run(seed: u64) -> Outcome {
 
 fn live(world: &Rc<World>) -> Vec<String> {
     let unsettled = Rc::new(Unsettled::default());
-    let result = Rc::new(RefCell::new(None));
-    let (living, changed, told) = (Rc::clone(world), Rc::clone(&unsettled), Rc::clone(&result));
-    world.executor.spawn(None, async move {
-        let outcome = living.errand(&changed).await;
-        *told.borrow_mut() = Some(outcome);
+    let outcome = world.executor.run(world.errand(&unsettled), |instance| {
+        interrupt(world, instance);
     });
-    world.executor.run(
-        || result.borrow().is_some(),
-        |owner| {
-            if let Some(instance) = owner {
-                strike(world, instance);
-            }
-        },
-    );
-    let outcome = result.borrow_mut().take();
     world.executor.clear();
     match outcome {
         None => vec!["nobody can go on".to_owned()],
@@ -111,11 +96,11 @@ fn live(world: &Rc<World>) -> Vec<String> {
     }
 }
 
-/// What may happen to an instance before its turn.
-fn strike(world: &Rc<World>, instance: u64) {
-    if world.strikes(world.schedule.kill) {
+/// An instance may be killed or paused before its turn.
+fn interrupt(world: &Rc<World>, instance: u64) {
+    if world.is_drawn(world.schedule.kill) {
         world.kill(instance);
-    } else if world.strikes(world.schedule.freeze) {
+    } else if world.is_drawn(world.schedule.freeze) {
         let pause = world.up_to(LONGEST_PAUSE);
         world.note(format!("i{instance} is paused for {pause:?}"));
         world.executor.freeze(instance, pause);

@@ -4,17 +4,17 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 use klaviyo_bulk_import::api::Request;
 use klaviyo_bulk_import::run::state::Resource;
+use native::Call;
 use serde_json::Value;
+use sim::faults::Fault;
 
 use crate::records::Unsettled;
-use crate::schedule::{Errand, Fate, Link, Spell};
-use crate::world::{TOKEN, World};
+use crate::schedule::{Disturbance, Errand, Link};
+use crate::world::World;
 
 /// How long after the trouble the errand may take.
 const LONGEST_ERRAND: Duration = Duration::from_secs(12 * 3_600);
@@ -40,34 +40,27 @@ impl World {
         path: &str,
         body: &str,
     ) -> Option<(u16, Value)> {
-        let mut headers = HeaderMap::new();
-        let token = HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header");
-        headers.insert(AUTHORIZATION, token);
-        let request = || Request {
-            method: method.clone(),
-            path: path.to_owned(),
-            headers: headers.clone(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        };
+        let call = Call::new(method.clone(), path).body(body.to_owned());
+        let request = || Request::from(call.clone());
         let is_start =
             method == Method::POST && !path.ends_with("/stop") && !path.ends_with("/continue");
-        let fate = self.fate(Link::Outside);
+        let fault = self.fault(Link::Outside);
         self.travel().await;
-        let response = match fate {
-            Fate::LoseRequest | Fate::Hang | Fate::Refuse(..) => None,
+        let response = match fault {
+            Some(Fault::LoseRequest | Fault::Hang | Fault::Refuse(..)) => None,
             _ => {
                 // a start that comes a second time is one that nobody knows to be under way
-                if fate == Fate::Double && !is_start {
+                if fault == Some(Fault::Double) && !is_start {
                     self.deliver_later(request());
                 }
                 self.deliver(request()).await.ok()
             }
         };
-        if fate == Fate::Hang {
+        if fault == Some(Fault::Hang) {
             self.executor.sleep(PATIENCE).await;
         }
-        self.travel_back(fate).await;
-        if fate == Fate::LoseAnswer {
+        self.travel_back(fault.as_ref()).await;
+        if fault == Some(Fault::LoseAnswer) {
             return None;
         }
         let response = response?;
@@ -106,31 +99,31 @@ impl World {
         self.make_trouble();
         let is_over = Rc::new(Cell::new(false));
         self.schedule_ticks(&is_over);
-        let spells_cast = Rc::new(Cell::new(self.schedule.spells.len()));
-        for &(spell, pause) in &self.schedule.spells {
+        let disturbances_left = Rc::new(Cell::new(self.schedule.disturbances.len()));
+        for &(disturbance, pause) in &self.schedule.disturbances {
             let (world, unsettled) = (Rc::clone(self), Rc::clone(unsettled));
-            let left = Rc::clone(&spells_cast);
+            let left = Rc::clone(&disturbances_left);
             self.executor.spawn(None, async move {
-                world.cast(spell, pause, &unsettled).await;
+                world.disturb(disturbance, pause, &unsettled).await;
                 left.set(left.get() - 1);
             });
         }
-        let end = self.executor.now() + self.schedule.trouble;
+        let end = self.executor.elapsed() + self.schedule.trouble;
         let (path, body) = self.start_call();
-        while self.executor.now() < end {
+        while self.executor.elapsed() < end {
             if matches!(self.post(&path, &body).await, Some((202 | 423, _))) {
                 break;
             }
             self.executor.sleep(LOOK).await;
         }
-        let left = end.saturating_sub(self.executor.now());
+        let left = end.saturating_sub(self.executor.elapsed());
         self.executor.sleep(left).await;
         self.calm_down();
         // who has stopped and is about to start again does that first
-        while spells_cast.get() > 0 {
+        while disturbances_left.get() > 0 {
             self.executor.sleep(LOOK).await;
         }
-        let deadline = self.executor.now() + LONGEST_ERRAND;
+        let deadline = self.executor.elapsed() + LONGEST_ERRAND;
         if self.schedule.errand == Errand::Plan {
             self.see_the_plan_through(deadline).await?;
         }
@@ -155,7 +148,7 @@ impl World {
         let is_over = Rc::new(Cell::new(false));
         self.schedule_ticks(&is_over);
         for &resource in before {
-            let deadline = self.executor.now() + LONGEST_ERRAND;
+            let deadline = self.executor.elapsed() + LONGEST_ERRAND;
             self.post(&format!("/sync/{resource}"), "").await;
             self.wait_for(resource, deadline).await?;
         }
@@ -184,7 +177,7 @@ impl World {
         deadline: Duration,
     ) -> Result<Value, Stuck> {
         let mut last = Value::Null;
-        while self.executor.now() < deadline {
+        while self.executor.elapsed() < deadline {
             if let Some(status) = self.status(resource).await {
                 if status["status"] != "running" {
                     return Ok(status);
@@ -209,7 +202,7 @@ impl World {
         } else {
             String::new()
         };
-        while self.executor.now() < deadline {
+        while self.executor.elapsed() < deadline {
             let status = self.wait_for(resource, deadline).await?;
             // what came before a deletion was an import
             let is_errand = status["options"]["deleteAll"] == is_deletion;
@@ -242,7 +235,7 @@ impl World {
 
     async fn see_the_plan_through(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
         let mut last = Value::Null;
-        while self.executor.now() < deadline {
+        while self.executor.elapsed() < deadline {
             if let Some((200, status)) = self.call(Method::GET, "/sync/status", "").await {
                 if status["plan"]["status"] != "running" {
                     return Ok(());
@@ -262,33 +255,43 @@ impl World {
         Err(format!("the plan is never over: {last}"))
     }
 
-    /// Lets something happen again and again while there is trouble.
-    async fn cast(self: &Rc<Self>, spell: Spell, pause: Duration, unsettled: &Unsettled) {
+    /// Applies a disturbance again and again while things go wrong.
+    async fn disturb(
+        self: &Rc<Self>,
+        disturbance: Disturbance,
+        pause: Duration,
+        unsettled: &Unsettled,
+    ) {
         loop {
             self.executor.sleep(self.up_to(pause * 2)).await;
             if !self.is_troubled.get() {
                 return;
             }
-            self.note(format!("{spell:?}"));
-            self.happen(spell, pause, unsettled).await;
+            self.note(format!("{disturbance:?}"));
+            self.apply(disturbance, pause, unsettled).await;
         }
     }
 
-    async fn happen(self: &Rc<Self>, spell: Spell, pause: Duration, unsettled: &Unsettled) {
+    async fn apply(
+        self: &Rc<Self>,
+        disturbance: Disturbance,
+        pause: Duration,
+        unsettled: &Unsettled,
+    ) {
         let (start, body) = self.start_call();
-        match spell {
-            Spell::TokensRevoked => self.project.borrow_mut().revoke_tokens(),
-            Spell::ScopeLost => {
+        match disturbance {
+            Disturbance::TokensRevoked => self.project.borrow_mut().revoke_tokens(),
+            Disturbance::ScopeLost => {
                 self.give_scope(false);
                 self.executor.sleep(pause / 4).await;
                 self.give_scope(true);
             }
-            Spell::KeyRevoked => {
+            Disturbance::KeyRevoked => {
                 self.know_key(false);
                 self.executor.sleep(pause / 4).await;
                 self.know_key(true);
             }
-            Spell::JobsCancelled if self.cancellations.get() < CANCELLATIONS => {
+            Disturbance::JobsCancelled if self.cancellations.get() < CANCELLATIONS => {
                 self.cancellations.set(self.cancellations.get() + 1);
                 let now = self.now();
                 let mut klaviyo = self.klaviyo.borrow_mut();
@@ -296,22 +299,22 @@ impl World {
                     klaviyo.cancel_job(&job, now);
                 }
             }
-            Spell::JobsCancelled => {}
-            Spell::Restart => self
+            Disturbance::JobsCancelled => {}
+            Disturbance::Restart => self
                 .alive()
                 .into_iter()
                 .for_each(|number| self.kill(number)),
-            Spell::ClockJumps => self
+            Disturbance::ClockJumps => self
                 .alive()
                 .into_iter()
                 .for_each(|number| self.let_clock_jump(number)),
-            Spell::RecordChanges => self.change_a_record(unsettled),
-            Spell::StopAndStart => {
+            Disturbance::RecordChanges => self.change_a_record(unsettled),
+            Disturbance::StopAndStart => {
                 self.post(&format!("{start}/stop"), "").await;
                 self.executor.sleep(self.up_to(pause)).await;
                 self.post(&start, &body).await;
             }
-            Spell::ContinuedByMany => {
+            Disturbance::ContinuedByMany => {
                 let path = match self.schedule.errand {
                     Errand::Plan => format!("{start}/continue"),
                     Errand::Import(resource) | Errand::Deletion(resource) => {
@@ -320,7 +323,7 @@ impl World {
                 };
                 join_all((0..MANY).map(|_| self.post(&path, ""))).await;
             }
-            Spell::StartedAgain => {
+            Disturbance::StartedAgain => {
                 self.post(&start, &body).await;
             }
         }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
+use native::environment::Destination;
+use sim::faults::Fault;
 use sim::klaviyo::JobTimes;
 use sim::seed::{Kind, Seed, Sizes};
 
@@ -37,53 +39,31 @@ impl Errand {
 /// Between whom a call travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// From the app to commercetools.
-    Commercetools,
-    /// From the app to Klaviyo.
-    Klaviyo,
-    /// From the app to itself.
-    Itself,
+    /// From the app to somebody.
+    To(Destination),
     /// From an operator or a scheduler to the app.
     Outside,
 }
 
 impl Link {
     const ALL: [Self; 4] = [
-        Self::Commercetools,
-        Self::Klaviyo,
-        Self::Itself,
+        Self::To(Destination::Commercetools),
+        Self::To(Destination::Klaviyo),
+        Self::To(Destination::Itself),
         Self::Outside,
     ];
 
     fn is_to_an_api(self) -> bool {
-        matches!(self, Self::Commercetools | Self::Klaviyo)
+        !matches!(self, Self::To(Destination::Itself) | Self::Outside)
     }
 }
 
-/// What becomes of a call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fate {
-    /// It arrives and is answered.
-    Pass,
-    /// It does not arrive; the caller hears of it.
-    LoseRequest,
-    /// It takes effect; the answer gets lost.
-    LoseAnswer,
-    /// It takes effect; the connection breaks in the middle of the answer.
-    HalfAnswer,
-    /// It takes effect; the answer comes much later.
-    Hold,
-    /// It does not take effect, and there never is an answer.
-    Hang,
-    /// It is refused with a status and perhaps a `Retry-After`.
-    Refuse(u16, Option<u32>),
-    /// It arrives twice. Of a call to an API the answer is that of the second copy.
-    Double,
-}
+/// How long an answer is held at most.
+const LONGEST_HOLD: Duration = Duration::from_secs(90);
 
-/// Changes of a whole API for a while.
+/// Something that happens to the whole world now and then, while things go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spell {
+pub(crate) enum Disturbance {
     /// commercetools accepts none of the tokens that it has given out.
     TokensRevoked,
     /// The API client has lost the scope to read.
@@ -106,17 +86,17 @@ pub(crate) enum Spell {
     StartedAgain,
 }
 
-const SPELLS: [Spell; 10] = [
-    Spell::TokensRevoked,
-    Spell::ScopeLost,
-    Spell::KeyRevoked,
-    Spell::JobsCancelled,
-    Spell::Restart,
-    Spell::ClockJumps,
-    Spell::RecordChanges,
-    Spell::StopAndStart,
-    Spell::ContinuedByMany,
-    Spell::StartedAgain,
+const DISTURBANCES: [Disturbance; 10] = [
+    Disturbance::TokensRevoked,
+    Disturbance::ScopeLost,
+    Disturbance::KeyRevoked,
+    Disturbance::JobsCancelled,
+    Disturbance::Restart,
+    Disturbance::ClockJumps,
+    Disturbance::RecordChanges,
+    Disturbance::StopAndStart,
+    Disturbance::ContinuedByMany,
+    Disturbance::StartedAgain,
 ];
 
 /// Everything that a seed decides before its history begins.
@@ -132,7 +112,8 @@ pub struct Schedule {
     pub(crate) id_ranges: usize,
     /// The longest that a call usually travels, one way.
     pub(crate) latency: Duration,
-    pub(crate) faults: Vec<(Link, Fate, f64)>,
+    /// What goes wrong with calls over which link, and how likely. Answers are held for up to what their fault says.
+    pub(crate) faults: Vec<(Link, Fault, f64)>,
     /// The chance that an instance is killed before a turn.
     pub(crate) kill: f64,
     /// The chance that an instance is paused before a turn.
@@ -140,7 +121,7 @@ pub struct Schedule {
     /// Requests that one instance handles at a time.
     pub(crate) requests_an_instance: usize,
     /// What happens now and then, and how long it takes until it happens, on average.
-    pub(crate) spells: Vec<(Spell, Duration)>,
+    pub(crate) disturbances: Vec<(Disturbance, Duration)>,
     /// How long things go wrong.
     pub(crate) trouble: Duration,
     /// How often the scheduler ticks.
@@ -181,15 +162,15 @@ impl Schedule {
         };
         let is_quiet = rng.u8(..10) == 0;
         let mut faults = Vec::new();
-        let mut spells = Vec::new();
+        let mut disturbances = Vec::new();
         if !is_quiet {
             for link in Link::ALL {
                 faults.extend(draw_faults(rng, link));
             }
             faults.extend(draw_copies(seed));
-            for spell in SPELLS {
+            for disturbance in DISTURBANCES {
                 if rng.u8(..3) == 0 {
-                    spells.push((spell, seconds(rng, 10..90)));
+                    disturbances.push((disturbance, seconds(rng, 10..90)));
                 }
             }
         }
@@ -225,7 +206,7 @@ impl Schedule {
                 0.0
             },
             requests_an_instance: pick(rng, &[1, 2, 16]),
-            spells,
+            disturbances,
             trouble: seconds(rng, 20..240),
             tick: seconds(rng, 20..70),
             job_times: JobTimes {
@@ -250,43 +231,43 @@ impl Schedule {
 }
 
 /// Writes to an API that arrive twice. Drawn apart, so that what else a seed draws does not depend on it.
-fn draw_copies(seed: u64) -> Vec<(Link, Fate, f64)> {
+fn draw_copies(seed: u64) -> Vec<(Link, Fault, f64)> {
     let rng = &mut Rng::with_seed(seed ^ 0xd0b1e);
-    let links = [Link::Commercetools, Link::Klaviyo].into_iter();
+    let links = Link::ALL.into_iter().filter(|link| link.is_to_an_api());
     let mut drawn = Vec::new();
     for link in links {
         if rng.u8(..3) == 0 {
-            drawn.push((link, Fate::Double, share(rng)));
+            drawn.push((link, Fault::Double, share(rng)));
         }
     }
     drawn
 }
 
-fn draw_faults(rng: &mut Rng, link: Link) -> Vec<(Link, Fate, f64)> {
+fn draw_faults(rng: &mut Rng, link: Link) -> Vec<(Link, Fault, f64)> {
     let of_any = [
-        Fate::LoseRequest,
-        Fate::LoseAnswer,
-        Fate::Hold,
-        Fate::Hang,
-        Fate::Refuse(503, None),
+        Fault::LoseRequest,
+        Fault::LoseAnswer,
+        Fault::Hold(LONGEST_HOLD),
+        Fault::Hang,
+        Fault::refuse(503),
     ];
     let of_an_api = [
-        Fate::HalfAnswer,
-        Fate::Refuse(500, None),
-        Fate::Refuse(429, None),
-        Fate::Refuse(429, Some(3)),
-        Fate::Refuse(429, Some(50)),
+        Fault::HalfAnswer,
+        Fault::refuse(500),
+        Fault::refuse(429),
+        Fault::throttle(3),
+        Fault::throttle(50),
     ];
     let mut possible = of_any.to_vec();
     if link.is_to_an_api() {
         possible.extend(of_an_api);
     } else {
-        possible.push(Fate::Double);
+        possible.push(Fault::Double);
     }
     let mut drawn = Vec::new();
-    for fate in possible {
+    for fault in possible {
         if rng.u8(..3) == 0 {
-            drawn.push((link, fate, share(rng)));
+            drawn.push((link, fault, share(rng)));
         }
     }
     drawn

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use klaviyo_bulk_import::run::state::{Resource, RunDocument, Status};
-use klaviyo_bulk_import::run::store::CONTAINER;
+use native::CONTAINER;
 use sim::comparison::{Summary, compare_except};
 use sim::klaviyo::Kind;
 
-use crate::schedule::{Errand, Spell, kind};
+use crate::schedule::{Disturbance, Errand, kind};
 use crate::world::World;
 
 impl World {
@@ -86,10 +86,9 @@ impl World {
                 document.status, document.cursor, document.lease
             ));
         }
-        let spells = &self.schedule.spells;
-        let is_changing = spells
-            .iter()
-            .any(|(spell, _)| *spell == Spell::RecordChanges);
+        let mut disturbances = self.schedule.disturbances.iter();
+        let is_changing =
+            disturbances.any(|(disturbance, _)| *disturbance == Disturbance::RecordChanges);
         let is_import = !matches!(self.schedule.errand, Errand::Deletion(_));
         let total = document.total.unwrap_or_default();
         if is_import && !is_changing && document.counts.read != total {

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use klaviyo_bulk_import::run::state::{MAX_SET_ASIDE, Resource, RunDocument, SCHEMA};
-use klaviyo_bulk_import::run::store::CONTAINER;
+use native::CONTAINER;
+use native::environment::Destination;
 use serde_json::Value;
 
-use crate::world::{KLAVIYO, World};
+use crate::world::World;
 
 /// What has been seen.
 #[derive(Default)]
@@ -52,19 +53,17 @@ fn written(request: &Request<Bytes>) -> Option<Resource> {
 
 impl World {
     /// An instance sends a call.
-    pub(crate) fn watch_call(&self, instance: u64, request: &Request<Bytes>) {
-        let url = request.uri().to_string();
-        if url.ends_with("/custom-objects") {
+    pub(crate) fn watch_call(&self, instance: u64, to: Destination, request: &Request<Bytes>) {
+        if request.uri().to_string().ends_with("/custom-objects") {
             let draft: Value = serde_json::from_slice(request.body()).unwrap_or_default();
             if let Some(holder) = draft["value"]["lease"]["holder"].as_str() {
                 let mut holders = self.watch.holders.borrow_mut();
                 holders.entry(holder.to_owned()).or_insert(instance);
             }
         }
-        if !url.starts_with(KLAVIYO) {
-            return;
-        }
-        if let Some(resource) = written(request) {
+        if to == Destination::Klaviyo
+            && let Some(resource) = written(request)
+        {
             self.watch_write(instance, resource);
         }
     }

@@ -5,32 +5,27 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use clock::Clock;
 use fastrand::Rng;
 use jiff::Timestamp;
-use klaviyo_bulk_import::config::{Config, Values};
-use klaviyo_bulk_import::time::later;
-use serde_json::json;
+use klaviyo_bulk_import::config::Config;
+use native::TOKEN;
 use sim::commercetools::{Commercetools, RacingCreation, SCOPES};
 use sim::klaviyo::{Choice, Klaviyo, Options};
 use sim::seed::expected::Rules;
+use sim::world::{COMMERCETOOLS, KLAVIYO, variables};
 
-use crate::executor::Executor;
 use crate::history::History;
 use crate::instances::Instance;
 use crate::records::is_refused;
 use crate::schedule::{Errand, Schedule};
 use crate::watch::Watch;
+use native::executor::Executor;
 
 /// The project's key.
 const PROJECT: &str = "shop";
-/// Where commercetools is.
-pub(crate) const COMMERCETOOLS: &str = "http://commercetools.test";
-/// Where Klaviyo is.
-pub(crate) const KLAVIYO: &str = "http://klaviyo.test";
-/// The token that the app asks for.
-pub(crate) const TOKEN: &str = "token-of-the-simulated-operator";
-/// When every history begins, in seconds since 1970.
-const BEGINNING: i64 = 1_784_073_600;
+/// When every history begins.
+const BEGINNING: Timestamp = Timestamp::constant(1_784_073_600, 0);
 /// What the account's key is while the account does not know the app's.
 const OTHER_KEY: &str = "pk_other";
 
@@ -47,6 +42,8 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) instances: RefCell<BTreeMap<u64, Rc<Instance>>>,
     pub(crate) instances_made: Cell<u64>,
+    /// By how much the clocks of instances are wrong, in seconds.
+    pub(crate) clock_errors: RefCell<BTreeMap<u64, i64>>,
     pub(crate) watch: Watch,
     /// Whether things go wrong at the moment.
     pub(crate) is_troubled: Cell<bool>,
@@ -61,18 +58,19 @@ impl World {
         let rules = Rules::default();
         let options = klaviyo_options(&schedule);
         let key = options.api_key.clone();
-        let values = values(&schedule, &project, &rules, &key);
+        let config = configuration(&schedule, &project, &rules, &key);
         let seed = schedule.seed;
         let world = Self {
-            executor: Executor::new(seed ^ 0x5eed),
+            executor: Executor::new(Clock::virtual_from(BEGINNING), seed ^ 0x5eed),
             history: History::default(),
             rng: RefCell::new(Rng::with_seed(seed ^ 0xfa7e)),
             project: RefCell::new(project),
             klaviyo: RefCell::new(Klaviyo::new(options)),
-            config: RefCell::new((Config::parse(&values).expect("a usable configuration"), 0)),
+            config: RefCell::new((config, 0)),
             rules,
             instances: RefCell::default(),
             instances_made: Cell::default(),
+            clock_errors: RefCell::default(),
             watch: Watch::default(),
             is_troubled: Cell::new(false),
             cancellations: Cell::new(0),
@@ -90,16 +88,15 @@ impl World {
 
     /// The moment, as both APIs see it.
     pub(crate) fn now(&self) -> Timestamp {
-        let beginning = Timestamp::from_second(BEGINNING).expect("a moment");
-        later(beginning, self.executor.now())
+        self.executor.clock().now()
     }
 
     pub(crate) fn note(&self, line: impl AsRef<str>) {
-        self.history.note(self.executor.now(), line);
+        self.history.note(self.executor.elapsed(), line);
     }
 
     /// True with this probability, while things go wrong.
-    pub(crate) fn strikes(&self, chance: f64) -> bool {
+    pub(crate) fn is_drawn(&self, chance: f64) -> bool {
         self.is_troubled.get() && chance > 0.0 && self.rng.borrow_mut().f64() < chance
     }
 
@@ -161,28 +158,17 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
     }
 }
 
-fn values(schedule: &Schedule, project: &Commercetools, rules: &Rules, key: &str) -> Values {
-    let (client_id, secret) = project.client();
-    [
-        ("ct_api_url", COMMERCETOOLS.to_owned()),
-        ("ct_auth_url", COMMERCETOOLS.to_owned()),
-        ("ct_project_id", PROJECT.to_owned()),
-        (
-            "ct_api_client",
-            json!({"clientId": client_id, "secret": secret}).to_string(),
-        ),
-        ("klaviyo_auth_key", key.to_owned()),
-        ("klaviyo_api_url", KLAVIYO.to_owned()),
-        (
-            "product_url_template",
-            "https://shop.example.com/p/{{productSlug}}".to_owned(),
-        ),
-        ("preferred_locale", rules.preferred_locale.clone()),
-        ("preferred_currency", rules.preferred_currency.clone()),
+fn configuration(schedule: &Schedule, project: &Commercetools, rules: &Rules, key: &str) -> Config {
+    let urls = [COMMERCETOOLS, KLAVIYO].map(str::to_owned);
+    let mut values = variables(project, key, rules, urls);
+    let own = [
         ("api_token", TOKEN.to_owned()),
+        // whatever the client may do
+        ("ct_scope", String::new()),
         ("continuation", schedule.continuation.to_owned()),
         ("window_seconds", schedule.window_seconds.to_string()),
         ("id_ranges", schedule.id_ranges.to_string()),
-    ]
-    .into()
+    ];
+    values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    native::setup::configuration(&values).expect("a usable configuration")
 }

@@ -1,10 +1,11 @@
 //! Answers of the APIs: whatever they are, the operator gets an import through in the end.
 
-use http::Method;
+use native::Operator;
+use native::operator::assert_counts_add_up;
 
-use crate::operator::{TICK, assert_counts_add_up, start, watch, way_out};
+use crate::operator::{TICK, start, watch, way_out};
 use crate::script::Script;
-use crate::shop::{Echo, Shop};
+use crate::shop::{Echo, run};
 use crate::tamper::Target;
 
 /// Ticks for which a run is watched whose document has been spoiled.
@@ -51,8 +52,7 @@ fn answers(target: Target, bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let (resource, body, before) = script.pick(&STARTS);
     let continuation = script.pick(&["scheduler", "self"]);
-    let shop = Shop::open(continuation);
-    shop.time.clone().run(async {
+    run(continuation, async |shop| {
         for resource in before {
             start(&shop, resource, "").await;
             let status = watch(&shop, resource).await;
@@ -66,10 +66,9 @@ fn answers(target: Target, bytes: &[u8]) {
             shop.expect(Echo::OfDocuments);
             start(&shop, resource, body).await;
             for _ in 0..TICKS_OF_SPOILED_RUNS {
-                shop.call(Method::GET, &format!("/sync/{resource}"), b"")
-                    .await;
-                shop.call(Method::POST, "/sync/continue", b"").await;
-                shop.time.sleep(TICK).await;
+                shop.get(&format!("/sync/{resource}")).await;
+                shop.post("/sync/continue", "").await;
+                shop.pass(TICK).await;
             }
         } else {
             start(&shop, resource, body).await;

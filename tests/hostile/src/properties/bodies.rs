@@ -1,10 +1,11 @@
 //! Requests to the app's own API.
 
 use http::Method;
+use native::{Call, Operator};
 
 use crate::mutation::mutate;
 use crate::script::Script;
-use crate::shop::{Echo, Shop};
+use crate::shop::{Echo, run};
 
 const ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -48,9 +49,8 @@ const PATHS: [&str; 9] = [
 /// Any method, path and body: an answer that is JSON, and nothing written where it is a refusal.
 pub fn bodies(bytes: &[u8]) {
     let mut script = Script::new(bytes);
-    let shop = Shop::open("scheduler");
-    shop.expect(Echo::OfCallers);
-    shop.time.clone().run(async {
+    run("scheduler", async |shop| {
+        shop.expect(Echo::OfCallers);
         for _ in 0..4 {
             let method = script.pick(&[Method::POST.as_str(), "GET", "DELETE", "X"]);
             let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::POST);
@@ -67,7 +67,8 @@ pub fn bodies(bytes: &[u8]) {
                 }
             };
             let before = shop.documents();
-            let answer = shop.call(method, &path, &body).await;
+            let call = Call::new(method, &path).body(body.clone());
+            let answer = shop.send(call).await;
             let is_refused = (400..500).contains(&answer.status);
             if is_refused {
                 assert_eq!(

@@ -1,39 +1,40 @@
 //! Run documents as they may stand in commercetools: written by another version, by hand, or by a bug.
 
 use http::Method;
+use native::{Call, Operator};
 use serde_json::Value;
 
 use crate::mutation::mutate;
 use crate::operator::{start, way_out};
 use crate::script::Script;
-use crate::shop::{CONTAINER, Echo, Shop};
+use crate::shop::{Echo, run};
 
 /// A run document, and a plan, that are not as the app writes them: every call says so or makes the best of it, and there
 /// is a way out.
 pub fn stored_documents(bytes: &[u8]) {
     let mut script = Script::new(bytes);
-    let shop = Shop::open(script.pick(&["scheduler", "self"]));
+    let continuation = script.pick(&["scheduler", "self"]);
     let resource = script.pick(&["customers", "orders", "categories", "products"]);
     let windows = script.below(4);
     let has_plan = script.byte().is_multiple_of(4);
-    shop.time.clone().run(async {
+    run(continuation, async |shop| {
         if has_plan {
-            shop.call(Method::POST, "/sync", b"").await;
+            shop.post("/sync", "").await;
         } else {
             start(&shop, resource, "").await;
         }
         for _ in 0..windows {
-            shop.call(Method::POST, "/sync/continue", b"").await;
+            shop.post("/sync/continue", "").await;
         }
         let key = if has_plan && script.byte().is_multiple_of(2) {
             "plan"
         } else {
             resource
         };
-        let Some(document) = shop.document(key) else {
+        let Some(document) = shop.stored(key) else {
             return;
         };
-        let spoiled = mutate(document.to_string().as_bytes(), &mut script);
+        let spoiled = mutate(document.value.to_string().as_bytes(), &mut script);
         // commercetools keeps JSON only, and no nesting without end
         let draft = [b"{\"value\":", &spoiled[..], b"}"].concat();
         let Ok(Value::Object(mut draft)) = serde_json::from_slice(&draft) else {
@@ -41,8 +42,7 @@ pub fn stored_documents(bytes: &[u8]) {
         };
         let spoiled = draft.remove("value").unwrap_or_default();
         shop.expect(Echo::OfDocuments);
-        let now = shop.time.now();
-        shop.commercetools(|project| project.put_custom_object(now, CONTAINER, key, &spoiled));
+        shop.put_document(key, &spoiled);
         for _ in 0..8 {
             let (method, path) = match script.below(7) {
                 0 => (Method::GET, format!("/sync/{resource}")),
@@ -53,10 +53,10 @@ pub fn stored_documents(bytes: &[u8]) {
                 5 => (Method::POST, "/sync/stop".to_owned()),
                 _ => (Method::POST, format!("/sync/{resource}")),
             };
-            shop.call(method, &path, b"").await;
+            shop.send(Call::new(method, path)).await;
         }
         if has_plan {
-            shop.commercetools(|project| project.delete_custom_object(CONTAINER, "plan"));
+            shop.delete_document("plan");
         }
         way_out(&shop, resource).await;
     });
