@@ -1,18 +1,27 @@
-//! The run document's place: a custom object, written with compare-and-set only.
+//! The documents' place: custom objects, written with compare-and-set only.
+//!
+//! A write says over which version it goes, and commercetools refuses it where another is stored. That alone does not
+//! tell whose write it was, nor whether it was made to the same object:
+//!
+//! - A write whose answer was lost, or that arrived twice, is refused although it took effect: whatever is refused is
+//!   looked up by its write id.
+//! - Versions begin anew where a document is deleted and made again, and a write of a version to an object that is not
+//!   there creates it. The object's id is compared with the one that was read, and each document says in which object
+//!   its writer took it to be: one that says another was written by somebody whose document has been deleted.
+
+mod persisted;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use super::state::{Resource, RunDocument, SCHEMA};
+use super::state::{Resource, RunDocument};
 use crate::commercetools::Client;
 use crate::commercetools::custom_objects::WriteOutcome;
 use crate::error::{Action, Error, Kind};
 use crate::ports::Ports;
 use crate::time::Deadline;
+
+pub use self::persisted::Persisted;
 
 /// The container of all our custom objects.
 pub const CONTAINER: &str = "klaviyo-bulk-import";
@@ -20,59 +29,18 @@ pub const CONTAINER: &str = "klaviyo-bulk-import";
 const UPDATE_ATTEMPTS: usize = 10;
 /// Tries of a write whose answer does not come.
 const WRITE_ATTEMPTS: usize = 3;
+/// The version of a custom object that has just been created.
+const FIRST_VERSION: u64 = 1;
 /// How long to wait after a 429 that does not say.
 const UNSAID_WAIT: Duration = Duration::from_secs(1);
-
-/// What is kept in a custom object of its own.
-pub trait Persisted: Serialize + DeserializeOwned {
-    /// The custom object's key.
-    fn key(&self) -> &'static str;
-    /// The schema that the document has, and the one that this version of the app knows.
-    fn schema(&self) -> (u32, u32);
-    /// Names the last write.
-    fn write_id(&self) -> &str;
-    /// Whether it can be one of ours, as far as its shape does not say so.
-    fn is_sound(&self) -> bool {
-        true
-    }
-    /// Forgets moments of the future that cannot be meant. `now` is commercetools' time.
-    fn forget_impossible_moments(&mut self, _now: Timestamp) {}
-    /// Notes a write that is about to be made.
-    fn stamp(&mut self, now: Timestamp, write_id: String);
-}
-
-impl Persisted for RunDocument {
-    fn key(&self) -> &'static str {
-        self.resource.name()
-    }
-
-    fn schema(&self) -> (u32, u32) {
-        (self.schema, SCHEMA)
-    }
-
-    fn write_id(&self) -> &str {
-        &self.write_id
-    }
-
-    fn is_sound(&self) -> bool {
-        self.is_sound()
-    }
-
-    fn forget_impossible_moments(&mut self, now: Timestamp) {
-        self.forget_impossible_moments(now);
-    }
-
-    fn stamp(&mut self, now: Timestamp, write_id: String) {
-        self.updated_at = now;
-        self.write_id = write_id;
-    }
-}
 
 /// A document with the version that it has in commercetools.
 #[derive(Debug, Clone)]
 pub struct Stored<D = RunDocument> {
     /// The document.
     pub document: D,
+    /// The id of its custom object; `None` where it is not stored yet.
+    pub id: Option<String>,
     /// Its version; 0 where it is not stored yet.
     pub version: u64,
     /// Names of writes of this document of which it is not known whether they took effect.
@@ -80,14 +48,32 @@ pub struct Stored<D = RunDocument> {
 }
 
 impl<D> Stored<D> {
-    /// A document that has this version.
+    /// A document that is to be stored where there is none.
     #[must_use]
-    pub fn new(document: D, version: u64) -> Self {
+    pub fn new(document: D) -> Self {
         Self {
             document,
-            version,
+            id: None,
+            version: 0,
             unsure: Vec::new(),
         }
+    }
+
+    /// A document that is to be stored over a known one, where there is one.
+    #[must_use]
+    pub fn over(known: Option<&Self>, document: D) -> Self {
+        Self {
+            id: known.and_then(|known| known.id.clone()),
+            version: known.map_or(0, |known| known.version),
+            ..Self::new(document)
+        }
+    }
+
+    /// A write has taken effect.
+    fn written(&mut self, id: String, version: u64) {
+        self.id = Some(id);
+        self.version = version;
+        self.unsure.clear();
     }
 }
 
@@ -153,22 +139,31 @@ impl Store {
         let Some(mut object) = found else {
             return Ok(None);
         };
-        let (written, known) = object.value.schema();
+        let (written, readable) = (object.value.schema(), D::readable());
         let name = format!("{CONTAINER}/{key}");
-        let problem = if written != known {
-            format!("{name} has schema {written}, this version of the app knows {known}")
+        let problem = if !readable.contains(&written) {
+            let (first, last) = (readable.start(), readable.end());
+            format!("{name} has schema {written}, this version of the app knows {first} to {last}")
         } else if object.value.key() != key || !object.value.is_sound() {
             format!("{name} is not as this version writes it")
         } else {
-            object
-                .value
-                .forget_impossible_moments(self.client.server_now());
-            return Ok(Some(Stored::new(object.value, object.version)));
+            let now = self.client.server_now();
+            object.value.upgrade();
+            object.value.forget_impossible_moments(now);
+            if is_strange(&object.value, &object.id) {
+                object.value.disown();
+            }
+            return Ok(Some(Stored {
+                document: object.value,
+                id: Some(object.id),
+                version: object.version,
+                unsure: Vec::new(),
+            }));
         };
         Err(Error::unreadable_document("read the run document", problem))
     }
 
-    /// Writes the document if nobody else has since `stored.version`; sets its version, time and write id.
+    /// Writes the document if nobody else has since `stored.version`; sets its id, version, time and write id.
     ///
     /// # Errors
     /// Where commercetools does not answer or refuses. Whether the write took effect is known only where there is an
@@ -182,6 +177,7 @@ impl Store {
         stored.document.stamp(
             self.client.server_now(),
             format!("{:016x}", fastrand::u64(..)),
+            stored.id.clone(),
         );
         let mut attempts = 0;
         loop {
@@ -192,13 +188,15 @@ impl Store {
                 .write_custom_object(CONTAINER, key, &stored.document, stored.version, deadline)
                 .await;
             let error = match written {
-                Ok(WriteOutcome::Done { version }) => {
-                    stored.version = version;
-                    stored.unsure.clear();
+                Ok(WriteOutcome::Done { id, version }) if is_same(stored, &id) => {
+                    stored.written(id, version);
                     return Ok(Saved::Done);
                 }
-                // it may be with a write of our own whose answer was lost
-                Ok(WriteOutcome::Conflict) if stored.unsure.is_empty() => return Ok(Saved::Lost),
+                Ok(WriteOutcome::Done { version, .. }) => {
+                    self.withdraw(key, version, deadline).await;
+                    return Ok(Saved::Lost);
+                }
+                // it may be with a write of our own, this one included
                 Ok(WriteOutcome::Conflict) => None,
                 Err(error) if is_ambiguous(&error) => {
                     stored.unsure.push(stored.document.write_id().to_owned());
@@ -259,25 +257,55 @@ impl Store {
         stored: &mut Stored<D>,
         deadline: Deadline,
     ) -> Result<Written, Error> {
-        let found = self.load_key::<D>(stored.document.key(), deadline).await?;
-        let version = found.as_ref().map_or(0, |found| found.version);
+        let key = stored.document.key();
+        let found = self.load_key::<D>(key, deadline).await?;
+        let Some(Stored {
+            document,
+            id: Some(id),
+            version,
+            ..
+        }) = found
+        else {
+            return Ok(match stored.version {
+                0 => Written::Nothing,
+                _ => Written::ByOthers,
+            });
+        };
+        let is_this = document.write_id() == stored.document.write_id();
+        if !is_same(stored, &id) {
+            if is_this {
+                self.withdraw(key, version, deadline).await;
+            }
+            return Ok(Written::ByOthers);
+        }
         if version == stored.version {
             return Ok(Written::Nothing);
         }
-        let Some(found) = found else {
-            return Ok(Written::ByOthers);
-        };
-        let write_id = found.document.write_id();
-        if write_id == stored.document.write_id() {
-            stored.version = version;
-            stored.unsure.clear();
+        if is_this {
+            stored.written(id, version);
             return Ok(Written::This);
         }
-        if stored.unsure.iter().any(|unsure| unsure == write_id) {
+        let is_earlier = stored
+            .unsure
+            .iter()
+            .any(|unsure| unsure == document.write_id());
+        // what a writer has written over it whose own document has been deleted counts for nothing
+        if is_earlier || is_strange(&document, &id) {
             stored.version = version;
             return Ok(Written::Earlier);
         }
         Ok(Written::ByOthers)
+    }
+
+    /// Takes a document away again that a write has created although it was meant for one that has been deleted. Where
+    /// that does not succeed, whoever reads it knows by its object id what it is.
+    async fn withdraw(&self, key: &str, version: u64, deadline: Deadline) {
+        if version == FIRST_VERSION {
+            let deleted = self
+                .client
+                .delete_custom_object(CONTAINER, key, version, deadline);
+            _ = deleted.await;
+        }
     }
 }
 
@@ -285,12 +313,22 @@ impl Store {
 enum Written {
     /// The one that is being made.
     This,
-    /// An earlier one of ours, whose answer was lost.
+    /// One that may be written over: an earlier one of ours, whose answer was lost.
     Earlier,
     /// None since the version that is known.
     Nothing,
     /// Somebody else's.
     ByOthers,
+}
+
+/// Whether this is the object that the document is known to be in; any where it is not stored yet.
+fn is_same<D>(stored: &Stored<D>, id: &str) -> bool {
+    stored.id.as_deref().is_none_or(|known| known == id)
+}
+
+/// Whether the document in this object was meant for another.
+fn is_strange<D: Persisted>(document: &D, id: &str) -> bool {
+    document.object_id().is_some_and(|meant| meant != id)
 }
 
 /// Whether the write may have taken effect although there is no answer that says so.
