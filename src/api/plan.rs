@@ -51,7 +51,7 @@ pub(super) async fn start(engine: &Rc<Engine>, body: &Bytes) -> Result<Response<
             problem
         });
     }
-    let mut stored = Stored::new(document, known.map_or(0, |known| known.version));
+    let mut stored = Stored::over(known.as_ref(), document);
     if engine.store.save(&mut stored, deadline).await? == Saved::Lost {
         return Err(match advance::load(engine, deadline).await? {
             Some(winner) => locked(engine, &winner.document),

@@ -12,12 +12,12 @@ use super::body::{self, Asked};
 use super::problem::Problem;
 use super::refusal::not_started;
 use super::views::run::run_view;
-use crate::config::Continuation;
 use crate::run::chain::{self, Claimed};
 use crate::run::engine::Engine;
 use crate::run::start::{self, Launched};
 use crate::run::state::Resource;
 
+/// Starts or resumes.
 pub(super) async fn start(
     engine: &Rc<Engine>,
     resource: Resource,
@@ -33,6 +33,7 @@ pub(super) async fn start(
     let Launched {
         stored,
         begun,
+        is_claimed,
         unnamed,
     } = launched.map_err(|reason| not_started(resource, reason))?;
     let document = &stored.document;
@@ -50,7 +51,7 @@ pub(super) async fn start(
     if let Ok(location) = HeaderValue::from_str(&format!("/sync/{resource}")) {
         response.headers_mut().insert(LOCATION, location);
     }
-    if engine.config.continuation == Continuation::SelfCall {
+    if is_claimed {
         chain::spawn(engine, Claimed { stored, begun });
     }
     Ok(response)

@@ -1,7 +1,6 @@
 //! Custom objects with compare-and-set (<https://docs.commercetools.com/api/projects/custom-objects>).
 
-use bytes::Bytes;
-use http::{Method, Response};
+use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -16,6 +15,8 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// A stored custom object.
 #[derive(Debug, Clone)]
 pub struct CustomObject<T> {
+    /// Identifies it: an object that is deleted and created again under the same key has another id.
+    pub id: String,
     /// The version, which grows with every write.
     pub version: u64,
     /// The value.
@@ -23,10 +24,12 @@ pub struct CustomObject<T> {
 }
 
 /// The outcome of a write that names the version it replaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// The value is stored.
     Done {
+        /// The object's id.
+        id: String,
         /// The new version.
         version: u64,
     },
@@ -36,12 +39,14 @@ pub enum WriteOutcome {
 
 #[derive(Deserialize)]
 struct Answer<T> {
+    id: String,
     version: u64,
     value: T,
 }
 
 #[derive(Deserialize)]
 struct Written {
+    id: String,
     version: u64,
 }
 
@@ -95,12 +100,14 @@ impl Client {
             }
         })?;
         Ok(Some(CustomObject {
+            id: object.id,
             version: object.version,
             value: object.value,
         }))
     }
 
-    /// Writes a custom object if its version is still `version` (0: if there is none yet). Sent once, without retries:
+    /// Writes a custom object if its version is still `version` (0: if there is none yet). An object that does not
+    /// exist is created, whatever the version. Sent once, without retries:
     /// if the response is lost, only reading tells whether the write took effect.
     ///
     /// # Errors
@@ -135,10 +142,29 @@ impl Client {
             body: Some(body),
             max_bytes: MAX_BYTES,
         };
-        written(OPERATION, self.call_once(&call, deadline).await)
+        match self.call_once(&call, deadline).await {
+            Err(error) if error.status() == Some(409) => Ok(WriteOutcome::Conflict),
+            // somebody else has created it at the same time
+            Err(error) if version == 0 && is_duplicate(&error) => Ok(WriteOutcome::Conflict),
+            Err(error) => Err(error),
+            Ok(response) => {
+                let written: Written = serde_json::from_slice(response.body()).map_err(|_| {
+                    Error::unreadable(
+                        Peer::Commercetools,
+                        OPERATION,
+                        "a custom object with its id and version",
+                    )
+                })?;
+                Ok(WriteOutcome::Done {
+                    id: written.id,
+                    version: written.version,
+                })
+            }
+        }
     }
 
-    /// Deletes a custom object if its version is still `version`. A custom object that does not exist is no error.
+    /// Deletes a custom object if its version is still `version`; `false` if it is not. A custom object that does not exist
+    /// is no error.
     ///
     /// # Errors
     /// If commercetools does not respond, or rejects the request for another reason than the version.
@@ -148,7 +174,7 @@ impl Client {
         key: &str,
         version: u64,
         deadline: Deadline,
-    ) -> Result<WriteOutcome, Error> {
+    ) -> Result<bool, Error> {
         const OPERATION: &str = "delete a custom object";
         let path = format!("custom-objects/{container}/{key}?version={version}");
         let call = Call {
@@ -160,8 +186,9 @@ impl Client {
             max_bytes: MAX_BYTES,
         };
         match self.call(call, deadline).await {
-            Err(error) if is_missing_object(&error) => Ok(WriteOutcome::Done { version }),
-            answer => written(OPERATION, answer),
+            Err(error) if is_missing_object(&error) => Ok(true),
+            Err(error) if error.status() == Some(409) => Ok(false),
+            answer => answer.map(|_| true),
         }
     }
 }
@@ -176,24 +203,10 @@ fn is_missing_object(error: &Error) -> bool {
     })
 }
 
-fn written(
-    operation: &'static str,
-    answer: Result<Response<Bytes>, Error>,
-) -> Result<WriteOutcome, Error> {
-    match answer {
-        Err(error) if error.status() == Some(409) => Ok(WriteOutcome::Conflict),
-        Err(error) => Err(error),
-        Ok(response) => {
-            let written: Written = serde_json::from_slice(response.body()).map_err(|_| {
-                Error::unreadable(
-                    Peer::Commercetools,
-                    operation,
-                    "a custom object with its version",
-                )
-            })?;
-            Ok(WriteOutcome::Done {
-                version: written.version,
-            })
-        }
-    }
+/// Of two creations at the same time the later is refused like this
+/// (<https://github.com/commercetools/commercetools-jvm-sdk/issues/1298>), or as a conflict.
+fn is_duplicate(error: &Error) -> bool {
+    error.refusal().is_some_and(|refusal| {
+        refusal.status == 400 && refusal.code.as_deref() == Some("DuplicateField")
+    })
 }

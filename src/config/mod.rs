@@ -171,7 +171,7 @@ const KLAVIYO_API_URL: &str = "https://a.klaviyo.com";
 /// Default of `window_seconds`: well within a platform's limit of 30 s ("Quotas and limits" of Akamai Functions).
 const WINDOW_SECONDS: u64 = 20;
 /// The longest window: 30 s minus the time for saving and for starting the next invocation.
-const MAX_WINDOW_SECONDS: u64 = 25;
+pub const MAX_WINDOW_SECONDS: u64 = 25;
 /// Default of `id_ranges`: at 300 ms a page and 500 orders a page, eight ranges read 13,000 orders a second.
 const ID_RANGES: usize = 8;
 /// The largest number of ranges in the cursor.

@@ -114,12 +114,7 @@ pub async fn stop_plan(engine: &Engine) -> Result<StoppedPlan, NotStopped> {
     let ended = engine
         .store
         .update(plan::KEY, deadline, |plan: &mut Plan| {
-            let is_running = plan.status == Status::Running;
-            if is_running {
-                plan.status = Status::Stopped;
-                plan.finished_at = Some(engine.now());
-            }
-            is_running
+            plan.stop(engine.now())
         })
         .await?;
     let mut plan = match ended {

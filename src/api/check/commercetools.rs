@@ -114,20 +114,16 @@ pub(super) async fn documents(engine: &Engine, deadline: Deadline) -> Line {
         let written = client
             .write_custom_object(CONTAINER, KEY, &value, version, deadline)
             .await?;
-        let WriteOutcome::Done { version } = written else {
-            return Ok(WriteOutcome::Conflict);
+        let WriteOutcome::Done { version, .. } = written else {
+            return Ok(false);
         };
         client
             .delete_custom_object(CONTAINER, KEY, version, deadline)
             .await
     };
     match tried.await {
-        Ok(WriteOutcome::Done { .. }) => {
-            Line::ok(WHAT, format!("{CONTAINER}/{KEY} was written and deleted"))
-        }
-        Ok(WriteOutcome::Conflict) => {
-            Line::unknown(WHAT, "another check wrote it at the same time; try again")
-        }
+        Ok(true) => Line::ok(WHAT, format!("{CONTAINER}/{KEY} was written and deleted")),
+        Ok(false) => Line::unknown(WHAT, "another check wrote it at the same time; try again"),
         Err(error) => Line::of(WHAT, &error),
     }
 }

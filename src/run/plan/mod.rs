@@ -12,6 +12,8 @@
 
 pub mod advance;
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +24,12 @@ use crate::error::Action;
 
 /// The plan's key, beside those of the resources.
 pub const KEY: &str = "plan";
-/// The version of the document that this code writes. It refuses to touch any other.
-pub const SCHEMA: u32 = 1;
+/// The version of the document that this code writes. It reads those from [`OLDEST_SCHEMA`] on, and refuses to touch any
+/// other.
+pub const SCHEMA: u32 = 2;
+/// The earliest version of the document that this code reads.
+pub const OLDEST_SCHEMA: u32 = 1;
+
 /// The state of a step of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -108,6 +114,9 @@ pub struct Plan {
     pub finished_at: Option<Timestamp>,
     /// As [`RunDocument::write_id`].
     pub write_id: String,
+    /// As [`RunDocument::object_id`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
 }
 
 impl Persisted for Plan {
@@ -115,12 +124,24 @@ impl Persisted for Plan {
         KEY
     }
 
-    fn schema(&self) -> (u32, u32) {
-        (self.schema, SCHEMA)
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    fn readable() -> RangeInclusive<u32> {
+        OLDEST_SCHEMA..=SCHEMA
+    }
+
+    fn upgrade(&mut self) {
+        self.schema = SCHEMA;
     }
 
     fn write_id(&self) -> &str {
         &self.write_id
+    }
+
+    fn object_id(&self) -> Option<&str> {
+        self.object_id.as_deref()
     }
 
     /// Each resource has one step.
@@ -135,9 +156,14 @@ impl Persisted for Plan {
             .all(|resource| of(resource).count() <= 1)
     }
 
-    fn stamp(&mut self, now: Timestamp, write_id: String) {
+    fn disown(&mut self) {
+        self.stop(self.updated_at);
+    }
+
+    fn stamp(&mut self, now: Timestamp, write_id: String, object_id: Option<String>) {
         self.updated_at = now;
         self.write_id = write_id;
+        self.object_id = object_id;
     }
 }
 
@@ -179,7 +205,19 @@ impl Plan {
             updated_at: now,
             finished_at: None,
             write_id: String::new(),
+            object_id: None,
         }
+    }
+
+    /// Ends the plan: after this no run of it begins and none of its windows is claimed. `false` where it has ended
+    /// already.
+    pub fn stop(&mut self, now: Timestamp) -> bool {
+        let is_running = self.status == Status::Running;
+        if is_running {
+            self.status = Status::Stopped;
+            self.finished_at = Some(now);
+        }
+        is_running
     }
 
     /// The id of the run of a resource.

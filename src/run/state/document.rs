@@ -16,11 +16,15 @@ use super::resource::Resource;
 use super::sample::Sample;
 use super::set_aside::SetAside;
 use super::status::Status;
+use crate::config::MAX_WINDOW_SECONDS;
 use crate::error::Error;
 use crate::time::later;
 
-/// The version of the document that this code writes. It refuses to touch any other.
-pub const SCHEMA: u32 = 1;
+/// The version of the document that this code writes. It reads those from [`OLDEST_SCHEMA`] on, and refuses to touch any
+/// other.
+pub const SCHEMA: u32 = 2;
+/// The earliest version of the document that this code reads.
+pub const OLDEST_SCHEMA: u32 = 1;
 /// Records set aside that the report names; the rest are counted only. Keeps the document under about 100 KB.
 pub const MAX_SET_ASIDE: usize = 500;
 /// Further ahead than any run waits: twice as long as the longest `Retry-After` that is obeyed.
@@ -173,6 +177,9 @@ pub struct RunDocument {
     pub last_report: Option<Report>,
     /// Changes with every write: an invocation recognizes its own write by it, if the response was lost.
     pub write_id: String,
+    /// The custom object that the writer took the document to be in; absent where the write created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
 }
 
 impl RunDocument {
@@ -218,6 +225,7 @@ impl RunDocument {
             up_to_date_since: None,
             last_report: None,
             write_id: String::new(),
+            object_id: None,
         }
     }
 
@@ -385,6 +393,17 @@ impl RunDocument {
                 job.since = now;
             }
         }
+    }
+
+    /// Takes the document for what it is where it was written by somebody whose own document has been deleted: its run is
+    /// over, and whose document it is shows when that one writes again, which it does within its lease.
+    pub fn disown(&mut self) {
+        self.end(Status::Stopped, self.updated_at);
+        self.lease = Some(Lease::begin(
+            String::new(),
+            self.updated_at,
+            Duration::from_secs(MAX_WINDOW_SECONDS),
+        ));
     }
 
     /// How long to wait after one more window that waited in vain.

@@ -17,7 +17,8 @@ mod status;
 pub use counts::{Counts, Note};
 pub use cursor::{Cursor, IdRange, Job};
 pub use document::{
-    LastError, MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, RunDocument, SCHEMA,
+    LastError, MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument,
+    SCHEMA,
 };
 pub use entry_name::EntryName;
 pub use failures::Failures;

@@ -135,7 +135,7 @@ impl Window<'_> {
         let ours = self.stored.document;
         let found = self.engine.store.load(ours.resource, deadline).await?;
         let Some(mut found) = found else {
-            return Ok((Stored::new(ours, 0), End::Lost));
+            return Ok((Stored::new(ours), End::Lost));
         };
         let is_ours = found.document.run_id == ours.run_id
             && !found.document.is_going_on()

@@ -8,3 +8,4 @@ mod events;
 mod outages;
 mod ranges;
 mod run_documents;
+mod store;

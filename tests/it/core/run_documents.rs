@@ -6,7 +6,8 @@ use std::time::Duration;
 use http::Method;
 use klaviyo_bulk_import::error::POLICY;
 use klaviyo_bulk_import::run::plan::{self, Plan};
-use klaviyo_bulk_import::run::state::{self, RunDocument};
+use klaviyo_bulk_import::run::state::{self, Resource, RunDocument};
+use klaviyo_bulk_import::run::store::Saved;
 use native::{Call, Operator, Setup};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,13 +27,51 @@ fn written_again<D: DeserializeOwned + Serialize>(golden: &str) -> (Value, Value
 fn documents_of_this_version_are_read_and_written_as_they_were() {
     assert_eq!(
         (state::SCHEMA, plan::SCHEMA),
-        (1, 1),
+        (2, 2),
         "a new version has a golden file of its own"
     );
-    let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-1.json"));
+    let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-2.json"));
     assert_eq!(again, golden);
-    let (golden, again) = written_again::<Plan>(include_str!("run_documents/plan-1.json"));
+    let (golden, again) = written_again::<Plan>(include_str!("run_documents/plan-2.json"));
     assert_eq!(again, golden);
+}
+
+#[test]
+fn documents_of_earlier_versions_are_read_and_written_as_this_one_does() {
+    assert_eq!((state::OLDEST_SCHEMA, plan::OLDEST_SCHEMA), (1, 1));
+    run(Setup::customers(0), async |shop| {
+        let engine = shop.engine();
+        let deadline = engine.deadline(Duration::from_secs(20));
+        let put = |key: &str, golden: &str| {
+            let golden: Value = serde_json::from_str(golden).expect("a golden file is JSON");
+            shop.put_document(key, &golden);
+            golden
+        };
+        // what the golden files have that is of the moment they were written at
+        let of_the_moment = |mut document: Value| {
+            for name in ["updatedAt", "writeId", "objectId"] {
+                document.as_object_mut().expect("an object").remove(name);
+            }
+            document
+        };
+        let mut run = put("products", include_str!("run_documents/run-1.json"));
+        let load = engine.store.load(Resource::Products, deadline).await;
+        let mut known = load.expect("it is read").expect("it is there");
+        let saved = engine.store.save(&mut known, deadline).await;
+        assert_eq!(saved.expect("commercetools answers"), Saved::Done);
+        run["schema"] = 2.into();
+        let stored = shop.document("products");
+        assert_eq!(of_the_moment(stored), of_the_moment(run));
+
+        let mut plan = put(plan::KEY, include_str!("run_documents/plan-1.json"));
+        let load = engine.store.load_key::<Plan>(plan::KEY, deadline).await;
+        let mut known = load.expect("it is read").expect("it is there");
+        let saved = engine.store.save(&mut known, deadline).await;
+        assert_eq!(saved.expect("commercetools answers"), Saved::Done);
+        plan["schema"] = 2.into();
+        let stored = shop.document(plan::KEY);
+        assert_eq!(of_the_moment(stored), of_the_moment(plan));
+    });
 }
 
 #[test]
@@ -50,16 +89,16 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
         };
         let golden = include_str!("run_documents/run-1.json");
         let mut newer: Value = serde_json::from_str(golden).expect("a golden file is JSON");
-        newer["schema"] = 2.into();
+        newer["schema"] = 3.into();
         for (document, said) in [
-            (newer, "has schema 2, this version of the app knows 1"),
+            (newer, "has schema 3, this version of the app knows 1 to 2"),
             (changed("schema", json!(99)), "has schema 99"),
             (
                 changed("whatIsNotKnownHere", json!([])),
                 "is not as this version writes it",
             ),
             (
-                json!({"schema": 2, "whatIsNew": true}),
+                json!({"schema": 3, "whatIsNew": true}),
                 "is not as this version writes it",
             ),
             (json!({"schema": 1}), "is not as this version writes it"),

@@ -321,11 +321,15 @@ fn the_changelog_names_the_schemas_of_stored_documents() {
     let changelog = read("CHANGELOG.md");
     let (_, latest) = changelog.split_once("\n## ").expect("a release");
     let latest = latest.split("\n## ").next().expect("a section");
-    for (document, schema) in [
-        ("run document", run::state::SCHEMA),
-        ("plan", run::plan::SCHEMA),
+    for (document, schema, oldest) in [
+        (
+            "run document",
+            run::state::SCHEMA,
+            run::state::OLDEST_SCHEMA,
+        ),
+        ("plan", run::plan::SCHEMA, run::plan::OLDEST_SCHEMA),
     ] {
-        let named = format!("| {document} | {schema} |");
+        let named = format!("| {document} | {schema} | {oldest} |");
         assert!(latest.contains(&named), "CHANGELOG.md lacks {named}");
     }
 }

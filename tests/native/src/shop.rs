@@ -11,6 +11,7 @@ use http::{Request, Response};
 use klaviyo_bulk_import::api;
 use klaviyo_bulk_import::app::App;
 use klaviyo_bulk_import::ports::{LocalFuture, Ports};
+use klaviyo_bulk_import::run::engine::Engine;
 use sim::server::Server;
 use sim::world::World;
 
@@ -144,6 +145,12 @@ impl Shop {
     #[must_use]
     pub fn ports(&self) -> Ports {
         self.app.engine.ports.clone()
+    }
+
+    /// The app's engine, for tests of what it is made of.
+    #[must_use]
+    pub fn engine(&self) -> Rc<Engine> {
+        self.app.engine.clone()
     }
 
     /// All variables of the app.

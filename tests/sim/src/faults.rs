@@ -23,7 +23,7 @@ pub enum Fault {
     Trickle,
     /// The call has no effect, and nobody hears of it any more.
     Hang,
-    /// The call arrives twice, and has its effect twice.
+    /// The call arrives twice, and has its effect twice; the answer is that of the second copy.
     Double,
 }
 

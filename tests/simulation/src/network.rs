@@ -19,6 +19,8 @@ use crate::world::World;
 
 /// How much later the second copy of a call arrives, at most.
 const LATEST_COPY: Duration = Duration::from_secs(20);
+/// How much later the second copy of a call to an API arrives, at most.
+const SOON: Duration = Duration::from_secs(2);
 /// How long nobody hears of a call that hangs.
 const FOREVER: Duration = Duration::from_secs(600);
 
@@ -46,8 +48,13 @@ pub(crate) async fn fly(
     }
     let response = match (&fault, to) {
         (Some(Fault::Refuse(status, retry_after)), _) => Some(refusal(*status, *retry_after)),
-        (_, Destination::Commercetools) => Some(world.ask_commercetools(&request)),
-        (_, Destination::Klaviyo) => Some(world.ask_klaviyo(&request)),
+        (Some(Fault::Double), Destination::Commercetools | Destination::Klaviyo) => {
+            world.ask(to, &request);
+            world.note(format!("i{instance} -> {what}: arrives twice"));
+            world.executor.sleep(world.up_to(SOON)).await;
+            Some(world.ask(to, &request))
+        }
+        (_, Destination::Commercetools | Destination::Klaviyo) => Some(world.ask(to, &request)),
         (_, Destination::Itself) => {
             if fault == Some(Fault::Double) {
                 world.deliver_later(itself(&request));
@@ -124,6 +131,13 @@ impl World {
             world.note("a second copy arrives");
             _ = world.deliver(request).await;
         });
+    }
+
+    fn ask(&self, api: Destination, request: &http::Request<Bytes>) -> Response<Bytes> {
+        match api {
+            Destination::Commercetools => self.ask_commercetools(request),
+            _ => self.ask_klaviyo(request),
+        }
     }
 
     fn ask_commercetools(&self, request: &http::Request<Bytes>) -> Response<Bytes> {

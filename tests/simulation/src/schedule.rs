@@ -167,6 +167,7 @@ impl Schedule {
             for link in Link::ALL {
                 faults.extend(draw_faults(rng, link));
             }
+            faults.extend(draw_copies(seed));
             for disturbance in DISTURBANCES {
                 if rng.u8(..3) == 0 {
                     disturbances.push((disturbance, seconds(rng, 10..90)));
@@ -227,6 +228,19 @@ impl Schedule {
             ),
         }
     }
+}
+
+/// Writes to an API that arrive twice. Drawn apart, so that what else a seed draws does not depend on it.
+fn draw_copies(seed: u64) -> Vec<(Link, Fault, f64)> {
+    let rng = &mut Rng::with_seed(seed ^ 0xd0b1e);
+    let links = Link::ALL.into_iter().filter(|link| link.is_to_an_api());
+    let mut drawn = Vec::new();
+    for link in links {
+        if rng.u8(..3) == 0 {
+            drawn.push((link, Fault::Double, share(rng)));
+        }
+    }
+    drawn
 }
 
 fn draw_faults(rng: &mut Rng, link: Link) -> Vec<(Link, Fault, f64)> {

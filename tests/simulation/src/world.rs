@@ -10,7 +10,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use klaviyo_bulk_import::config::Config;
 use native::TOKEN;
-use sim::commercetools::{Commercetools, SCOPES};
+use sim::commercetools::{Commercetools, RacingCreation, SCOPES};
 use sim::klaviyo::{Choice, Klaviyo, Options};
 use sim::seed::expected::Rules;
 use sim::world::{COMMERCETOOLS, KLAVIYO, variables};
@@ -77,10 +77,12 @@ impl World {
             key,
             schedule,
         };
-        world
-            .project
-            .borrow_mut()
-            .set_token_lifetime(world.schedule.token_lifetime);
+        let mut project = world.project.borrow_mut();
+        project.set_token_lifetime(world.schedule.token_lifetime);
+        if seed.is_multiple_of(2) {
+            project.refuse_racing_creations(RacingCreation::DuplicateField);
+        }
+        drop(project);
         Rc::new(world)
     }
 

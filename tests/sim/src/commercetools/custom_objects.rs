@@ -36,11 +36,22 @@ pub struct CustomObject {
     pub value: Value,
 }
 
+/// How the API refuses to create an object that another caller has created in the meantime. Both have been seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RacingCreation {
+    /// 409 `ConcurrentModification`.
+    #[default]
+    Conflict,
+    /// 400 `DuplicateField`.
+    DuplicateField,
+}
+
 /// All custom objects, by container and key.
 #[derive(Debug, Default)]
 pub(super) struct CustomObjects {
     objects: BTreeMap<(String, String), CustomObject>,
     created: u64,
+    pub(super) racing_creation: RacingCreation,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +75,7 @@ impl CustomObjects {
             .filter(move |object| object.container == container)
     }
 
-    /// Creates (201) or replaces (200).
+    /// Creates (201) or replaces (200). A version is compared where there is an object: where there is none, one is created.
     pub(super) fn post(
         &mut self,
         now: Timestamp,
@@ -87,10 +98,13 @@ impl CustomObjects {
 
         let place = (draft.container.clone(), draft.key.clone());
         let current = self.objects.get(&place).map_or(0, |object| object.version);
-        if let Some(asked) = draft.version
-            && asked != current
-        {
-            return Err(Problem::concurrent_modification(asked, current));
+        match draft.version {
+            Some(asked) if current == 0 || asked == current => {}
+            Some(0) if self.racing_creation == RacingCreation::DuplicateField => {
+                return Err(Problem::duplicate_field());
+            }
+            Some(asked) => return Err(Problem::concurrent_modification(asked, current)),
+            None => {}
         }
         let status = if current == 0 {
             self.created += 1;

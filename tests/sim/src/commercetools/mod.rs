@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use self::auth::SCOPES;
-pub use self::custom_objects::CustomObject;
+pub use self::custom_objects::{CustomObject, RacingCreation};
 
 use self::auth::Auth;
 use self::collection::{Collection, View};
@@ -153,6 +153,11 @@ impl Commercetools {
         let draft = json!({"container": container, "key": key, "value": value});
         let stored = self.custom_objects.post(now, draft.to_string().as_bytes());
         assert!(stored.is_ok(), "not a custom object: {container}/{key}");
+    }
+
+    /// Sets how the second of two creations of a custom object is refused.
+    pub fn refuse_racing_creations(&mut self, how: RacingCreation) {
+        self.custom_objects.racing_creation = how;
     }
 
     /// Deletes a custom object behind the component's back, and tells whether it existed.

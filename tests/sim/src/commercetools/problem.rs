@@ -65,6 +65,11 @@ impl Problem {
         }
     }
 
+    pub(super) fn duplicate_field() -> Self {
+        let message = "A duplicate combination of values for unique fields exists.";
+        Self::new(StatusCode::BAD_REQUEST, "DuplicateField", message)
+    }
+
     pub(super) fn into_response(self) -> Response<Bytes> {
         // The contract describes no body for a 404.
         if self.status == StatusCode::NOT_FOUND {

@@ -276,6 +276,16 @@ fn custom_objects_are_guarded_by_their_version() {
     assert_eq!(delete(&mut client, 3), 200);
     assert_eq!(delete(&mut client, 3), 404);
     assert_eq!(client.get("/shop/custom-objects/c/k").0, 404);
+    // With a version it is created all the same, as another object.
+    let (status, created) = client.post_object(draft(json!({}), Some(3)));
+    assert_eq!((status, &created["version"]), (201, &json!(1)));
+    assert_ne!(created["id"], object["id"]);
+    let racing = RacingCreation::DuplicateField;
+    client.project.refuse_racing_creations(racing);
+    let (status, body) = client.post_object(draft(json!({}), Some(0)));
+    assert_eq!(status, 400);
+    assert_eq!(body["errors"][0]["code"], "DuplicateField");
+    assert_eq!(client.post_object(draft(json!({}), Some(3))).0, 409);
 
     let bad_key = json!({"container": "c", "key": "a b", "value": 1});
     assert_eq!(client.post_object(bad_key).0, 400);

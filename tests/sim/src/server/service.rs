@@ -98,10 +98,10 @@ impl Service {
         }
         let now = clock.now();
         let answer = || lock(&self.peer).answer(now, &request);
-        let response = dated(answer(), now);
         if fault == Some(Fault::Double) {
             answer();
         }
+        let response = dated(answer(), now);
         self.check(&request, &response);
         self.count(
             operation,

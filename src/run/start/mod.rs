@@ -1,11 +1,12 @@
 //! How a run begins: a new one, one of the records that failed, or one that is taken up again.
 
+mod request;
+
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
+
+pub use self::request::{PlannedRun, Since, StartRequest};
 
 use super::engine::Engine;
 use super::identity::{new_holder, new_id};
@@ -22,62 +23,6 @@ pub const TIMEOUT: Duration = Duration::from_secs(20);
 /// (<https://docs.commercetools.com/api/general-concepts#eventual-consistency>), and what arrives twice is harmless.
 const OVERLAP: Duration = Duration::from_secs(60);
 
-/// Since when changes are imported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// Since the start of the last run that brought Klaviyo up to date.
-    LastRun,
-    /// Since a moment.
-    Moment(Timestamp),
-}
-
-/// [`Since::LastRun`] as it is written.
-const LAST_RUN: &str = "lastRun";
-
-impl<'de> Deserialize<'de> for Since {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.parse() {
-            _ if text == LAST_RUN => Ok(Self::LastRun),
-            Ok(moment) => Ok(Self::Moment(moment)),
-            Err(_) => Err(D::Error::custom(
-                "since: must be \"lastRun\" or a time such as 2026-07-15T00:00:00Z",
-            )),
-        }
-    }
-}
-
-impl Serialize for Since {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::LastRun => serializer.serialize_str(LAST_RUN),
-            Self::Moment(moment) => moment.serialize(serializer),
-        }
-    }
-}
-
-/// What a start asks for.
-#[derive(Debug, Clone, Default)]
-pub struct StartRequest {
-    /// What the run is started with, as far as it does not depend on earlier runs.
-    pub options: RunOptions,
-    /// Only changes.
-    pub since: Option<Since>,
-    /// Only what failed in the last run.
-    pub retry_failed: bool,
-    /// The plan that starts the run, with the run's id in it.
-    pub plan: Option<PlannedRun>,
-}
-
-/// A run of a plan. It is started without a lease and then claimed like any other: claiming looks at the plan.
-#[derive(Debug, Clone)]
-pub struct PlannedRun {
-    /// The plan.
-    pub plan_id: String,
-    /// What the plan calls the run: started twice, it is one run.
-    pub run_id: String,
-}
-
 /// A run that has begun.
 #[derive(Debug)]
 pub struct Launched {
@@ -85,6 +30,8 @@ pub struct Launched {
     pub stored: Stored,
     /// When the launch began, on the monotonic clock: a lease in the document is measured from there.
     pub begun: Duration,
+    /// Whether the lease in the document is the caller's, who has to work the first window.
+    pub is_claimed: bool,
     /// Failed records that [`StartRequest::retry_failed`] could not name.
     pub unnamed: u64,
 }
@@ -192,15 +139,15 @@ async fn prepare(
         engine.config.id_ranges,
     ));
     document.plan = request.plan.as_ref().map(|plan| plan.plan_id.clone());
-    let version = known.as_ref().map_or(0, |known| known.version);
+    let mut stored = Stored::over(known.as_ref(), document);
     if let Some(known) = known {
-        document.inherit_from(known.document);
+        stored.document.inherit_from(known.document);
     }
-    Ok((Stored::new(document, version), unnamed))
+    Ok((stored, unnamed))
 }
 
-/// Writes down a new run. In `self` mode its document has a lease of the caller, who has to work the first window or
-/// hand the lease back; a run of a plan has none.
+/// Writes down a new run. In `self` mode its document has a lease of the caller, who has to work the first window; a run
+/// of a plan has none.
 ///
 /// # Errors
 /// If there is a run already, if what is requested does not exist, and if commercetools does not respond or rejects the
@@ -216,13 +163,23 @@ pub async fn launch(
     if request.plan.is_none() {
         claim_if_self(engine, &mut stored.document);
     }
-    let stored = save(engine, stored, deadline).await?;
-    log(engine, LogEvent::RunStarted, &stored.document);
-    Ok(Launched {
+    let mut launched = Launched {
+        is_claimed: stored.document.lease.is_some(),
         stored,
         begun,
         unnamed,
-    })
+    };
+    if let Some(winner) = save(engine, &mut launched.stored, deadline).await? {
+        // no other start gives a run this name: it has begun, and others have gone on with it. A plan's runs are begun
+        // by whoever comes first
+        let is_ours = winner.document.run_id == launched.stored.document.run_id;
+        if !is_ours || request.plan.is_some() {
+            return Err(NotStarted::Locked(Box::new(winner.document)));
+        }
+        launched.take_over(engine, winner, deadline).await;
+    }
+    log(engine, LogEvent::RunStarted, &launched.stored.document);
+    Ok(launched)
 }
 
 /// Takes up a run that has failed, from its cursor.
@@ -244,30 +201,59 @@ pub async fn resume(engine: &Engine, resource: Resource) -> Result<Launched, Not
     import.total(&stored.document.options, deadline).await?;
     stored.document.resume();
     claim_if_self(engine, &mut stored.document);
-    let stored = save(engine, stored, deadline).await?;
-    log(engine, LogEvent::RunResumed, &stored.document);
-    Ok(Launched {
+    let mut launched = Launched {
+        is_claimed: stored.document.lease.is_some(),
         stored,
         begun,
         unnamed: 0,
-    })
+    };
+    if let Some(winner) = save(engine, &mut launched.stored, deadline).await? {
+        if !launched.has_lease_in(&winner.document) {
+            return Err(NotStarted::Locked(Box::new(winner.document)));
+        }
+        launched.take_over(engine, winner, deadline).await;
+    }
+    log(engine, LogEvent::RunResumed, &launched.stored.document);
+    Ok(launched)
 }
 
+/// Writes the document; gives the one that others have written instead.
 async fn save(
     engine: &Engine,
-    mut stored: Stored,
+    stored: &mut Stored,
     deadline: Deadline,
-) -> Result<Stored, NotStarted> {
-    if engine.store.save(&mut stored, deadline).await? == Saved::Done {
-        return Ok(stored);
+) -> Result<Option<Stored>, NotStarted> {
+    if engine.store.save(stored, deadline).await? == Saved::Done {
+        return Ok(None);
     }
     let winner = engine
         .store
         .load(stored.document.resource, deadline)
         .await?;
-    Err(winner.map_or(NotStarted::Outrun, |winner| {
-        NotStarted::Locked(Box::new(winner.document))
-    }))
+    winner.map(Some).ok_or(NotStarted::Outrun)
+}
+
+impl Launched {
+    fn has_lease_in(&self, document: &RunDocument) -> bool {
+        let holder = |document: &RunDocument| {
+            let lease = document.lease.as_ref();
+            lease.map(|lease| lease.holder.clone())
+        };
+        self.is_claimed && holder(document) == holder(&self.stored.document)
+    }
+
+    /// The run has begun, although its write was refused as its copy had taken effect, and others have written since.
+    /// Where that was a stop, it waits for the lease.
+    async fn take_over(&mut self, engine: &Engine, mut found: Stored, deadline: Deadline) {
+        self.is_claimed = self.has_lease_in(&found.document);
+        if self.is_claimed && !found.document.is_running() {
+            found.document.lease = None;
+            self.is_claimed = false;
+            // where that is not written, the lease runs out
+            _ = engine.store.save(&mut found, deadline).await;
+        }
+        self.stored = found;
+    }
 }
 
 fn claim_if_self(engine: &Engine, document: &mut RunDocument) {
