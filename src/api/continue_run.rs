@@ -63,7 +63,7 @@ pub(super) async fn one(
     let is_of_chain = predecessor.is_some();
     let continued = Box::pin(continue_run(engine, resource, predecessor, ends));
     let Continued { code, answer, run } = continued.await?;
-    // whoever has ended the run that a chain comes to find moves the plan on
+    // the invocation that has ended the run has advanced the plan as well
     let is_for_others = is_of_chain && run == RunIs::Absent;
     if run != RunIs::GoingOn && !is_for_others {
         advance_plan(engine, ends).await;

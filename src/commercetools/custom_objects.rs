@@ -107,8 +107,8 @@ impl Client {
     }
 
     /// Writes a custom object if its version is still `version` (0: if there is none yet). An object that does not
-    /// exist is created, whatever the version. Sent once, without retries:
-    /// if the response is lost, only reading tells whether the write took effect.
+    /// exist is created, whatever the version. Sent once, without retries: if the response is lost, only reading tells
+    /// whether the write took effect.
     ///
     /// # Errors
     /// If commercetools does not respond, or rejects the request for another reason than the version.
@@ -163,8 +163,8 @@ impl Client {
         }
     }
 
-    /// Deletes a custom object if its version is still `version`; `false` if it is not. A custom object that does not exist
-    /// is no error.
+    /// Deletes a custom object if its version is still `version`; `false` if it is not. A custom object that does not
+    /// exist is no error.
     ///
     /// # Errors
     /// If commercetools does not respond, or rejects the request for another reason than the version.
@@ -203,7 +203,7 @@ fn is_missing_object(error: &Error) -> bool {
     })
 }
 
-/// Of two creations at the same time the later is refused like this
+/// Of two creations at the same time the later is rejected with this code
 /// (<https://github.com/commercetools/commercetools-jvm-sdk/issues/1298>), or as a conflict.
 fn is_duplicate(error: &Error) -> bool {
     error.refusal().is_some_and(|refusal| {

@@ -65,7 +65,7 @@ impl fmt::Debug for Secret {
 pub enum Continuation {
     /// The component calls itself at the end of each window.
     SelfCall,
-    /// A scheduler calls `continue`; each call works one window before it answers.
+    /// A scheduler calls `continue`; each call works one window before its response.
     Scheduler,
 }
 
