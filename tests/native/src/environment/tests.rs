@@ -67,10 +67,13 @@ fn a_call_reaches_whom_it_is_for_as_a_server_gets_it_and_nobody_else() {
     let letters = letters();
     for (url, line) in [
         (
-            "http://commercetools.test/shop/orders?limit=1",
+            "https://commercetools.test/shop/orders?limit=1",
             "7 Commercetools commercetools.test /shop/orders?limit=1",
         ),
-        ("http://klaviyo.test/api/x", "7 Klaviyo klaviyo.test /api/x"),
+        (
+            "https://klaviyo.test/api/x",
+            "7 Klaviyo klaviyo.test /api/x",
+        ),
         (&format!("{SELF_URL}/sync"), "7 Itself self.alt /sync"),
     ] {
         assert!(send(&letters, url, 10).is_ok(), "{url}");
@@ -78,8 +81,8 @@ fn a_call_reaches_whom_it_is_for_as_a_server_gets_it_and_nobody_else() {
     }
     for url in [
         "http://elsewhere.example/x",
-        "http://klaviyo.test.example/x",
-        "https://klaviyo.test/x",
+        "https://klaviyo.test.example/x",
+        "http://klaviyo.test/x",
     ] {
         assert_eq!(send(&letters, url, 10).err(), Some(TransportError::Denied));
         assert_eq!(letters.sent.take(), [format!("denied {url}")]);
@@ -89,7 +92,7 @@ fn a_call_reaches_whom_it_is_for_as_a_server_gets_it_and_nobody_else() {
 #[test]
 fn an_answer_that_is_larger_than_the_caller_can_hold_is_not_given() {
     let letters = letters();
-    let url = "http://klaviyo.test/api/x";
+    let url = "https://klaviyo.test/api/x";
     assert!(send(&letters, url, 10).is_ok());
     let too_large = TransportError::TooLarge { limit: 9 };
     assert_eq!(send(&letters, url, 9).err(), Some(too_large));
