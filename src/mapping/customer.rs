@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::Skip;
 use super::properties::{self, Properties};
+use super::{Skip, phone};
 use crate::config::MappingOptions;
 use crate::json::{Object, ObjectWriter, Part, Text};
 
@@ -99,7 +99,11 @@ pub fn profile<'a>(
         .into_owned();
     let address = Address::choose(addresses, default_billing, billing);
     let number = address.as_ref().and_then(Address::phone);
-    let phone = number.and_then(e164);
+    let country = address.as_ref().and_then(|address| address.part("country"));
+    let phone = number.and_then(|number| {
+        let country = country.map(Text::decoded);
+        phone::e164(&number.decoded(), country.as_deref())
+    });
 
     out.extend_from_slice(br#"{"type":"profile","attributes":"#);
     let mut attributes = ObjectWriter::open(out);
@@ -234,26 +238,4 @@ impl<'a> Address<'a> {
         location.text("zip", self.text("postalCode"));
         location.close();
     }
-}
-
-/// The number in E.164, the only form that Klaviyo accepts: `+` and, as Klaviyo checks it, 11 to 15 digits, the first
-/// not 0. Formatting characters are removed; `None` if the rest has another form.
-fn e164(number: Text<'_>) -> Option<String> {
-    let is_formatting = |character: char| {
-        character.is_whitespace()
-            || matches!(
-                character,
-                '-' | '\u{2010}'..='\u{2015}' | '/' | '.' | '(' | ')' | '[' | ']'
-            )
-    };
-    let stripped: String = number
-        .decoded()
-        .chars()
-        .filter(|character| !is_formatting(*character))
-        .collect();
-    let digits = stripped.strip_prefix('+')?;
-    let valid = (11..=15).contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && !digits.starts_with('0');
-    valid.then_some(stripped)
 }

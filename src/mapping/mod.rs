@@ -13,6 +13,7 @@ pub mod locale;
 mod metadata;
 mod money;
 pub mod order;
+mod phone;
 mod price;
 pub mod product;
 mod properties;

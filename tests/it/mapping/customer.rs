@@ -25,7 +25,12 @@ fn attributes(customer: &Value) -> Value {
 }
 
 fn phone(number: &str) -> (Option<String>, bool) {
-    let customer = json!({"id": "c", "addresses": [{"mobile": number}]});
+    phone_in(number, None)
+}
+
+/// What is sent of a number at an address in this country, and whether it was left out.
+fn phone_in(number: &str, country: Option<&str>) -> (Option<String>, bool) {
+    let customer = json!({"id": "c", "addresses": [{"mobile": number, "country": country}]});
     let (profile, document) = profile(&customer.to_string(), &MappingOptions::default()).unwrap();
     let document: Value = serde_json::from_str(&document).unwrap();
     let phone = document["attributes"]["phone_number"]
@@ -148,7 +153,11 @@ fn phone_numbers_are_sent_in_e164_or_left_out_and_told() {
         ("+49 (170) 123-45/67", "+491701234567"),
         ("+1.500.555.0006", "+15005550006"),
         ("+49\u{a0}170\u{2011}1234567", "+491701234567"),
-        ("+123456789012345", "+123456789012345"),
+        ("+45 20 12 34 56", "+4520123456"),
+        ("0045 20123456", "+4520123456"),
+        ("+47 22 12 34 56", "+4722123456"),
+        ("+65 6123 4567", "+6561234567"),
+        ("+49 (0)30 123456", "+4930123456"),
     ] {
         assert_eq!(phone(number), (Some(sent.to_owned()), false), "{number}");
     }
@@ -156,7 +165,9 @@ fn phone_numbers_are_sent_in_e164_or_left_out_and_told() {
         "01701234567",
         "+0491701234567",
         "+1234567890",
+        "+123456789012345",
         "+1234567890123456",
+        "+004520123456",
         "+49170123456x",
         "n/a",
         "+",
@@ -165,6 +176,18 @@ fn phone_numbers_are_sent_in_e164_or_left_out_and_told() {
         assert_eq!(phone(number), (None, true), "{number}");
     }
     assert_eq!(phone(""), (None, false));
+    for (number, country, sent) in [
+        ("0171 2345678", "DE", "+491712345678"),
+        ("20 12 34 56", "DK", "+4520123456"),
+        ("(202) 555-0173", "US", "+12025550173"),
+        ("+45 20 12 34 56", "DE", "+4520123456"),
+    ] {
+        let expected = (Some(sent.to_owned()), false);
+        assert_eq!(phone_in(number, Some(country)), expected, "{number}");
+    }
+    for (number, country) in [("20 12 34", "DK"), ("0171 2345678", "XX")] {
+        assert_eq!(phone_in(number, Some(country)), (None, true), "{number}");
+    }
 }
 
 #[test]

@@ -101,6 +101,7 @@ pub fn records(bytes: &[u8]) {
             Ok(profile) => {
                 let text = assert_document(&out);
                 assert_eq!(customer::external_id(text), Some(profile.id));
+                assert_e164(text);
                 if let Some(document) = customer::without_phone_number(text.as_bytes()) {
                     assert_json(&document);
                     assert_eq!(customer::without_phone_number(&document), None);
@@ -162,6 +163,23 @@ fn assert_document(out: &[u8]) -> &str {
     let document = out.strip_prefix(b"before").expect("what was there before");
     assert_json(document);
     std::str::from_utf8(document).expect("UTF-8")
+}
+
+/// What Klaviyo takes as a phone number, where the profile has one.
+fn assert_e164(profile: &str) {
+    // what has lone surrogates in it has no `Value`
+    let Ok(profile) = serde_json::from_str::<serde_json::Value>(profile) else {
+        return;
+    };
+    let Some(number) = profile["attributes"]["phone_number"].as_str() else {
+        return;
+    };
+    let digits = number.strip_prefix('+').unwrap_or_default();
+    let are_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    assert!(
+        are_digits && (7..=15).contains(&digits.len()) && !digits.starts_with('0'),
+        "not E.164: {number}"
+    );
 }
 
 fn assert_json(text: &[u8]) {

@@ -16,26 +16,36 @@ pub(super) fn email(seed: &Seed, index: u32) -> String {
     format!("customer+{}.{index}@{domain}", seed.number)
 }
 
-/// A phone number of the customer `index` as people type it: valid, valid once its formatting is gone, or none at all. Of
-/// a million customers no two have the same: Klaviyo would take them for one person.
+/// A phone number of the customer `index` as people write it: international or national, formatted or not, or none at
+/// all. Of a million customers no two have the same: Klaviyo would take them for one person.
 fn phone(rng: &mut Rng, index: u32) -> String {
-    let local = rng.u64(100..1_000) * 1_000_000 + u64::from(index % 1_000_000);
+    let unique = u64::from(index % 1_000_000);
+    let local = rng.u64(100..1_000) * 1_000_000 + unique;
     let (a, b, c) = (local / 1_000_000, local / 1_000 % 1_000, local % 1_000);
-    match rng.u8(..12) {
+    match rng.u8(..17) {
         0..=3 => format!("+49{local}"),
         4 => format!("+49 {a} {b:03} {c:03}"),
         5 => format!("+1 (555) {b:03}-{c:03}7"),
         6 => format!("+34.{a}/{b:03}-{c:03}"),
-        // Refused by Klaviyo: no plus, a leading zero, too short, too long, words, nothing.
-        7 => format!("0{local}"),
-        8 => format!("+00{local}"),
-        9 => format!("+4930{}", c % 100),
-        10 => format!("+49{local}{local}"),
-        _ => pick(
-            rng,
-            &["call me", "n/a", "+49 ext. 12", "", "０３－１２３４"],
-        )
-        .to_owned(),
+        7 => format!("+49 (0){a} {b:03}{c:03}"),
+        8 => format!("0049 {a} / {b:03}{c:03}"),
+        // Eight digits and a calling code.
+        9 => format!(
+            "+45 2{:01} {:02} {:02} {:02}",
+            unique / 1_000_000,
+            unique / 10_000,
+            unique / 100 % 100,
+            unique % 100
+        ),
+        10 => format!("+474{unique:07}"),
+        11 => format!("0065 8{b:04} {c:03}"),
+        // National: of the address's country, where it has such numbers.
+        12 | 13 => format!("0{local}"),
+        // No possible numbers: two zeros after the plus, too short, too long, words, nothing.
+        14 => format!("+00{local}"),
+        15 => format!("+4930{}", c % 100),
+        16 if rng.bool() => format!("+49{local}{local}"),
+        _ => pick(rng, &["call me", "n/a", "+49 ext. 12", "", "０３－１２"]).to_owned(),
     }
 }
 

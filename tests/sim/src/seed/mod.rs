@@ -4,6 +4,7 @@
 mod category;
 mod customer;
 pub mod expected;
+mod numbering;
 mod order;
 mod product;
 mod prose;
