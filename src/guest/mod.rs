@@ -1,6 +1,6 @@
 //! The component's entry point, and the ports over the platform.
 //!
-//! A build has one guest: [`wasi_0_2`], which every Spin since 3.0 runs, or, with the feature `wasi-0-3`, `wasi_0_3` in
+//! A build has one guest: `wasi_0_2`, which every Spin since 3.0 runs, or, with the feature `wasi-0-3`, `wasi_0_3` in
 //! its place. What they share is here.
 
 mod bodies;
