@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::body::bad_request;
 use super::problem::Problem;
+use crate::run::destination::OtherDestination;
 use crate::run::start::NotStarted;
 use crate::run::state::{Resource, RunDocument, Status};
 use crate::run::stop::NotStopped;
@@ -57,8 +58,17 @@ pub(super) fn not_started(resource: Resource, reason: NotStarted) -> Problem {
         )
         .detail("The import is going on. Where its chain looks cut, POST .../continue picks it up")
         .extension("runId", &document.run_id),
+        NotStarted::OtherDestination(other) => other_destination(&other),
         NotStarted::Api(error) => error.into(),
     }
+}
+
+/// What the caller is told where a document names another Klaviyo account.
+pub(super) fn other_destination(other: &OtherDestination) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "Another Klaviyo account")
+        .detail(other.to_string())
+        .extension("destination", &other.fingerprint)
+        .extension("advice", &other.advice())
 }
 
 /// What the caller is told where nothing has been stopped: `idle` where nothing is going on, and `document` is what others
@@ -72,6 +82,7 @@ pub(super) fn not_stopped(reason: NotStopped, idle: &str, document: &str) -> Pro
         )
         .detail("Nothing has been stopped. Try again")
         .retry_after(1),
+        NotStopped::OtherDestination(other) => other_destination(&other),
         NotStopped::Api(error) => error.into(),
     }
 }

@@ -6,7 +6,9 @@
 //! - [`bulk`], [`batch`], [`sending`]: what a bulk endpoint takes; packing; sending, and taking apart what is refused.
 //! - [`job`]: how a bulk job stands.
 //! - [`profiles`], [`events`], [`catalog`]: the endpoints of each kind.
+//! - [`accounts`]: which account a key is of.
 
+pub mod accounts;
 mod answer;
 pub mod batch;
 pub mod bulk;

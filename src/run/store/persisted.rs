@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::run::state::{OLDEST_SCHEMA, RunDocument, SCHEMA};
+use crate::run::state::{Destination, OLDEST_SCHEMA, RunDocument, SCHEMA};
 
 /// What is kept in a custom object of its own.
 pub trait Persisted: Serialize + DeserializeOwned {
@@ -23,6 +23,8 @@ pub trait Persisted: Serialize + DeserializeOwned {
     /// The id of the custom object that the last writer took the document to be in; `None` where it was created by that
     /// write.
     fn object_id(&self) -> Option<&str>;
+    /// The Klaviyo account that it names.
+    fn destination(&self) -> Option<&Destination>;
     /// Whether it can be one of ours, as far as its shape does not say so.
     fn is_sound(&self) -> bool {
         true
@@ -58,6 +60,10 @@ impl Persisted for RunDocument {
 
     fn object_id(&self) -> Option<&str> {
         self.object_id.as_deref()
+    }
+
+    fn destination(&self) -> Option<&Destination> {
+        self.destination.as_ref()
     }
 
     fn is_sound(&self) -> bool {

@@ -81,6 +81,37 @@ async fn failures(app: &Rc<App>, world: &World) {
     }
 }
 
+/// Answers of an app that feeds another account.
+async fn another_account(world: &World) {
+    world.klaviyo(|klaviyo| {
+        let accounts = &mut klaviyo.options_mut().other_accounts;
+        accounts.insert("pk_other".to_owned(), "Other1".to_owned());
+    });
+    let ours = Setup::customers(3).variable("continuation", "scheduler");
+    let ours = app(&ours, world);
+    let other = Setup::customers(3)
+        .variable("cron_token", CRON_TOKEN)
+        .variable("klaviyo_auth_key", "pk_other");
+    let other = app(&other, world);
+    let customers = json!({"resources": ["customers"]});
+    expect(&ours, Method::POST, "/sync", customers, 202).await;
+    for call in [
+        "",
+        "/continue",
+        "/stop",
+        "/customers/continue",
+        "/customers/stop",
+    ] {
+        let path = format!("/sync{call}");
+        expect(&other, Method::POST, &path, Value::Null, 409).await;
+    }
+    for task in ["continue", "changes", "changes/customers"] {
+        let path = format!("/sync/cron/{CRON_TOKEN}/{task}");
+        expect(&other, Method::GET, &path, Value::Null, 409).await;
+    }
+    expect(&ours, Method::POST, "/sync/stop", Value::Null, 200).await;
+}
+
 /// Puts a lease of somebody who does not react into the run document.
 fn put_lease(world: &World) {
     let now = world.clock().now();
@@ -148,7 +179,9 @@ fn every_answer_that_is_described_is_given() {
         .await;
         let changes = format!("/sync/cron/{CRON_TOKEN}/changes");
         let going_on = format!("/sync/cron/{CRON_TOKEN}/continue");
+        let of_one = format!("{changes}/customers");
         expect(&itself, get.clone(), &changes, Value::Null, 400).await;
+        expect(&itself, get.clone(), &of_one, Value::Null, 400).await;
         expect(&itself, get.clone(), &going_on, Value::Null, 200).await;
 
         // going on
@@ -235,6 +268,7 @@ fn every_answer_that_is_described_is_given() {
         });
         expect(&scheduled, post.clone(), "/sync", customers(), 202).await;
         expect(&scheduled, get.clone(), &changes, Value::Null, 423).await;
+        expect(&scheduled, get.clone(), &of_one, Value::Null, 423).await;
         expect(&scheduled, post.clone(), "/sync/stop", Value::Null, 200).await;
         expect(&scheduled, post.clone(), "/sync", customers(), 202).await;
         put_lease(&world);
@@ -242,6 +276,8 @@ fn every_answer_that_is_described_is_given() {
         world.commercetools(|project| {
             project.delete_custom_object("klaviyo-bulk-import", "customers");
         });
+
+        another_account(&world).await;
 
         // moved on by a call that works after its answer
         for path in ["/sync/continue", &going_on] {
@@ -269,6 +305,8 @@ fn every_answer_that_is_described_is_given() {
             .await;
             over(&itself, &world, resource).await;
         }
+        expect(&itself, get.clone(), &of_one, Value::Null, 202).await;
+        over(&itself, &world, "customers").await;
         expect(&itself, get.clone(), &changes, Value::Null, 202).await;
 
         let missing = unseen();

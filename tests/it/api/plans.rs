@@ -6,10 +6,20 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::seed::Kind;
+use sim::world::World;
 
 use crate::support::native::{app, run};
 use crate::support::operator::{get, moment, over, plan_over, post, steps};
 use crate::support::{Setup, assert_ledger};
+
+/// Calls that have brought Klaviyo something.
+fn sent(world: &World) -> u64 {
+    let calls = world.klaviyo_server().calls();
+    let sent = calls
+        .iter()
+        .filter(|((call, _), _)| !call.starts_with("GET "));
+    sent.map(|(_, count)| count).sum()
+}
 
 #[test]
 fn a_dry_run_of_everything_writes_nothing_to_klaviyo() {
@@ -150,10 +160,7 @@ fn a_stopped_plan_begins_nothing_more() {
         for _ in 0..3 {
             assert_eq!(post(&app, "/sync/continue", Value::Null).await.0, 200);
         }
-        assert!(
-            world.klaviyo_server().calls().is_empty(),
-            "something was sent after the stop"
-        );
+        assert_eq!(sent(&world), 0, "something was sent after the stop");
         let status = get(&app, "/sync").await;
         assert_eq!(
             steps(&status)
@@ -202,7 +209,7 @@ fn a_run_whose_plan_was_stopped_while_it_was_written_down_is_not_worked_on() {
         let (_, answer) = post(&app, "/sync/customers/continue", Value::Null).await;
         assert_eq!(answer["outcome"], "not running");
         assert_eq!(get(&app, "/sync/customers").await["status"], "stopped");
-        assert!(world.klaviyo_server().calls().is_empty());
+        assert_eq!(sent(&world), 0);
     });
 }
 

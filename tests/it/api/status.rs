@@ -139,7 +139,8 @@ fn what_is_waited_for_is_told_with_its_moment() {
         let world = setup.world().await;
         let app = app(&setup, &world);
         let busy = Fault::throttle(20);
-        world.klaviyo_faults().add(Rule::always(busy).times(1));
+        let busy = Rule::always(busy).path("profile-bulk-import-jobs");
+        world.klaviyo_faults().add(busy.times(1));
         assert_eq!(post(&app, "/sync/customers", json!({})).await.0, 202);
         let seen = ticked(&app, &world, "customers").await;
         let waiting = seen
