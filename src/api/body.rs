@@ -32,6 +32,7 @@ struct StartBody {
     resume: bool,
     retry_failed: bool,
     delete_all: bool,
+    adopt: bool,
     // the Node plugin's documentation has the second spelling
     #[serde(alias = "confirmDeletetion")]
     confirm_deletion: Option<String>,
@@ -45,6 +46,7 @@ struct PlanBody {
     since: Option<Since>,
     dry_run: bool,
     trigger_flows: bool,
+    adopt: bool,
 }
 
 /// What `POST /sync/{resource}` asks for.
@@ -53,7 +55,10 @@ pub(super) enum Asked {
     /// Start a run.
     Start(StartRequest),
     /// Resume the failed run.
-    Resume,
+    Resume {
+        /// Also if it names another Klaviyo account.
+        adopt: bool,
+    },
 }
 
 pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
@@ -166,7 +171,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         }
     }
     if body.resume {
-        return Ok(Asked::Resume);
+        return Ok(Asked::Resume { adopt: body.adopt });
     }
     let options = RunOptions {
         ids: body.ids.as_deref().map(ids).transpose()?,
@@ -183,6 +188,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         options,
         since: body.since,
         retry_failed: body.retry_failed,
+        adopt: body.adopt,
         plan: None,
     }))
 }
@@ -224,6 +230,7 @@ pub(super) fn plan(body: &Bytes, now: Timestamp) -> Result<(Vec<Resource>, PlanO
         since,
         dry_run,
         trigger_flows,
+        adopt,
         ..
     } = body;
     Ok((
@@ -232,6 +239,7 @@ pub(super) fn plan(body: &Bytes, now: Timestamp) -> Result<(Vec<Resource>, PlanO
             since,
             dry_run,
             trigger_flows,
+            adopt,
         },
     ))
 }
@@ -289,8 +297,13 @@ mod tests {
         assert_eq!(ids, Some(vec![ID.to_ascii_lowercase()]));
         assert!(matches!(
             asked(Resource::Orders, r#"{"resume":true}"#),
-            Ok(Asked::Resume)
+            Ok(Asked::Resume { adopt: false })
         ));
+        assert!(matches!(
+            asked(Resource::Orders, r#"{"resume":true,"adopt":true}"#),
+            Ok(Asked::Resume { adopt: true })
+        ));
+        assert!(request(Resource::Orders, r#"{"adopt":true}"#).adopt);
         assert!(matches!(
             asked(Resource::Orders, r#"{"resume":false}"#),
             Ok(Asked::Start(_))
@@ -392,7 +405,8 @@ mod tests {
             PlanOptions {
                 since: Some(Since::LastRun),
                 dry_run: false,
-                trigger_flows: true
+                trigger_flows: true,
+                adopt: false,
             }
         );
         for body in [

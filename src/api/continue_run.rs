@@ -13,6 +13,7 @@ use serde_json::{Value, json as json_value};
 
 use super::answer::json;
 use super::problem::Problem;
+use super::refusal::other_destination;
 use super::views::run::run_view;
 use crate::config::Continuation;
 use crate::run::chain::{self, Claim, Continuing, PREDECESSOR};
@@ -164,6 +165,7 @@ async fn continue_run(
             answer: json_value!({"outcome": "not running"}),
             run: RunIs::Absent,
         }),
+        Claim::OtherDestination(other) => Err(other_destination(&other)),
         Claim::Outrun => Ok(Continued::going_on(
             StatusCode::OK,
             json_value!({"outcome": "busy"}),

@@ -13,11 +13,11 @@ use serde_json::json as json_value;
 use super::answer::json;
 use super::cron_task::CronTask;
 use super::problem::Problem;
-use super::{continue_run, plan};
+use super::{continue_run, plan, start};
 use crate::run::engine::Engine;
 use crate::run::log::LogEvent;
 
-/// The body of the start of [`CronTask::Changes`].
+/// The body of the start of [`CronTask::Changes`], and of [`CronTask::ChangesOf`].
 const CHANGES: &[u8] = br#"{"since":"lastRun"}"#;
 
 /// Runs the task. An error is logged as well, because the responses of cron jobs are rarely seen elsewhere.
@@ -25,6 +25,9 @@ pub(super) async fn run(engine: &Rc<Engine>, task: CronTask) -> Result<Response<
     let answered = match task {
         CronTask::Continue => continue_run::all(engine).await,
         CronTask::Changes => plan::start(engine, &Bytes::from_static(CHANGES)).await,
+        CronTask::ChangesOf(resource) => {
+            start::start(engine, resource, &Bytes::from_static(CHANGES)).await
+        }
     };
     match answered {
         Ok(response) => Ok(json(response.status(), &json_value!({"ok": true}))),
@@ -32,7 +35,7 @@ pub(super) async fn run(engine: &Rc<Engine>, task: CronTask) -> Result<Response<
             engine.log(
                 LogEvent::CronRefused,
                 &json_value!({
-                    "errand": task.name(),
+                    "errand": task.to_string(),
                     "status": problem.member("status"),
                     "error": problem.member("detail"),
                     "advice": problem.member("advice"),

@@ -147,7 +147,7 @@ async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem>
         match (&request.method, &route) {
             (&Method::GET, Route::All | Route::Status) => Box::pin(status::all(engine)),
             (&Method::POST, Route::All) => Box::pin(plan::start(engine, &request.body)),
-            (&Method::POST, Route::StopAll) => Box::pin(stop::plan(engine)),
+            (&Method::POST, Route::StopAll) => Box::pin(stop::all(engine)),
             (&Method::GET, Route::Check) => Box::pin(async { Ok(check::check(engine).await) }),
             (&Method::GET, Route::Ping) => {
                 return Ok(json(StatusCode::OK, &serde_json::json!({"ok": true})));

@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::body::bad_request;
 use super::problem::Problem;
+use crate::run::destination::OtherDestination;
 use crate::run::start::NotStarted;
 use crate::run::state::{Resource, RunDocument, Status};
 use crate::run::stop::NotStopped;
@@ -57,8 +58,17 @@ pub(super) fn not_started(resource: Resource, reason: NotStarted) -> Problem {
         )
         .detail("The import is going on. If its chain looks cut, POST .../continue continues it")
         .extension("runId", &document.run_id),
+        NotStarted::OtherDestination(other) => other_destination(&other),
         NotStarted::Api(error) => error.into(),
     }
+}
+
+/// The response if a document names another Klaviyo account.
+pub(super) fn other_destination(other: &OtherDestination) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "Another Klaviyo account")
+        .detail(other.to_string())
+        .extension("destination", &other.fingerprint)
+        .extension("advice", &other.advice())
 }
 
 /// The response if nothing has been stopped. `idle` is the detail if nothing is going on; `document` names the document
@@ -72,6 +82,7 @@ pub(super) fn not_stopped(reason: NotStopped, idle: &str, document: &str) -> Pro
         )
         .detail("Nothing has been stopped. Try again")
         .retry_after(1),
+        NotStopped::OtherDestination(other) => other_destination(&other),
         NotStopped::Api(error) => error.into(),
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn start(
     body: &Bytes,
 ) -> Result<Response<Bytes>, Problem> {
     let (launched, retries) = match body::start(resource, body, engine.now())? {
-        Asked::Resume => (start::resume(engine, resource).await, false),
+        Asked::Resume { adopt } => (start::resume(engine, resource, adopt).await, false),
         Asked::Start(request) => (
             start::launch(engine, resource, &request).await,
             request.retry_failed,

@@ -15,7 +15,7 @@ pub use self::mapping::MappingOptions;
 use self::sync::SyncConfig;
 
 /// The names of all variables that the component reads, as `spin.toml` declares them.
-pub const VARIABLES: [&str; 18] = [
+pub const VARIABLES: [&str; 19] = [
     "ct_api_url",
     "ct_auth_url",
     "ct_project_id",
@@ -30,6 +30,7 @@ pub const VARIABLES: [&str; 18] = [
     "sync_config",
     "api_token",
     "cron_token",
+    "container",
     "continuation",
     "window_seconds",
     "id_ranges",
@@ -119,6 +120,8 @@ pub struct Config {
     /// `cron_token`: the token in the path of schedulers that can send nothing but a path; without it there is no such
     /// path.
     pub cron_token: Option<Secret>,
+    /// `container`: where the run documents are kept.
+    pub container: String,
     /// `continuation`.
     pub continuation: Continuation,
     /// `window_seconds`: how long one window works.
@@ -168,6 +171,10 @@ struct ApiClient {
 
 /// Default of `klaviyo_api_url`.
 const KLAVIYO_API_URL: &str = "https://a.klaviyo.com";
+/// Default of `container`.
+pub const DEFAULT_CONTAINER: &str = "klaviyo-bulk-import";
+/// "Maximum length: 256" (<https://docs.commercetools.com/api/projects/custom-objects>).
+const MAX_CONTAINER_CHARS: usize = 256;
 /// Default of `window_seconds`: well within a platform's limit of 30 s ("Quotas and limits" of Akamai Functions).
 const WINDOW_SECONDS: u64 = 20;
 /// The longest window: 30 s minus the time for saving and for starting the next invocation.
@@ -243,6 +250,7 @@ impl Config {
             },
             api_token: reader.api_token(),
             cron_token: reader.cron_token(),
+            container: reader.container(),
             continuation: reader.continuation(),
             window: Duration::from_secs(reader.number(
                 "window_seconds",
@@ -414,6 +422,20 @@ impl VariableReader<'_> {
             self.problem("cron_token", "must not be the same as api_token");
         }
         Some(token.into())
+    }
+
+    /// "MatchingPattern: [-_~.a-zA-Z0-9]+" (<https://docs.commercetools.com/api/projects/custom-objects>).
+    fn container(&mut self) -> String {
+        let container = self.optional("container");
+        let container = container.unwrap_or_else(|| DEFAULT_CONTAINER.to_owned());
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);
+        if container.len() > MAX_CONTAINER_CHARS || !container.bytes().all(is_of_name) {
+            self.problem(
+                "container",
+                format!("must have at most {MAX_CONTAINER_CHARS} letters, digits and -_~."),
+            );
+        }
+        container
     }
 
     fn continuation(&mut self) -> Continuation {

@@ -6,7 +6,9 @@
 //! - [`bulk`], [`batch`], [`sending`]: what a bulk endpoint accepts; packing; sending, and splitting what is rejected.
 //! - [`job`]: the state of a bulk job.
 //! - [`profiles`], [`events`], [`catalog`]: the endpoints of each kind.
+//! - [`accounts`]: which account a key is of.
 
+pub mod accounts;
 mod answer;
 pub mod batch;
 pub mod bulk;

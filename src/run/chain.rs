@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::destination::{self, OtherDestination, Standing};
 use super::engine::Engine;
 use super::identity::new_holder;
 use super::log::LogEvent;
@@ -74,6 +74,8 @@ pub enum Claim {
     NotRunning,
     /// Another invocation was faster.
     Outrun,
+    /// The run feeds another Klaviyo account: it is not this app's to go on with.
+    OtherDestination(OtherDestination),
 }
 
 /// Claims the lease of a run that is going on, or of one that has failed for want of credentials or scopes that are there
@@ -94,6 +96,19 @@ pub async fn claim(
     };
     let now = engine.now();
     let document = &mut stored.document;
+    let is_predecessor = |lease: &&Lease| continuing.predecessor.as_ref() == Some(&lease.holder);
+    let live = document.lease.as_ref().filter(|lease| lease.is_live(now));
+    let busy = live.filter(|lease| !is_predecessor(lease)).cloned();
+    let is_wanted = document.is_running() || document.can_be_taken_up(now);
+    if is_wanted && busy.is_none() {
+        match destination::compare(engine, document.destination.as_ref(), deadline).await? {
+            Standing::Ours(destination) => document.destination = destination,
+            Standing::Other(other) => {
+                destination::log(engine, resource.name(), &document.run_id, &other);
+                return Ok(Claim::OtherDestination(other));
+            }
+        }
+    }
     if document.can_be_taken_up(now) && is_mended(engine, document, deadline).await {
         document.take_up();
         start::log(engine, LogEvent::RunResumed, document);
@@ -101,10 +116,8 @@ pub async fn claim(
     if !document.is_running() {
         return Ok(Claim::NotRunning);
     }
-    let is_predecessor = |lease: &&Lease| continuing.predecessor.as_ref() == Some(&lease.holder);
-    let live = document.lease.as_ref().filter(|lease| lease.is_live(now));
-    if let Some(lease) = live.filter(|lease| !is_predecessor(lease)) {
-        return Ok(Claim::Busy(lease.clone()));
+    if let Some(lease) = busy {
+        return Ok(Claim::Busy(lease));
     }
     if advance::has_called_off(engine, document, deadline).await? {
         // the stop came between the start of this run and its first window
@@ -198,26 +211,16 @@ pub fn spawn(engine: &Rc<Engine>, claimed: Claimed) {
 /// Moves the plan on, where there is one, and starts to work on the runs that have begun. What goes wrong is logged: the
 /// next `continue` moves it on as well.
 pub async fn advance_plan(engine: &Rc<Engine>) {
-    match Box::pin(advance::advance(engine)).await {
-        Ok(begun) if engine.config.continuation == Continuation::SelfCall && !begun.is_empty() => {
+    let begun = |resource| {
+        if engine.config.continuation == Continuation::SelfCall {
             let spawned = engine.clone();
-            engine.ports.spawn.spawn(Box::pin(async move {
-                join_all(
-                    begun
-                        .into_iter()
-                        .map(|resource| call_next(&spawned, resource, None)),
-                )
-                .await;
-            }));
+            let call = Box::pin(async move { call_next(&spawned, resource, None).await });
+            engine.ports.spawn.spawn(call);
         }
-        Ok(_) => {}
-        Err(error) => engine.log(
-            LogEvent::PlanNotAdvanced,
-            &json!({
-                "error": error.to_string(),
-                "advice": error.advice(),
-            }),
-        ),
+    };
+    if let Err(error) = Box::pin(advance::advance(engine, begun)).await {
+        let members = json!({"error": error.to_string(), "advice": error.advice()});
+        engine.log(LogEvent::PlanNotAdvanced, &members);
     }
 }
 

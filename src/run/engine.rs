@@ -12,6 +12,7 @@ use super::log::{self, LogEvent};
 use super::state::RunDocument;
 use super::store::Store;
 use crate::config::Config;
+use crate::klaviyo::accounts::KnownAccount;
 use crate::ports::Ports;
 use crate::time::Deadline;
 use crate::{commercetools, klaviyo};
@@ -28,6 +29,8 @@ pub struct Engine {
     pub klaviyo: Rc<klaviyo::Client>,
     /// The store of run documents and of the plan.
     pub store: Store,
+    /// The account that is fed, as far as this instance knows it.
+    pub account: KnownAccount,
     imports: Box<dyn ImportFactory>,
     /// Windows that this instance works on at the same time.
     windows: Rc<Cell<usize>>,
@@ -66,7 +69,12 @@ impl Engine {
         imports: Box<dyn ImportFactory>,
     ) -> Self {
         Self {
-            store: Store::new(ports.clone(), commercetools.clone()),
+            store: Store::new(
+                ports.clone(),
+                commercetools.clone(),
+                config.container.clone(),
+            ),
+            account: KnownAccount::default(),
             config,
             ports,
             commercetools,

@@ -37,6 +37,8 @@ pub enum LogEvent {
     PlanFinished,
     /// A plan could not be advanced.
     PlanNotAdvanced,
+    /// A document names another Klaviyo account, and is left unchanged.
+    OtherDestination,
     /// A scheduler's request by path got an error.
     CronRefused,
     /// The variables are not valid.
@@ -45,7 +47,7 @@ pub enum LogEvent {
 
 impl LogEvent {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::RunStarted,
         Self::RunResumed,
         Self::RunStopped,
@@ -61,6 +63,7 @@ impl LogEvent {
         Self::PlanStopped,
         Self::PlanFinished,
         Self::PlanNotAdvanced,
+        Self::OtherDestination,
         Self::CronRefused,
         Self::Misconfigured,
     ];
@@ -84,6 +87,7 @@ impl LogEvent {
             Self::PlanStopped => "plan_stopped",
             Self::PlanFinished => "plan_finished",
             Self::PlanNotAdvanced => "plan_not_advanced",
+            Self::OtherDestination => "other_destination",
             Self::CronRefused => "cron_refused",
             Self::Misconfigured => "misconfigured",
         }

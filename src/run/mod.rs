@@ -15,9 +15,12 @@
 //! - [`window`]: the bounded loop.
 //! - [`stop`]: how runs and plans are stopped.
 //!
+//! - [`destination`]: whose Klaviyo account a document names.
+//!
 //! And [`engine`], what all of it needs; [`identity`], names; [`log`], log lines.
 
 pub mod chain;
+pub mod destination;
 pub mod documents;
 pub mod engine;
 pub mod identity;

@@ -6,7 +6,6 @@ use super::line::Line;
 use crate::commercetools::custom_objects::WriteOutcome;
 use crate::commercetools::query::Query;
 use crate::run::engine::Engine;
-use crate::run::store::CONTAINER;
 use crate::time::Deadline;
 
 /// The key of the custom object that is written and deleted again.
@@ -105,24 +104,28 @@ pub(super) async fn documents(engine: &Engine, deadline: Deadline) -> Line {
     const WHAT: &str = "commercetools: write and delete a custom object";
     let tried = async {
         let client = &engine.commercetools;
+        let container = engine.store.container();
         // an earlier check may have failed to delete it
         let found = client
-            .custom_object::<serde_json::Value>(CONTAINER, KEY, deadline)
+            .custom_object::<serde_json::Value>(container, KEY, deadline)
             .await?;
         let version = found.map_or(0, |found| found.version);
         let value = serde_json::json!({"checkedAt": client.server_now()});
         let written = client
-            .write_custom_object(CONTAINER, KEY, &value, version, deadline)
+            .write_custom_object(container, KEY, &value, version, deadline)
             .await?;
         let WriteOutcome::Done { version, .. } = written else {
             return Ok(false);
         };
         client
-            .delete_custom_object(CONTAINER, KEY, version, deadline)
+            .delete_custom_object(container, KEY, version, deadline)
             .await
     };
     match tried.await {
-        Ok(true) => Line::ok(WHAT, format!("{CONTAINER}/{KEY} was written and deleted")),
+        Ok(true) => {
+            let container = engine.store.container();
+            Line::ok(WHAT, format!("{container}/{KEY} was written and deleted"))
+        }
         Ok(false) => Line::unknown(WHAT, "another check wrote it at the same time; try again"),
         Err(error) => Line::of(WHAT, &error),
     }

@@ -46,6 +46,14 @@ pub(super) fn for_run(
     }
 }
 
+/// What to do about a run that was last worked on with another key than this app has.
+pub(super) fn for_another_key(resource: Resource) -> String {
+    format!(
+        "It was last worked on with another klaviyo_auth_key. With a new one of the same account it goes on by itself; one \
+         of another account leaves it alone: POST /sync/{resource}/continue says which it is."
+    )
+}
+
 fn running(run: &RunDocument, is_held: bool, continuation: Continuation, now: Timestamp) -> String {
     let trouble = run.last_error.as_ref().map(|error| error.advice.as_str());
     let waits = run.not_before.filter(|&moment| moment > now && !is_held);
@@ -60,7 +68,8 @@ fn running(run: &RunDocument, is_held: bool, continuation: Continuation, now: Ti
         (None, None, Continuation::Scheduler) if !is_held => {
             "Nothing. The scheduler's next call continues it.".to_owned()
         }
-        (None, None, _) => "Nothing. It is being worked on.".to_owned(),
+        (None, None, _) if is_held => "Nothing. It is being worked on.".to_owned(),
+        (None, None, _) => "Nothing. Its next window is about to begin.".to_owned(),
     }
 }
 
@@ -104,13 +113,15 @@ pub(super) fn for_plan(plan: &Plan, looks_cut: bool) -> String {
         Status::Stopped => "Nothing. A new one with POST /sync starts from the beginning.".to_owned(),
         Status::Failed => {
             let mut advice = Vec::new();
-            let (failed, skipped) = (those(StepState::Failed), those(StepState::Skipped));
+            let failed = those(StepState::Failed);
+            let left_out = [those(StepState::Omitted), those(StepState::Skipped)].concat();
             if !failed.is_empty() {
                 advice.push(format!("See the advice of {}.", failed.join(" and ")));
             }
-            if !skipped.is_empty() {
-                let left_out = serde_json::json!({"resources": skipped});
-                advice.push(format!("Then POST {left_out} to /sync imports what was left out."));
+            if !left_out.is_empty() {
+                let then = if failed.is_empty() { "" } else { "Then " };
+                let left_out = serde_json::json!({"resources": left_out});
+                advice.push(format!("{then}POST {left_out} to /sync imports what was left out."));
             }
             if advice.is_empty() {
                 advice.push("Nothing. Some of its imports were stopped.".to_owned());
@@ -151,8 +162,18 @@ mod tests {
         assert!(advice(Some(&run()), true, by_itself).contains("/sync/orders/continue"));
         assert_eq!(
             advice(Some(&run()), false, by_itself),
-            "Nothing. It is being worked on."
+            "Nothing. Its next window is about to begin."
         );
+        let held = RunDocument {
+            lease: Some(Lease::begin(String::new(), NOW, Duration::from_secs(20))),
+            ..run()
+        };
+        for continuation in [by_itself, Continuation::Scheduler] {
+            assert_eq!(
+                advice(Some(&held), false, continuation),
+                "Nothing. It is being worked on."
+            );
+        }
         assert!(
             advice(Some(&run()), false, Continuation::Scheduler).contains("scheduler's next call")
         );
@@ -234,6 +255,16 @@ mod tests {
             for_plan(&plan, false),
             "See the advice of customers and categories. Then POST {\"resources\":[\"products\"]} to /sync imports what \
              was left out."
+        );
+        for (step, state) in [StepState::Completed, StepState::Omitted, StepState::Skipped]
+            .into_iter()
+            .enumerate()
+        {
+            plan.steps[step].state = state;
+        }
+        assert_eq!(
+            for_plan(&plan, false),
+            "POST {\"resources\":[\"categories\",\"products\"]} to /sync imports what was left out."
         );
         for step in &mut plan.steps {
             step.state = StepState::Stopped;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{advice, patience};
+use super::{advice, destination, patience};
 use crate::run::engine::Engine;
 use crate::run::plan::{Plan, Step, StepState};
 use crate::run::state::Status;
@@ -26,6 +26,7 @@ pub(in crate::api) fn plan_view(engine: &Engine, plan: &Plan) -> Value {
         "updatedAt": plan.updated_at,
         "finishedAt": plan.finished_at,
         "options": plan.options,
+        "destination": destination(engine, plan.destination.as_ref()),
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "chainLooksCut": looks_cut,
         "advice": advice::for_plan(plan, looks_cut),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{advice, patience};
+use super::{advice, destination, patience};
+use crate::run::destination::is_surely_ours;
 use crate::run::engine::Engine;
 use crate::run::state::{Resource, RunDocument, RunOptions, Status};
 use crate::time::later;
@@ -27,6 +28,10 @@ pub(in crate::api) fn run_view(
     );
     let Some(run) = document else {
         return json!({"resource": resource, "status": "idle", "advice": advice});
+    };
+    let advice = match is_surely_ours(engine, run.destination.as_ref()) {
+        false if run.is_going_on() => advice::for_another_key(resource),
+        _ => advice,
     };
     let cursor = run.cursor.as_ref();
     let rate = run.pace.rate().filter(|_| run.is_going_on());
@@ -71,6 +76,8 @@ pub(in crate::api) fn run_view(
         "setAside": run.set_aside,
         "setAsideOmitted": run.set_aside_omitted,
         "samples": run.samples,
+        "destination": destination(engine, run.destination.as_ref()),
+        "adopted": run.is_adopted,
         "upToDateSince": run.up_to_date_since,
         "lastReport": run.last_report,
     })

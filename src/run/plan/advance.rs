@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{KEY, Plan, StepState};
 use crate::error::Error;
+use crate::run::destination::{self, Standing};
 use crate::run::engine::Engine;
 use crate::run::log::LogEvent;
 use crate::run::start;
@@ -22,47 +23,54 @@ pub async fn load(engine: &Engine, deadline: Deadline) -> Result<Option<Stored<P
     engine.store.load_key(KEY, deadline).await
 }
 
-/// Moves the plan on: begins the runs whose turn it is, and ends the plan after the last of them. Gives the resources
-/// whose runs have begun; nobody works on them yet.
+/// Moves the plan on: begins the runs whose turn it is, and ends the plan after the last of them. `begun` is told of each
+/// run as soon as it has begun, as nobody works on it yet: what comes after it may fail, or be cut off.
 ///
 /// # Errors
 /// If commercetools does not respond or rejects the request: the next advance finds the plan unchanged.
-pub async fn advance(engine: &Engine) -> Result<Vec<Resource>, Error> {
-    let mut begun = Vec::new();
+pub async fn advance(engine: &Engine, mut begun: impl FnMut(Resource)) -> Result<(), Error> {
     for _ in 0..ATTEMPTS {
         let deadline = engine.deadline(start::TIMEOUT);
         let Some(mut stored) = load(engine, deadline).await? else {
-            return Ok(begun);
+            return Ok(());
         };
         if stored.document.status != Status::Running {
-            return Ok(begun);
+            return Ok(());
         }
         let before = stored.document.clone();
+        let named = stored.document.destination.as_ref();
+        match destination::compare(engine, named, deadline).await? {
+            Standing::Ours(destination) => stored.document.destination = destination,
+            Standing::Other(other) => {
+                destination::log(engine, KEY, &stored.document.plan_id, &other);
+                return Ok(());
+            }
+        }
         observe(engine, &mut stored.document, deadline).await?;
         let plan = &mut stored.document;
         for resource in plan.due() {
             match Box::pin(start::launch(engine, resource, &plan.request(resource))).await {
                 Ok(_) => {
+                    begun(resource);
                     plan.set_step(resource, StepState::Running, None);
-                    begun.push(resource);
                 }
                 Err(reason) => plan.not_started(resource, reason),
             }
         }
         plan.finish_if_over(engine.now());
         if *plan == before {
-            return Ok(begun);
+            return Ok(());
         }
         let is_over = plan.status != Status::Running;
         if engine.store.save(&mut stored, deadline).await? == Saved::Done {
             if is_over {
                 log(engine, LogEvent::PlanFinished, &stored.document);
             }
-            return Ok(begun);
+            return Ok(());
         }
     }
     // others are moving it on
-    Ok(begun)
+    Ok(())
 }
 
 /// Updates the plan with the status of all its runs.

@@ -9,8 +9,10 @@
 //! - Orders come after customers, so that a profile has its name before its first event, but they do not need them: an
 //!   event makes the profile that it lacks. Orders are imported even where the customers failed.
 //! - The two pairs go side by side.
+//! - What comes after a run that was stopped is left out: whoever stops one does not ask for another.
 
 pub mod advance;
+pub mod begin;
 
 use std::ops::RangeInclusive;
 
@@ -18,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::start::{NotStarted, PlannedRun, Since, StartRequest};
-use super::state::{Resource, RunDocument, RunOptions, Status};
+use super::state::{Destination, Resource, RunDocument, RunOptions, Status};
 use super::store::Persisted;
 use crate::error::Action;
 
@@ -44,8 +46,11 @@ pub enum StepState {
     Failed,
     /// Its run was stopped.
     Stopped,
-    /// Not begun, because what it needs was not imported.
+    /// Not begun: what it comes after was not imported, or an import of its kind was going on.
     Skipped,
+    /// Left out from the beginning: its changes were asked for, and no import of all of it has completed that they could
+    /// be looked for since.
+    Omitted,
 }
 
 impl StepState {
@@ -89,6 +94,9 @@ pub struct PlanOptions {
     /// The events of orders are to trigger flows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trigger_flows: bool,
+    /// Documents that name another Klaviyo account are taken over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
 }
 
 /// The document.
@@ -112,6 +120,9 @@ pub struct Plan {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// As [`RunDocument::destination`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
     /// As [`RunDocument::write_id`].
     pub write_id: String,
     /// As [`RunDocument::object_id`].
@@ -142,6 +153,10 @@ impl Persisted for Plan {
 
     fn object_id(&self) -> Option<&str> {
         self.object_id.as_deref()
+    }
+
+    fn destination(&self) -> Option<&Destination> {
+        self.destination.as_ref()
     }
 
     /// Each resource has one step.
@@ -204,6 +219,7 @@ impl Plan {
             started_at: now,
             updated_at: now,
             finished_at: None,
+            destination: None,
             write_id: String::new(),
             object_id: None,
         }
@@ -238,9 +254,11 @@ impl Plan {
             },
             since: self.options.since,
             retry_failed: false,
+            adopt: self.options.adopt,
             plan: Some(PlannedRun {
                 plan_id: self.plan_id.clone(),
                 run_id: self.run_id(resource),
+                destination: self.destination.clone(),
             }),
         }
     }
@@ -285,18 +303,27 @@ impl Plan {
             let Step {
                 resource, state, ..
             } = self.steps[number];
-            let needed =
-                needs(resource).and_then(|(other, well)| Some((other, well, self.state(other)?)));
-            match needed {
-                _ if state != StepState::Waiting => {}
-                Some((_, _, needed)) if !needed.is_over() => {}
+            let needed = needs(resource)
+                .and_then(|(other, well)| Some((other, well, self.state(other)?)))
+                .filter(|(_, _, needed)| *needed != StepState::Omitted);
+            let note = match needed {
+                _ if state != StepState::Waiting => continue,
+                Some((_, _, needed)) if !needed.is_over() => continue,
                 Some((other, true, needed)) if needed != StepState::Completed => {
-                    let step = &mut self.steps[number];
-                    step.state = StepState::Skipped;
-                    step.note = Some(format!("needs {other}, which were not imported"));
+                    format!("needs {other}, which were not imported")
                 }
-                _ => due.push(resource),
-            }
+                // whoever stops one import does not ask for another
+                Some((other, false, StepState::Stopped)) => {
+                    format!("comes after {other}, which were stopped")
+                }
+                _ => {
+                    due.push(resource);
+                    continue;
+                }
+            };
+            let step = &mut self.steps[number];
+            step.state = StepState::Skipped;
+            step.note = Some(note);
         }
         due
     }
@@ -324,6 +351,33 @@ impl Plan {
         }
     }
 
+    /// The resources that the plan leaves out because this one was stopped, or was not imported.
+    #[must_use]
+    pub fn left_out_with(&self, stopped: Resource) -> Vec<Resource> {
+        let followers = self.steps.iter().filter(|step| {
+            let comes_after = needs(step.resource).is_some_and(|(other, _)| other == stopped);
+            comes_after && step.state == StepState::Skipped
+        });
+        followers.map(|step| step.resource).collect()
+    }
+
+    /// Updates the plan, before it begins, with why a run cannot: the run is left out if the plan would have to wait for
+    /// it.
+    pub(super) fn leave_out(&mut self, resource: Resource, reason: NotStarted) {
+        let (state, note) = match reason {
+            NotStarted::NoLastRun => (
+                StepState::Omitted,
+                "no import of all of it has completed yet, so there is no last run",
+            ),
+            NotStarted::Locked(run) if run.status != Status::Failed => (
+                StepState::Skipped,
+                "another import of this kind was going on",
+            ),
+            reason => return self.not_started(resource, reason),
+        };
+        self.set_step(resource, state, Some(note.to_owned()));
+    }
+
     /// Updates the plan with why a run has not begun.
     pub(super) fn not_started(&mut self, resource: Resource, reason: NotStarted) {
         let (state, note) = match reason {
@@ -349,6 +403,10 @@ impl Plan {
             NotStarted::Api(error) => (
                 StepState::Failed,
                 Some(format!("{error}. {}", error.advice())),
+            ),
+            NotStarted::OtherDestination(other) => (
+                StepState::Failed,
+                Some(format!("{other}. {}", other.advice())),
             ),
             NotStarted::NoLastRun => (
                 StepState::Failed,
@@ -421,6 +479,32 @@ mod tests {
         ended(&mut plan, Resource::Orders, Status::Completed);
         plan.finish_if_over(NOW);
         assert_eq!(plan.status, Status::Failed);
+    }
+
+    #[test]
+    fn what_comes_after_a_run_that_was_stopped_does_not_begin() {
+        let mut plan = plan(&Resource::ALL);
+        ended(&mut plan, Resource::Customers, Status::Stopped);
+        ended(&mut plan, Resource::Categories, Status::Stopped);
+        assert_eq!(plan.due(), []);
+        assert_eq!(plan.left_out_with(Resource::Customers), [Resource::Orders]);
+        assert_eq!(
+            plan.left_out_with(Resource::Categories),
+            [Resource::Products]
+        );
+        let note = plan.steps[1].note.as_deref();
+        assert_eq!(note, Some("comes after customers, which were stopped"));
+    }
+
+    #[test]
+    fn what_is_left_out_from_the_beginning_is_not_waited_for() {
+        let mut plan = plan(&[Resource::Categories, Resource::Products]);
+        plan.leave_out(Resource::Categories, NotStarted::NoLastRun);
+        assert_eq!(plan.due(), [Resource::Products]);
+        let failed = run(&plan, Resource::Categories, Status::Failed);
+        plan.leave_out(Resource::Categories, NotStarted::Locked(Box::new(failed)));
+        assert_eq!(plan.due(), []);
+        assert_eq!(plan.state(Resource::Products), Some(StepState::Skipped));
     }
 
     #[test]

@@ -4,14 +4,18 @@ mod request;
 
 use std::time::Duration;
 
+use futures_util::future::try_join;
 use serde_json::json;
 
 pub use self::request::{PlannedRun, Since, StartRequest};
 
+use super::destination::{self, OtherDestination, Standing};
 use super::engine::Engine;
 use super::identity::{new_holder, new_id};
 use super::log::LogEvent;
-use super::state::{Cursor, Failures, Lease, Resource, RunDocument, RunOptions, Status};
+use super::state::{
+    Cursor, Destination, Failures, Lease, Resource, RunDocument, RunOptions, Status,
+};
 use super::store::{Saved, Stored};
 use crate::config::Continuation;
 use crate::error::Error;
@@ -54,6 +58,8 @@ pub enum NotStarted {
     NothingToResume,
     /// A run is to be taken up that is going on.
     GoingOn(Box<RunDocument>),
+    /// The document names another Klaviyo account.
+    OtherDestination(OtherDestination),
     /// An API did not do its part.
     Api(Error),
 }
@@ -106,6 +112,56 @@ pub async fn rehearse(
         .map(|_| ())
 }
 
+/// Whose the document of a run is.
+struct Owner {
+    /// The account that the run is to feed.
+    destination: Option<Destination>,
+    /// Whether the document names another.
+    is_adopted: bool,
+}
+
+/// Looks whether a run may begin over what is known of the one before it.
+async fn owner(
+    engine: &Engine,
+    known: Option<&Stored>,
+    request: &StartRequest,
+    deadline: Deadline,
+) -> Result<Owner, NotStarted> {
+    let known = known.map(|known| &known.document);
+    let of_plan = request
+        .plan
+        .as_ref()
+        .and_then(|plan| plan.destination.as_ref());
+    // a run of a plan that is this app's needs no question of its own
+    let named = known
+        .and_then(|known| known.destination.as_ref())
+        .or(of_plan);
+    let now = engine.now();
+    let locked = known.filter(|known| known.is_locked(now));
+    let lock = |known: &RunDocument| Err(NotStarted::Locked(Box::new(known.clone())));
+    if let Some(known) = locked.filter(|_| destination::is_surely_ours(engine, named)) {
+        return lock(known);
+    }
+    match destination::compare_at_start(engine, named, deadline).await? {
+        Standing::Ours(destination) => match locked {
+            Some(known) => lock(known),
+            None => Ok(Owner {
+                destination,
+                is_adopted: false,
+            }),
+        },
+        Standing::Other(other) if !request.adopt => Err(NotStarted::OtherDestination(other)),
+        // its last invocation may still be sending
+        Standing::Other(_) => match locked.filter(|known| known.is_held(now)) {
+            Some(known) => lock(known),
+            None => Ok(Owner {
+                destination: Some(destination::adopt(engine, deadline).await?),
+                is_adopted: true,
+            }),
+        },
+    }
+}
+
 /// Makes the document of a run, with the version that it is stored over and the failed records that it cannot name.
 async fn prepare(
     engine: &Engine,
@@ -114,13 +170,13 @@ async fn prepare(
     deadline: Deadline,
 ) -> Result<(Stored, u64), NotStarted> {
     let known = engine.store.load(resource, deadline).await?;
-    if let Some(known) = known
-        .as_ref()
-        .filter(|known| known.document.is_locked(engine.now()))
-    {
-        return Err(NotStarted::Locked(Box::new(known.document.clone())));
-    }
-    let (options, unnamed) = resolve(request, known.as_ref().map(|known| &known.document))?;
+    let Owner {
+        destination,
+        is_adopted,
+    } = owner(engine, known.as_ref(), request, deadline).await?;
+    // what is known of another account says nothing of this one
+    let earlier = known.as_ref().map(|known| &known.document);
+    let (options, unnamed) = resolve(request, earlier.filter(|_| !is_adopted))?;
     let now = engine.now();
     let run_id = request
         .plan
@@ -129,8 +185,13 @@ async fn prepare(
     let mut document = RunDocument::start(resource, run_id, options, Cursor::default(), now);
     let import = engine.import(&document);
     // before anything is written: that the records may be read at all
-    document.total = Some(import.total(&document.options, deadline).await?);
-    for (note, count) in import.unread_notes(&document.options, deadline).await? {
+    let (total, notes) = try_join(
+        import.total(&document.options, deadline),
+        import.unread_notes(&document.options, deadline),
+    )
+    .await?;
+    document.total = Some(total);
+    for (note, count) in notes {
         document.counts.note(note, count);
     }
     document.cursor = Some(Cursor::start(
@@ -139,8 +200,12 @@ async fn prepare(
         engine.config.id_ranges,
     ));
     document.plan = request.plan.as_ref().map(|plan| plan.plan_id.clone());
+    document.destination = destination;
     let mut stored = Stored::over(known.as_ref(), document);
-    if let Some(known) = known {
+    if let Some(mut known) = known {
+        if is_adopted {
+            known.document.give_away(now);
+        }
         stored.document.inherit_from(known.document);
     }
     Ok((stored, unnamed))
@@ -182,24 +247,42 @@ pub async fn launch(
     Ok(launched)
 }
 
-/// Takes up a run that has failed, from its cursor.
+/// Takes up a run that has failed, from its cursor. With `adopt` also one that names another Klaviyo account, even where
+/// it has not failed: nobody else goes on with it.
 ///
 /// # Errors
 /// If there is none, and if commercetools does not respond or (still) rejects the request. Then the run stays failed.
-pub async fn resume(engine: &Engine, resource: Resource) -> Result<Launched, NotStarted> {
+pub async fn resume(
+    engine: &Engine,
+    resource: Resource,
+    adopt: bool,
+) -> Result<Launched, NotStarted> {
     let begun = engine.monotonic();
     let deadline = engine.deadline(TIMEOUT);
     let mut stored = match engine.store.load(resource, deadline).await? {
         Some(stored) if stored.document.is_going_on() => stored,
         _ => return Err(NotStarted::NothingToResume),
     };
-    if stored.document.status != Status::Failed {
+    let named = stored.document.destination.as_ref();
+    let adopted = match destination::compare_at_start(engine, named, deadline).await? {
+        Standing::Ours(destination) => {
+            stored.document.destination = destination;
+            None
+        }
+        Standing::Other(other) if !adopt => return Err(NotStarted::OtherDestination(other)),
+        Standing::Other(_) => Some(destination::adopt(engine, deadline).await?),
+    };
+    let is_free = adopted.is_some() && !stored.document.is_held(engine.now());
+    if stored.document.status != Status::Failed && !is_free {
         return Err(NotStarted::GoingOn(Box::new(stored.document)));
     }
     let import = engine.import(&stored.document);
     // the cause of the failure may still exist: the caller learns it at once, not after the first window
     import.total(&stored.document.options, deadline).await?;
     stored.document.resume();
+    if let Some(destination) = adopted {
+        stored.document.adopt(destination);
+    }
     claim_if_self(engine, &mut stored.document);
     let mut launched = Launched {
         is_claimed: stored.document.lease.is_some(),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::run::state::RunOptions;
+use crate::run::state::{Destination, RunOptions};
 
 /// Since when changes are imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct StartRequest {
     pub since: Option<Since>,
     /// Only what failed in the last run.
     pub retry_failed: bool,
+    /// A document that names another Klaviyo account is taken over.
+    pub adopt: bool,
     /// The plan that starts the run, with the run's id in it.
     pub plan: Option<PlannedRun>,
 }
@@ -60,4 +62,6 @@ pub struct PlannedRun {
     pub plan_id: String,
     /// What the plan calls the run: started twice, it is one run.
     pub run_id: String,
+    /// The account that the plan feeds.
+    pub destination: Option<Destination>,
 }

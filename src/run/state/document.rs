@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Counts, MAX_COUNT};
 use super::cursor::Cursor;
+use super::destination::Destination;
 use super::failures::Failures;
 use super::lease::Lease;
 use super::options::RunOptions;
@@ -16,7 +17,6 @@ use super::resource::Resource;
 use super::sample::Sample;
 use super::set_aside::SetAside;
 use super::status::Status;
-use crate::config::MAX_WINDOW_SECONDS;
 use crate::error::Error;
 use crate::time::later;
 
@@ -165,6 +165,12 @@ pub struct RunDocument {
     /// A dry run: the first documents of each kind, masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,
+    /// The Klaviyo account that the run feeds; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
+    /// Another account took the run over on its way: what was sent before is not there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_adopted: bool,
     /// The plan that started the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
@@ -221,6 +227,8 @@ impl RunDocument {
             memory_halvings: 0,
             pace: Pace::begin(now),
             samples: Vec::new(),
+            destination: None,
+            is_adopted: false,
             plan: None,
             up_to_date_since: None,
             last_report: None,
@@ -332,32 +340,6 @@ impl RunDocument {
         }
     }
 
-    /// Takes over what stays from run to run. A dry run's report does not take the place of a real one.
-    pub fn inherit_from(&mut self, previous: Self) {
-        // a deletion takes away what earlier runs have brought
-        self.up_to_date_since = previous
-            .up_to_date_since
-            .filter(|_| !self.options.delete_all);
-        self.last_report = match previous.last_report {
-            Some(report) if previous.options.dry_run => Some(report),
-            _ => Some(previous.report()),
-        };
-    }
-
-    /// Whether Klaviyo has everything that was modified before this run began, once it has completed. A run of what was
-    /// modified since a later moment than the last such run leaves a gap.
-    fn brings_up_to_date(&self) -> bool {
-        let options = &self.options;
-        let leaves_gap = options
-            .since
-            .is_some_and(|since| self.up_to_date_since.is_some_and(|known| since > known));
-        options.ids.is_none()
-            && options.start_id.is_none()
-            && !options.dry_run
-            && !options.delete_all
-            && !leaves_gap
-    }
-
     /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress. It is no
     /// longer part of a plan, which may be over.
     pub fn resume(&mut self) {
@@ -393,17 +375,6 @@ impl RunDocument {
                 job.since = now;
             }
         }
-    }
-
-    /// Takes the document for what it is where it was written by somebody whose own document has been deleted: its run is
-    /// over, and whose document it is shows when that one writes again, which it does within its lease.
-    pub fn disown(&mut self) {
-        self.end(Status::Stopped, self.updated_at);
-        self.lease = Some(Lease::begin(
-            String::new(),
-            self.updated_at,
-            Duration::from_secs(MAX_WINDOW_SECONDS),
-        ));
     }
 
     /// How long to wait after one more window that waited in vain.
@@ -569,58 +540,5 @@ mod tests {
         let document = finished(RunOptions::default(), 300);
         let failures = document.failures();
         assert_eq!((failures.ids.len(), failures.unnamed), (250, 50));
-    }
-
-    #[test]
-    fn only_a_run_without_gaps_brings_up_to_date() {
-        let since = |second| RunOptions {
-            since: Some(at(second)),
-            ..RunOptions::default()
-        };
-        let ended = |options: RunOptions, known: Option<Timestamp>| {
-            let mut document = RunDocument::start(
-                Resource::Orders,
-                "run".to_owned(),
-                options,
-                Cursor::default(),
-                at(50),
-            );
-            document.up_to_date_since = known;
-            document.end(Status::Completed, at(60));
-            document.up_to_date_since
-        };
-        assert_eq!(ended(RunOptions::default(), None), Some(at(50)));
-        assert_eq!(ended(since(9), Some(at(10))), Some(at(50)));
-        assert_eq!(ended(since(11), Some(at(10))), Some(at(10)));
-        assert_eq!(
-            ended(
-                RunOptions {
-                    ids: Some(Vec::new()),
-                    ..RunOptions::default()
-                },
-                Some(at(10))
-            ),
-            Some(at(10))
-        );
-        assert_eq!(
-            ended(
-                RunOptions {
-                    dry_run: true,
-                    ..RunOptions::default()
-                },
-                None
-            ),
-            None
-        );
-        assert_eq!(
-            ended(
-                RunOptions {
-                    start_id: Some(String::new()),
-                    ..RunOptions::default()
-                },
-                None
-            ),
-            None
-        );
     }
 }

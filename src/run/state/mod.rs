@@ -2,6 +2,7 @@
 
 mod counts;
 mod cursor;
+mod destination;
 mod document;
 mod entry_name;
 mod failures;
@@ -13,9 +14,11 @@ mod resource;
 mod sample;
 mod set_aside;
 mod status;
+mod succession;
 
 pub use counts::{Counts, Note};
 pub use cursor::{Cursor, IdRange, Job};
+pub use destination::Destination;
 pub use document::{
     LastError, MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument,
     SCHEMA,

@@ -18,16 +18,15 @@ use std::time::Duration;
 use super::state::{Resource, RunDocument};
 use crate::commercetools::Client;
 use crate::commercetools::custom_objects::WriteOutcome;
+use crate::config::DEFAULT_CONTAINER;
 use crate::error::{Action, Error, Kind};
 use crate::ports::Ports;
 use crate::time::Deadline;
 
 pub use self::persisted::Persisted;
 
-/// The container of all our custom objects.
-pub const CONTAINER: &str = "klaviyo-bulk-import";
-/// Attempts of an update while other invocations write at the same time.
-const UPDATE_ATTEMPTS: usize = 10;
+/// The container of all our custom objects, if the configuration names no other.
+pub const CONTAINER: &str = DEFAULT_CONTAINER;
 /// Attempts of a write whose response does not come.
 const WRITE_ATTEMPTS: usize = 3;
 /// The version of a custom object that has just been created.
@@ -87,29 +86,29 @@ pub enum Saved {
     Lost,
 }
 
-/// The outcome of an update.
-#[derive(Debug)]
-pub enum Updated<D = RunDocument> {
-    /// It is stored.
-    Done(Stored<D>),
-    /// There is no document, or it was not to be changed.
-    Refused(Option<Stored<D>>),
-    /// Other invocations wrote it each time; nothing is changed.
-    Contended,
-}
-
 /// Reads and writes run documents, and the plan.
 #[derive(Clone)]
 pub struct Store {
     ports: Ports,
     client: Rc<Client>,
+    container: Rc<str>,
 }
 
 impl Store {
-    /// A store in the client's project.
+    /// A store in this container of the client's project.
     #[must_use]
-    pub fn new(ports: Ports, client: Rc<Client>) -> Self {
-        Self { ports, client }
+    pub fn new(ports: Ports, client: Rc<Client>, container: String) -> Self {
+        Self {
+            ports,
+            client,
+            container: container.into(),
+        }
+    }
+
+    /// The container of the documents.
+    #[must_use]
+    pub fn container(&self) -> &str {
+        &self.container
     }
 
     /// Reads the document of a resource.
@@ -135,13 +134,13 @@ impl Store {
     ) -> Result<Option<Stored<D>>, Error> {
         let found = self
             .client
-            .custom_object::<D>(CONTAINER, key, deadline)
+            .custom_object::<D>(&self.container, key, deadline)
             .await?;
         let Some(mut object) = found else {
             return Ok(None);
         };
         let (written, readable) = (object.value.schema(), D::readable());
-        let name = format!("{CONTAINER}/{key}");
+        let name = format!("{}/{key}", self.container);
         let problem = if !readable.contains(&written) {
             let (first, last) = (readable.start(), readable.end());
             format!("{name} has schema {written}, this version of the app knows {first} to {last}")
@@ -187,7 +186,13 @@ impl Store {
             let key = stored.document.key();
             let written = self
                 .client
-                .write_custom_object(CONTAINER, key, &stored.document, stored.version, deadline)
+                .write_custom_object(
+                    &self.container,
+                    key,
+                    &stored.document,
+                    stored.version,
+                    deadline,
+                )
                 .await;
             let error = match written {
                 Ok(WriteOutcome::Done { id, version }) if is_same(stored, &id) => {
@@ -226,31 +231,6 @@ impl Store {
                 }
             }
         }
-    }
-
-    /// Reads the document with this key, changes it and writes it; repeats that if other invocations write at the same
-    /// time. `change` returns whether the document is to be written.
-    ///
-    /// # Errors
-    /// As [`Store::load`] and [`Store::save`].
-    pub async fn update<D: Persisted>(
-        &self,
-        key: &str,
-        deadline: Deadline,
-        mut change: impl FnMut(&mut D) -> bool,
-    ) -> Result<Updated<D>, Error> {
-        for _ in 0..UPDATE_ATTEMPTS {
-            let Some(mut stored) = self.load_key::<D>(key, deadline).await? else {
-                return Ok(Updated::Refused(None));
-            };
-            if !change(&mut stored.document) {
-                return Ok(Updated::Refused(Some(stored)));
-            }
-            if self.save(&mut stored, deadline).await? == Saved::Done {
-                return Ok(Updated::Done(stored));
-            }
-        }
-        Ok(Updated::Contended)
     }
 
     /// Finds out which write took effect, and sets the version that it made.
@@ -305,7 +285,7 @@ impl Store {
         if version == FIRST_VERSION {
             let deleted = self
                 .client
-                .delete_custom_object(CONTAINER, key, version, deadline);
+                .delete_custom_object(&self.container, key, version, deadline);
             _ = deleted.await;
         }
     }

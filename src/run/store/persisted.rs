@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::run::state::{OLDEST_SCHEMA, RunDocument, SCHEMA};
+use crate::run::state::{Destination, OLDEST_SCHEMA, RunDocument, SCHEMA};
 
 /// A document that is stored in a custom object of its own.
 pub trait Persisted: Serialize + DeserializeOwned {
@@ -22,6 +22,8 @@ pub trait Persisted: Serialize + DeserializeOwned {
     fn write_id(&self) -> &str;
     /// The id of the custom object that the last write was meant for; `None` if that write created it.
     fn object_id(&self) -> Option<&str>;
+    /// The Klaviyo account that it names.
+    fn destination(&self) -> Option<&Destination>;
     /// Whether its values are possible, beyond what its types say.
     fn is_sound(&self) -> bool {
         true
@@ -57,6 +59,10 @@ impl Persisted for RunDocument {
 
     fn object_id(&self) -> Option<&str> {
         self.object_id.as_deref()
+    }
+
+    fn destination(&self) -> Option<&Destination> {
+        self.destination.as_ref()
     }
 
     fn is_sound(&self) -> bool {

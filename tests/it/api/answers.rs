@@ -65,6 +65,40 @@ async fn failures(shop: &Shop) {
     }
 }
 
+/// Changes of one resource, for schedulers.
+const OF_ONE: &str = "GET /sync/cron/{token}/changes/{resource}";
+
+/// Answers of an app with the key of another account.
+async fn another_account(shop: &Shop) {
+    shop.world.klaviyo(|klaviyo| {
+        let accounts = &mut klaviyo.options_mut().other_accounts;
+        accounts.insert("pk_other".to_owned(), "Other1".to_owned());
+    });
+    let other = shop.another(&[("klaviyo_auth_key", "pk_other")]);
+    let customers = r#"{"resources": ["customers"]}"#;
+    shop.posted("/sync", customers, 202).await;
+    for (what, body) in [
+        ("POST /sync", customers),
+        ("POST /sync/continue", ""),
+        ("POST /sync/stop", ""),
+        ("POST /sync/{resource}", ""),
+        ("POST /sync/{resource}/continue", ""),
+        ("POST /sync/{resource}/stop", ""),
+        ("GET /sync/cron/{token}/continue", ""),
+        ("GET /sync/cron/{token}/changes", ""),
+        (OF_ONE, ""),
+    ] {
+        let (method, path) = what.split_once(' ').expect("a method and a path");
+        let method = method.parse().expect("a method");
+        let answer = other.send(call(method, path).body(body)).await;
+        assert_eq!(answer.status, 409, "{what}: {}", answer.body);
+    }
+    shop.posted("/sync/stop", "", 200).await;
+    for document in ["customers", "plan"] {
+        assert!(shop.delete_document(document));
+    }
+}
+
 /// What is done after a call has been answered.
 enum Then {
     GoOn,
@@ -99,6 +133,7 @@ fn every_answer_that_is_described_is_given() {
         let scheduled = itself.another(&[("continuation", "scheduler")]);
         refusals(&itself).await;
         failures(&itself).await;
+        another_account(&scheduled).await;
         let resume = r#"{"resume": true}"#;
         let customers = r#"{"resources": ["customers"]}"#;
         for (shop, what, body, status, then) in [
@@ -115,6 +150,7 @@ fn every_answer_that_is_described_is_given() {
             (&itself, "POST /sync", r#"{"since": "lastRun"}"#, 400, GoOn),
             (&itself, "GET /sync/cron/{token}/changes", "", 400, GoOn),
             (&itself, "GET /sync/cron/{token}/continue", "", 200, GoOn),
+            (&itself, OF_ONE, "", 400, GoOn),
             // going on
             (&scheduled, "POST /sync/{resource}", "", 202, GoOn),
             (&scheduled, "POST /sync/{resource}", "", 423, GoOn),
@@ -136,6 +172,7 @@ fn every_answer_that_is_described_is_given() {
             (&scheduled, "POST /sync/{resource}/stop", "", 202, Deleted),
             (&scheduled, "POST /sync", customers, 202, GoOn),
             (&scheduled, "GET /sync/cron/{token}/changes", "", 423, GoOn),
+            (&scheduled, OF_ONE, "", 423, GoOn),
             (&scheduled, "POST /sync/stop", "", 200, GoOn),
             (&scheduled, "POST /sync", customers, 202, Leased),
             (&scheduled, "POST /sync/stop", "", 202, Deleted),
@@ -160,6 +197,7 @@ fn every_answer_that_is_described_is_given() {
                 Over("categories"),
             ),
             (&itself, "POST /sync/products", "", 202, Over("products")),
+            (&itself, OF_ONE, "", 202, Over("customers")),
             (&itself, "GET /sync/cron/{token}/changes", "", 202, GoOn),
         ] {
             let (method, path) = what.split_once(' ').expect("a method and a path");

@@ -4,13 +4,22 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use native::operator::moment;
-use native::{Operator, Setup};
+use native::{Operator, Setup, Shop};
 use serde_json::json;
 use sim::faults::{Fault, Rule};
 use sim::seed::Kind;
 
 use crate::support::described::run;
 use crate::support::views::steps;
+
+/// Calls that have brought Klaviyo something.
+fn sent(shop: &Shop) -> u64 {
+    let calls = shop.world.klaviyo_server().calls();
+    let sent = calls
+        .iter()
+        .filter(|((call, _), _)| !call.starts_with("GET "));
+    sent.map(|(_, count)| count).sum()
+}
 
 #[test]
 fn a_dry_run_of_everything_writes_nothing_to_klaviyo() {
@@ -107,8 +116,7 @@ fn a_stopped_plan_begins_nothing_more() {
         for _ in 0..3 {
             shop.posted("/sync/continue", "", 200).await;
         }
-        let calls = shop.world.klaviyo_server().calls();
-        assert!(calls.is_empty(), "something was sent after the stop");
+        assert_eq!(sent(&shop), 0, "something was sent after the stop");
         let status = shop.read("/sync").await;
         let steps = steps(&status);
         let stopped = steps.iter().filter(|(_, state)| *state == "stopped");
@@ -130,7 +138,7 @@ fn a_run_whose_plan_was_stopped_while_it_was_written_down_is_not_worked_on() {
         let answer = shop.go_on("customers").await;
         assert_eq!(answer.body["outcome"], "not running");
         assert_eq!(shop.status("customers").await["status"], "stopped");
-        assert!(shop.world.klaviyo_server().calls().is_empty());
+        assert_eq!(sent(&shop), 0);
     });
 }
 

@@ -112,8 +112,8 @@ fn what_is_waited_for_is_told_with_its_moment() {
         .scheduled()
         .variable("window_seconds", 3);
     run(setup, async |shop| {
-        let busy = Rule::always(Fault::throttle(20)).times(1);
-        shop.world.klaviyo_faults().add(busy);
+        let busy = Rule::always(Fault::throttle(20)).path("profile-bulk-import-jobs");
+        shop.world.klaviyo_faults().add(busy.times(1));
         shop.start("customers", "").await;
         let seen = shop.ticked("customers").await;
         let waiting = seen

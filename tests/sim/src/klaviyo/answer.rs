@@ -127,6 +127,15 @@ impl Refusal {
         )
     }
 
+    pub(super) fn permission_denied(scope: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "permission_denied",
+            "You do not have permission to perform this action.",
+            format!("The API key lacks the scope {scope}."),
+        )
+    }
+
     pub(super) fn revision(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,

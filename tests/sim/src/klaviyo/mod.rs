@@ -2,13 +2,14 @@
 //!
 //! - `operation`: paths and methods, and the rate limit of each; `limits`: its windows
 //! - `shape`, `bodies`: what request bodies may look like; `query`: what queries may
-//! - `profiles`, `events`, `catalog`, `listing`: what the operations do
+//! - `profiles`, `events`, `catalog`, `listing`, `accounts`: what the operations do
 //! - `jobs`: the asynchronous jobs behind the bulk operations
 //! - `options`: what a test can choose
 //!
 //! What the account holds is in its [`Ledger`]. Lists, segments, subscriptions, flows and `include` on jobs are
 //! not simulated: asking for them is refused like anything unknown.
 
+mod accounts;
 mod answer;
 mod bodies;
 mod call;
@@ -116,6 +117,7 @@ impl Klaviyo {
     fn handle(
         &mut self,
         operation: Operation,
+        key: &str,
         call: &Call<'_>,
     ) -> Result<Response<Bytes>, Refusal> {
         let (options, ledger, jobs) = (&self.options, &mut self.ledger, &mut self.jobs);
@@ -134,6 +136,7 @@ impl Klaviyo {
             Operation::CreateProfile => profiles::create(call, ledger),
             Operation::UpdateProfile => profiles::update(call, ledger),
             Operation::ListProfiles => profiles::list(call, ledger),
+            Operation::ListAccounts => accounts::list(call, key, options),
             Operation::ListCatalog(kind) => listing::list(call, kind, options, &ledger.catalog),
             Operation::ListVariantsOfItem => listing::list_variants_of_item(call, &ledger.catalog),
         }
@@ -154,7 +157,7 @@ impl Klaviyo {
         let traffic = self.ledger.traffic_mut(operation);
         traffic.calls += 1;
         traffic.bytes += request.body().len() as u64;
-        check_key(request, &self.options.api_key).inspect_err(|_| traffic.refused += 1)?;
+        let key = key(request, operation, &self.options).inspect_err(|_| traffic.refused += 1)?;
         let steady = match self.limits.admit(now, operation, self.options.rate_limits) {
             Verdict::Passed(steady) => steady,
             Verdict::Throttled { retry_after } => {
@@ -172,7 +175,7 @@ impl Klaviyo {
             body: request.body(),
         };
         let answered =
-            check_headers(request, operation).and_then(|()| self.handle(operation, &call));
+            check_headers(request, operation).and_then(|()| self.handle(operation, key, &call));
         let answer = answered.unwrap_or_else(|refusal| {
             let traffic = self.ledger.traffic_mut(operation);
             if refusal.is_throttled() {
@@ -207,14 +210,19 @@ fn with_rate_limit(mut answer: Response<Bytes>, steady: limits::Steady) -> Respo
     answer
 }
 
-fn check_key(request: &Request<Bytes>, key: &str) -> Result<(), Refusal> {
+/// The key of a call, where it opens the operation. Of another account nothing is simulated but which it is.
+fn key<'a>(
+    request: &'a Request<Bytes>,
+    operation: Operation,
+    options: &Options,
+) -> Result<&'a str, Refusal> {
     let given =
         header(request, AUTHORIZATION).and_then(|value| value.strip_prefix("Klaviyo-API-Key "));
-    if given == Some(key) {
-        Ok(())
-    } else {
-        Err(Refusal::unauthorized())
-    }
+    let is_ours = given == Some(options.api_key.as_str());
+    let is_known = given.is_some_and(|given| options.other_accounts.contains_key(given));
+    given
+        .filter(|_| is_ours || (is_known && operation == Operation::ListAccounts))
+        .ok_or_else(Refusal::unauthorized)
 }
 
 fn check_headers(request: &Request<Bytes>, operation: Operation) -> Result<(), Refusal> {

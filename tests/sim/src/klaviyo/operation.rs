@@ -124,6 +124,8 @@ pub enum Operation {
     UpdateProfile,
     /// `GET /api/profiles`
     ListProfiles,
+    /// `GET /api/accounts`
+    ListAccounts,
     /// `GET /api/catalog-categories`, `catalog-items` or `catalog-variants`
     ListCatalog(Kind),
     /// `GET /api/catalog-items/{id}/variants`
@@ -144,6 +146,7 @@ impl fmt::Display for Operation {
             Operation::CreateProfile => f.write_str("POST profiles"),
             Operation::UpdateProfile => f.write_str("PATCH profiles/{id}"),
             Operation::ListProfiles => f.write_str("GET profiles"),
+            Operation::ListAccounts => f.write_str("GET accounts"),
             Operation::ListCatalog(kind) => write!(f, "GET {}", kind.collection()),
             Operation::ListVariantsOfItem => f.write_str("GET catalog-items/{id}/variants"),
         }
@@ -159,6 +162,10 @@ pub struct Rate {
     pub steady: u32,
 }
 
+const SMALLEST: Rate = Rate {
+    burst: 1,
+    steady: 15,
+};
 const SMALL: Rate = Rate {
     burst: 10,
     steady: 150,
@@ -177,6 +184,7 @@ impl Operation {
     #[must_use]
     pub fn rate(self) -> Rate {
         match self {
+            Operation::ListAccounts => SMALLEST,
             Operation::StartJob(JobKind::ProfileImport)
             | Operation::GetJob(JobKind::ProfileImport)
             | Operation::ListImportJobs
@@ -267,6 +275,7 @@ fn candidates(segments: &[&str]) -> Vec<(Method, Operation)> {
             (Method::POST, Operation::CreateProfile),
             (Method::GET, Operation::ListProfiles),
         ],
+        ["accounts"] => vec![(Method::GET, Operation::ListAccounts)],
         ["profiles", _] => vec![(Method::PATCH, Operation::UpdateProfile)],
         ["catalog-items", _, "variants"] => vec![(Method::GET, Operation::ListVariantsOfItem)],
         [collection] => {

@@ -1,6 +1,6 @@
 //! What a test may choose about the simulated account.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -10,6 +10,12 @@ use std::time::Duration;
 pub struct Options {
     /// The private API key that calls must carry.
     pub api_key: String,
+    /// The account's id.
+    pub account: String,
+    /// Whether keys have the scope `accounts:read`.
+    pub may_read_account: bool,
+    /// Keys of other accounts, with these. They open nothing else here.
+    pub other_accounts: BTreeMap<String, String>,
     /// Whether the rate limits are enforced (calls are counted either way).
     pub rate_limits: bool,
     /// Seed of the jitter in the jobs' times.
@@ -43,6 +49,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             api_key: "pk_test".to_owned(),
+            account: "SimAc1".to_owned(),
+            may_read_account: true,
+            other_accounts: BTreeMap::new(),
             rate_limits: true,
             seed: 0,
             job_times: JobTimes::default(),

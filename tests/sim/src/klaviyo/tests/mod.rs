@@ -1,5 +1,6 @@
 //! The account as its callers see it: one request, one answer, on a clock moved by hand.
 
+mod accounts;
 mod catalog;
 mod door;
 mod events;
