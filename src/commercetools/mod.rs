@@ -4,11 +4,13 @@
 //! - `token`: the access token.
 //! - `answer`: error responses.
 //! - [`query`]: keyset pages.
+//! - [`graphql`]: queries of a few members.
 //! - [`custom_objects`]: documents with compare-and-set.
 
 mod answer;
 pub mod client;
 pub mod custom_objects;
+pub mod graphql;
 pub mod query;
 mod token;
 

@@ -78,8 +78,7 @@ impl<'a> Query<'a> {
             predicates.push(format!("id <= {}", quoted(through)));
         }
         if let Some(ids) = self.ids {
-            let ids: Vec<String> = ids.iter().map(|id| quoted(id)).collect();
-            predicates.push(format!("id in ({})", ids.join(",")));
+            predicates.push(id_in(ids));
         }
         if let Some(since) = self.since {
             predicates.push(format!("lastModifiedAt >= {}", quoted(&since.to_string())));
@@ -117,6 +116,12 @@ pub fn is_id(text: &str) -> bool {
 /// A string literal of a query predicate: in double quotes, escaped with `\`.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The predicate of the records with these ids.
+pub(super) fn id_in(ids: &[String]) -> String {
+    let ids: Vec<String> = ids.iter().map(|id| quoted(id)).collect();
+    format!("id in ({})", ids.join(","))
 }
 
 #[derive(Deserialize)]
@@ -168,8 +173,6 @@ impl Client {
         .await
     }
 
-    /// Sends the query and reads the response. One that was cut off arrives as a 200 that is not JSON, so a response
-    /// that cannot be read is retried too.
     async fn query<T>(
         &self,
         query: &Query<'_>,
@@ -188,21 +191,34 @@ impl Client {
             body: None,
             max_bytes: query.max_bytes,
         };
-        let answer = with_retry(&self.ports, deadline, || async {
-            let answer = self.call_once(&call, deadline).await;
-            // a page that took too long is not requested again with the same size
-            let answer = answer.map_err(|error| match error.took_too_long() {
-                true => error,
-                false => error.of(Access::Read),
-            });
-            let body = answer?.into_body();
-            read(&body).ok_or_else(|| {
+        self.read(&call, deadline, |body| {
+            read(body).ok_or_else(|| {
                 Error::unreadable(
                     Peer::Commercetools,
                     query.operation,
                     "a page with its results",
                 )
             })
+        })
+        .await
+    }
+
+    /// Sends a request that only reads, and reads the response. One that was cut off arrives as a 200 that is not JSON,
+    /// so a response that cannot be read is retried too.
+    pub(super) async fn read<T>(
+        &self,
+        call: &Call<'_>,
+        deadline: Deadline,
+        read: impl Fn(&Bytes) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // a page that took too long is not requested again with the same size
+        let retried = |error: Error| match error.took_too_long() {
+            true => error,
+            false => error.of(Access::Read),
+        };
+        let answer = with_retry(&self.ports, deadline, || async {
+            let answer = self.call_once(call, deadline).await.map_err(retried)?;
+            read(&answer.into_body()).map_err(retried)
         });
         answer.await.map_err(|error| error.of(call.access))
     }

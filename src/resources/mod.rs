@@ -3,7 +3,8 @@
 //! - [`customers`], [`orders`], [`categories`], [`products`]: the imports.
 //! - [`deletion`]: deletes all items or all categories of Klaviyo's catalog.
 //! - [`collection`]: reads a commercetools collection page by page.
-//! - [`shop_catalog`]: looks up categories and products by id, with a `cache`.
+//! - [`shop_catalog`]: looks up categories, and the categories of products (`product_categories`), with a `cache`;
+//!   `lookup`: looks up records by id within a memory limit (`room`).
 //! - `catalog_jobs`: the results of catalog jobs.
 //! - [`factory`]: makes the import that a run needs; [`context`]: what imports are made of.
 
@@ -15,7 +16,9 @@ pub mod context;
 pub mod customers;
 pub mod deletion;
 pub mod factory;
+mod lookup;
 pub mod orders;
+mod product_categories;
 pub mod products;
 mod room;
 pub mod shop_catalog;

@@ -18,7 +18,7 @@ use crate::ports::LocalFuture;
 use crate::run::documents::{Document, Documents};
 use crate::run::import::{Import, JobAnswer};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, RunOptions};
+use crate::run::state::{Job, Note, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&events::BULK_CREATE];
@@ -86,8 +86,14 @@ impl Import for Orders {
                 records.present().flat_map(order::product_ids).collect();
             let paths = catalog.paths(products, deadline).await?;
             Ok(records.into_page(Box::new(move |record, out| {
-                if !paths.is_whole() && paths.has_too_large(&order::product_ids(record)) {
-                    return Err(Skip::ProductTooLarge);
+                if !paths.is_whole() {
+                    let products = order::product_ids(record);
+                    if paths.has_too_large(&products) {
+                        return Err(Skip::ProductTooLarge);
+                    }
+                    if paths.may_lack(&products) {
+                        out.notes.push(Note::UnpublishedProductsUnread);
+                    }
                 }
                 documents(record, &paths, &options, trigger_flows, out)
             })))

@@ -33,6 +33,8 @@ const COLLECTIONS: [(&str, &str, &[&str]); 4] = [
         &["view_published_products", "view_products"],
     ),
 ];
+/// The scope that all products need, published or not.
+const ALL_PRODUCTS_SCOPE: &str = "view_products";
 /// The scope that the run documents need.
 const DOCUMENT_SCOPE: &str = "manage_key_value_documents";
 
@@ -66,8 +68,8 @@ pub(super) fn scopes(granted: &str, project: &str) -> Vec<Line> {
         "commercetools: scope for run documents".to_owned(),
         &[DOCUMENT_SCOPE][..],
     );
-    needed
-        .chain([documents])
+    let lines = needed.chain([documents]);
+    let mut lines: Vec<Line> = lines
         .map(|(what, scopes)| {
             match scopes
                 .iter()
@@ -84,7 +86,22 @@ pub(super) fn scopes(granted: &str, project: &str) -> Vec<Line> {
                 ),
             }
         })
-        .collect()
+        .collect();
+    lines.push(all_products(granted, project));
+    lines
+}
+
+/// Whether all products can be read. The import works without.
+fn all_products(granted: &str, project: &str) -> Line {
+    let what = "commercetools: scope for unpublished products";
+    if is_granted(granted, ALL_PRODUCTS_SCOPE, project) {
+        return Line::ok(what, format!("{ALL_PRODUCTS_SCOPE} is granted"));
+    }
+    let detail = format!(
+        "{ALL_PRODUCTS_SCOPE}:{project} is not granted: unpublished products are not counted, and the Categories of \
+         orders come from published products only"
+    );
+    Line::unknown(what, detail)
 }
 
 pub(super) async fn collections(engine: &Engine, deadline: Deadline) -> Vec<Line> {

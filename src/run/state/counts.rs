@@ -23,17 +23,21 @@ pub enum Note {
     LeftInKlaviyo,
     /// A product that is not published: neither sent nor deleted.
     UnpublishedLeftAlone,
+    /// An order with a product that was not found among the published ones, while the API client may not read the
+    /// others: their categories may be missing.
+    UnpublishedProductsUnread,
 }
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PhoneNumberLeftOut,
         Self::SentAgainWithoutPhoneNumber,
         Self::ObsoleteVariantDeleted,
         Self::JobWithoutResult,
         Self::LeftInKlaviyo,
         Self::UnpublishedLeftAlone,
+        Self::UnpublishedProductsUnread,
     ];
 
     /// The name that it is counted under.
@@ -46,6 +50,7 @@ impl Note {
             Self::JobWithoutResult => "jobs-without-result",
             Self::LeftInKlaviyo => "left-in-klaviyo",
             Self::UnpublishedLeftAlone => "unpublished-left-alone",
+            Self::UnpublishedProductsUnread => "unpublished-products-unread",
         }
     }
 }
