@@ -154,7 +154,8 @@ mod tests {
             error.refusal().unwrap().code.as_deref(),
             Some("insufficient_scope")
         );
-        let slow = r#"{"data":{"products":null},"errors":[{"extensions":{"code":"QueryTimedOut"}}]}"#;
+        let slow =
+            r#"{"data":{"products":null},"errors":[{"extensions":{"code":"QueryTimedOut"}}]}"#;
         assert!(answer(slow).unwrap_err().took_too_long());
         for unreadable in ["", "{}", r#"{"data":{}}"#, r#"{"data":{"products":{}}}"#] {
             let error = answer(unreadable).unwrap_err();

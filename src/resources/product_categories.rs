@@ -211,12 +211,12 @@ impl ProductCategories {
 
 #[cfg(test)]
 mod tests {
-    use bytestring::ByteString;
+    use serde_json::value::RawValue;
 
     use super::*;
 
     fn read(text: &'static str) -> Option<(String, Vec<String>)> {
-        let (id, ids) = Product::read(&Json::from(ByteString::from_static(text)))?;
+        let (id, ids) = Product::read(&Json::from(RawValue::from_string(text.to_owned()).ok()?))?;
         Some((id, ids.to_vec()))
     }
 

@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use indexmap::IndexSet;
 use super::cache::{Cache, Kept};
 use super::lookup::{Lookup, Lookups, Source};
 use super::product_categories::{Found, ProductCategories};
@@ -24,6 +23,7 @@ use crate::mapping::order::{self, CategoryPaths};
 use crate::mapping::product::CategoryAncestors;
 use crate::ports::{Ports, TransportError};
 use crate::time::Deadline;
+use indexmap::IndexSet;
 
 /// Each of the two caches may take this fraction of the instance's memory: one twelfth.
 const MEMORY_SHARE: usize = 12;

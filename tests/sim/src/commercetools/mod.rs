@@ -3,6 +3,7 @@
 mod auth;
 mod collection;
 mod custom_objects;
+mod graphql;
 mod predicate;
 mod problem;
 mod query;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub use self::auth::SCOPES;
 pub use self::custom_objects::{CustomObject, RacingCreation};
+pub use self::graphql::GraphqlRefusal;
 
 use self::auth::Auth;
 use self::collection::{Collection, View};
@@ -39,6 +41,7 @@ pub struct Commercetools {
     auth: Auth,
     collections: [Collection; 4],
     custom_objects: CustomObjects,
+    graphql_refusal: GraphqlRefusal,
 }
 
 impl Commercetools {
@@ -48,6 +51,7 @@ impl Commercetools {
             auth: Auth::new(project_key),
             collections: Kind::ALL.map(|kind| Collection::new(seed, kind)),
             custom_objects: CustomObjects::default(),
+            graphql_refusal: GraphqlRefusal::default(),
         }
     }
 
@@ -160,6 +164,11 @@ impl Commercetools {
         self.custom_objects.racing_creation = how;
     }
 
+    /// Sets how GraphQL is refused.
+    pub fn refuse_graphql(&mut self, how: GraphqlRefusal) {
+        self.graphql_refusal = how;
+    }
+
     /// Deletes a custom object behind the component's back, and tells whether it existed.
     pub fn delete_custom_object(&mut self, container: &str, key: &str) -> bool {
         self.custom_objects.delete(container, key, None).is_ok()
@@ -182,6 +191,12 @@ impl Commercetools {
         let (project_key, rest) = segments
             .split_first()
             .ok_or_else(|| Problem::not_found(path))?;
+        if rest == ["graphql"] && *project_key == self.auth.project_key {
+            return match *request.method() {
+                Method::POST => self.graphql(now, request),
+                _ => Err(Problem::method_not_allowed()),
+            };
+        }
         let resource = rest
             .first()
             .and_then(|segment| Resource::of_path(segment))
