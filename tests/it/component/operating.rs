@@ -149,7 +149,9 @@ async fn a_dry_run_a_failure_its_resumption_and_what_changed_since() {
     let dry = shop.completed("customers").await;
     assert_eq!(dry["counts"]["read"], 60);
     let klaviyo = shop.world.klaviyo_server();
-    assert!(klaviyo.calls().is_empty(), "a dry run called Klaviyo");
+    let mut calls = klaviyo.calls().into_keys();
+    let has_written = calls.any(|(call, _)| !call.starts_with("GET "));
+    assert!(!has_written, "a dry run sent Klaviyo something");
     let samples = dry["samples"].to_string();
     assert!(!samples.contains('@'), "{samples}");
 

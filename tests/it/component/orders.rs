@@ -161,7 +161,7 @@ async fn products_are_looked_up_by_the_page_and_a_failure_to_do_so_is_not_taken_
         (Fault::HalfAnswer, 2),
         (Fault::refuse(503), 3),
     ] {
-        for path in ["/product-projections", "/categories"] {
+        for path in ["/graphql", "/categories"] {
             faults.add(Rule::nth(nth, fault.clone()).path(path));
         }
     }
@@ -170,9 +170,9 @@ async fn products_are_looked_up_by_the_page_and_a_failure_to_do_so_is_not_taken_
     assert!(faults.applied() >= 4);
     // a chunk of 100 at a time, and what is known is not asked again
     let server = shop.world.commercetools_server();
-    for path in ["product-projections", "categories"] {
-        let lookups = server.calls_of(&format!("GET /sim-shop/{path}"));
-        assert!((1..40).contains(&lookups), "{path}: {lookups}");
+    for call in ["POST /sim-shop/graphql", "GET /sim-shop/categories"] {
+        let lookups = server.calls_of(call);
+        assert!((1..40).contains(&lookups), "{call}: {lookups}");
     }
     shop.assert_ledger(&[Kind::Order]);
 }

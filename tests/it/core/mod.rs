@@ -5,6 +5,7 @@ mod catalog;
 mod deletion;
 mod error_table;
 mod events;
+mod order_products;
 mod outages;
 mod ranges;
 mod run_documents;

@@ -20,12 +20,23 @@ pub(super) struct Properties {
     pub(super) lines: HashMap<String, u64>,
 }
 
-/// The category paths of every published product, by its id.
+/// The category paths of every product, published or not, by its id.
 pub(super) struct Categories(HashMap<String, Vec<String>>);
 
 #[derive(Deserialize)]
 struct Product {
     id: String,
+    #[serde(rename = "masterData")]
+    master_data: MasterData,
+}
+
+#[derive(Deserialize)]
+struct MasterData {
+    current: ProductData,
+}
+
+#[derive(Deserialize)]
+struct ProductData {
     #[serde(default)]
     categories: Vec<Reference>,
 }
@@ -64,8 +75,9 @@ impl Categories {
             above.chain([name.as_str()]).collect()
         };
         let mut paths = HashMap::new();
-        project.for_each_published_product(|product| {
-            let Product { id, categories } = read(product);
+        project.for_each(Kind::Product, |product| {
+            let Product { id, master_data } = read(product);
+            let categories = master_data.current.categories;
             let of_one = |category: &Reference| {
                 let names = names(&category.id);
                 (1..=names.len())
