@@ -65,6 +65,8 @@ async fn failures(shop: &Shop) {
     }
 }
 
+const DISMISS: &str = r#"{"dismissFailed": true}"#;
+
 /// Changes of one resource, for schedulers.
 const OF_ONE: &str = "GET /sync/cron/{token}/changes/{resource}";
 
@@ -165,6 +167,7 @@ fn every_answer_that_is_described_is_given() {
                 Over("customers"),
             ),
             (&itself, "POST /sync/continue", "", 200, GoOn),
+            (&itself, "POST /sync/{resource}", DISMISS, 200, GoOn),
             // stopped, while nobody holds it and while somebody does who does not react
             (&scheduled, "POST /sync/{resource}", "", 202, GoOn),
             (&scheduled, "POST /sync/{resource}/stop", "", 200, GoOn),
