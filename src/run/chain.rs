@@ -245,7 +245,7 @@ async fn call_next(engine: &Engine, resource: Resource, predecessor: Option<Stri
         }
         match self_call::send(engine, Method::POST, &path, &headers, CALL_TIMEOUT).await {
             Ok(()) => return,
-            Err(error) => outcome = error,
+            Err(error) => outcome = error.to_string(),
         }
     }
     engine.log(LogEvent::ChainCut, &json!({
