@@ -8,5 +8,6 @@ mod events;
 mod order_products;
 mod outages;
 mod ranges;
+mod recordings;
 mod run_documents;
 mod store;
