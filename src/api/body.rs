@@ -11,14 +11,12 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use crate::commercetools::query::is_id;
 use crate::run::plan::PlanOptions;
-use crate::run::start::{Since, StartRequest};
+use crate::run::start::{MAX_IDS, Since, StartRequest};
 use crate::run::state::{Resource, RunOptions};
 use crate::time::later;
 
 /// How far a `since` may be in the future, because callers' clocks differ.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-/// The most ids in `ids`.
-pub(super) const MAX_IDS: usize = 5_000;
 
 /// The body of `POST /sync/{resource}`.
 #[derive(Debug, Default, Deserialize)]
@@ -31,6 +29,7 @@ struct StartBody {
     dry_run: bool,
     resume: bool,
     retry_failed: bool,
+    dismiss_failed: bool,
     delete_all: bool,
     adopt: bool,
     // the Node plugin's documentation has the second spelling
@@ -53,12 +52,14 @@ struct PlanBody {
 #[derive(Debug)]
 pub(super) enum Asked {
     /// Start a run.
-    Start(StartRequest),
+    Start(Box<StartRequest>),
     /// Resume the failed run.
     Resume {
         /// Also if it names another Klaviyo account.
         adopt: bool,
     },
+    /// Forget the records that failed.
+    DismissFailed,
 }
 
 pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
@@ -130,6 +131,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         ("startId", body.start_id.is_some()),
         ("since", body.since.is_some()),
         ("retryFailed", body.retry_failed),
+        ("dismissFailed", body.dismiss_failed),
         ("resume", body.resume),
         ("triggerFlows", body.trigger_flows),
         ("dryRun", body.dry_run),
@@ -152,7 +154,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
     let choices = |name: &&&str| {
         matches!(
             **name,
-            "ids" | "startId" | "since" | "retryFailed" | "resume" | "deleteAll"
+            "ids" | "startId" | "since" | "retryFailed" | "dismissFailed" | "resume" | "deleteAll"
         )
     };
     if let [first, second, ..] = given.iter().filter(choices).collect::<Vec<_>>()[..] {
@@ -160,7 +162,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
             "{second}: cannot be combined with {first}"
         )));
     }
-    for alone in ["resume", "deleteAll"] {
+    for alone in ["resume", "deleteAll", "dismissFailed"] {
         if let Some(other) = given
             .iter()
             .find(|name| given.contains(&alone) && **name != alone)
@@ -169,6 +171,9 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
                 "{other}: cannot be combined with {alone}"
             )));
         }
+    }
+    if body.dismiss_failed {
+        return Ok(Asked::DismissFailed);
     }
     if body.resume {
         return Ok(Asked::Resume { adopt: body.adopt });
@@ -184,13 +189,13 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         dry_run: body.dry_run,
         delete_all: deletes,
     };
-    Ok(Asked::Start(StartRequest {
+    Ok(Asked::Start(Box::new(StartRequest {
         options,
         since: body.since,
         retry_failed: body.retry_failed,
         adopt: body.adopt,
         plan: None,
-    }))
+    })))
 }
 
 /// Whether everything of a kind is to be deleted, which the caller has to confirm.
@@ -261,7 +266,7 @@ mod tests {
 
     fn request(resource: Resource, body: &str) -> StartRequest {
         match asked(resource, body) {
-            Ok(Asked::Start(request)) => request,
+            Ok(Asked::Start(request)) => *request,
             other => panic!("{body}: {other:?}"),
         }
     }

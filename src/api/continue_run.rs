@@ -165,6 +165,17 @@ async fn continue_run(
             answer: json_value!({"outcome": "not running"}),
             run: RunIs::Absent,
         }),
+        Claim::Failed => {
+            let advice = format!(
+                "The run has failed. POST {{\"resume\": true}} to /sync/{resource} continues it from its cursor, once \
+                 what its status names is corrected."
+            );
+            Ok(Continued {
+                code: StatusCode::OK,
+                answer: json_value!({"outcome": "not running", "advice": advice}),
+                run: RunIs::Absent,
+            })
+        }
         Claim::OtherDestination(other) => Err(other_destination(&other)),
         Claim::Outrun => Ok(Continued::going_on(
             StatusCode::OK,

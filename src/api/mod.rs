@@ -149,9 +149,10 @@ async fn answer(app: &App, request: Request) -> Result<Response<Bytes>, Problem>
             (&Method::POST, Route::All) => Box::pin(plan::start(engine, &request.body)),
             (&Method::POST, Route::StopAll) => Box::pin(stop::all(engine)),
             (&Method::GET, Route::Check) => Box::pin(async { Ok(check::check(engine).await) }),
-            (&Method::GET, Route::Ping) => {
-                return Ok(json(StatusCode::OK, &serde_json::json!({"ok": true})));
-            }
+            (&Method::GET | &Method::POST, Route::Ping) => Box::pin(async {
+                let status = check::pong(engine, &request.method, &request.headers).await;
+                Ok(json(status, &serde_json::json!({"ok": true})))
+            }),
             (&Method::GET, Route::Description) => return Ok(description()),
             (&Method::GET, Route::Cron(task)) => Box::pin(cron::run(engine, *task)),
             (&Method::GET, Route::Run(resource)) => Box::pin(status::one(engine, *resource)),

@@ -9,7 +9,8 @@ use crate::run::start::NotStarted;
 use crate::run::state::{Resource, RunDocument, Status};
 use crate::run::stop::NotStopped;
 
-fn locked(document: &RunDocument) -> Problem {
+/// The response if a run keeps the request from being carried out.
+pub(super) fn locked(document: &RunDocument) -> Problem {
     let (title, detail) = match document.status {
         Status::Failed => (
             "A failed import of this kind can be resumed",
@@ -43,11 +44,11 @@ pub(super) fn not_started(resource: Resource, reason: NotStarted) -> Problem {
             "since: no import of all {resource} has completed yet, so there is no last run. Start one without since, or \
              name a time"
         )),
-        NotStarted::NothingFailed { unnamed: 0 } => bad_request(format!(
-            "retryFailed: the last report of {resource} has no record that failed"
-        )),
+        NotStarted::NothingFailed { unnamed: 0 } => {
+            bad_request(format!("retryFailed: no record of {resource} has failed"))
+        }
         NotStarted::NothingFailed { unnamed } => bad_request(format!(
-            "retryFailed: {unnamed} records of {resource} failed, but the last report names none of them. Import all again"
+            "retryFailed: {unnamed} records of {resource} have failed, but none is known by its id. Import all again"
         )),
         NotStarted::NothingToResume => {
             bad_request(format!("resume: there is no failed import of {resource}"))

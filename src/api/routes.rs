@@ -49,8 +49,8 @@ impl Route {
     /// The methods that it allows, in the form of the `Allow` header.
     pub(super) fn allow(&self) -> &'static str {
         match self {
-            Self::Status | Self::Check | Self::Ping | Self::Description | Self::Cron(_) => "GET",
-            Self::All | Self::Run(_) => "GET, POST",
+            Self::Status | Self::Check | Self::Description | Self::Cron(_) => "GET",
+            Self::All | Self::Ping | Self::Run(_) => "GET, POST",
             Self::ContinueAll | Self::StopAll | Self::Continue(_) | Self::Stop(_) => "POST",
         }
     }

@@ -10,11 +10,12 @@ use serde_json::{Value, json as json_value};
 use super::answer::json;
 use super::body::{self, Asked};
 use super::problem::Problem;
+use super::refusal::locked;
 use super::refusal::not_started;
 use super::views::run::run_view;
 use crate::run::chain::{self, Claimed};
 use crate::run::engine::Engine;
-use crate::run::start::{self, Launched};
+use crate::run::start::{self, Dismissed, Launched, Retried};
 use crate::run::state::Resource;
 
 /// Starts or resumes.
@@ -23,28 +24,29 @@ pub(super) async fn start(
     resource: Resource,
     body: &Bytes,
 ) -> Result<Response<Bytes>, Problem> {
-    let (launched, retries) = match body::start(resource, body, engine.now())? {
-        Asked::Resume { adopt } => (start::resume(engine, resource, adopt).await, false),
-        Asked::Start(request) => (
-            start::launch(engine, resource, &request).await,
-            request.retry_failed,
-        ),
+    let launched = match body::start(resource, body, engine.now())? {
+        Asked::Resume { adopt } => start::resume(engine, resource, adopt).await,
+        Asked::Start(request) => start::launch(engine, resource, &request).await,
+        Asked::DismissFailed => return dismiss(engine, resource).await,
     };
     let Launched {
         stored,
         begun,
         is_claimed,
-        unnamed,
+        retried,
     } = launched.map_err(|reason| not_started(resource, reason))?;
     let document = &stored.document;
     let mut answer = run_view(engine, resource, Some(document));
     if let Value::Object(answer) = &mut answer
-        && retries
+        && let Some(Retried {
+            records,
+            left,
+            unnamed,
+        }) = retried
     {
-        let named = document.options.ids.as_ref().map_or(0, Vec::len);
         answer.insert(
             "retried".to_owned(),
-            json_value!({"records": named, "missed": unnamed}),
+            json_value!({"records": records, "left": left, "missed": unnamed}),
         );
     }
     let mut response = json(StatusCode::ACCEPTED, &answer);
@@ -55,4 +57,15 @@ pub(super) async fn start(
         chain::spawn(engine, Claimed { stored, begun });
     }
     Ok(response)
+}
+
+/// Forgets the failed records.
+async fn dismiss(engine: &Engine, resource: Resource) -> Result<Response<Bytes>, Problem> {
+    match start::dismiss(engine, resource).await? {
+        Dismissed::Done(count) => {
+            let answer = json_value!({"resource": resource, "dismissed": count});
+            Ok(json(StatusCode::OK, &answer))
+        }
+        Dismissed::Locked(run) => Err(locked(&run)),
+    }
 }

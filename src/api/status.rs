@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{try_join, try_join_all};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::answer::json;
 use super::problem::Problem;
-use super::views::plan::plan_view;
+use super::views::plan::plan_view_beside;
 use super::views::run::run_view;
 use crate::run::engine::Engine;
-use crate::run::plan::advance;
-use crate::run::state::Resource;
+use crate::run::plan::{self, Plan};
+use crate::run::state::{Resource, RunDocument};
+use crate::run::store::Overview;
 
 /// The time limit of a status.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,12 +33,14 @@ pub(super) async fn one(engine: &Engine, resource: Resource) -> Result<Response<
 
 pub(super) async fn all(engine: &Engine) -> Result<Response<Bytes>, Problem> {
     let deadline = engine.deadline(TIMEOUT);
-    let loads = Resource::ALL.map(|resource| engine.store.load(resource, deadline));
-    let (runs, plan) = try_join(try_join_all(loads), advance::load(engine, deadline)).await?;
-    let mut plan = plan.map(|plan| plan.document);
+    let Overview { runs, mut plan } = engine.store.load_all::<Plan>(plan::KEY, deadline).await?;
+    let running = |run: &Option<RunDocument>| run.as_ref().is_some_and(RunDocument::is_running);
+    let going_on = Resource::ALL.into_iter().zip(&runs);
+    let going_on = going_on.filter_map(|(resource, run)| running(run).then_some(resource));
+    let going_on: Vec<Resource> = going_on.collect();
     let mut answer = Map::new();
-    for (resource, stored) in Resource::ALL.into_iter().zip(runs) {
-        let run = stored.as_ref().map(|stored| &stored.document);
+    for (resource, run) in Resource::ALL.into_iter().zip(&runs) {
+        let run = run.as_ref();
         if let Some(plan) = &mut plan {
             plan.observe(resource, run);
         }
@@ -53,8 +55,9 @@ pub(super) async fn all(engine: &Engine) -> Result<Response<Bytes>, Problem> {
     }
     answer.insert(
         "plan".to_owned(),
-        plan.as_ref()
-            .map_or(Value::Null, |plan| plan_view(engine, plan)),
+        plan.as_ref().map_or(Value::Null, |plan| {
+            plan_view_beside(engine, plan, &going_on)
+        }),
     );
     Ok(json(StatusCode::OK, &answer))
 }

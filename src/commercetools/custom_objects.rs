@@ -1,11 +1,15 @@
 //! Custom objects with compare-and-set (<https://docs.commercetools.com/api/projects/custom-objects>).
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use url::form_urlencoded;
 
 use super::client::{Call, Client};
+use super::query::{self, value_in};
 use crate::error::{Access, Error, Peer};
 use crate::time::Deadline;
 
@@ -35,6 +39,14 @@ pub enum WriteOutcome {
     },
     /// Another writer was faster; nothing is stored.
     Conflict,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    version: u64,
+    key: String,
+    value: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -86,17 +98,13 @@ impl Client {
         };
         let body = response.body();
         let object: Answer<T> = serde_json::from_slice(body).map_err(|error| {
-            let name = format!("{container}/{key}");
-            // an incomplete response is no document; serde's own message would quote the value
+            // an incomplete response is no document
             match serde_json::from_slice::<&RawValue>(body) {
-                Ok(_) => Error::unreadable_document(
-                    OPERATION,
-                    format!(
-                        "{name} is not as this version writes it, at column {}",
-                        error.column()
-                    ),
-                ),
-                Err(_) => Error::unreadable(Peer::Commercetools, OPERATION, name),
+                Ok(_) => unreadable(OPERATION, container, key, &error),
+                Err(_) => {
+                    let name = format!("{container}/{key}");
+                    Error::unreadable(Peer::Commercetools, OPERATION, name)
+                }
             }
         })?;
         Ok(Some(CustomObject {
@@ -104,6 +112,52 @@ impl Client {
             version: object.version,
             value: object.value,
         }))
+    }
+
+    /// Reads those of the custom objects with these keys that exist, with one request; their values as they are.
+    ///
+    /// # Errors
+    /// If commercetools does not respond or rejects the request.
+    pub async fn custom_objects(
+        &self,
+        container: &str,
+        keys: &[&str],
+        deadline: Deadline,
+    ) -> Result<BTreeMap<String, CustomObject<Box<RawValue>>>, Error> {
+        const OPERATION: &str = "read custom objects";
+        let unreadable = || Error::unreadable(Peer::Commercetools, OPERATION, container);
+        let path = format!(
+            "custom-objects/{container}?{}",
+            form_urlencoded::Serializer::new(String::new())
+                .append_pair("where", &value_in("key", keys))
+                .append_pair("limit", &keys.len().to_string())
+                .append_pair("withTotal", "false")
+                .finish()
+        );
+        let call = Call {
+            operation: OPERATION,
+            access: Access::Read,
+            method: Method::GET,
+            path: &path,
+            body: None,
+            max_bytes: MAX_BYTES,
+        };
+        let found = self.read(&call, deadline, |body| {
+            let listed = query::records(body.clone()).ok_or_else(unreadable)?;
+            let listed = listed.iter().map(|one| serde_json::from_str(one.get()));
+            listed
+                .collect::<Result<Vec<Listed>, _>>()
+                .map_err(|_| unreadable())
+        });
+        let found = found.await?.into_iter().map(|listed| {
+            let object = CustomObject {
+                id: listed.id,
+                version: listed.version,
+                value: listed.value,
+            };
+            (listed.key, object)
+        });
+        Ok(found.collect())
     }
 
     /// Writes a custom object if its version is still `version` (0: if there is none yet). An object that does not
@@ -190,6 +244,38 @@ impl Client {
             Err(error) if error.status() == Some(409) => Ok(false),
             answer => answer.map(|_| true),
         }
+    }
+}
+
+/// A value that is not a document of this version; serde's own message would quote it.
+fn unreadable(
+    operation: &'static str,
+    container: &str,
+    key: &str,
+    error: &serde_json::Error,
+) -> Error {
+    let column = error.column();
+    let text = format!("{container}/{key} is not as this version writes it, at column {column}");
+    Error::unreadable_document(operation, text)
+}
+
+impl CustomObject<Box<RawValue>> {
+    /// The object with its value read; `container` and `key` are for the error.
+    ///
+    /// # Errors
+    /// If the value is not a `T`.
+    pub fn parse<T: DeserializeOwned>(
+        self,
+        container: &str,
+        key: &str,
+    ) -> Result<CustomObject<T>, Error> {
+        let value = serde_json::from_str(self.value.get())
+            .map_err(|error| unreadable("read custom objects", container, key, &error))?;
+        Ok(CustomObject {
+            id: self.id,
+            version: self.version,
+            value,
+        })
     }
 }
 

@@ -20,6 +20,9 @@ pub const MAX_LIMIT: usize = 500;
 /// The most ids of one `id in (...)`: at 40 characters each, the URL stays under the 8 KB that servers accept.
 pub const IDS_A_QUERY: usize = 100;
 
+/// The most records that commercetools counts if the query has a predicate
+/// (<https://docs.commercetools.com/api/releases/2020-10-12-the-total-of-pagedqueryresult-is-limited-to-the-maximum-offset>).
+pub const MAX_COUNTED: u64 = 10_000;
 /// More records than a project can have: a larger total is a wrong response.
 const MAX_TOTAL: u64 = 1 << 40;
 
@@ -120,8 +123,13 @@ fn quoted(text: &str) -> String {
 
 /// The predicate of the records with these ids.
 pub(super) fn id_in(ids: &[String]) -> String {
-    let ids: Vec<String> = ids.iter().map(|id| quoted(id)).collect();
-    format!("id in ({})", ids.join(","))
+    value_in("id", ids)
+}
+
+/// The predicate of what has one of these texts in this field.
+pub(super) fn value_in(field: &str, texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
+    format!("{field} in ({})", texts.join(","))
 }
 
 #[derive(Deserialize)]

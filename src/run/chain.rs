@@ -72,6 +72,8 @@ pub enum Claim {
     },
     /// No run is going on.
     NotRunning,
+    /// The run has failed, and a `continue` does not take it up.
+    Failed,
     /// Another invocation was faster.
     Outrun,
     /// The run feeds another Klaviyo account: it is not this app's to go on with.
@@ -114,7 +116,10 @@ pub async fn claim(
         start::log(engine, LogEvent::RunResumed, document);
     }
     if !document.is_running() {
-        return Ok(Claim::NotRunning);
+        return Ok(match document.is_going_on() {
+            true => Claim::Failed,
+            false => Claim::NotRunning,
+        });
     }
     if let Some(lease) = busy {
         return Ok(Claim::Busy(lease));
@@ -129,7 +134,7 @@ pub async fn claim(
     if !document.is_running() {
         start::log(engine, LogEvent::RunFailed, document);
         store.save(&mut stored, deadline).await?;
-        return Ok(Claim::NotRunning);
+        return Ok(Claim::Failed);
     }
     let waits = continuing.is_self_call;
     if let Some(until) = document.not_before.filter(|&until| until > now && !waits) {
@@ -170,8 +175,11 @@ pub async fn work(
     let import = engine.import(&claimed.stored.document);
     match Box::pin(window::work(engine, import, claimed.stored, begun, ends)).await {
         Ok((stored, end)) => {
-            let duration = engine.monotonic().saturating_sub(begun);
-            log_window(engine, &stored, &end, duration);
+            // a window that others have ended has logged its own run: what is stored may be another
+            if !matches!(end, End::Lost) {
+                let duration = engine.monotonic().saturating_sub(begun);
+                log_window(engine, &stored.document, &end, duration);
+            }
             Some((stored, end))
         }
         Err(error) => {
@@ -237,7 +245,7 @@ async fn call_next(engine: &Engine, resource: Resource, predecessor: Option<Stri
         }
         match self_call::send(engine, Method::POST, &path, &headers, CALL_TIMEOUT).await {
             Ok(()) => return,
-            Err(error) => outcome = error,
+            Err(error) => outcome = error.to_string(),
         }
     }
     engine.log(LogEvent::ChainCut, &json!({

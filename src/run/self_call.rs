@@ -6,22 +6,36 @@ use http::header::AUTHORIZATION;
 use http::{Method, Request};
 
 use super::engine::Engine;
-use crate::ports::{Body, Limits};
+use crate::ports::{Body, Limits, TransportError};
 
 /// The largest response to a self-call that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
+/// Why a self-call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelfCallError {
+    /// The request cannot be made of these values.
+    #[error("the call could not be made")]
+    Unusable,
+    /// The app, or what is before it, responded with an error.
+    #[error("status {0}")]
+    Refused(u16),
+    /// There is no response.
+    #[error("{0}")]
+    Transport(#[from] TransportError),
+}
+
 /// Sends a request without a body to a path of the app.
 ///
 /// # Errors
-/// Why it failed, in words: the status, or why there is no response.
+/// If the call cannot be made, there is no response, or it is an error.
 pub async fn send(
     engine: &Engine,
     method: Method,
     path: &str,
     headers: &[(&str, String)],
     timeout: Duration,
-) -> Result<(), String> {
+) -> Result<(), SelfCallError> {
     let token = engine.config.api_token.expose();
     let mut request = Request::builder()
         .method(method)
@@ -32,14 +46,14 @@ pub async fn send(
     }
     let request = request
         .body(Body::default())
-        .map_err(|_| "the call could not be made".to_owned())?;
+        .map_err(|_| SelfCallError::Unusable)?;
     let limits = Limits {
         timeout,
         max_bytes: MAX_BYTES,
     };
-    match engine.ports.send(request, limits).await {
-        Ok(response) if response.status().is_success() => Ok(()),
-        Ok(response) => Err(format!("status {}", response.status().as_u16())),
-        Err(error) => Err(error.to_string()),
+    let response = engine.ports.send(request, limits).await?;
+    match response.status().is_success() {
+        true => Ok(()),
+        false => Err(SelfCallError::Refused(response.status().as_u16())),
     }
 }

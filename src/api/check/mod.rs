@@ -1,8 +1,10 @@
 //! `GET /sync/check`: tries the configuration and says, line by line, what works and how to fix what does not.
 //!
-//! All requests are harmless: the only thing written is a custom object with its own key, which is deleted again.
+//! All requests are harmless: the only things written are two custom objects with their own keys, which are deleted
+//! again.
 
 mod commercetools;
+mod itself;
 mod klaviyo;
 mod line;
 
@@ -10,19 +12,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join4;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 
+pub(super) use self::itself::pong;
 use self::line::{Line, State};
 use super::answer::json;
-use crate::config::{Continuation, Problems};
+use crate::config::Problems;
 use crate::ports::WASI;
 use crate::run::engine::Engine;
-use crate::run::self_call;
 
 /// The time limit of the whole check: within what platforms allow for a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// The time limit of the self-call.
-const SELF_TIMEOUT: Duration = Duration::from_secs(8);
 /// A larger difference makes it hard to compare the log with commercetools' times. Nothing else depends on the clock:
 /// leases are in commercetools' time.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
         collections,
         documents,
         klaviyo::klaviyo(engine, deadline),
-        self_call(engine),
+        itself::lines(engine, deadline),
     )
     .await;
     let mut lines = vec![component, variables, token];
@@ -65,7 +65,7 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
     lines.extend(collections);
     lines.extend(documents);
     lines.extend(klaviyo);
-    lines.push(itself);
+    lines.extend(itself);
     lines.push(clock(engine));
     answer(&lines)
 }
@@ -92,22 +92,6 @@ fn answer(lines: &[Line]) -> Response<Bytes> {
         StatusCode::OK,
         &serde_json::json!({"ok": ok, "lines": lines}),
     )
-}
-
-async fn self_call(engine: &Engine) -> Line {
-    const WHAT: &str = "self-call";
-    const FIX: &str = "Add http://self to allowed_outbound_hosts of the component in spin.toml; if the platform does not \
-                       let an app call itself, set continuation to scheduler.";
-    if engine.config.continuation == Continuation::Scheduler {
-        return Line::ok(
-            WHAT,
-            "not needed: continuation is scheduler, which has to call POST /sync/continue",
-        );
-    }
-    match self_call::send(engine, Method::GET, "/sync/check/ping", &[], SELF_TIMEOUT).await {
-        Ok(()) => Line::ok(WHAT, "the app reaches itself"),
-        Err(error) => Line::failed(WHAT, error, FIX),
-    }
 }
 
 fn clock(engine: &Engine) -> Line {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::config::Continuation;
 use crate::run::plan::{Plan, StepState};
-use crate::run::state::{Resource, RunDocument, Status};
+use crate::run::state::{Counts, Note, Resource, RunDocument, Status};
 
 /// The advice about the run of a resource at `now` (commercetools' time).
 pub(super) fn for_run(
@@ -74,25 +74,64 @@ fn running(run: &RunDocument, is_held: bool, continuation: Continuation, now: Ti
 }
 
 fn completed(resource: Resource, run: &RunDocument) -> String {
-    let failed = run.counts.failed + run.variants.as_ref().map_or(0, |variants| variants.failed);
+    if run.options.dry_run {
+        return "Look at samples and setAside. Nothing has been sent; the same start without dryRun sends it.".to_owned();
+    }
+    let variants = run.variants.as_ref();
+    let failed = run.counts.failed + variants.map_or(0, |variants| variants.failed);
+    let noted = |note: Note| {
+        let counts = [Some(&run.counts), variants];
+        let notes = counts.into_iter().flatten();
+        notes
+            .filter_map(|counts| counts.notes.get(note.key()))
+            .sum::<u64>()
+    };
+    let mut advice = Vec::new();
     match failed {
-        _ if run.options.dry_run => {
-            "Look at samples and setAside. Nothing has been sent; the same start without dryRun sends it.".to_owned()
-        }
-        0 => match run.counts.skipped_in_all() {
-            0 => "Nothing.".to_owned(),
-            skipped => format!(
-                "Nothing has to be done. {skipped} records cannot be sent as they are; setAside says why."
-            ),
-        },
+        0 => {}
         _ if run.options.delete_all => {
-            "Look at the entries that setAside names, then delete again.".to_owned()
+            advice.push("Look at the entries that setAside names, then delete again.".to_owned());
         }
-        failed => format!(
+        failed => advice.push(format!(
             "Klaviyo rejected {failed} records. Correct those that setAside names, then POST {{\"retryFailed\": true}} to \
              /sync/{resource}."
-        ),
+        )),
     }
+    let earlier = run.remembered_failures.saturating_sub(failed);
+    if earlier > 0 {
+        advice.push(format!(
+            "{earlier} records of earlier runs have failed: POST {{\"retryFailed\": true}} to /sync/{resource} imports them \
+             again, {{\"dismissFailed\": true}} forgets them."
+        ));
+    }
+    match noted(Note::LeftInKlaviyo) {
+        0 => {}
+        left => advice.push(format!(
+            "{left} entries are still in Klaviyo: delete again."
+        )),
+    }
+    match noted(Note::JobWithoutResult) {
+        0 => {}
+        jobs => advice.push(format!(
+            "{jobs} of Klaviyo's jobs have no known result, and their records count as sent: look whether they are there, \
+             and import again if not."
+        )),
+    }
+    let skipped = run.counts.skipped_in_all() + variants.map_or(0, Counts::skipped_in_all);
+    if skipped > 0 {
+        let to_do = if advice.is_empty() {
+            "Nothing has to be done. "
+        } else {
+            ""
+        };
+        advice.push(format!(
+            "{to_do}{skipped} records cannot be sent as they are; setAside says why."
+        ));
+    }
+    if advice.is_empty() {
+        advice.push("Nothing.".to_owned());
+    }
+    advice.join(" ")
 }
 
 /// The advice about a plan.
@@ -221,8 +260,31 @@ mod tests {
             text.contains("rejected 3 records") && text.contains("retryFailed"),
             "{text}"
         );
+        completed.remembered_failures = 7;
+        let text = advice(Some(&completed), false, by_itself);
+        assert!(
+            text.contains("4 records of earlier runs") && text.contains("dismissFailed"),
+            "{text}"
+        );
+        completed.counts.note(Note::JobWithoutResult, 2);
+        let variants = completed.variants.get_or_insert_default();
+        variants.skipped.insert("no-sku".to_owned(), 5);
+        let text = advice(Some(&completed), false, by_itself);
+        assert!(text.contains("2 of Klaviyo's jobs"), "{text}");
+        assert!(
+            text.ends_with("7 records cannot be sent as they are; setAside says why."),
+            "{text}"
+        );
         completed.options.dry_run = true;
         assert!(advice(Some(&completed), false, by_itself).contains("samples"));
+        let mut deletion = run();
+        deletion.options.delete_all = true;
+        deletion.counts.note(Note::LeftInKlaviyo, 3);
+        deletion.end(Status::Completed, NOW);
+        assert_eq!(
+            advice(Some(&deletion), false, by_itself),
+            "3 entries are still in Klaviyo: delete again."
+        );
         let mut stopped = run();
         stopped.end(Status::Stopped, NOW);
         assert!(advice(Some(&stopped), false, by_itself).contains("from the beginning"));

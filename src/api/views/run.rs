@@ -57,6 +57,8 @@ pub(in crate::api) fn run_view(
         "window": run.window,
         "phase": cursor.and_then(|cursor| cursor.phase.as_ref()),
         "total": run.total,
+        "totalIsAtLeast": run.total_is_at_least,
+        "failedRecords": run.remembered_failures,
         "percent": percent,
         "rate": rate.map(|rate| (rate * 10.0).round() / 10.0),
         "estimatedEnd": estimated_end,
@@ -112,10 +114,12 @@ struct Progress {
 }
 
 impl Progress {
-    /// `None` if the progress is not known: Klaviyo does not say how many entries there are to delete, and a stopped
-    /// run of several phases does not say in which phase it was.
+    /// `None` if the progress is not known: Klaviyo does not say how many entries there are to delete, commercetools
+    /// does not count all changes, and a stopped run of several phases does not say in which phase it was.
     fn of(engine: &Engine, run: &RunDocument) -> Option<Self> {
-        let total = run.total.filter(|&total| total > 0)?;
+        let total = run
+            .total
+            .filter(|&total| total > 0 && !run.total_is_at_least)?;
         let import = engine.import(run);
         let (phase, phases) = import.phase_position()?;
         let cursor = run.cursor.as_ref();

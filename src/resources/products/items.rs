@@ -26,10 +26,12 @@ static ITEM_ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_ITEMS, &UPDATE_ITEMS];
 const ITEMS: &str = "items";
 
 /// Products that are not published: neither sent nor deleted, only counted.
-const UNPUBLISHED: Collection = Collection {
-    operation: "count unpublished products",
+/// All products, published or not. They are counted without a predicate, because commercetools counts no more than 10,000
+/// with one.
+const ALL_PRODUCTS: Collection = Collection {
+    operation: "count all products",
     path: "products",
-    parameters: &[("where", "masterData(published = false)")],
+    parameters: &[],
 };
 
 /// The first phase: items are created and updated.
@@ -58,9 +60,10 @@ impl Import for Items {
             if options.ids.is_some() || options.since.is_some() {
                 return Ok(Vec::new());
             }
-            match UNPUBLISHED.total(&client, &options, deadline).await {
-                Ok(0) => Ok(Vec::new()),
-                Ok(count) => Ok(vec![(Note::UnpublishedLeftAlone, count)]),
+            let published = PRODUCTS.total(&client, &options, deadline).await?;
+            match ALL_PRODUCTS.total(&client, &options, deadline).await {
+                Ok(all) if all <= published => Ok(Vec::new()),
+                Ok(all) => Ok(vec![(Note::UnpublishedLeftAlone, all - published)]),
                 // the token may have the scope for published products only
                 Err(error) if error.status() == Some(403) => Ok(Vec::new()),
                 Err(error) => Err(error),

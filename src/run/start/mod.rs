@@ -1,5 +1,6 @@
 //! How a run begins: a new one, one of the records that failed, or one that is taken up again.
 
+mod failed_records;
 mod request;
 
 use std::time::Duration;
@@ -7,16 +8,16 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use serde_json::json;
 
+pub use self::failed_records::{Dismissed, MAX_IDS, Retried, dismiss};
 pub use self::request::{PlannedRun, Since, StartRequest};
 
 use super::destination::{self, OtherDestination, Standing};
 use super::engine::Engine;
 use super::identity::{new_holder, new_id};
 use super::log::LogEvent;
-use super::state::{
-    Cursor, Destination, Failures, Lease, Resource, RunDocument, RunOptions, Status,
-};
+use super::state::{Cursor, Destination, Lease, Resource, RunDocument, RunOptions, Status};
 use super::store::{Saved, Stored};
+use crate::commercetools::query::MAX_COUNTED;
 use crate::config::Continuation;
 use crate::error::Error;
 use crate::time::Deadline;
@@ -36,8 +37,8 @@ pub struct Launched {
     pub begun: Duration,
     /// Whether the lease in the document is the caller's, who has to work the first window.
     pub is_claimed: bool,
-    /// Failed records that [`StartRequest::retry_failed`] could not name.
-    pub unnamed: u64,
+    /// What [`StartRequest::retry_failed`] has chosen.
+    pub retried: Option<Retried>,
 }
 
 /// Why no run has begun.
@@ -49,9 +50,9 @@ pub enum NotStarted {
     Outrun,
     /// Changes since the last run are asked for, and no run has brought Klaviyo up to date yet.
     NoLastRun,
-    /// What failed is asked for again, and the last report names no record that failed.
+    /// What failed is asked for again, and no record that failed is known by its id.
     NothingFailed {
-        /// Failed records that the report could not name.
+        /// Failed records without a name.
         unnamed: u64,
     },
     /// There is no run that could be taken up.
@@ -70,11 +71,8 @@ impl From<Error> for NotStarted {
     }
 }
 
-/// Since when changes are to be read, and which records, as far as earlier runs decide it.
-fn resolve(
-    request: &StartRequest,
-    known: Option<&RunDocument>,
-) -> Result<(RunOptions, u64), NotStarted> {
+/// Since when changes are to be read, as far as earlier runs decide it.
+fn resolve(request: &StartRequest, known: Option<&RunDocument>) -> Result<RunOptions, NotStarted> {
     let mut options = request.options.clone();
     options.since = match request.since {
         None => None,
@@ -86,15 +84,7 @@ fn resolve(
             Some(last.checked_sub(OVERLAP).unwrap_or(last))
         }
     };
-    if !request.retry_failed {
-        return Ok((options, 0));
-    }
-    let Failures { ids, unnamed } = known.map(RunDocument::failures).unwrap_or_default();
-    if ids.is_empty() {
-        return Err(NotStarted::NothingFailed { unnamed });
-    }
-    options.ids = Some(ids);
-    Ok((options, unnamed))
+    Ok(options)
 }
 
 /// Looks whether [`launch`] would begin a run; nothing is written.
@@ -162,13 +152,13 @@ async fn owner(
     }
 }
 
-/// Makes the document of a run, with the version that it is stored over and the failed records that it cannot name.
+/// Makes the document of a run, with the version that it is stored over, and with what a retry has chosen.
 async fn prepare(
     engine: &Engine,
     resource: Resource,
     request: &StartRequest,
     deadline: Deadline,
-) -> Result<(Stored, u64), NotStarted> {
+) -> Result<(Stored, Option<Retried>), NotStarted> {
     let known = engine.store.load(resource, deadline).await?;
     let Owner {
         destination,
@@ -176,7 +166,18 @@ async fn prepare(
     } = owner(engine, known.as_ref(), request, deadline).await?;
     // what is known of another account says nothing of this one
     let earlier = known.as_ref().map(|known| &known.document);
-    let (options, unnamed) = resolve(request, earlier.filter(|_| !is_adopted))?;
+    let earlier = earlier.filter(|_| !is_adopted);
+    let mut options = resolve(request, earlier)?;
+    let mut retried = None;
+    if request.retry_failed {
+        let chosen = failed_records::choose(engine, resource, earlier, &mut options, deadline);
+        let chosen = chosen.await?;
+        if chosen.records == 0 {
+            let unnamed = chosen.unnamed;
+            return Err(NotStarted::NothingFailed { unnamed });
+        }
+        retried = Some(chosen);
+    }
     let now = engine.now();
     let run_id = request
         .plan
@@ -191,6 +192,9 @@ async fn prepare(
     )
     .await?;
     document.total = Some(total);
+    let has_predicate = document.options.since.is_some() || document.options.start_id.is_some();
+    document.total_is_at_least =
+        has_predicate && total >= MAX_COUNTED && document.options.ids.is_none();
     for (note, count) in notes {
         document.counts.note(note, count);
     }
@@ -208,7 +212,7 @@ async fn prepare(
         }
         stored.document.inherit_from(known.document);
     }
-    Ok((stored, unnamed))
+    Ok((stored, retried))
 }
 
 /// Writes down a new run. In `self` mode its document has a lease of the caller, who has to work the first window; a run
@@ -224,7 +228,7 @@ pub async fn launch(
 ) -> Result<Launched, NotStarted> {
     let begun = engine.monotonic();
     let deadline = engine.deadline(TIMEOUT);
-    let (mut stored, unnamed) = prepare(engine, resource, request, deadline).await?;
+    let (mut stored, retried) = prepare(engine, resource, request, deadline).await?;
     if request.plan.is_none() {
         claim_if_self(engine, &mut stored.document);
     }
@@ -232,7 +236,7 @@ pub async fn launch(
         is_claimed: stored.document.lease.is_some(),
         stored,
         begun,
-        unnamed,
+        retried,
     };
     if let Some(winner) = save(engine, &mut launched.stored, deadline).await? {
         // no other start gives a run this name: it has begun, and others have gone on with it. A plan's runs are begun
@@ -288,7 +292,7 @@ pub async fn resume(
         is_claimed: stored.document.lease.is_some(),
         stored,
         begun,
-        unnamed: 0,
+        retried: None,
     };
     if let Some(winner) = save(engine, &mut launched.stored, deadline).await? {
         if !launched.has_lease_in(&winner.document) {

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::counts::{Counts, MAX_COUNT};
 use super::cursor::Cursor;
 use super::destination::Destination;
-use super::failures::Failures;
+use super::failures::FailureNews;
+use super::last_error::LastError;
 use super::lease::Lease;
 use super::options::RunOptions;
 use super::pace::Pace;
 use super::report::Report;
 use super::resource::Resource;
 use super::sample::Sample;
-use super::set_aside::SetAside;
+use super::set_aside::{Outcome, SetAside};
 use super::status::Status;
-use crate::error::Error;
 use crate::time::later;
 
 /// The version of the document that this code writes. It reads those from [`OLDEST_SCHEMA`] on, and refuses to touch any
@@ -49,37 +49,12 @@ const KILLED: &str = "The platform ends windows before they can save. Set memory
                       lower; where it ends work after the response, set continuation to scheduler; where it ends long \
                       requests, lower window_seconds.";
 
-fn is_zero(number: &u32) -> bool {
+fn is_none(number: &u64) -> bool {
     *number == 0
 }
 
-/// The latest error of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LastError {
-    /// When.
-    pub at: Timestamp,
-    /// What happened; no personal data.
-    pub message: String,
-    /// What to do about it.
-    pub advice: String,
-    /// Whether `continue` takes up the run that it made fail: what has to be mended are credentials or scopes, and trying
-    /// again does no harm.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_of_credentials: bool,
-}
-
-impl LastError {
-    /// An API's error, at this moment.
-    #[must_use]
-    pub fn of(error: &Error, at: Timestamp) -> Self {
-        Self {
-            at,
-            message: error.to_string(),
-            advice: error.advice().to_owned(),
-            is_of_credentials: error.is_of_credentials(),
-        }
-    }
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The document.
@@ -134,12 +109,24 @@ pub struct RunDocument {
     /// How many more were set aside.
     #[serde(default)]
     pub set_aside_omitted: u64,
+    /// How many failed records have been named.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub named_failures: u64,
+    /// How many failed records are remembered, of this run and those before it. Stays from run to run.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub remembered_failures: u64,
+    /// What the document of failed records does not have yet.
+    #[serde(skip)]
+    pub news: FailureNews,
     /// The latest error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
     /// How many records there were to read when the run was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+    /// Whether commercetools may have more records than `total`: it did not count them all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub total_is_at_least: bool,
     /// Mean size of a record in bytes, for the size of the first pages of a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_bytes: Option<u64>,
@@ -217,8 +204,12 @@ impl RunDocument {
             last_id: None,
             set_aside: Vec::new(),
             set_aside_omitted: 0,
+            named_failures: 0,
+            remembered_failures: 0,
+            news: FailureNews::default(),
             last_error: None,
             total: None,
+            total_is_at_least: false,
             record_bytes: None,
             stalled_windows: 0,
             last_progress_at: Some(now),
@@ -260,9 +251,15 @@ impl RunDocument {
             && [self.fruitless_waits, self.memory_halvings]
                 .iter()
                 .all(|&count| count <= MAX_ATTEMPTS)
-            && [self.window, self.set_aside_omitted, phase_records]
-                .iter()
-                .all(|&count| count <= MAX_COUNT)
+            && [
+                self.window,
+                self.set_aside_omitted,
+                self.named_failures,
+                self.remembered_failures,
+                phase_records,
+            ]
+            .iter()
+            .all(|&count| count <= MAX_COUNT)
     }
 
     /// Whether there is a run that has not ended; a failed one that could be resumed counts.
@@ -326,18 +323,10 @@ impl RunDocument {
         .with_set_aside(self.set_aside.clone())
     }
 
-    /// The records that the run could not bring into Klaviyo, or the run before it where this one was a dry run.
+    /// Whether the run has completed.
     #[must_use]
-    pub fn failures(&self) -> Failures {
-        match &self.last_report {
-            // what could not be deleted is no record of commercetools
-            _ if self.options.delete_all => Failures::default(),
-            Some(report) if self.options.dry_run && report.delete_all => Failures::default(),
-            Some(report) if self.options.dry_run => {
-                Failures::listed(&report.set_aside, &report.counts, report.variants.as_ref())
-            }
-            _ => Failures::listed(&self.set_aside, &self.counts, self.variants.as_ref()),
-        }
+    pub fn is_completed(&self) -> bool {
+        self.status == Status::Completed
     }
 
     /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress. It is no
@@ -432,10 +421,21 @@ impl RunDocument {
         if record.id.is_some() && self.set_aside.contains(&record) {
             return;
         }
+        let has_failed = record.outcome == Outcome::Failed;
+        if let Some(id) = record.id.as_ref().filter(|_| has_failed) {
+            self.named_failures += 1;
+            self.news.failed.insert(id.clone());
+        }
         if self.set_aside.len() < MAX_SET_ASIDE {
             self.set_aside.push(record);
-        } else {
-            self.set_aside_omitted += 1;
+            return;
+        }
+        self.set_aside_omitted += 1;
+        // what was skipped makes room for what failed
+        let skipped = |record: &SetAside| record.outcome == Outcome::Skipped;
+        if has_failed && let Some(last) = self.set_aside.iter().rposition(skipped) {
+            self.set_aside.remove(last);
+            self.set_aside.push(record);
         }
     }
 
@@ -458,6 +458,10 @@ impl RunDocument {
     pub fn end(&mut self, status: Status, now: Timestamp) {
         if status == Status::Completed && self.brings_up_to_date() {
             self.up_to_date_since = Some(self.started_at);
+        }
+        if status == Status::Completed && self.total_is_at_least {
+            self.total = Some(self.counts.read);
+            self.total_is_at_least = false;
         }
         self.status = status;
         self.finished_at = Some(now);
@@ -516,29 +520,5 @@ mod tests {
             .filter(|record| record.outcome == Outcome::Failed)
             .count();
         assert_eq!(failed, 80);
-    }
-
-    #[test]
-    fn a_dry_run_does_not_hide_the_failures_of_the_run_before_it() {
-        let real = finished(RunOptions::default(), 3);
-        let mut dry = finished(
-            RunOptions {
-                dry_run: true,
-                ..RunOptions::default()
-            },
-            0,
-        );
-        dry.inherit_from(real.clone());
-        assert_eq!(dry.failures(), real.failures());
-        let mut next = finished(RunOptions::default(), 0);
-        next.inherit_from(dry);
-        assert_eq!(next.last_report, Some(real.report()));
-    }
-
-    #[test]
-    fn failures_that_the_report_has_no_room_for_are_counted() {
-        let document = finished(RunOptions::default(), 300);
-        let failures = document.failures();
-        assert_eq!((failures.ids.len(), failures.unnamed), (250, 50));
     }
 }

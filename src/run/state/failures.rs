@@ -1,5 +1,7 @@
 //! The records that could not be brought into Klaviyo.
 
+use std::collections::BTreeSet;
+
 use super::counts::Counts;
 use super::set_aside::{Outcome, SetAside};
 
@@ -30,5 +32,28 @@ impl Failures {
             ids,
             unnamed: in_all.saturating_sub(named),
         }
+    }
+}
+
+/// What a window knows about failed records that the document does not have yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailureNews {
+    /// Records that failed.
+    pub failed: BTreeSet<String>,
+    /// Remembered records that were read again.
+    pub read: BTreeSet<String>,
+}
+
+impl FailureNews {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.failed.is_empty() && self.read.is_empty()
+    }
+
+    /// Removes what has been stored.
+    pub fn forget(&mut self, stored: &Self) {
+        self.failed.retain(|id| !stored.failed.contains(id));
+        self.read.retain(|id| !stored.read.contains(id));
     }
 }

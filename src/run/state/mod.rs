@@ -5,7 +5,9 @@ mod cursor;
 mod destination;
 mod document;
 mod entry_name;
+mod failed_records;
 mod failures;
+mod last_error;
 mod lease;
 mod options;
 mod pace;
@@ -20,11 +22,12 @@ pub use counts::{Counts, Note};
 pub use cursor::{Cursor, IdRange, Job};
 pub use destination::Destination;
 pub use document::{
-    LastError, MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument,
-    SCHEMA,
+    MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument, SCHEMA,
 };
 pub use entry_name::EntryName;
-pub use failures::Failures;
+pub use failed_records::{FAILED_RECORDS_SCHEMA, FailedRecords, MAX_REMEMBERED};
+pub use failures::{FailureNews, Failures};
+pub use last_error::LastError;
 pub use lease::{CLOCK_TOLERANCE, Lease, MARGIN};
 pub use options::RunOptions;
 pub use pace::Pace;

@@ -5,18 +5,68 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::destination::Destination;
-use super::document::RunDocument;
+use super::document::{RunDocument, SCHEMA};
+use super::failures::Failures;
 use super::lease::Lease;
+use super::options::RunOptions;
+use super::set_aside::Outcome;
 use super::status::Status;
 use crate::config::MAX_WINDOW_SECONDS;
 
 impl RunDocument {
+    /// Whether the run reads all records that there are, to send them.
+    #[must_use]
+    pub fn reads_everything(&self) -> bool {
+        self.options
+            == RunOptions {
+                trigger_flows: self.options.trigger_flows,
+                ..RunOptions::default()
+            }
+    }
+
+    /// Converts a document of an earlier schema.
+    pub fn upgrade(&mut self) {
+        if self.schema < SCHEMA {
+            let named = self
+                .set_aside
+                .iter()
+                .filter(|record| record.outcome == Outcome::Failed && record.id.is_some());
+            self.named_failures = named.count() as u64;
+            self.remembered_failures = self.counts.failed;
+        }
+        self.schema = SCHEMA;
+    }
+
+    /// The records that the run before this one could not bring into Klaviyo, as far as its report names them.
+    #[must_use]
+    pub fn earlier_failures(&self) -> Failures {
+        let report = self
+            .last_report
+            .as_ref()
+            .filter(|report| !report.delete_all);
+        report.map_or_else(Failures::default, |report| {
+            Failures::listed(&report.set_aside, &report.counts, report.variants.as_ref())
+        })
+    }
+
+    /// The records that the run could not bring into Klaviyo, or the run before it where this one was a dry run.
+    #[must_use]
+    pub fn failures(&self) -> Failures {
+        match &self.last_report {
+            // what could not be deleted is no record of commercetools
+            _ if self.options.delete_all => Failures::default(),
+            Some(_) if self.options.dry_run => self.earlier_failures(),
+            _ => Failures::listed(&self.set_aside, &self.counts, self.variants.as_ref()),
+        }
+    }
+
     /// Takes over what stays from run to run. A dry run's report does not take the place of a real one.
     pub fn inherit_from(&mut self, previous: Self) {
         // a deletion takes away what earlier runs have brought
         self.up_to_date_since = previous
             .up_to_date_since
             .filter(|_| !self.options.delete_all);
+        self.remembered_failures = previous.remembered_failures;
         self.last_report = match previous.last_report {
             Some(report) if previous.options.dry_run => Some(report),
             _ => Some(previous.report()),
@@ -70,8 +120,10 @@ impl RunDocument {
 mod tests {
     use super::*;
     use crate::run::state::cursor::Cursor;
+    use crate::run::state::document::MAX_SET_ASIDE;
     use crate::run::state::options::RunOptions;
     use crate::run::state::resource::Resource;
+    use crate::run::state::set_aside::SetAside;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -128,5 +180,47 @@ mod tests {
             ),
             None
         );
+    }
+
+    fn finished(options: RunOptions, failed: usize) -> RunDocument {
+        let mut document = RunDocument::start(
+            Resource::Orders,
+            "run".to_owned(),
+            options,
+            Cursor::default(),
+            at(0),
+        );
+        for number in 0..failed {
+            document.set_aside(SetAside {
+                id: Some(format!("id-{number:03}")),
+                outcome: Outcome::Failed,
+                reason: String::new(),
+            });
+            document.counts.failed += 1;
+        }
+        document.end(Status::Completed, at(60));
+        document
+    }
+
+    #[test]
+    fn a_dry_run_does_not_hide_the_failures_of_the_run_before_it() {
+        let real = finished(RunOptions::default(), 3);
+        let options = RunOptions {
+            dry_run: true,
+            ..RunOptions::default()
+        };
+        let mut dry = finished(options, 0);
+        dry.inherit_from(real.clone());
+        assert_eq!(dry.failures(), real.failures());
+        let mut next = finished(RunOptions::default(), 0);
+        next.inherit_from(dry);
+        assert_eq!(next.last_report, Some(real.report()));
+    }
+
+    #[test]
+    fn failures_that_the_report_has_no_room_for_are_counted() {
+        let document = finished(RunOptions::default(), MAX_SET_ASIDE + 50);
+        let failures = document.failures();
+        assert_eq!((failures.ids.len(), failures.unnamed), (MAX_SET_ASIDE, 50));
     }
 }

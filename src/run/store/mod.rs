@@ -10,14 +10,18 @@
 //!   object that its writer wrote to. If that is another id, the document was written by an invocation whose own
 //!   document has been deleted.
 
+mod failed_records;
 mod persisted;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use super::state::{Resource, RunDocument};
 use crate::commercetools::Client;
-use crate::commercetools::custom_objects::WriteOutcome;
+use crate::commercetools::custom_objects::{CustomObject, WriteOutcome};
 use crate::config::DEFAULT_CONTAINER;
 use crate::error::{Action, Error, Kind};
 use crate::ports::Ports;
@@ -75,6 +79,17 @@ impl<D> Stored<D> {
         self.version = version;
         self.unsure.clear();
     }
+}
+
+type Found = BTreeMap<String, CustomObject<Box<RawValue>>>;
+
+/// The documents of all resources, in their order, and the plan.
+#[derive(Debug)]
+pub struct Overview<P> {
+    /// The documents of [`Resource::ALL`]; `None` if there is none.
+    pub runs: Vec<Option<RunDocument>>,
+    /// The plan.
+    pub plan: Option<P>,
 }
 
 /// The outcome of a save.
@@ -136,9 +151,49 @@ impl Store {
             .client
             .custom_object::<D>(&self.container, key, deadline)
             .await?;
-        let Some(mut object) = found else {
+        found.map(|object| self.read(key, object)).transpose()
+    }
+
+    /// Reads the documents of all resources and the plan, in one request.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub async fn load_all<P: Persisted>(
+        &self,
+        plan_key: &str,
+        deadline: Deadline,
+    ) -> Result<Overview<P>, Error> {
+        let keys: Vec<&str> = Resource::ALL
+            .iter()
+            .map(|resource| resource.name())
+            .collect();
+        let keys = [&keys[..], &[plan_key]].concat();
+        let found = self.client.custom_objects(&self.container, &keys, deadline);
+        let mut found = found.await?;
+        let mut runs = Vec::new();
+        for resource in Resource::ALL {
+            runs.push(self.take(&mut found, resource.name())?);
+        }
+        Ok(Overview {
+            runs,
+            plan: self.take(&mut found, plan_key)?,
+        })
+    }
+
+    fn take<D: Persisted>(&self, found: &mut Found, key: &str) -> Result<Option<D>, Error> {
+        let Some(object) = found.remove(key) else {
             return Ok(None);
         };
+        let object = object.parse(&self.container, key)?;
+        Ok(Some(self.read(key, object)?.document))
+    }
+
+    /// Checks a document, and converts it to what this version writes.
+    fn read<D: Persisted>(
+        &self,
+        key: &str,
+        mut object: CustomObject<D>,
+    ) -> Result<Stored<D>, Error> {
         let (written, readable) = (object.value.schema(), D::readable());
         let name = format!("{}/{key}", self.container);
         let problem = if !readable.contains(&written) {
@@ -153,12 +208,12 @@ impl Store {
             if is_strange(&object.value, &object.id) {
                 object.value.disown();
             }
-            return Ok(Some(Stored {
+            return Ok(Stored {
                 document: object.value,
                 id: Some(object.id),
                 version: object.version,
                 unsure: Vec::new(),
-            }));
+            });
         };
         Err(Error::unreadable_document("read the run document", problem))
     }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::run::state::{Destination, OLDEST_SCHEMA, RunDocument, SCHEMA};
+use crate::run::state::{
+    Destination, FAILED_RECORDS_SCHEMA, FailedRecords, OLDEST_SCHEMA, Resource, RunDocument, SCHEMA,
+};
 
 /// A document that is stored in a custom object of its own.
 pub trait Persisted: Serialize + DeserializeOwned {
@@ -50,7 +52,7 @@ impl Persisted for RunDocument {
     }
 
     fn upgrade(&mut self) {
-        self.schema = SCHEMA;
+        self.upgrade();
     }
 
     fn write_id(&self) -> &str {
@@ -81,5 +83,52 @@ impl Persisted for RunDocument {
         self.updated_at = now;
         self.write_id = write_id;
         self.object_id = object_id;
+    }
+}
+
+impl Persisted for FailedRecords {
+    fn key(&self) -> &'static str {
+        failed_records_key(self.resource)
+    }
+
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    fn readable() -> RangeInclusive<u32> {
+        FAILED_RECORDS_SCHEMA..=FAILED_RECORDS_SCHEMA
+    }
+
+    fn upgrade(&mut self) {}
+
+    fn write_id(&self) -> &str {
+        &self.write_id
+    }
+
+    fn object_id(&self) -> Option<&str> {
+        self.object_id.as_deref()
+    }
+
+    fn destination(&self) -> Option<&Destination> {
+        None
+    }
+
+    /// What somebody else knew of failed records is so all the same.
+    fn disown(&mut self) {}
+
+    fn stamp(&mut self, now: Timestamp, write_id: String, object_id: Option<String>) {
+        self.updated_at = now;
+        self.write_id = write_id;
+        self.object_id = object_id;
+    }
+}
+
+/// The key of the custom object with the failed records of a resource.
+pub(super) fn failed_records_key(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Customers => "customers-failures",
+        Resource::Orders => "orders-failures",
+        Resource::Categories => "categories-failures",
+        Resource::Products => "products-failures",
     }
 }

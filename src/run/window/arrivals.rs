@@ -63,7 +63,12 @@ impl Window<'_> {
         self.stored.version = stored.version;
         self.stored.unsure = stored.unsure;
         match result {
-            Ok(_) => self.stored.document.write_id = stored.document.write_id,
+            Ok(_) => {
+                let document = &mut self.stored.document;
+                document.write_id = stored.document.write_id;
+                document.remembered_failures = stored.document.remembered_failures;
+                document.news.forget(&stored.document.news);
+            }
             Err(error) => self.fail(error),
         }
     }

@@ -11,7 +11,7 @@ use super::timing::FINISHING;
 use crate::error::{Action, Error};
 use crate::run::engine::Engine;
 use crate::run::log::LogEvent;
-use crate::run::state::{LastError, Status};
+use crate::run::state::{LastError, RunDocument, Status};
 use crate::run::store::{Saved, Stored};
 use crate::time::{Deadline, later};
 
@@ -113,7 +113,7 @@ impl Window<'_> {
     async fn save_last(&mut self) -> Result<Saved, Error> {
         let deadline = self.last_deadline();
         loop {
-            match self.engine.store.save(&mut self.stored, deadline).await {
+            match self.engine.store.save_run(&mut self.stored, deadline).await {
                 Err(error) if error.may_pass() && self.engine.remaining(deadline) > SAVE_PAUSE => {
                     self.engine.ports.clock.sleep(SAVE_PAUSE).await;
                 }
@@ -133,6 +133,8 @@ impl Window<'_> {
     async fn release(self) -> Result<(Stored, End), Error> {
         let deadline = self.last_deadline();
         let ours = self.stored.document;
+        let duration = self.engine.monotonic().saturating_sub(self.timing.begun);
+        log_window(self.engine, &ours, &End::Lost, duration);
         let found = self.engine.store.load(ours.resource, deadline).await?;
         let Some(mut found) = found else {
             return Ok((Stored::new(ours), End::Lost));
@@ -151,16 +153,17 @@ impl Window<'_> {
             document.last_id = ours.last_id;
             document.set_aside = ours.set_aside;
             document.set_aside_omitted = ours.set_aside_omitted;
+            document.named_failures = ours.named_failures;
+            document.news = ours.news;
             document.lease = None;
-            self.engine.store.save(&mut found, deadline).await?;
+            self.engine.store.save_run(&mut found, deadline).await?;
         }
         Ok((found, End::Lost))
     }
 }
 
 /// Writes the log line of a window's end.
-pub fn log_window(engine: &Engine, stored: &Stored, end: &End, duration: Duration) {
-    let document = &stored.document;
+pub fn log_window(engine: &Engine, document: &RunDocument, end: &End, duration: Duration) {
     let event = match end {
         End::Continue | End::Broken(_) if document.status == Status::Failed => LogEvent::RunFailed,
         End::Completed => LogEvent::RunCompleted,

@@ -4,7 +4,7 @@
 //! its positions in the ranges, its counts and Klaviyo's jobs go into the run document together. So the document is
 //! true at every save, and what it does not contain is read and sent again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::klaviyo::sending::JobMade;
@@ -50,6 +50,7 @@ pub struct Group {
     pub(super) records_reached: u64,
     pub(super) counts: Counts,
     pub(super) set_aside: Vec<SetAside>,
+    pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
     pub(super) again: BTreeMap<usize, String>,
     pub(super) jobs: Vec<JobMade>,
@@ -71,6 +72,8 @@ pub struct Commit {
     pub counts: Counts,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
+    /// Ids of watched records that were read.
+    pub read_again: Vec<String>,
     /// Jobs that Klaviyo made.
     pub jobs: Vec<JobMade>,
     /// Entries that are to be looked up and decided again, by name; they are not counted yet.
@@ -98,6 +101,7 @@ pub struct Origin<'a> {
 
 /// The most entries of a job that the cursor names although the job's errors name them too: limits the document.
 const MAX_NAMED: usize = 200;
+
 impl Group {
     pub(super) fn reach(&mut self, origin: &Origin<'_>) {
         if let Some(id) = origin.id {
@@ -112,6 +116,11 @@ impl Group {
             .entry(origin.range)
             .or_insert_with(|| origin.before.clone());
         span.through = Some(reached.to_owned());
+    }
+
+    pub(super) fn meet(&mut self, origin: &Origin<'_>, watched: &BTreeSet<String>) {
+        let id = origin.id.filter(|&id| watched.contains(id));
+        self.read_again.extend(id.map(str::to_owned));
     }
 
     pub(super) fn skip(&mut self, id: Option<String>, reason: &str, text: String) {
@@ -194,6 +203,7 @@ impl Group {
             records_reached: self.records_reached,
             counts: self.counts,
             set_aside: self.set_aside,
+            read_again: self.read_again,
             jobs: self.jobs,
             again,
             effect: self.effect,

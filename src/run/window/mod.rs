@@ -29,6 +29,7 @@ mod samples;
 mod timing;
 mod waiting;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -38,11 +39,11 @@ use self::job_list::JobList;
 use self::memory::MemoryLimits;
 use self::packer::Packer;
 use self::reader::Reader;
-use self::timing::{CHECKPOINT, Timing};
+use self::timing::{CHECKPOINT, FINISHING, Timing};
 use super::documents::Documents;
 use super::engine::{Engine, WindowShare};
 use super::import::Import;
-use super::state::{Cursor, IdRange};
+use super::state::{Cursor, IdRange, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
@@ -75,6 +76,8 @@ struct Window<'a> {
     holder: String,
     reader: Reader,
     packer: Packer,
+    /// Ids of records that failed in earlier runs.
+    remembered: Rc<BTreeSet<String>>,
     jobs: JobList,
     /// Records that the current phase has read.
     phase_records: u64,
@@ -101,6 +104,7 @@ pub async fn work(
     begun: Duration,
     ends: Option<Deadline>,
 ) -> Result<(Stored, End), Error> {
+    let remembered = remembered(engine, &stored.document).await;
     let document = &stored.document;
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
@@ -110,13 +114,15 @@ pub async fn work(
         import.bulk_endpoints(),
         import.batches_a_group(),
         cursor.batch_cap,
-    );
+    )
+    .watching(remembered.clone());
     let window = Window {
         engine,
         import,
         holder: holder.unwrap_or_default(),
         reader: new_reader(&limits, &stored, cursor.ranges, cursor.page_cap),
         packer,
+        remembered,
         jobs: JobList::new(cursor.jobs),
         phase_records: cursor.phase_records,
         share,
@@ -128,6 +134,26 @@ pub async fn work(
         stored,
     };
     window.run().await
+}
+
+/// The ids of the records that failed in earlier runs, if this one sends records. If they cannot be read now, none is
+/// forgotten in this window.
+async fn remembered(engine: &Engine, run: &RunDocument) -> Rc<BTreeSet<String>> {
+    let concerns = run.remembered_failures > 0 && !run.options.dry_run && !run.options.delete_all;
+    if !concerns {
+        return Rc::default();
+    }
+    let deadline = engine.deadline(FINISHING);
+    let found = engine.store.load_failed_records(run.resource, deadline);
+    let found = found.await.ok().flatten();
+    found.map_or_else(Rc::default, |found| {
+        found
+            .document
+            .ids()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into()
+    })
 }
 
 /// A reader of these ranges with the options of the run, within the memory of the window.
@@ -292,7 +318,7 @@ impl Window<'_> {
         let mut stored = Box::new(self.stored.clone());
         let hard = self.timing.hard;
         self.in_flight.calls.push(Box::pin(async move {
-            let result = store.save(&mut stored, hard).await;
+            let result = store.save_run(&mut stored, hard).await;
             Arrival::Saved { stored, result }
         }));
     }

@@ -1,7 +1,8 @@
 //! Packs records into batches, in the order in which they were read, and keeps groups of batches in order until they
 //! can be committed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub struct Packer {
     waiting: VecDeque<Group>,
     /// Full batches with the group that they belong to, in order.
     outbox: VecDeque<(u64, Batch)>,
+    /// Ids of records of which a commit says that they were read.
+    watched: Rc<BTreeSet<String>>,
 }
 
 impl Packer {
@@ -52,6 +55,16 @@ impl Packer {
             open: None,
             waiting: VecDeque::new(),
             outbox: VecDeque::new(),
+            watched: Rc::default(),
+        }
+    }
+
+    /// Commits say from now on which of these records they contain.
+    #[must_use]
+    pub fn watching(self, ids: Rc<BTreeSet<String>>) -> Self {
+        Self {
+            watched: ids,
+            ..self
         }
     }
 
@@ -83,8 +96,10 @@ impl Packer {
 
     /// A record that is not sent.
     pub fn skip(&mut self, origin: Origin<'_>, reason: &str, text: String, now: Duration) {
+        let watched = self.watched.clone();
         self.with_open(now, |group| {
             group.reach(&origin);
+            group.meet(&origin, &watched);
             group.skip(origin.id.map(str::to_owned), reason, text);
         });
     }
@@ -107,6 +122,7 @@ impl Packer {
         }
         group.attempt = origin.before.attempt;
         group.reach(&origin);
+        group.meet(&origin, &self.watched);
         group.count(&origin, documents);
         let bytes = Bytes::copy_from_slice(&documents.bytes);
         let mut record = group.records.len();

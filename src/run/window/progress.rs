@@ -34,6 +34,7 @@ impl Window<'_> {
         if commit.last_id.is_some() {
             document.last_id = commit.last_id;
         }
+        document.news.read.extend(commit.read_again);
         if !commit.again.is_empty() {
             let again = IdRange::of_entries(commit.again, commit.attempt + 1);
             self.reader.add(again);
@@ -96,7 +97,8 @@ impl Window<'_> {
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
         let page_cap = self.reader.page_cap();
         self.reader = new_reader(&self.limits, &self.stored, cursor.ranges, page_cap);
-        self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None);
+        self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None)
+            .watching(self.remembered.clone());
         self.phase_records = 0;
         self.import = next;
         self.findings.progress = true;

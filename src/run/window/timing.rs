@@ -15,6 +15,8 @@ pub(super) const FINISHING: Duration = Duration::from_secs(3);
 
 /// The deadlines of a window.
 pub(super) struct Timing {
+    /// When claiming began (monotonic).
+    pub(super) begun: Duration,
     /// When it should end: its time budget is used up.
     pub(super) soft: Deadline,
     /// When nothing may be sent any more: the lease is about to run out.
@@ -45,6 +47,7 @@ impl Timing {
         let hard = engine.deadline((window + MARGIN).saturating_sub(elapsed));
         let held_until = not_before.filter(|&moment| moment > now);
         Self {
+            begun,
             soft: ends.map_or(soft, |ends| soft.min(ends.less(MARGIN))),
             hard: ends.map_or(hard, |ends| hard.min(ends)).less(FINISHING),
             held_until,

@@ -1,7 +1,7 @@
 //! Every answer that the API's description has is given, and is as it is described.
 
 use futures_util::future::join_all;
-use http::Method;
+use http::{HeaderValue, Method};
 use jiff::SignedDuration;
 use klaviyo_bulk_import::api::{self, MAX_BODY_BYTES};
 use klaviyo_bulk_import::config::Secret;
@@ -64,6 +64,8 @@ async fn failures(shop: &Shop) {
         shop.end_faults();
     }
 }
+
+const DISMISS: &str = r#"{"dismissFailed": true}"#;
 
 /// Changes of one resource, for schedulers.
 const OF_ONE: &str = "GET /sync/cron/{token}/changes/{resource}";
@@ -134,6 +136,11 @@ fn every_answer_that_is_described_is_given() {
         refusals(&itself).await;
         failures(&itself).await;
         another_account(&scheduled).await;
+        let mut later = call(Method::POST, "/sync/check/ping");
+        later
+            .headers
+            .insert("x-nonce", HeaderValue::from_static("1"));
+        assert_eq!(itself.send(later).await.status, 202);
         let resume = r#"{"resume": true}"#;
         let customers = r#"{"resources": ["customers"]}"#;
         for (shop, what, body, status, then) in [
@@ -141,6 +148,7 @@ fn every_answer_that_is_described_is_given() {
             (&itself, "GET /sync/status", "", 200, GoOn),
             (&itself, "GET /sync/check", "", 200, GoOn),
             (&itself, "GET /sync/check/ping", "", 200, GoOn),
+            (&itself, "POST /sync/check/ping", "", 200, GoOn),
             (&itself, "GET /sync/openapi.json", "", 200, GoOn),
             (&itself, "GET /sync/{resource}", "", 200, GoOn),
             // nothing is going on, and nothing has been
@@ -165,6 +173,7 @@ fn every_answer_that_is_described_is_given() {
                 Over("customers"),
             ),
             (&itself, "POST /sync/continue", "", 200, GoOn),
+            (&itself, "POST /sync/{resource}", DISMISS, 200, GoOn),
             // stopped, while nobody holds it and while somebody does who does not react
             (&scheduled, "POST /sync/{resource}", "", 202, GoOn),
             (&scheduled, "POST /sync/{resource}/stop", "", 200, GoOn),

@@ -1,7 +1,14 @@
 //! The check: what works, and how to mend what does not.
 
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use klaviyo_bulk_import::ports::TransportError;
 use native::call::says;
-use native::{Operator, Setup};
+use native::environment::{Answered, Destination};
+use native::shop::run_with;
+use native::{Interceptor, Operator, Setup};
 
 use crate::support::described::run;
 use crate::support::views::line;
@@ -15,6 +22,8 @@ fn the_check_says_what_works() {
         assert_eq!(customers["detail"], "30 customers");
         for (what, state) in [
             ("self-call", "ok"),
+            ("work after the response", "ok"),
+            ("requests at a time", "ok"),
             ("clock", "ok"),
             ("Klaviyo: key", "ok"),
             ("Klaviyo: scope profiles:read and lists:read", "ok"),
@@ -26,11 +35,68 @@ fn the_check_says_what_works() {
         ] {
             assert_eq!(line(&check, what)["state"], state, "{what}");
         }
-        let left = shop.stored("check").is_some();
-        assert!(!left, "the check left its custom object behind");
+        for key in ["check", "check-after-response"] {
+            let left = shop.stored(key).is_some();
+            assert!(!left, "the check left its custom object {key} behind");
+        }
         let deleted = "DELETE /sim-shop/custom-objects/klaviyo-bulk-import/check";
         let server = shop.world.commercetools_server();
         assert_eq!(server.calls_of(deleted), 1);
+    });
+}
+
+/// A platform that ends an invocation with its response.
+struct NothingAfterTheResponse;
+
+impl Interceptor for NothingAfterTheResponse {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_later = to == Destination::Itself
+            && request.method() == Method::POST
+            && request.uri().path().ends_with("/ping");
+        is_later.then(|| {
+            Ok(Response::builder()
+                .status(202)
+                .body(Bytes::new())
+                .expect("a response"))
+        })
+    }
+}
+
+#[test]
+fn the_check_finds_out_that_nothing_is_done_after_a_response() {
+    let platform = Rc::new(NothingAfterTheResponse);
+    run_with(Setup::everything(), platform, async |shop| {
+        let check = shop.read("/sync/check").await;
+        let failed = line(&check, "work after the response");
+        assert_eq!(failed["state"], "failed", "{check}");
+        assert!(says(&failed["fix"], "continuation to scheduler"), "{check}");
+        // what a scheduler needs is not tried
+        let check = shop
+            .another(&[("continuation", "scheduler")])
+            .read("/sync/check")
+            .await;
+        assert_eq!(check["ok"], true, "{check}");
+    });
+}
+
+/// A platform whose own certificate the app does not trust.
+struct Untrusted;
+
+impl Interceptor for Untrusted {
+    fn request(&self, to: Destination, _request: &Request<Bytes>) -> Option<Answered> {
+        let error = TransportError::Connection("TLS certificate error".to_owned());
+        (to == Destination::Itself).then_some(Err(error))
+    }
+}
+
+#[test]
+fn the_check_says_what_failed_of_a_self_call() {
+    run_with(Setup::everything(), Rc::new(Untrusted), async |shop| {
+        let check = shop.read("/sync/check").await;
+        let failed = line(&check, "self-call");
+        assert!(says(&failed["detail"], "TLS certificate error"), "{check}");
+        assert!(says(&failed["fix"], "certificate"), "{check}");
+        assert!(!says(&failed["fix"], "allowed_outbound_hosts"), "{check}");
     });
 }
 

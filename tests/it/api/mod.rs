@@ -11,3 +11,4 @@ mod operating;
 mod plans;
 mod status;
 mod stops;
+mod telling;

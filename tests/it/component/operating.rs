@@ -115,6 +115,11 @@ async fn the_check_tries_the_self_call_and_everything_else(wasi: Wasi) {
     assert_eq!(component["what"], "component");
     let detail = component["detail"].as_str().unwrap_or_default();
     assert!(detail.ends_with(built_for), "{component}");
+    let lines = check["lines"].as_array().expect("lines");
+    let after = lines
+        .iter()
+        .find(|line| line["what"] == "work after the response");
+    assert_eq!(after.expect("a line")["state"], "ok", "{check}");
 
     let shop = Shop::open(everything().outbound(Arc::new(NoSelfCalls)).wasi(wasi)).await;
     let check = shop.read("/sync/check").await;

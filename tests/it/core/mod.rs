@@ -5,6 +5,7 @@ mod catalog;
 mod deletion;
 mod error_table;
 mod events;
+mod failed_records;
 mod order_products;
 mod outages;
 mod ranges;

@@ -86,6 +86,14 @@ impl Query {
         Ok(query)
     }
 
+    /// What commercetools says of so many records: with a predicate it counts no further than this.
+    fn counted(&self, total: usize) -> usize {
+        match &self.predicate {
+            Predicate::And(parts) if parts.is_empty() => total,
+            _ => total.min(LARGEST_OFFSET),
+        }
+    }
+
     /// The page of `collection` that the query asks for.
     pub(super) fn page<'a>(&self, collection: &'a Collection, view: View) -> Page<'a> {
         let mut matching = collection
@@ -97,7 +105,9 @@ impl Query {
             total += records.len();
             return Page {
                 records,
-                total: self.with_total.then(|| total + matching.count()),
+                total: self
+                    .with_total
+                    .then(|| self.counted(total + matching.count())),
             };
         }
         let mut records: Vec<_> = matching.collect();
@@ -123,7 +133,7 @@ impl Query {
                 .skip(self.offset)
                 .take(self.limit)
                 .collect(),
-            total: self.with_total.then_some(total),
+            total: self.with_total.then(|| self.counted(total)),
         }
     }
 }
