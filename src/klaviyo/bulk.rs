@@ -29,6 +29,15 @@ pub enum BulkAction {
     Delete,
 }
 
+/// A profile without the identifier that Klaviyo rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mended {
+    /// Without its phone number.
+    WithoutPhoneNumber(Vec<u8>),
+    /// Without its email.
+    WithoutEmail(Vec<u8>),
+}
+
 /// One bulk endpoint.
 #[derive(Debug)]
 pub struct BulkEndpoint {
@@ -53,12 +62,39 @@ pub struct BulkEndpoint {
     /// The most bytes per request.
     pub max_bytes: usize,
     /// Returns a corrected document in place of one that was rejected at this pointer (relative to the document), if
-    /// that is possible.
-    pub mend: fn(pointer: &str, document: &[u8]) -> Option<Vec<u8>>,
+    /// that is possible. For [`Shape::ByProfile`] it is the entry's profile that is corrected.
+    pub mend: fn(pointer: &str, document: &[u8]) -> Option<Mended>,
     /// The endpoint that reads the job that Klaviyo makes of a request; absent if there is no job that can be read.
     pub read_job: Option<&'static Endpoint>,
-    /// Whether the errors of such a job identify a document only by its index in the request.
-    pub errors_by_index: bool,
+    /// Whether the run document names all entries of such a job: what is not known to have been done is looked up and
+    /// decided again.
+    pub names_entries: bool,
+}
+
+impl BulkEndpoint {
+    /// The index in a pointer to a document or a part of it, and the rest of the pointer. Pointers of jobs' errors have
+    /// no index.
+    pub(super) fn below(&self, pointer: &str) -> (Option<usize>, String) {
+        let Some(below) = pointer.strip_prefix(self.pointer) else {
+            return (None, String::new());
+        };
+        let (first, rest) = below.split_at(below.find('/').unwrap_or(below.len()));
+        match first.parse() {
+            Ok(index) => (Some(index), rest.to_owned()),
+            Err(_) if below.is_empty() => (None, String::new()),
+            Err(_) => (None, format!("/{below}")),
+        }
+    }
+
+    /// Whether an error at this field (see [`Self::below`]) may be gone when the entry is looked up and decided again:
+    /// unless it is about what is in the entry. That an entry is there already, or not there, is said in several ways,
+    /// and not all of them are known.
+    #[must_use]
+    pub fn may_be_decided_again(&self, field: &str) -> bool {
+        let is_of_content = field.starts_with("/relationships")
+            || (field.starts_with("/attributes/") && field != "/attributes/external_id");
+        self.names_entries && !is_of_content
+    }
 }
 
 /// The path of a job of this endpoint.
@@ -71,7 +107,7 @@ pub fn job_path(bulk: &BulkEndpoint, id: &str) -> String {
 
 /// The [`BulkEndpoint::mend`] of endpoints whose documents cannot be corrected.
 #[must_use]
-pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Vec<u8>> {
+pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Mended> {
     None
 }
 

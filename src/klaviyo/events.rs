@@ -1,7 +1,8 @@
 //! `event-bulk-create-jobs`: up to 1,000 events per request, grouped by profile. The response is a 202 without a body,
 //! and there is no job to poll (<https://developers.klaviyo.com/en/reference/bulk_create_events>).
 
-use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_mended};
+use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape};
+use super::profiles;
 use super::rate::Endpoint;
 
 /// "Maximum number of events per request: 1,000".
@@ -25,7 +26,7 @@ pub static BULK_CREATE: BulkEndpoint = BulkEndpoint {
     pointer: "/data/attributes/events-bulk-create/data/",
     max_documents: MAX_EVENTS,
     max_bytes: MAX_REQUEST_BYTES,
-    mend: never_mended,
+    mend: profiles::without_identifier,
     read_job: None,
-    errors_by_index: false,
+    names_entries: false,
 };

@@ -21,6 +21,18 @@ pub enum JobState<T> {
     Unknown,
 }
 
+impl<T> JobState<T> {
+    /// The same state with another result.
+    pub(super) fn map<U>(self, result: impl FnOnce(T) -> U) -> JobState<U> {
+        match self {
+            Self::UnderWay => JobState::UnderWay,
+            Self::Complete(outcome) => JobState::Complete(result(outcome)),
+            Self::Cancelled => JobState::Cancelled,
+            Self::Unknown => JobState::Unknown,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct JobDocument<T> {
     data: JobData<T>,
@@ -32,6 +44,26 @@ struct JobData<T> {
     id: Option<String>,
     #[serde(default = "Option::default")]
     attributes: Option<T>,
+    #[serde(default)]
+    relationships: Option<Relationships>,
+}
+
+/// What a catalog job made. Klaviyo leaves the member out while it has made nothing.
+#[derive(Deserialize)]
+struct Relationships {
+    #[serde(default, alias = "variants", alias = "categories")]
+    items: Option<Made>,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    #[serde(default)]
+    data: Option<Vec<Identifier>>,
+}
+
+#[derive(Deserialize)]
+struct Identifier {
+    id: String,
 }
 
 /// The attributes of a job: the status, and those of its kind.
@@ -48,6 +80,9 @@ pub(super) fn read_id(answer: &[u8]) -> Option<String> {
     document.data.id
 }
 
+/// The attributes of a finished job, and the ids of what it made.
+pub(super) type Finished<T> = (T, Vec<String>);
+
 /// Reads the state of a job of this endpoint; `T` is read from its attributes.
 ///
 /// # Errors
@@ -57,23 +92,32 @@ pub(super) async fn read<T: DeserializeOwned>(
     bulk: &'static BulkEndpoint,
     id: &str,
     deadline: Deadline,
-) -> Result<JobState<T>, Error> {
+) -> Result<JobState<Finished<T>>, Error> {
     let endpoint = bulk.read_job.unwrap_or(bulk.post);
     let answer = match client.get(endpoint, &job_path(bulk, id), deadline).await {
         Err(error) if error.status() == Some(404) => return Ok(JobState::Unknown),
         answer => answer?,
     };
     let document: Option<JobDocument<Attributes<T>>> = serde_json::from_slice(&answer).ok();
-    let attributes = document.and_then(|document| document.data.attributes);
-    let Some(Attributes { status, outcome }) = attributes else {
+    let Some(JobData {
+        attributes: Some(Attributes { status, outcome }),
+        relationships,
+        ..
+    }) = document.map(|document| document.data)
+    else {
         return Err(Error::unreadable(
             Peer::Klaviyo,
             endpoint.name,
             "a job with its status",
         ));
     };
+    // `complete` says nothing of success, and counts run ahead of the state: only the state is waited for
     Ok(match status.as_str() {
-        "complete" => JobState::Complete(outcome),
+        "complete" => {
+            let made = relationships.and_then(|related| related.items?.data);
+            let ids = made.unwrap_or_default().into_iter().map(|made| made.id);
+            JobState::Complete((outcome, ids.collect()))
+        }
         "cancelled" => JobState::Cancelled,
         _ => JobState::UnderWay,
     })

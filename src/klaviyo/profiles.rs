@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::ErrorSource;
-use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, job_path};
+use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Mended, Shape, job_path};
 use super::client::Client;
 use super::job::{self, JobState};
 use super::links::{Links, next_path};
@@ -52,16 +52,21 @@ pub static BULK_IMPORT: BulkEndpoint = BulkEndpoint {
     pointer: "/data/attributes/profiles/data/",
     max_documents: MAX_PROFILES,
     max_bytes: MAX_REQUEST_BYTES,
-    mend: without_phone_number,
+    mend: without_identifier,
     read_job: Some(&READ_JOB),
-    errors_by_index: false,
+    names_entries: false,
 };
 
-fn without_phone_number(pointer: &str, document: &[u8]) -> Option<Vec<u8>> {
-    pointer
-        .ends_with("/phone_number")
-        .then(|| customer::without_phone_number(document))
-        .flatten()
+/// A profile without the identifier at the end of a pointer: one identifier that is rejected never costs a record that
+/// has another.
+pub(super) fn without_identifier(pointer: &str, document: &[u8]) -> Option<Mended> {
+    if pointer.ends_with("/phone_number") {
+        customer::without_phone_number(document).map(Mended::WithoutPhoneNumber)
+    } else if pointer.ends_with("/email") {
+        customer::without_email(document).map(Mended::WithoutEmail)
+    } else {
+        None
+    }
 }
 
 /// The result of a finished job.
@@ -81,12 +86,12 @@ pub struct ImportError {
     pub field: String,
     /// Klaviyo's code.
     pub code: String,
-    /// The profile without its phone number, if the error is about that.
-    pub mended: Option<Vec<u8>>,
+    /// The profile without the phone number or email that the error is about.
+    pub mended: Option<Mended>,
 }
 
 /// A page of a job's errors.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ImportErrors {
     /// The errors.
     pub errors: Vec<ImportError>,
@@ -136,7 +141,8 @@ pub async fn job(
     id: &str,
     deadline: Deadline,
 ) -> Result<JobState<Outcome>, Error> {
-    job::read(client, &BULK_IMPORT, id, deadline).await
+    let state = job::read::<Outcome>(client, &BULK_IMPORT, id, deadline).await?;
+    Ok(state.map(|(outcome, _)| outcome))
 }
 
 /// The path of the first page of a job's errors.
@@ -186,9 +192,7 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
     let payload = error.original_payload.map(RawValue::get);
     ImportError {
         external_id: payload.and_then(customer::external_id),
-        mended: payload
-            .filter(|_| field.ends_with("phone_number"))
-            .and_then(|payload| customer::without_phone_number(payload.as_bytes())),
+        mended: payload.and_then(|payload| without_identifier(&field, payload.as_bytes())),
         field: plain_field(&field).to_owned(),
         code: error
             .code

@@ -3,12 +3,12 @@
 //! If the error points at documents, only these are left out. If it points at none, the request is halved until each
 //! rejected document is alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 
 use super::batch::{Batch, ENTRY_HEAD, ENTRY_MIDDLE, ENTRY_TAIL, Item};
-use super::bulk::{BulkEndpoint, Shape, is_job_id};
+use super::bulk::{BulkEndpoint, Mended, Shape, is_job_id};
 use super::client::Client;
 use super::job::read_id;
 use super::rate::Endpoint;
@@ -34,10 +34,16 @@ pub struct Sent {
     pub jobs: Vec<JobMade>,
     /// The records that Klaviyo rejected, with the reason.
     pub refused: BTreeMap<usize, String>,
-    /// The number of documents that were corrected and sent again.
-    pub mended: usize,
+    /// The records that Klaviyo rejected for a reason that may be gone when they are looked up and decided again.
+    pub again: BTreeMap<usize, String>,
+    /// The number of profiles that were sent again without their phone number.
+    pub without_phone_number: usize,
+    /// The number of profiles that were sent again without their email.
+    pub without_email: usize,
 }
 
+/// Where the profile is in an entry of [`Shape::ByProfile`].
+const PROFILE: &str = "/attributes/profile/";
 /// With this many single documents whose response was 5xx while nothing was accepted, the API is down.
 const MAX_SUSPECTS: usize = 3;
 /// With this many single documents rejected without a pointer while nothing was accepted, the documents are not the
@@ -62,6 +68,7 @@ impl Batch {
             pieces: self.pieces,
             profiles: self.profiles.into_iter().map(Bytes::from).collect(),
             mended: HashMap::new(),
+            mended_profiles: HashSet::new(),
             narrowing: None,
             sent: Sent::default(),
         };
@@ -97,7 +104,6 @@ impl Batch {
                 parts = sending.suspects_again(client)?;
             }
         }
-        sending.sent.mended = sending.mended.len();
         Ok(sending.sent)
     }
 }
@@ -120,6 +126,8 @@ struct Sending {
     pieces: Vec<Bytes>,
     profiles: Vec<Bytes>,
     mended: HashMap<usize, Bytes>,
+    /// Entries whose profile was corrected.
+    mended_profiles: HashSet<usize>,
     narrowing: Option<Narrowing>,
     sent: Sent,
 }
@@ -306,33 +314,64 @@ impl Sending {
         if culprits.is_empty() {
             return self.halve(part, refusal, client);
         }
+        let mut mended = HashSet::new();
+        // the profiles of entries that are corrected for this response: an entry has several documents
+        self.mended_profiles.clear();
         for (&item, pointer) in &culprits {
             let field = self.field(pointer);
-            // a document that was corrected and is rejected again is not sent a third time
-            let mended = if self.mended.contains_key(&item) {
-                None
+            if self.mend(item, field) {
+                mended.insert(item);
             } else {
-                (self.bulk.mend)(field, &self.document(item).concat())
-            };
-            match mended {
-                Some(document) => {
-                    self.mended.insert(item, document.into());
-                }
-                None => {
-                    let reason = reason(refusal, field);
-                    self.sent.refused.insert(self.items[item].record, reason);
-                }
+                self.set_aside(item, refusal, field);
             }
         }
         let left = part
             .into_iter()
-            .filter(|item| !culprits.contains_key(item) || self.is_worth_a_try(*item))
+            .filter(|item| {
+                let is_rejected = self.sent.refused.contains_key(&self.items[*item].record);
+                !culprits.contains_key(item) || (mended.contains(item) && !is_rejected)
+            })
             .collect();
         Ok(vec![left])
     }
 
-    fn is_worth_a_try(&self, item: usize) -> bool {
-        self.mended.contains_key(&item) && !self.sent.refused.contains_key(&self.items[item].record)
+    fn set_aside(&mut self, item: usize, refusal: &Refusal, field: &str) {
+        let record = self.items[item].record;
+        let of = match self.bulk.may_be_decided_again(field) {
+            true => &mut self.sent.again,
+            false => &mut self.sent.refused,
+        };
+        of.insert(record, reason(refusal, field));
+    }
+
+    /// Corrects what was rejected of an item, if it can be; nothing is corrected twice in the same way, as what is
+    /// rejected is left out.
+    fn mend(&mut self, item: usize, field: &str) -> bool {
+        let entry = self.items[item].entry;
+        let of_profile = matches!(self.bulk.shape, Shape::ByProfile);
+        if of_profile && self.mended_profiles.contains(&entry) {
+            return true;
+        }
+        let rejected = match of_profile {
+            true if !field.starts_with(PROFILE) => return false,
+            true => self.profiles[entry].to_vec(),
+            false => self.document(item).concat(),
+        };
+        let (document, count) = match (self.bulk.mend)(field, &rejected) {
+            Some(Mended::WithoutPhoneNumber(document)) => {
+                (document, &mut self.sent.without_phone_number)
+            }
+            Some(Mended::WithoutEmail(document)) => (document, &mut self.sent.without_email),
+            None => return false,
+        };
+        *count += 1;
+        if of_profile {
+            self.profiles[entry] = document.into();
+            self.mended_profiles.insert(entry);
+        } else {
+            self.mended.insert(item, document.into());
+        }
+        true
     }
 
     fn halve(
@@ -357,8 +396,7 @@ impl Sending {
                 kind: Kind::EverythingRefused(refusal.clone()),
             });
         }
-        let record = self.items[item].record;
-        self.sent.refused.insert(record, reason(refusal, ""));
+        self.set_aside(item, refusal, "");
         Ok(Vec::new())
     }
 

@@ -140,9 +140,21 @@ pub fn profile<'a>(
 /// `None` if it has no phone number, so that no profile is sent a third time.
 #[must_use]
 pub fn without_phone_number(document: &[u8]) -> Option<Vec<u8>> {
+    without(document, "phone_number")
+}
+
+/// The profile document without `email`, if it has one and an `external_id` that identifies it. The shapes are those of
+/// [`without_phone_number`].
+#[must_use]
+pub fn without_email(document: &[u8]) -> Option<Vec<u8>> {
+    external_id(std::str::from_utf8(document).ok()?)?;
+    without(document, "email")
+}
+
+fn without(document: &[u8], member: &str) -> Option<Vec<u8>> {
     let document: &RawValue = serde_json::from_slice(document).ok()?;
     let mut attributes = attributes(document)?;
-    attributes.shift_remove("phone_number")?;
+    attributes.shift_remove(member)?;
     let mut out = br#"{"type":"profile","attributes":"#.to_vec();
     let mut object = ObjectWriter::open(&mut out);
     for (key, value) in attributes {

@@ -1,13 +1,16 @@
 //! The results of catalog jobs, entry by entry.
 
+use std::collections::{HashMap, HashSet, VecDeque};
+
 use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::{BulkAction, BulkEndpoint};
-use crate::klaviyo::catalog::job::{self, EntryError};
+use crate::klaviyo::catalog::job::{self, EntryError, Named, Outcome};
+use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::job::JobState;
-use crate::mapping::product::Write;
-use crate::run::import::JobAnswer;
-use crate::run::state::Job;
+use crate::mapping::product::{Write, compound_id};
+use crate::run::import::{JobAnswer, MAX_DECISIONS, Refused};
+use crate::run::state::{EntryName, Job};
 use crate::time::Deadline;
 
 /// The jobs of one group: enough that the last jobs of a group waste little capacity, few enough that little is sent
@@ -23,70 +26,123 @@ pub(super) fn write_of(is_there: bool) -> (usize, Write) {
     }
 }
 
-/// What is done about an entry's error.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// Nothing: the entry is already as wanted.
-    AsWanted,
-    /// The entry was created or deleted after it was looked up: it is looked up and sent again.
-    Again,
-    /// The entry counts as failed.
-    Refused,
+/// What is done about the entries of a finished job: names with reasons.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Resolution {
+    /// Entries that count as failed.
+    refused: Refused,
+    /// Entries of which it is not known what became of them, or that may be decided in another way by now.
+    again: Vec<(String, String)>,
 }
 
-fn verdict(action: BulkAction, error: &EntryError) -> Verdict {
-    let is_there = ["conflict", "duplicate", "exists"]
-        .iter()
-        .any(|word| error.code.contains(word));
-    let is_gone = error.code.contains("not_found") && !error.field.starts_with("/relationships");
-    match action {
-        BulkAction::Create if is_there => Verdict::Again,
-        BulkAction::Update if is_gone => Verdict::Again,
-        BulkAction::Delete if is_gone => Verdict::AsWanted,
-        _ => Verdict::Refused,
+/// Compares a job's entries with its errors and with what it made.
+///
+/// Errors are matched by the entry's id, then by its index. A failed entry that no error names is one of those that the
+/// job did not make. A create that is neither among what the job made nor among its errors may have met an entry that is
+/// there already.
+fn resolve(
+    endpoint: &BulkEndpoint,
+    id_of: fn(&str) -> &str,
+    entries: &[String],
+    outcome: Outcome,
+) -> Resolution {
+    let mut by_id: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    for (index, name) in entries.iter().enumerate() {
+        by_id.entry(id_of(name)).or_default().push_back(index);
+    }
+    let mut resolution = Resolution::default();
+    let mut is_failed = vec![false; entries.len()];
+    let mut unnamed_reason = None;
+    for error in &outcome.errors {
+        let index = match &error.named {
+            Named::Id(id) => by_id.get_mut(id.as_str()).and_then(VecDeque::pop_front),
+            Named::Index(index) => Some(*index),
+            Named::Nobody => None,
+        };
+        let index = index.filter(|&index| is_failed.get(index) == Some(&false));
+        let reason = reason(endpoint, error);
+        let Some(index) = index else {
+            unnamed_reason.get_or_insert(reason);
+            continue;
+        };
+        is_failed[index] = true;
+        let name = entries[index].clone();
+        if endpoint.may_be_decided_again(&error.field) {
+            resolution.again.push((name, reason));
+        } else {
+            resolution.refused.push((Some(name), reason));
+        }
+    }
+    let named = is_failed.iter().filter(|&&is_failed| is_failed).count();
+    let mut unnamed = outcome.failed.saturating_sub(named);
+    let is_made = |index: usize| outcome.made.contains(id_of(&entries[index]));
+    let (made, not_made): (Vec<usize>, Vec<usize>) = (0..entries.len())
+        .filter(|&index| !is_failed[index])
+        .partition(|&index| is_made(index));
+    let unnamed_reason = unnamed_reason
+        .unwrap_or_else(|| format!("Klaviyo did not {}: no error", endpoint.post.name));
+    if unnamed > 0 || endpoint.action == BulkAction::Create {
+        unnamed = unnamed.saturating_sub(not_made.len());
+        let not_made = not_made.into_iter().map(|index| entries[index].clone());
+        resolution
+            .again
+            .extend(not_made.map(|name| (name, unnamed_reason.clone())));
+    }
+    // more failures than entries that were not made: which of them failed is not known
+    let unnamed = unnamed.min(made.len());
+    resolution
+        .refused
+        .extend(std::iter::repeat_n((None, unnamed_reason), unnamed));
+    resolution
+}
+
+/// How the external id of an entry is read from its name: a variant's is its sku, a part of a product.
+fn ids_in(collection: CatalogCollection) -> fn(&str) -> &str {
+    match collection {
+        CatalogCollection::Categories | CatalogCollection::Items => |name| name,
+        CatalogCollection::Variants => |name| EntryName::read(name).part.unwrap_or(name),
     }
 }
 
-/// Polls a job of one of these endpoints.
+/// Polls a job of one of these endpoints, whose entries are of this collection.
 ///
 /// # Errors
 /// If Klaviyo does not respond or rejects the request.
 pub(super) async fn poll(
     client: &klaviyo::Client,
     endpoints: &'static [&'static BulkEndpoint],
+    collection: CatalogCollection,
     job: Job,
     deadline: Deadline,
 ) -> Result<JobAnswer, Error> {
     let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.key == job.kind) else {
         return Ok(JobAnswer::Unknown);
     };
-    let errors = match job::read(client, endpoint, &job.id, deadline).await? {
+    let outcome = match job::read(client, endpoint, &job.id, deadline).await? {
         JobState::UnderWay => return Ok(JobAnswer::NotYet),
         JobState::Cancelled => return Ok(JobAnswer::Cancelled),
         JobState::Unknown => return Ok(JobAnswer::Unknown),
-        JobState::Complete(errors) => errors,
+        JobState::Complete(outcome) => outcome,
     };
-    let (mut refused, mut again) = (Vec::new(), Vec::new());
-    // errors without a valid index count only as far as the job has entries that no error names
-    let is_named = |error: &&EntryError| error.index.is_some_and(|index| index < job.entries.len());
-    let mut unnamed = job.entries.len() - errors.iter().filter(is_named).count();
-    for error in errors {
-        if !is_named(&&error) {
-            let Some(left) = unnamed.checked_sub(1) else {
-                continue;
-            };
-            unnamed = left;
-        }
-        let name = error
-            .index
-            .and_then(|index| job.entries.get(index))
-            .cloned();
-        let reason = reason(endpoint, &error);
-        match (verdict(endpoint.action, &error), name) {
-            (Verdict::AsWanted, _) => {}
-            (Verdict::Again, Some(name)) => again.push((name, reason)),
-            (Verdict::Again | Verdict::Refused, name) => refused.push((name, reason)),
-        }
+    let (failed, id_of) = (outcome.failed, ids_in(collection));
+    let Resolution {
+        mut refused,
+        mut again,
+    } = resolve(endpoint, id_of, &job.entries, outcome);
+    if endpoint.action == BulkAction::Delete && !again.is_empty() {
+        // what is not there any more is as wanted, whoever has deleted it
+        let ids: HashSet<String> = again
+            .iter()
+            .map(|(name, _)| id_of(name).to_owned())
+            .collect();
+        let ids: Vec<String> = ids.into_iter().collect();
+        let there = existing(client, collection, &ids, deadline).await?;
+        again.retain(|(name, _)| there.contains(&compound_id(id_of(name))));
+    }
+    if job.attempt >= MAX_DECISIONS {
+        // without any failure, what is not listed is not known to have failed
+        let last = again.drain(..).filter(|_| failed > 0);
+        refused.extend(last.map(|(name, reason)| (Some(name), reason)));
     }
     Ok(JobAnswer::Done {
         refused,
@@ -107,26 +163,99 @@ fn reason(endpoint: &BulkEndpoint, error: &EntryError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::klaviyo::catalog::{CREATE_ITEMS, CREATE_VARIANTS, DELETE_VARIANTS, UPDATE_ITEMS};
 
-    fn error(code: &str, field: &str) -> EntryError {
-        EntryError {
-            index: Some(0),
-            field: field.to_owned(),
-            code: code.to_owned(),
+    const ITEMS: [&str; 3] = ["a", "b", "c"];
+
+    fn resolved(
+        endpoint: &BulkEndpoint,
+        entries: &[&str],
+        errors: &[(Named, &str)],
+        failed: usize,
+        made: &[&str],
+    ) -> (Vec<Option<String>>, Vec<String>) {
+        let entries: Vec<String> = entries.iter().copied().map(str::to_owned).collect();
+        let errors = errors.iter().map(|(named, field)| EntryError {
+            named: named.clone(),
+            field: (*field).to_owned(),
+            code: "invalid".to_owned(),
+        });
+        let outcome = Outcome {
+            errors: errors.collect(),
+            failed,
+            made: made.iter().copied().map(str::to_owned).collect(),
+        };
+        let collection = match entries.iter().any(|name| name.contains('/')) {
+            true => CatalogCollection::Variants,
+            false => CatalogCollection::Items,
+        };
+        let Resolution { refused, again } =
+            resolve(endpoint, ids_in(collection), &entries, outcome);
+        (
+            refused.into_iter().map(|(name, _)| name).collect(),
+            again.into_iter().map(|(name, _)| name).collect(),
+        )
+    }
+
+    fn id(id: &str) -> Named {
+        Named::Id(id.to_owned())
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_entry_is_a_failure_and_whether_it_is_there_is_decided_again() {
+        for (endpoint, field, is_final) in [
+            (&CREATE_ITEMS, "/attributes/external_id", false),
+            (&CREATE_ITEMS, "", false),
+            (&UPDATE_ITEMS, "/id", false),
+            (&CREATE_ITEMS, "/attributes/title", true),
+            (&UPDATE_ITEMS, "/relationships/categories", true),
+        ] {
+            let (refused, again) = resolved(endpoint, &ITEMS, &[(id("b"), field)], 1, &["a", "c"]);
+            let expected = match is_final {
+                true => (vec![Some("b".to_owned())], Vec::new()),
+                false => (Vec::new(), vec!["b".to_owned()]),
+            };
+            assert_eq!((refused, again), expected, "{field}");
         }
     }
 
     #[test]
-    fn what_came_or_went_is_done_the_other_way_round_and_a_missing_category_is_not() {
-        let there = error("conflict", "/attributes/external_id");
-        let gone = error("not_found", "/id");
-        let relation = error("not_found", "/relationships/categories");
-        assert_eq!(verdict(BulkAction::Create, &there), Verdict::Again);
-        assert_eq!(verdict(BulkAction::Update, &gone), Verdict::Again);
-        assert_eq!(verdict(BulkAction::Delete, &gone), Verdict::AsWanted);
-        for act in [BulkAction::Create, BulkAction::Update] {
-            assert_eq!(verdict(act, &relation), Verdict::Refused);
+    fn a_variant_is_found_by_its_sku_and_an_entry_by_its_index() {
+        let names = ["p/X", "p/Y", "q/Z"];
+        let (refused, again) = resolved(
+            &CREATE_VARIANTS,
+            &names,
+            &[(id("Z"), ""), (Named::Index(0), "")],
+            2,
+            &["Y"],
+        );
+        assert_eq!((refused, again), (vec![], vec!["q/Z".into(), "p/X".into()]));
+    }
+
+    #[test]
+    fn a_failure_that_no_error_names_is_one_of_those_that_were_not_made() {
+        let nobody = [(Named::Nobody, "")];
+        let (refused, again) = resolved(&UPDATE_ITEMS, &ITEMS, &nobody, 1, &["a", "c"]);
+        assert_eq!((refused, again), (vec![], vec!["b".into()]));
+        // an index or an id that the job does not have names nobody
+        for named in [Named::Index(9), id("nope")] {
+            let (refused, again) = resolved(&UPDATE_ITEMS, &ITEMS, &[(named, "")], 1, &["a", "c"]);
+            assert_eq!((refused, again), (vec![], vec!["b".into()]));
         }
-        assert_eq!(verdict(BulkAction::Update, &there), Verdict::Refused);
+        // all were made, and one failed: nobody knows which
+        let (refused, again) = resolved(&UPDATE_ITEMS, &ITEMS, &nobody, 1, &ITEMS);
+        assert_eq!((refused, again), (vec![None], vec![]));
+        let (refused, _) = resolved(&UPDATE_ITEMS, &ITEMS, &nobody, 99, &ITEMS);
+        assert_eq!(refused.len(), 3, "no more failures than entries");
+    }
+
+    #[test]
+    fn a_create_that_made_nothing_of_an_entry_is_decided_again_and_other_jobs_are_believed() {
+        let (refused, again) = resolved(&CREATE_ITEMS, &ITEMS, &[], 0, &["a"]);
+        assert_eq!((refused, again), (vec![], vec!["b".into(), "c".into()]));
+        for endpoint in [&UPDATE_ITEMS, &DELETE_VARIANTS] {
+            let nothing = resolved(endpoint, &ITEMS, &[], 0, &[]);
+            assert_eq!(nothing, (vec![], vec![]));
+        }
     }
 }

@@ -102,6 +102,15 @@ impl Import for Categories {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.0.klaviyo.clone();
-        Box::pin(async move { catalog_jobs::poll(&client, &ENDPOINTS, job, deadline).await })
+        Box::pin(async move {
+            catalog_jobs::poll(
+                &client,
+                &ENDPOINTS,
+                CatalogCollection::Categories,
+                job,
+                deadline,
+            )
+            .await
+        })
     }
 }

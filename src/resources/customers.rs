@@ -8,12 +8,12 @@ use crate::commercetools;
 use crate::config::MappingOptions;
 use crate::error::Error;
 use crate::klaviyo;
-use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::bulk::{self, BulkEndpoint};
 use crate::klaviyo::job::JobState;
 use crate::klaviyo::profiles::{self, ImportError, ImportErrors, MAX_PROFILE_BYTES, Outcome};
 use crate::mapping::{Skip, customer};
 use crate::ports::LocalFuture;
-use crate::run::import::{Import, JobAnswer, Mended};
+use crate::run::import::{Import, JobAnswer, Mended, Refused};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{Job, Note, RunOptions};
 use crate::time::Deadline;
@@ -94,57 +94,76 @@ impl Import for Customers {
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.klaviyo.clone();
         Box::pin(async move {
-            if job.errors_at.is_none() {
-                match profiles::job(&client, &job.id, deadline).await? {
+            let is_first = job.errors_at.is_none();
+            let mut failed = match is_first {
+                true => match profiles::job(&client, &job.id, deadline).await? {
                     JobState::UnderWay => return Ok(JobAnswer::NotYet),
                     JobState::Cancelled => return Ok(JobAnswer::Cancelled),
                     JobState::Unknown => return Ok(JobAnswer::Unknown),
-                    JobState::Complete(Outcome {
-                        failed: None | Some(0),
-                    }) => {
-                        return Ok(JobAnswer::Read {
-                            refused: Vec::new(),
-                            mended: Vec::new(),
-                            errors_at: None,
-                        });
-                    }
-                    JobState::Complete(_) => {}
-                }
+                    JobState::Complete(Outcome { failed }) => failed.unwrap_or(0),
+                },
+                false => 0,
+            };
+            let dealt_with = job.errors_read;
+            let page = match failed {
+                0 if is_first => ImportErrors::default(),
+                _ => next_errors(&client, &job, deadline).await?,
+            };
+            if page.next.is_none() && !is_first {
+                failed = match profiles::job(&client, &job.id, deadline).await? {
+                    JobState::Complete(Outcome { failed }) => failed.unwrap_or(0),
+                    _ => 0,
+                };
             }
-            let page = next_errors(&client, job, deadline).await?;
-            let (mut refused, mut mended) = (Vec::new(), Vec::new());
-            for ImportError {
-                external_id,
-                field,
-                code,
-                mended: document,
-            } in page.errors
-            {
-                match document {
-                    Some(document) => mended.push(Mended {
-                        id: external_id,
-                        document,
-                    }),
-                    None => refused.push((
-                        external_id,
-                        format!("Klaviyo did not import it: {code} at {field}"),
-                    )),
-                }
-            }
+            let read = dealt_with + page.errors.len() as u64;
+            // failures that no error can be read of
+            let unnamed = match page.next {
+                Some(_) => 0,
+                None => failed.saturating_sub(read),
+            };
+            let (refused, mended) = sorted(page.errors);
             Ok(JobAnswer::Read {
                 refused,
                 mended,
+                unnamed,
                 errors_at: page.next,
             })
         })
     }
 }
 
+/// The profiles that are rejected, and those that are sent again without what was rejected of them.
+fn sorted(errors: Vec<ImportError>) -> (Refused, Vec<Mended>) {
+    let (mut refused, mut mended) = (Vec::new(), Vec::new());
+    for error in errors {
+        let (document, note) = match error.mended {
+            Some(bulk::Mended::WithoutPhoneNumber(document)) => {
+                (document, Note::SentAgainWithoutPhoneNumber)
+            }
+            Some(bulk::Mended::WithoutEmail(document)) => (document, Note::SentAgainWithoutEmail),
+            None => {
+                let reason = format!(
+                    "Klaviyo did not import it: {} at {}",
+                    error.code, error.field
+                );
+                refused.push((error.external_id, reason));
+                continue;
+            }
+        };
+        mended.push(Mended {
+            id: error.external_id,
+            document,
+            note,
+        });
+    }
+    (refused, mended)
+}
+
 /// The next page of a job's errors. If Klaviyo no longer knows the stored page, reading begins again, without the
-/// errors that have been dealt with.
+/// errors that have been dealt with. Errors that are gone (404) are none.
 async fn next_errors(
     client: &klaviyo::Client,
-    job: Job,
+    job: &Job,
     deadline: Deadline,
 ) -> Result<ImportErrors, Error> {
     if let Some(path) = &job.errors_at {
@@ -156,7 +175,10 @@ async fn next_errors(
     let mut path = profiles::errors_path(&job.id);
     let mut dealt_with = usize::try_from(job.errors_read).unwrap_or(usize::MAX);
     loop {
-        let mut page = profiles::import_errors(client, &path, deadline).await?;
+        let mut page = match profiles::import_errors(client, &path, deadline).await {
+            Err(error) if error.status() == Some(404) => return Ok(ImportErrors::default()),
+            page => page?,
+        };
         let here = dealt_with.min(page.errors.len());
         page.errors.drain(..here);
         dealt_with -= here;

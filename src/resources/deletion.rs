@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{self, CatalogCollection};
-use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, identifier};
+use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, DELETE_VARIANTS, identifier};
 use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
@@ -28,6 +28,7 @@ const MAX_PASSES: u32 = 5;
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
 /// Klaviyo deletes an item's variants with it.
 static ITEM_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_ITEMS];
+static VARIANT_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
 
 /// One pass.
 pub struct Deletion {
@@ -70,6 +71,7 @@ impl Deletion {
         match self.collection {
             CatalogCollection::Categories => "catalog-category",
             CatalogCollection::Items => "catalog-item",
+            CatalogCollection::Variants => "catalog-variant",
         }
     }
 }
@@ -79,6 +81,7 @@ impl Import for Deletion {
         match self.collection {
             CatalogCollection::Categories => &CATEGORY_ENDPOINTS,
             CatalogCollection::Items => &ITEM_ENDPOINTS,
+            CatalogCollection::Variants => &VARIANT_ENDPOINTS,
         }
     }
 
@@ -182,19 +185,25 @@ impl Import for Deletion {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
+        let collection = self.collection;
         let is_listed_again = self.pass < MAX_PASSES;
         Box::pin(async move {
             Ok(
-                match catalog_jobs::poll(&client, endpoints, job, deadline).await? {
-                    JobAnswer::Done {
-                        refused,
-                        again,
-                        left,
-                    } if is_listed_again => JobAnswer::Done {
-                        left: left + refused.len() as u64,
+                match catalog_jobs::poll(&client, endpoints, collection, job, deadline).await? {
+                    // what is still there is listed by the next pass, and counts as failed after the last one
+                    JobAnswer::Done { refused, again, .. } if is_listed_again => JobAnswer::Done {
+                        left: (refused.len() + again.len()) as u64,
                         refused: Vec::new(),
-                        again,
+                        again: Vec::new(),
                     },
+                    JobAnswer::Done { refused, again, .. } => {
+                        let again = again.into_iter().map(|(name, reason)| (Some(name), reason));
+                        JobAnswer::Done {
+                            refused: refused.into_iter().chain(again).collect(),
+                            again: Vec::new(),
+                            left: 0,
+                        }
+                    }
                     answer => answer,
                 },
             )

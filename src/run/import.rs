@@ -9,6 +9,9 @@ use crate::klaviyo::bulk::BulkEndpoint;
 use crate::ports::LocalFuture;
 use crate::time::Deadline;
 
+/// How often an entry is looked up and decided again (create, update, nothing to do) before it counts as failed.
+pub const MAX_DECISIONS: u32 = 2;
+
 /// Records that Klaviyo rejected: id, or name in the cursor, if it is known, and reason.
 pub type Refused = Vec<(Option<String>, String)>;
 
@@ -19,6 +22,8 @@ pub struct Mended {
     pub id: Option<String>,
     /// The document.
     pub document: Vec<u8>,
+    /// What is counted for it.
+    pub note: Note,
 }
 
 /// The result of polling a job.
@@ -42,6 +47,8 @@ pub enum JobAnswer {
         refused: Refused,
         /// Documents to send again in another form.
         mended: Vec<Mended>,
+        /// The number of records that it rejected, as far as no error can be read that says which.
+        unnamed: u64,
         /// The page of its errors to read next.
         errors_at: Option<String>,
     },

@@ -1,4 +1,4 @@
-//! Catalog jobs: the entries that a finished job rejected.
+//! Catalog jobs: what a finished job has made, and which entries it did not take.
 
 use std::collections::HashSet;
 
@@ -9,13 +9,28 @@ use crate::klaviyo::answer::ErrorSource;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::client::Client;
 use crate::klaviyo::job::{self, JobState};
+use crate::mapping::product::external_id;
 use crate::time::Deadline;
 
-/// An entry that a job rejected.
+/// How a job says which entry an error is about.
+///
+/// Recorded is `meta.id` alone, with a pointer that has no index. `meta.external_id` was reported by users of the API,
+/// and the documentation has the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// By its external id.
+    Id(String),
+    /// By its index in the request.
+    Index(usize),
+    /// Not at all.
+    Nobody,
+}
+
+/// An entry that a job did not take.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EntryError {
-    /// The entry's index in the request, if Klaviyo says it.
-    pub index: Option<usize>,
+    /// Which entry it is.
+    pub named: Named,
     /// The field that the error is about, such as `/attributes/title`; empty if Klaviyo does not say it.
     pub field: String,
     /// Klaviyo's code.
@@ -23,8 +38,18 @@ pub struct EntryError {
 }
 
 /// The result of a finished job.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The entries that it did not take, as far as there is an error for them: one for each.
+    pub errors: Vec<EntryError>,
+    /// How many entries it did not take.
+    pub failed: usize,
+    /// The external ids of the entries that it made, changed or deleted.
+    pub made: HashSet<String>,
+}
+
 #[derive(Deserialize)]
-struct Outcome {
+struct Attributes {
     #[serde(default)]
     failed_count: Option<usize>,
     #[serde(default)]
@@ -36,10 +61,25 @@ struct JobError {
     #[serde(default)]
     code: Option<String>,
     #[serde(default)]
+    meta: Option<Meta>,
+    #[serde(default)]
     source: Option<ErrorSource>,
 }
 
-/// Reads the state of a job of this endpoint; for a finished job, the entries that it rejected.
+/// Which entry an error is about. An empty `meta` can be written as a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Meta {
+    Ids {
+        #[serde(default)]
+        id: Option<String>,
+        #[serde(default)]
+        external_id: Option<String>,
+    },
+    Other(serde::de::IgnoredAny),
+}
+
+/// Reads the state of a job of this endpoint, and the result of a finished one.
 ///
 /// # Errors
 /// If Klaviyo does not respond or rejects the request.
@@ -48,60 +88,104 @@ pub async fn read(
     bulk: &'static BulkEndpoint,
     id: &str,
     deadline: Deadline,
-) -> Result<JobState<Vec<EntryError>>, Error> {
-    Ok(
-        match job::read::<Outcome>(client, bulk, id, deadline).await? {
-            JobState::Complete(Outcome {
-                failed_count,
-                errors,
-            }) => JobState::Complete(entry_errors(
-                bulk,
-                errors.unwrap_or_default(),
-                failed_count.unwrap_or(0),
-            )),
-            JobState::UnderWay => JobState::UnderWay,
-            JobState::Cancelled => JobState::Cancelled,
-            JobState::Unknown => JobState::Unknown,
-        },
-    )
+) -> Result<JobState<Outcome>, Error> {
+    let state = job::read::<Attributes>(client, bulk, id, deadline).await?;
+    Ok(state.map(|(attributes, made)| {
+        // a job cannot have more failures than entries, even if the response says so
+        let most = bulk.max_documents;
+        let errors = entry_errors(bulk, attributes.errors.unwrap_or_default(), most);
+        let failed = attributes.failed_count.unwrap_or(0).min(most);
+        let made = made.iter().take(most).map(|id| external_id(id).to_owned());
+        Outcome {
+            failed: failed.max(errors.len()),
+            errors,
+            made: made.collect(),
+        }
+    }))
 }
 
-/// One error per entry: the first one with its index. Failed entries without an error get an error without an index.
-fn entry_errors(
-    bulk: &'static BulkEndpoint,
-    errors: Vec<JobError>,
-    failed: usize,
-) -> Vec<EntryError> {
-    let mut indexes = HashSet::new();
-    let mut list: Vec<EntryError> = Vec::new();
-    // a job cannot have more failures than entries, even if the response says so
-    let most = bulk.max_documents;
-    for error in errors {
-        if list.len() == most {
-            break;
-        }
-        let pointer = error
-            .source
-            .and_then(|source| source.pointer)
-            .unwrap_or_default();
-        let below = pointer.strip_prefix(bulk.pointer).unwrap_or_default();
-        let (index, field) = below.split_at(below.find('/').unwrap_or(below.len()));
-        let index: Option<usize> = index.parse().ok();
-        if index.is_none_or(|index| indexes.insert(index)) {
-            let code = error.code.and_then(plain_code);
-            list.push(EntryError {
-                index,
-                field: plain_field(field).to_owned(),
-                code: code.unwrap_or_else(|| "no code".to_owned()),
-            });
-        }
+/// One error per entry: the first one that names it.
+fn entry_errors(bulk: &BulkEndpoint, errors: Vec<JobError>, most: usize) -> Vec<EntryError> {
+    let (mut ids, mut indexes) = (HashSet::new(), HashSet::new());
+    let errors = errors.into_iter().map(|error| entry_error(bulk, error));
+    errors
+        .filter(|error| match &error.named {
+            Named::Id(id) => ids.insert(id.clone()),
+            Named::Index(index) => indexes.insert(*index),
+            Named::Nobody => true,
+        })
+        .take(most)
+        .collect()
+}
+
+fn entry_error(bulk: &BulkEndpoint, error: JobError) -> EntryError {
+    let pointer = error
+        .source
+        .and_then(|source| source.pointer)
+        .unwrap_or_default();
+    let (index, field) = bulk.below(&pointer);
+    let id = match error.meta {
+        Some(Meta::Ids {
+            id,
+            external_id: by,
+        }) => id.map(|id| external_id(&id).to_owned()).or(by),
+        Some(Meta::Other(_)) | None => None,
+    };
+    EntryError {
+        named: match (id, index) {
+            (Some(id), _) => Named::Id(id),
+            (None, Some(index)) => Named::Index(index),
+            (None, None) => Named::Nobody,
+        },
+        field: plain_field(&field).to_owned(),
+        code: error
+            .code
+            .and_then(plain_code)
+            .unwrap_or_else(|| "no code".to_owned()),
     }
-    while list.len() < failed.min(most) {
-        list.push(EntryError {
-            index: None,
-            field: String::new(),
-            code: "no error that names the entry".to_owned(),
-        });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::klaviyo::catalog::UPDATE_ITEMS;
+
+    fn read_errors(errors: &str) -> Vec<EntryError> {
+        let errors = serde_json::from_str(errors).expect("errors of a job");
+        entry_errors(&UPDATE_ITEMS, errors, 100)
     }
-    list
+
+    #[test]
+    fn an_entry_is_named_by_id_external_id_or_index_in_this_order() {
+        let errors = read_errors(
+            r#"[
+            {"code": "invalid", "meta": {"id": "$custom:::$default:::a", "external_id": "b"},
+             "source": {"pointer": "/data/attributes/items/data/id"}},
+            {"id": null, "code": null, "title": null, "meta": {"external_id": "b"}},
+            {"code": "invalid", "meta": [],
+             "source": {"pointer": "/data/attributes/items/data/7/attributes/title"}},
+            {"code": "invalid", "meta": {}, "source": {"pointer": null}}
+            ]"#,
+        );
+        let error = |named, field: &str, code: &str| EntryError {
+            named,
+            field: field.to_owned(),
+            code: code.to_owned(),
+        };
+        assert_eq!(
+            errors,
+            [
+                error(Named::Id("a".to_owned()), "/id", "invalid"),
+                error(Named::Id("b".to_owned()), "", "no code"),
+                error(Named::Index(7), "/attributes/title", "invalid"),
+                error(Named::Nobody, "", "invalid"),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_entry_has_one_error() {
+        let twice = r#"{"meta": {"id": "$custom:::$default:::a"}}"#;
+        assert_eq!(read_errors(&format!("[{twice}, {twice}, {{}}]")).len(), 2);
+    }
 }

@@ -27,6 +27,11 @@ static LIST_CATEGORIES: Endpoint = Endpoint {
     burst: 350,
     steady: 3_500,
 };
+static LIST_ALL_VARIANTS: Endpoint = Endpoint {
+    name: "list catalog variants",
+    burst: 350,
+    steady: 3_500,
+};
 static LIST_VARIANTS: Endpoint = Endpoint {
     name: "list an item's catalog variants",
     burst: 350,
@@ -40,6 +45,8 @@ pub enum CatalogCollection {
     Categories,
     /// `catalog-items`
     Items,
+    /// `catalog-variants`. Which item one belongs to is not part of it.
+    Variants,
 }
 
 impl CatalogCollection {
@@ -47,6 +54,7 @@ impl CatalogCollection {
         match self {
             Self::Categories => &LIST_CATEGORIES,
             Self::Items => &LIST_ITEMS,
+            Self::Variants => &LIST_ALL_VARIANTS,
         }
     }
 
@@ -60,17 +68,57 @@ impl CatalogCollection {
             Self::Items => {
                 "/api/catalog-items?fields%5Bcatalog-item%5D=external_id&page%5Bsize%5D=100"
             }
+            Self::Variants => {
+                "/api/catalog-variants?fields%5Bcatalog-variant%5D=external_id&page%5Bsize%5D=100"
+            }
         }
     }
 
-    fn of_ids(self, ids: &[String]) -> String {
-        // only what a query needs escaped is escaped, so that 100 ids stay under the 8 KB that servers accept
-        let ids: Vec<String> = ids
-            .iter()
-            .map(|id| format!("'{}'", compound_id(id)))
-            .collect();
-        format!("{}&filter=any(ids,%5B{}%5D)", self.path(), ids.join(","))
+    /// The paths of the entries with these external ids, each with as many ids as a query takes.
+    fn of_ids(self, ids: &[String]) -> Vec<String> {
+        let mut paths = Vec::new();
+        let mut chunk: Vec<String> = Vec::new();
+        let mut bytes = 0;
+        let path =
+            |chunk: &[String]| format!("{}&filter=any(ids,%5B{}%5D)", self.path(), chunk.join(","));
+        for id in ids.iter().filter_map(|id| quoted(&compound_id(id))) {
+            if chunk.len() == MAX_ENTRIES || bytes + id.len() > MAX_FILTER_BYTES {
+                paths.push(path(&chunk));
+                chunk.clear();
+                bytes = 0;
+            }
+            bytes += id.len() + 1;
+            chunk.push(id);
+        }
+        if !chunk.is_empty() {
+            paths.push(path(&chunk));
+        }
+        paths
     }
+}
+
+/// The most bytes of a filter, so that a request stays under the 8 KB that servers accept: 100 ids of items have 6,000.
+const MAX_FILTER_BYTES: usize = 7_000;
+
+/// An id as a value of a filter, in the quotes that are not in it; `None` if both are: how they are escaped is not
+/// documented. Only what a query needs escaped is escaped, so that 100 ids fit into one.
+fn quoted(id: &str) -> Option<String> {
+    let quote = match (id.contains('\''), id.contains('"'), id.contains('\\')) {
+        (false, _, false) => "'",
+        (true, false, false) => "%22",
+        _ => return None,
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"$:-_.~".contains(&byte);
+    let mut out = quote.to_owned();
+    for byte in id.bytes() {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out.push_str(quote);
+    Some(out)
 }
 
 #[derive(Deserialize)]
@@ -178,15 +226,8 @@ pub async fn existing(
     ids: &[String],
     deadline: Deadline,
 ) -> Result<HashSet<String>, Error> {
-    let chunks = ids.chunks(MAX_ENTRIES);
-    let answers = chunks.map(|ids| {
-        pages(
-            client,
-            collection.endpoint(),
-            collection.of_ids(ids),
-            deadline,
-        )
-    });
+    let paths = collection.of_ids(ids).into_iter();
+    let answers = paths.map(|path| pages(client, collection.endpoint(), path, deadline));
     let entries = try_join_all(answers).await?.into_iter().flatten();
     Ok(entries.map(|entry| entry.id).collect())
 }
@@ -204,13 +245,13 @@ pub async fn variants_of_items(
 ) -> Result<HashMap<String, HashSet<String>>, Error> {
     let mut ids: Vec<String> = wanted.keys().cloned().collect();
     ids.sort_unstable();
-    let chunks = ids.chunks(MAX_ENTRIES).map(|ids| {
-        let path = format!(
-            "{}&include=variants&fields%5Bcatalog-variant%5D=external_id",
-            CatalogCollection::Items.of_ids(ids)
-        );
-        pages(client, &LIST_ITEMS, path, deadline)
-    });
+    let chunks = CatalogCollection::Items
+        .of_ids(&ids)
+        .into_iter()
+        .map(|path| {
+            let path = format!("{path}&include=variants&fields%5Bcatalog-variant%5D=external_id");
+            pages(client, &LIST_ITEMS, path, deadline)
+        });
     let items: Vec<(String, HashSet<String>)> = try_join_all(chunks)
         .await?
         .into_iter()

@@ -45,7 +45,7 @@ macro_rules! bulk {
                 burst: $burst,
                 steady: $steady,
             }),
-            errors_by_index: true,
+            names_entries: true,
         };
     };
 }

@@ -139,6 +139,15 @@ impl Import for Items {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.0.context.klaviyo.clone();
-        Box::pin(async move { catalog_jobs::poll(&client, &ITEM_ENDPOINTS, job, deadline).await })
+        Box::pin(async move {
+            catalog_jobs::poll(
+                &client,
+                &ITEM_ENDPOINTS,
+                CatalogCollection::Items,
+                job,
+                deadline,
+            )
+            .await
+        })
     }
 }

@@ -9,7 +9,7 @@ use crate::config::MappingOptions;
 use crate::error::Error;
 use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
-use crate::klaviyo::catalog::listing::variants_of_items;
+use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
 use crate::klaviyo::catalog::{CREATE_VARIANTS, DELETE_VARIANTS, UPDATE_VARIANTS, identifier};
 use crate::mapping::Skip;
 use crate::mapping::product::{Listing, Product, Write, compound_id, external_id};
@@ -125,9 +125,16 @@ impl Import for Variants {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.0.context.klaviyo.clone();
-        Box::pin(
-            async move { catalog_jobs::poll(&client, &VARIANT_ENDPOINTS, job, deadline).await },
-        )
+        Box::pin(async move {
+            catalog_jobs::poll(
+                &client,
+                &VARIANT_ENDPOINTS,
+                CatalogCollection::Variants,
+                job,
+                deadline,
+            )
+            .await
+        })
     }
 }
 

@@ -15,6 +15,9 @@ pub enum Note {
     PhoneNumberLeftOut,
     /// A profile was sent again without its phone number, because Klaviyo rejected it.
     SentAgainWithoutPhoneNumber,
+    /// A profile was sent again under its other identifiers, because Klaviyo rejected its email; or an order's events
+    /// were.
+    SentAgainWithoutEmail,
     /// A variant that the product no longer has was deleted.
     ObsoleteVariantDeleted,
     /// A job whose result is not known.
@@ -30,9 +33,10 @@ pub enum Note {
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PhoneNumberLeftOut,
         Self::SentAgainWithoutPhoneNumber,
+        Self::SentAgainWithoutEmail,
         Self::ObsoleteVariantDeleted,
         Self::JobWithoutResult,
         Self::LeftInKlaviyo,
@@ -46,6 +50,7 @@ impl Note {
         match self {
             Self::PhoneNumberLeftOut => "phone-number-left-out",
             Self::SentAgainWithoutPhoneNumber => "sent-again-without-phone-number",
+            Self::SentAgainWithoutEmail => "sent-again-without-email",
             Self::ObsoleteVariantDeleted => "obsolete-variants-deleted",
             Self::JobWithoutResult => "jobs-without-result",
             Self::LeftInKlaviyo => "left-in-klaviyo",
@@ -80,6 +85,17 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// What is counted for this many entries of the catalog that were sent.
+    #[must_use]
+    pub fn of_entries(entries: u64) -> Self {
+        Self {
+            read: entries,
+            sent: entries,
+            documents: entries,
+            ..Self::default()
+        }
+    }
+
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
         self.read += other.read;

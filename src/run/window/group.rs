@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::klaviyo::sending::JobMade;
 use crate::mapping::Skip;
 use crate::run::documents::Documents;
-use crate::run::state::{Counts, IdRange, Job, Outcome, SetAside};
+use crate::run::import::MAX_DECISIONS;
+use crate::run::state::{Counts, IdRange, Job, Note, Outcome, SetAside};
 
 /// What the result of a job changes; applied when its group is committed.
 #[derive(Debug)]
@@ -23,8 +24,10 @@ pub struct JobEffect {
     pub errors_read: u64,
     /// Records that the job rejected: id, if it is known, and reason.
     pub refused: Vec<(Option<String>, String)>,
-    /// The number of documents that are sent again corrected.
-    pub mended: u64,
+    /// What is counted for documents that are sent again corrected.
+    pub notes: Vec<Note>,
+    /// The number of records that it rejected without naming them.
+    pub unnamed: u64,
 }
 
 /// Everything that one group changes in the document.
@@ -49,6 +52,7 @@ pub struct Group {
     pub(super) set_aside: Vec<SetAside>,
     pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
+    pub(super) again: BTreeMap<usize, String>,
     pub(super) jobs: Vec<JobMade>,
     pub(super) effect: Option<JobEffect>,
 }
@@ -72,11 +76,14 @@ pub struct Commit {
     pub read_again: Vec<String>,
     /// Jobs that Klaviyo made.
     pub jobs: Vec<JobMade>,
+    /// Entries that are to be looked up and decided again, by name; they are not counted yet.
+    pub again: Vec<String>,
     /// What the result of a job changes.
     pub effect: Option<JobEffect>,
     /// The names of what was sent, as [`JobMade::records`] numbers it.
     records: Vec<String>,
-    attempt: u32,
+    /// How often its records have been sent before.
+    pub attempt: u32,
 }
 
 /// Where a record comes from.
@@ -168,6 +175,16 @@ impl Group {
     }
 
     pub(super) fn into_commit(mut self) -> Commit {
+        if self.attempt >= MAX_DECISIONS {
+            self.refused.append(&mut self.again);
+        }
+        let again: Vec<String> = self
+            .again
+            .keys()
+            .filter_map(|&record| self.records.get(record).cloned())
+            .collect();
+        self.counts
+            .take_back(&Counts::of_entries(again.len() as u64));
         for (record, reason) in std::mem::take(&mut self.refused) {
             let name = self.records.get(record).filter(|id| !id.is_empty());
             let refused = SetAside::failed(name.map(String::as_str), reason);
@@ -188,6 +205,7 @@ impl Group {
             set_aside: self.set_aside,
             read_again: self.read_again,
             jobs: self.jobs,
+            again,
             effect: self.effect,
             records: self.records,
             attempt: self.attempt,
@@ -203,13 +221,7 @@ impl Commit {
     pub fn cursor_jobs(&self, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
         let job = |made: &JobMade| {
-            let documents = made.records.len() as u64;
-            let counts = Counts {
-                read: documents,
-                sent: documents,
-                documents,
-                ..Counts::default()
-            };
+            let counts = Counts::of_entries(made.records.len() as u64);
             let job = Job {
                 id: made.id.clone(),
                 kind: made.endpoint.key.to_owned(),
@@ -224,7 +236,7 @@ impl Commit {
                 attempt: self.attempt,
             };
             let are_few = !is_alone && made.records.len() <= MAX_NAMED;
-            if made.endpoint.errors_by_index || are_few {
+            if made.endpoint.names_entries || are_few {
                 Job {
                     entries: made
                         .records

@@ -72,6 +72,7 @@ impl Window<'_> {
             JobAnswer::Read {
                 refused,
                 mended,
+                unnamed,
                 errors_at,
             } => {
                 let effect = JobEffect {
@@ -79,7 +80,8 @@ impl Window<'_> {
                     errors_at,
                     errors_read: (refused.len() + mended.len()) as u64,
                     refused,
-                    mended: mended.len() as u64,
+                    notes: mended.iter().map(|mended| mended.note).collect(),
+                    unnamed,
                 };
                 self.packer
                     .answer(effect, 0, &mended, self.engine.monotonic());
@@ -124,12 +126,7 @@ impl Window<'_> {
         let counts = self.counts();
         counts.move_to_failed(refused.len() as u64);
         let records = again.len() as u64 + left;
-        counts.take_back(&Counts {
-            read: records,
-            sent: records,
-            documents: records,
-            ..Counts::default()
-        });
+        counts.take_back(&Counts::of_entries(records));
         for (name, reason) in refused {
             self.stored
                 .document

@@ -166,7 +166,7 @@ impl Packer {
         self.close();
         let (mut group, mut batches) = self.open(now);
         group.effect = Some(effect);
-        for Mended { id, document } in mended {
+        for Mended { id, document, .. } in mended {
             let bytes = Bytes::copy_from_slice(document);
             let pieces = Pieces::from(0..bytes.len());
             let batch = &mut batches[endpoint];
@@ -257,7 +257,7 @@ impl Packer {
             return;
         };
         group.outstanding -= 1;
-        if sent.refused.is_empty() {
+        if sent.refused.is_empty() && sent.again.is_empty() {
             let most = self
                 .endpoints
                 .iter()
@@ -267,9 +267,13 @@ impl Packer {
         }
         group.jobs.extend(sent.jobs);
         group.refused.extend(sent.refused);
-        group
-            .counts
-            .note(Note::SentAgainWithoutPhoneNumber, sent.mended as u64);
+        group.again.extend(sent.again);
+        for (mended, note) in [
+            (sent.without_phone_number, Note::SentAgainWithoutPhoneNumber),
+            (sent.without_email, Note::SentAgainWithoutEmail),
+        ] {
+            group.counts.note(note, mended as u64);
+        }
     }
 
     /// Whether everything has been committed.

@@ -4,7 +4,7 @@ use super::group::Commit;
 use super::job_list::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
-use crate::run::state::{Counts, Cursor, Note, Outcome, SetAside};
+use crate::run::state::{Counts, Cursor, IdRange, Outcome, SetAside};
 use crate::time::later;
 
 impl Window<'_> {
@@ -35,6 +35,11 @@ impl Window<'_> {
             document.last_id = commit.last_id;
         }
         document.news.read.extend(commit.read_again);
+        if !commit.again.is_empty() {
+            let again = IdRange::of_entries(commit.again, commit.attempt + 1);
+            self.reader.add(again);
+        }
+        let document = &mut self.stored.document;
         for record in commit.set_aside {
             document.set_aside(record);
         }
@@ -47,9 +52,13 @@ impl Window<'_> {
                 reason,
             });
         }
-        document
-            .counts
-            .note(Note::SentAgainWithoutPhoneNumber, effect.mended);
+        for note in effect.notes {
+            document.counts.note(note, 1);
+        }
+        if effect.unnamed > 0 {
+            document.counts.move_to_failed(effect.unnamed);
+            document.set_aside(SetAside::failed(None, not_named(effect.unnamed)));
+        }
         match effect.errors_at {
             Some(path) => {
                 if let Some(job) = self.jobs.answered(&effect.id) {
@@ -94,5 +103,13 @@ impl Window<'_> {
         self.import = next;
         self.findings.progress = true;
         true
+    }
+}
+
+/// Why records count as failed that nobody can name.
+fn not_named(records: u64) -> String {
+    match records {
+        1 => "Klaviyo did not take one record and does not say which".to_owned(),
+        more => format!("Klaviyo did not take {more} records and does not say which"),
     }
 }

@@ -5,9 +5,17 @@ use std::time::Duration;
 
 use clock::Clock;
 use host::Wasi;
+use sim::klaviyo::{JobTimes, Recorded};
 use sim::seed::{Seed, Sizes};
 
 use crate::operator::Resource;
+
+/// Which of the recorded times jobs take.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum JobLength {
+    Usual,
+    Recorded,
+}
 
 /// Arguments of `demo` and `bench`. The defaults are the demo's; the bench has its own sizes.
 #[derive(clap::Args)]
@@ -43,6 +51,12 @@ pub(crate) struct Settings {
     /// How long the APIs take to answer on average, half as much more or less
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 150)]
     latency_ms: u64,
+    /// How long Klaviyo's jobs take: `usual` draws from the recorded times under a minute, `recorded` from all of them
+    #[arg(long, value_enum, default_value_t = JobLength::Usual)]
+    job_times: JobLength,
+    /// The jobs' times are multiplied by this
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    job_scale: f64,
     /// Decides the records and the jitter of the answers
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -81,6 +95,17 @@ impl Settings {
     /// How long either API takes to answer on average.
     pub(crate) fn latency(&self) -> Duration {
         Duration::from_millis(self.latency_ms)
+    }
+
+    /// How long Klaviyo's jobs take.
+    pub(crate) fn job_times(&self) -> JobTimes {
+        JobTimes::Recorded {
+            which: match self.job_times {
+                JobLength::Usual => Recorded::Usual,
+                JobLength::Recorded => Recorded::All,
+            },
+            scale: self.job_scale,
+        }
     }
 
     /// The time of the simulated world and of the component.

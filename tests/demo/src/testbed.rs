@@ -61,6 +61,7 @@ impl Testbed {
             klaviyo_latency: latency(settings.seed + 1),
             klaviyo: klaviyo::Options {
                 seed: settings.seed,
+                job_times: settings.job_times(),
                 ..klaviyo::Options::default()
             },
             clock: settings.clock(),

@@ -8,6 +8,7 @@ use native::operator::moment;
 use native::{Operator, Setup};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
+use sim::klaviyo::JobTimes;
 use sim::seed::{Kind, Sizes};
 
 use crate::support::described::run;
@@ -71,7 +72,7 @@ fn the_percentage_of_products_goes_on_from_items_to_variants() {
         .scheduled()
         .variable("window_seconds", 3);
     // so long that each phase has to be waited for from window to window
-    setup.klaviyo.job_times.processing = Duration::from_secs(12);
+    setup.klaviyo.job_times = JobTimes::taking(Duration::from_secs(13));
     run(setup, async |shop| {
         shop.start("categories", "").await;
         shop.ticked("categories").await;

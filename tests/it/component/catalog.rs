@@ -15,10 +15,7 @@ const DELETE_CATEGORIES: &str = r#"{"deleteAll":true,"confirmDeletion":"categori
 
 /// Jobs that take minutes.
 fn long_jobs() -> JobTimes {
-    JobTimes {
-        queued: Duration::from_secs(300),
-        ..JobTimes::default()
-    }
+    JobTimes::taking(Duration::from_secs(300))
 }
 
 fn entries(shop: &Shop, kind: EntryKind) -> usize {
@@ -174,8 +171,9 @@ async fn what_somebody_removes_while_it_is_updated_is_created_again() {
     shop.completed("categories").await;
     shop.start("categories", "").await;
     let is_under_way = || {
+        let now = shop.world.clock().now();
         shop.world
-            .klaviyo(|klaviyo| !klaviyo.unfinished_jobs().is_empty())
+            .klaviyo(|klaviyo| !klaviyo.unfinished_jobs(now).is_empty())
     };
     while !is_under_way() {
         shop.pass(Duration::from_millis(100)).await;

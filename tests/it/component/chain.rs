@@ -28,9 +28,10 @@ fn slow(customers: u32) -> Setup {
 
 /// Jobs that keep an import going for minutes after all has been sent.
 fn long_jobs() -> sim::klaviyo::Options {
-    let mut options = sim::klaviyo::Options::default();
-    options.job_times.queued = Duration::from_secs(300);
-    options
+    sim::klaviyo::Options {
+        job_times: JobTimes::taking(Duration::from_secs(300)),
+        ..sim::klaviyo::Options::default()
+    }
 }
 
 async fn an_import_goes_on_through_many_windows(wasi: Wasi) {

@@ -169,7 +169,8 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
             let (bytes, calls) = (batch.bytes(), account.bodies.borrow().len());
             let separators = 2 * batch.len() + 1;
             let sent = batch.send(&client, deadline).await.expect("it is sent");
-            reported.extend(sent.refused.keys().map(|&record| record as u64));
+            let refused = sent.refused.keys().chain(sent.again.keys());
+            reported.extend(refused.map(|&record| record as u64));
             // what the batch takes its request for is what it is
             let first = account.bodies.borrow()[calls];
             assert!(

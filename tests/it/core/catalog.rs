@@ -195,7 +195,7 @@ fn an_entry_that_klaviyo_refuses_is_in_the_report_and_the_others_arrive() {
             Some("Klaviyo did not create catalog items: invalid at /attributes/external_id")
         );
         assert!(list.iter().any(|record| record["reason"]
-            == "Klaviyo did not create catalog items: not_found at /relationships"));
+            == "Klaviyo did not create catalog items: invalid at /relationships"));
         assert!(products["variants"]["skipped"]["item-not-in-klaviyo"].as_u64() > Some(0));
         let variant = format!(
             "{}: Klaviyo did not create catalog variants: invalid at /attributes/external_id",
@@ -245,7 +245,7 @@ fn what_came_meanwhile_is_updated_and_what_was_cancelled_is_sent_again() {
             loop {
                 let now = shop.world.clock().now();
                 let cancelled = shop.world.klaviyo(|klaviyo| {
-                    let jobs = klaviyo.unfinished_jobs();
+                    let jobs = klaviyo.unfinished_jobs(now);
                     jobs.iter()
                         .filter(|job| klaviyo.cancel_job(job, now))
                         .count()

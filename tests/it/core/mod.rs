@@ -9,5 +9,6 @@ mod failed_records;
 mod order_products;
 mod outages;
 mod ranges;
+mod recordings;
 mod run_documents;
 mod store;

@@ -12,6 +12,7 @@ use native::{Call, Operator, Setup};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sim::klaviyo::JobTimes;
 
 use crate::support::described::run;
 
@@ -137,7 +138,7 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
 fn moments_that_no_run_sets_hold_nobody_up() {
     let mut setup = Setup::customers(300).scheduled();
     // slow enough that the job is still under way when the first window ends
-    setup.klaviyo.job_times.processing = Duration::from_secs(40);
+    setup.klaviyo.job_times = JobTimes::taking(Duration::from_secs(41));
     run(setup, async |shop| {
         shop.start("customers", "").await;
         shop.go_on("customers").await;

@@ -6,6 +6,7 @@
 //! - [`seed`]: what the simulated project holds, generated record by record, and what of it Klaviyo must get
 //! - [`ledger`]: what Klaviyo got
 //! - [`contract`]: every request and answer checked against the APIs' OpenAPI descriptions
+//! - [`recordings`]: recorded answers of the real Klaviyo
 //! - [`server`]: a peer over HTTP on 127.0.0.1, with latency and [`faults`], on a [`clock::Clock`] that can run fast
 //! - [`world`]: both APIs together
 //! - [`comparison`]: whether Klaviyo got what the project holds
@@ -18,6 +19,7 @@ mod json;
 pub mod klaviyo;
 pub mod ledger;
 pub mod peer;
+pub mod recordings;
 pub mod seed;
 pub mod server;
 pub mod world;

@@ -53,6 +53,12 @@ struct Arguments {
     /// Simulated seconds in a real one
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
+    /// Jobs take all of the recorded times, and not only those under a minute
+    #[arg(long)]
+    slow_jobs: bool,
+    /// The jobs' times are multiplied by this
+    #[arg(long, default_value_t = 1.0)]
+    job_scale: f64,
     /// Without Klaviyo's rate limits
     #[arg(long)]
     no_limits: bool,
@@ -97,6 +103,13 @@ fn options(arguments: &Arguments) -> WorldOptions {
         klaviyo: klaviyo::Options {
             rate_limits: !arguments.no_limits,
             seed: arguments.seed,
+            job_times: klaviyo::JobTimes::Recorded {
+                which: match arguments.slow_jobs {
+                    true => klaviyo::Recorded::All,
+                    false => klaviyo::Recorded::Usual,
+                },
+                scale: arguments.job_scale,
+            },
             ..klaviyo::Options::default()
         },
         clock: Clock::new(arguments.speed),

@@ -298,7 +298,7 @@ impl World {
                 self.cancellations.set(self.cancellations.get() + 1);
                 let now = self.now();
                 let mut klaviyo = self.klaviyo.borrow_mut();
-                for job in klaviyo.unfinished_jobs() {
+                for job in klaviyo.unfinished_jobs(now) {
                     klaviyo.cancel_job(&job, now);
                 }
             }

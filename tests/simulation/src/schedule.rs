@@ -6,7 +6,7 @@ use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
 use sim::faults::Fault;
-use sim::klaviyo::JobTimes;
+use sim::klaviyo::{EntryErrors, Existing, ImportErrors, JobTimes, RateHeaders};
 use sim::seed::{Kind, Seed, Sizes};
 
 /// What the operator wants.
@@ -127,9 +127,20 @@ pub struct Schedule {
     /// How often the scheduler ticks.
     pub(crate) tick: Duration,
     pub(crate) job_times: JobTimes,
+    pub(crate) unrecorded: Unrecorded,
     /// One of so many records is refused by Klaviyo.
     pub(crate) refused: Option<u64>,
     pub(crate) token_lifetime: Duration,
+}
+
+/// How Klaviyo answers where that was never recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unrecorded {
+    pub(crate) entry_errors: EntryErrors,
+    pub(crate) existing: Existing,
+    pub(crate) import_errors: ImportErrors,
+    pub(crate) rate_headers: RateHeaders,
+    pub(crate) jobs_a_page: usize,
 }
 
 fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
@@ -209,24 +220,55 @@ impl Schedule {
             disturbances,
             trouble: seconds(rng, 20..240),
             tick: seconds(rng, 20..70),
-            job_times: JobTimes {
-                queued: seconds(rng, 0..3),
-                processing: pick(
-                    rng,
-                    &[
-                        Duration::from_millis(300),
-                        Duration::from_secs(4),
-                        Duration::from_secs(60),
-                    ],
-                ),
-                jitter: seconds(rng, 1..4),
-            },
+            job_times: draw_job_times(rng, seed),
+            unrecorded: draw_unrecorded(seed),
             refused: (rng.u8(..4) == 0).then_some(11),
             token_lifetime: pick(
                 rng,
                 &[Duration::from_secs(30), Duration::from_secs(172_800)],
             ),
         }
+    }
+}
+
+fn draw_job_times(rng: &mut Rng, seed: u64) -> JobTimes {
+    let chosen = JobTimes::Chosen {
+        queued: seconds(rng, 0..3),
+        processing: pick(
+            rng,
+            &[
+                Duration::from_millis(300),
+                Duration::from_secs(4),
+                Duration::from_secs(60),
+            ],
+        ),
+        jitter: seconds(rng, 1..4),
+    };
+    match seed % 4 {
+        0 => JobTimes::USUAL,
+        1 => JobTimes::RECORDED,
+        _ => chosen,
+    }
+}
+
+/// Drawn apart, so that what else a seed draws does not depend on it.
+fn draw_unrecorded(seed: u64) -> Unrecorded {
+    let rng = &mut Rng::with_seed(seed ^ 0x0bec);
+    Unrecorded {
+        entry_errors: pick(rng, &EntryErrors::ALL),
+        existing: pick(rng, &Existing::ALL),
+        import_errors: pick(
+            rng,
+            &[
+                ImportErrors::Documented,
+                ImportErrors::Documented,
+                ImportErrors::WithoutPayload,
+                ImportErrors::None,
+                ImportErrors::Gone,
+            ],
+        ),
+        rate_headers: pick(rng, &[RateHeaders::Recorded, RateHeaders::Documented]),
+        jobs_a_page: pick(rng, &[10, 20, 100]),
     }
 }
 

@@ -153,6 +153,11 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
     Options {
         seed: schedule.seed,
         job_times: schedule.job_times,
+        entry_errors: schedule.unrecorded.entry_errors,
+        existing: schedule.unrecorded.existing,
+        import_errors: schedule.unrecorded.import_errors,
+        rate_headers: schedule.unrecorded.rate_headers,
+        jobs_a_page: schedule.unrecorded.jobs_a_page,
         point_at_records: schedule.seed.is_multiple_of(2),
         ..Options::default()
     }

@@ -4,6 +4,7 @@
 //! none.
 
 mod query;
+mod recorded;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -161,7 +162,7 @@ impl Contract {
         }
         match self.find(api, request) {
             Some((description, operation)) => {
-                description.check_response(operation, is_sparse(request), response)
+                description.check_response(api, operation, is_sparse(request), response)
             }
             None => Vec::new(),
         }
@@ -250,6 +251,7 @@ impl Description {
                     operation,
                     what: "request",
                     sparse: false,
+                    answer_of: None,
                 };
                 found.extend(violations.found_by(&validator, request.body()));
             }
@@ -259,6 +261,7 @@ impl Description {
 
     fn check_response(
         &self,
+        api: Api,
         operation: &Operation,
         sparse: bool,
         response: &Response<Bytes>,
@@ -290,7 +293,8 @@ impl Description {
         let given = given
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        if given.split(';').next() != Some(media_type.as_str()) {
+        let may_lack = given.is_empty() && recorded::may_lack_content_type(api, status);
+        if given.split(';').next() != Some(media_type.as_str()) && !may_lack {
             found.push(format!(
                 "{operation}: {status} has the content type '{given}'"
             ));
@@ -301,6 +305,7 @@ impl Description {
             operation,
             what: status.as_str(),
             sparse,
+            answer_of: Some(api),
         };
         found.extend(violations.found_by(&validator, response.body()));
         found
@@ -397,6 +402,8 @@ struct Violations<'a> {
     what: &'a str,
     /// Whether attributes may be missing.
     sparse: bool,
+    /// The API that answers; `None` in a request.
+    answer_of: Option<Api>,
 }
 
 impl Violations<'_> {
@@ -409,6 +416,9 @@ impl Violations<'_> {
             Ok(value) => value,
             Err(error) => return vec![format!("{operation}: the {what} is not JSON: {error}")],
         };
+        if let Some(api) = self.answer_of {
+            recorded::as_described(api, &mut value);
+        }
         if body.len() > SAMPLED_FROM {
             sample(&mut value);
         }

@@ -40,7 +40,7 @@ pub(super) fn list(
                 "address1": "Examplegade 12",
                 "address2": "1.tv.",
                 "city": "Copenhagen",
-                "region": "",
+                "region": null,
                 "country": "Denmark",
                 "zip": "1000",
             },

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// The media type of every body with content.
@@ -17,7 +18,25 @@ pub(super) struct Fault {
     source: Source,
     /// The id in `meta.duplicate_profile_id`.
     duplicate: Option<String>,
+    /// What stands beside what all errors have.
+    beside: Beside,
 }
+
+/// What an error has beside the members that all have: it differs from status to status.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Beside {
+    /// `links` and `meta`, empty: 400, 409.
+    LinksAndMeta,
+    /// A link to the explanation of the rate limits, and `meta`, empty: 429.
+    RateLimitLink,
+    /// Nothing: 401, 404, 500, and those that were never recorded.
+    Nothing,
+}
+
+const RATE_LIMIT_LINK: &str =
+    "https://developers.klaviyo.com/en/docs/rate_limits_and_error_handling#rate-limits";
+/// Where an error is that is about no part of the body.
+const WHOLE: &str = "/data/";
 
 /// Where in a request a fault is.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +65,7 @@ impl Fault {
             detail: detail.into(),
             source: Source::Pointer(pointer.into()),
             duplicate: None,
+            beside: Beside::LinksAndMeta,
         }
     }
 
@@ -72,20 +92,25 @@ impl Fault {
     }
 
     fn to_json(&self, status: StatusCode, id: &str) -> Value {
-        let meta = match &self.duplicate {
-            Some(id) => json!({ "duplicate_profile_id": id }),
-            None => json!({}),
-        };
-        json!({
+        let mut error = json!({
             "id": id,
             "status": status.as_u16(),
             "code": self.code,
             "title": self.title,
             "detail": self.detail,
             "source": self.source.to_json(),
-            "links": {},
-            "meta": meta,
-        })
+        });
+        let links = match self.beside {
+            Beside::Nothing => return error,
+            Beside::LinksAndMeta => json!({}),
+            Beside::RateLimitLink => json!({ "type": RATE_LIMIT_LINK }),
+        };
+        error["links"] = links;
+        error["meta"] = match &self.duplicate {
+            Some(id) => json!({ "duplicate_profile_id": id }),
+            None => json!({}),
+        };
+        error
     }
 }
 
@@ -108,8 +133,9 @@ impl Refusal {
             code,
             title,
             detail: detail.into(),
-            source: Source::Nowhere,
+            source: Source::Pointer(WHOLE.to_owned()),
             duplicate: None,
+            beside: Beside::Nothing,
         };
         Self {
             status,
@@ -121,9 +147,9 @@ impl Refusal {
     pub(super) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
-            "not_authenticated",
-            "Authentication credentials were not provided.",
-            "Missing or invalid authorization scheme or API key.",
+            "authentication_failed",
+            "Incorrect authentication credentials.",
+            "Incorrect authentication credentials.",
         )
     }
 
@@ -194,7 +220,15 @@ impl Refusal {
             "A profile already exists with one of these identifiers.",
         );
         refusal.faults[0].duplicate = Some(id.to_owned());
+        refusal.faults[0].source = Source::Pointer("/data/attributes".to_owned());
+        refusal.faults[0].beside = Beside::LinksAndMeta;
         refusal
+    }
+
+    /// The same refusal with another status.
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
     }
 
     /// Too many calls or jobs; `retry_after` in whole seconds.
@@ -206,6 +240,8 @@ impl Refusal {
             detail,
         );
         refusal.retry_after = Some(retry_after.max(1));
+        refusal.faults[0].source = Source::Pointer("/data".to_owned());
+        refusal.faults[0].beside = Beside::RateLimitLink;
         refusal
     }
 
@@ -213,19 +249,19 @@ impl Refusal {
         self.status == StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// The answer; `id` is the prefix of the errors' ids.
+    /// The answer; the errors' ids are made of `id`. A 429 has no content type, although it is JSON.
     pub(super) fn into_response(self, id: &str) -> Response<Bytes> {
         let errors: Vec<Value> = self
             .faults
             .iter()
             .enumerate()
-            .map(|(n, fault)| fault.to_json(self.status, &format!("{id}-{n}")))
+            .map(|(n, fault)| fault.to_json(self.status, &error_id(id, n)))
             .collect();
         let mut response = document(self.status, &json!({ "errors": errors }));
         if let Some(seconds) = self.retry_after {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.remove(CONTENT_TYPE);
         }
         response
     }
@@ -271,4 +307,19 @@ pub(super) fn accepted() -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::ACCEPTED;
     response
+}
+
+/// The id of an error: a UUID made of what it belongs to and its number.
+pub(super) fn error_id(of: &str, n: usize) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in of.bytes().chain(n.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let (high, low) = (hash >> 32, hash & 0xffff_ffff);
+    format!("{high:08x}-0000-4000-8000-{low:012x}")
+}
+
+/// A moment as answers write it: with an offset in place of `Z`.
+pub(super) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string()
 }

@@ -42,11 +42,16 @@ impl Call<'_> {
 
     /// The `links` of a page; `next` is the key of its last entry where more follow.
     pub(super) fn page_links(&self, next: Option<&str>) -> Value {
-        let mut links = json!({ "self": self.link(&self.query.same()) });
-        if let Some(key) = next {
-            links["next"] = self.link(&self.query.after(key)).into();
-        }
-        links
+        json!({
+            "self": self.same_link(),
+            "next": next.map(|key| self.link(&self.query.after(key))),
+            "prev": null,
+        })
+    }
+
+    /// The link to what was asked for.
+    pub(super) fn same_link(&self) -> String {
+        self.link(&self.query.same())
     }
 
     fn link(&self, query: &str) -> String {
@@ -54,7 +59,7 @@ impl Call<'_> {
         format!("{}{}{separator}{query}", self.origin, self.path)
     }
 
-    /// A resource object with a link to itself.
+    /// A resource object with a link to itself: ids are unescaped in it, and a slash is at its end.
     pub(super) fn resource(
         &self,
         resource: &str,
@@ -66,14 +71,9 @@ impl Call<'_> {
             "type": resource,
             "id": id,
             "attributes": attributes,
-            "links": { "self": format!("{}/api/{collection}/{}", self.origin, encode(id)) },
+            "links": { "self": format!("{}/api/{collection}/{id}/", self.origin) },
         })
     }
-}
-
-/// An id as a path segment.
-pub(super) fn encode(id: &str) -> String {
-    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// Takes one page from entries in order, and the key of its last entry where more follow.

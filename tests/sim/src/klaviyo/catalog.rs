@@ -1,16 +1,17 @@
 //! Catalog entries: bulk jobs that create, update and delete them.
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::answer::{Fault, Refusal, refuse_if_any};
 use super::bodies;
 use super::call::Call;
-use super::jobs::{JobError, Jobs};
+use super::job::{Effect, JobError};
+use super::jobs::Jobs;
 use super::operation::{Action, JobKind, Kind};
-use super::options::Options;
+use super::options::{EntryErrors, Existing, Options};
 use crate::ledger::{EntryError, Ledger, Written};
 
 const MAX_ENTRIES: usize = 100;
@@ -45,7 +46,7 @@ pub(super) fn start_job(
         _ => Vec::new(),
     };
     if entries.is_empty() || entries.len() > MAX_ENTRIES {
-        let at = format!("/data/attributes/{}/data", kind.entries());
+        let at = list(kind);
         let detail = format!("A job takes from 1 to {MAX_ENTRIES} entries.");
         return Err(Fault::invalid(at, detail).into());
     }
@@ -54,17 +55,52 @@ pub(super) fn start_job(
         check_values(&pointer(kind, n), &entry["attributes"], &mut faults);
     }
     refuse_if_any(faults)?;
+    if action == Action::Create {
+        refuse_existing(kind, &entries, options, ledger)?;
+    }
     let job = JobKind::Catalog(kind, action);
-    if jobs.in_progress(job) >= options.jobs_in_progress {
+    if jobs.in_progress(job, call.now) >= options.jobs_in_progress {
         let detail = format!(
             "At most {} jobs may be in progress.",
             options.jobs_in_progress
         );
-        return Err(Refusal::throttled(JOBS_RETRY_AFTER, detail));
+        return Err(match options.too_many_jobs {
+            400 => Fault::invalid("/data", detail).into(),
+            _ => Refusal::throttled(JOBS_RETRY_AFTER, detail),
+        });
     }
     let answer = jobs.start(call, job, entries, options.job_times)?;
     ledger.note_write(Written::Catalog(kind), call.now);
     Ok(answer)
+}
+
+/// Refuses a create with entries that are there, where that is how they are answered.
+fn refuse_existing(
+    kind: Kind,
+    entries: &[Value],
+    options: &Options,
+    ledger: &Ledger,
+) -> Result<(), Refusal> {
+    let status = match options.existing {
+        Existing::BadRequest => StatusCode::BAD_REQUEST,
+        Existing::Conflict => StatusCode::CONFLICT,
+        Existing::FailsInJob | Existing::Ignored => return Ok(()),
+    };
+    let known = ledger.catalog.entries(kind);
+    let mut faults = Vec::new();
+    for (n, entry) in entries.iter().enumerate() {
+        let id = entry["attributes"]["external_id"].as_str();
+        if let Some(id) = id.filter(|id| known.contains_key(*id)) {
+            let at = pointer(kind, n) + "/attributes/external_id";
+            let fault = Fault::invalid(at, format!("{} already exists.", named(kind, id)));
+            faults.push(if options.point_at_records {
+                fault
+            } else {
+                fault.nowhere()
+            });
+        }
+    }
+    refuse_if_any(faults).map_err(|refusal| refusal.with_status(status))
 }
 
 /// Checks what the shape does not say about an entry's attributes.
@@ -99,36 +135,54 @@ pub(super) fn run_job(
     entries: Vec<Value>,
     options: &Options,
     ledger: &mut Ledger,
-) -> Vec<JobError> {
-    let mut errors = Vec::new();
-    for (n, entry) in entries.into_iter().enumerate() {
-        if let Err(wrong) = run_entry(at, kind, action, entry, options, ledger) {
-            errors.push(JobError {
-                code: wrong.code,
-                title: "Invalid input.",
+) -> Effect {
+    let mut effect = Effect::default();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let id = match action {
+            Action::Create => entry["attributes"]["external_id"].as_str(),
+            Action::Update | Action::Delete => entry["id"].as_str().and_then(external),
+        };
+        let id = id.map(str::to_owned);
+        match run_entry(at, kind, action, entry, options, ledger) {
+            Ok(()) => effect.made.extend(id),
+            Err(Wrong { is_ignored, .. }) if is_ignored => {}
+            Err(wrong) => effect.errors.push(JobError {
+                title: "Invalid input",
                 detail: wrong.detail,
-                pointer: pointer(kind, n) + wrong.place,
+                list: list(kind),
+                index,
+                place: wrong.place,
+                entry: id,
+                // recorded of an update or a deletion of something that is not there
+                form: match wrong.is_unknown {
+                    true => EntryErrors::MetaId,
+                    false => options.entry_errors,
+                },
                 original_payload: None,
-            });
+            }),
         }
     }
-    errors
+    effect
 }
 
 /// What is wrong with one entry.
 struct Wrong {
-    code: &'static str,
     /// Pointer within the entry.
     place: &'static str,
     detail: String,
+    /// Whether it is not there.
+    is_unknown: bool,
+    /// Whether it counts as done all the same.
+    is_ignored: bool,
 }
 
 impl Wrong {
     fn invalid(place: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            code: "invalid",
             place,
             detail: detail.into(),
+            is_unknown: false,
+            is_ignored: false,
         }
     }
 }
@@ -181,27 +235,33 @@ fn run_entry(
         Action::Update => catalog.update(at, kind, &id, attributes, related.as_deref()),
         Action::Delete => catalog.delete(kind, &id),
     };
-    done.map_err(|error| {
-        let resource = kind.resource();
-        let id = compound(&id);
-        match error {
-            EntryError::Exists => Wrong {
-                code: "conflict",
-                place,
-                detail: format!("The {resource} {id} already exists."),
-            },
-            EntryError::Unknown => Wrong {
-                code: "not_found",
-                place,
-                detail: format!("The {resource} {id} does not exist."),
-            },
-            EntryError::UnknownRelation => Wrong {
-                code: "not_found",
-                place: "/relationships",
-                detail: format!("Something that the {resource} {id} is related to does not exist."),
-            },
-        }
+    done.map_err(|error| match error {
+        EntryError::Exists => Wrong {
+            is_ignored: options.existing == Existing::Ignored,
+            ..Wrong::invalid(place, format!("{} already exists.", named(kind, &id)))
+        },
+        EntryError::Unknown => Wrong {
+            is_unknown: true,
+            ..Wrong::invalid(place, format!("{} does not exist.", named(kind, &id)))
+        },
+        EntryError::UnknownRelation => Wrong::invalid(
+            "/relationships",
+            format!(
+                "Something that {} is related to does not exist.",
+                named(kind, &id)
+            ),
+        ),
     })
+}
+
+/// An entry as the texts of errors name it.
+fn named(kind: Kind, id: &str) -> String {
+    let kind = match kind {
+        Kind::Category => "A category",
+        Kind::Item => "An item",
+        Kind::Variant => "A variant",
+    };
+    format!("{kind} with the id `{}`", compound(id))
 }
 
 fn text(attributes: &Map<String, Value>, name: &str) -> String {
@@ -239,6 +299,11 @@ fn related(kind: Kind, entry: &Value) -> Result<Option<Vec<String>>, Wrong> {
         .map(Some)
 }
 
+/// Where the entries are in a request.
+fn list(kind: Kind) -> String {
+    format!("/data/attributes/{}/data", kind.entries())
+}
+
 fn pointer(kind: Kind, n: usize) -> String {
-    format!("/data/attributes/{}/data/{n}", kind.entries())
+    format!("{}/{n}", list(kind))
 }

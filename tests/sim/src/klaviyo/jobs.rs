@@ -1,21 +1,25 @@
-//! Asynchronous jobs: `queued`, then `processing`, then `complete` (or `cancelled`), as time goes by.
+//! Asynchronous jobs: `queued` (imports only) or `processing`, then `complete` (or `cancelled`), as time goes by. Jobs
+//! overtake each other, and take effect before they are `complete`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use bytes::Bytes;
 use fastrand::Rng;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Refusal, document};
+use super::answer::{Fault, Refusal, document, error_id};
 use super::call::{Call, page};
-use super::operation::JobKind;
-use super::options::JobTimes;
+use super::catalog::external;
+use super::job::{Effect, Job};
+use super::listing;
+use super::operation::{JobKind, Kind};
+use super::options::{ImportErrors, Options};
 use super::query::{Operator, Order};
+use super::times::JobTimes;
+use crate::ledger::Catalog;
 
-/// How long a finished job can be asked for, as its `expires_at` says.
-const KEPT: Duration = Duration::from_hours(7 * 24);
 const DEFAULT_PAGE: usize = 20;
 
 /// The fields of a job, for `fields[…]`.
@@ -32,105 +36,13 @@ const FIELDS: [&str; 10] = [
     "total_count",
 ];
 
-/// What went wrong with one record of a job.
-#[derive(Debug, Clone)]
-pub(super) struct JobError {
-    pub(super) code: &'static str,
-    pub(super) title: &'static str,
-    pub(super) detail: String,
-    /// Where the record, or what is wrong in it, was in the request.
-    pub(super) pointer: String,
-    /// The record as it was sent, for import errors.
-    pub(super) original_payload: Option<Value>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Pending,
-    Complete,
-    Cancelled(Timestamp),
-}
-
-/// One job.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) kind: JobKind,
-    id: String,
-    created: Timestamp,
-    starts: Timestamp,
-    ends: Timestamp,
-    total: usize,
-    state: State,
-    records: Vec<Value>,
-    errors: Vec<JobError>,
-}
-
-impl Job {
-    pub(super) fn status(&self, now: Timestamp) -> &'static str {
-        match self.state {
-            State::Complete => "complete",
-            State::Cancelled(_) => "cancelled",
-            State::Pending if now < self.starts => "queued",
-            State::Pending => "processing",
-        }
-    }
-
-    fn attributes(&self, now: Timestamp) -> Map<String, Value> {
-        let (completed_at, failed) = match self.state {
-            State::Complete => (Some(self.ends), self.errors.len()),
-            State::Cancelled(at) => (Some(at), 0),
-            State::Pending => (None, 0),
-        };
-        let completed = match self.state {
-            State::Complete => self.total - failed,
-            State::Cancelled(_) | State::Pending => 0,
-        };
-        let mut attributes = Map::new();
-        let mut set = |name: &str, value: Value| attributes.insert(name.to_owned(), value);
-        set("status", self.status(now).into());
-        set("created_at", self.created.to_string().into());
-        set("total_count", self.total.into());
-        set("completed_count", completed.into());
-        set("failed_count", failed.into());
-        set("completed_at", json!(completed_at.map(|at| at.to_string())));
-        set("expires_at", (self.created + KEPT).to_string().into());
-        match self.kind {
-            JobKind::ProfileImport => {
-                let started = (now >= self.starts).then(|| self.starts.to_string());
-                set("started_at", json!(started));
-            }
-            JobKind::Catalog(..) => {
-                let errors: Vec<Value> = (0..)
-                    .zip(&self.errors)
-                    .map(|(n, error)| self.error(n, error))
-                    .collect();
-                set("errors", errors.into());
-            }
-        }
-        attributes
-    }
-
-    fn error(&self, n: usize, error: &JobError) -> Value {
-        json!({
-            "id": self.error_id(n),
-            "code": error.code,
-            "title": error.title,
-            "detail": error.detail,
-            "source": { "pointer": error.pointer },
-        })
-    }
-
-    fn error_id(&self, n: usize) -> String {
-        format!("{}-{n:08}", self.id)
-    }
-}
-
 /// All jobs of the account.
 pub(super) struct Jobs {
-    /// The ids rise with time, so that this is the order of creation.
     by_id: BTreeMap<String, Job>,
-    pending: BTreeSet<(Timestamp, String)>,
-    in_progress: BTreeMap<JobKind, usize>,
+    /// Ids in the order of creation.
+    created: Vec<String>,
+    /// Jobs that have not taken effect, by when they do.
+    effects: BTreeSet<(Timestamp, String)>,
     rng: Rng,
 }
 
@@ -138,15 +50,22 @@ impl Jobs {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             by_id: BTreeMap::new(),
-            pending: BTreeSet::new(),
-            in_progress: BTreeMap::new(),
+            created: Vec::new(),
+            effects: BTreeSet::new(),
             rng: Rng::with_seed(seed),
         }
     }
 
+    /// Jobs in the order of creation.
+    fn all(&self) -> impl DoubleEndedIterator<Item = &Job> {
+        self.created.iter().filter_map(|id| self.by_id.get(id))
+    }
+
     /// Jobs of this kind that are queued or processing.
-    pub(super) fn in_progress(&self, kind: JobKind) -> usize {
-        self.in_progress.get(&kind).copied().unwrap_or_default()
+    pub(super) fn in_progress(&self, kind: JobKind, now: Timestamp) -> usize {
+        self.all()
+            .filter(|job| job.kind == kind && !job.is_over(now))
+            .count()
     }
 
     /// Takes a job on and answers its document.
@@ -156,40 +75,38 @@ impl Jobs {
         kind: JobKind,
         records: Vec<Value>,
         times: JobTimes,
-    ) -> Result<Response<bytes::Bytes>, Refusal> {
-        let id = format!("01SIMJOB{:018}", self.by_id.len() + 1);
-        let starts = call.now + times.queued + self.jitter(times);
-        let ends = starts + times.processing + self.jitter(times);
-        let job = Job {
-            kind,
-            id: id.clone(),
-            created: call.now,
-            starts,
-            ends,
-            total: records.len(),
-            state: State::Pending,
-            records,
-            errors: Vec::new(),
+    ) -> Result<Response<Bytes>, Refusal> {
+        let number = self.created.len() + 1;
+        let id = match kind {
+            // ids of imports are long, in unpadded base64url, and not in the order of creation
+            JobKind::ProfileImport => format!(
+                "{:08x}U2ltQWNfbWFpbnRlbmFuY2Uu-SIM_{number:026}",
+                (number as u32).wrapping_mul(0x9e37_79b9)
+            ),
+            JobKind::Catalog(..) => format!("01SIMJOB{number:018}"),
         };
-        let answer = job_document(call, &job, StatusCode::ACCEPTED)?;
-        self.pending.insert((ends, id.clone()));
-        *self.in_progress.entry(kind).or_default() += 1;
+        let times = times.draw(kind, &mut self.rng);
+        let job = Job::new(kind, id.clone(), call.now, times, records);
+        call.query.allow(&[&fields_parameter(kind)])?;
+        let data = resource(call, &job, false)?;
+        self.effects.insert((job.takes_effect(), id.clone()));
+        self.created.push(id.clone());
         self.by_id.insert(id, job);
-        Ok(answer)
+        let links = json!({ "self": call.same_link() });
+        Ok(document(
+            StatusCode::ACCEPTED,
+            &json!({ "data": data, "links": links }),
+        ))
     }
 
-    fn jitter(&mut self, times: JobTimes) -> Duration {
-        times.jitter.mul_f64(self.rng.f64())
-    }
-
-    /// The next job that has run its time at `now`, with its records: whoever takes it says how it went with
+    /// The next job that takes effect by `now`, with its records: whoever takes it says how it went with
     /// [`Jobs::finish`].
     pub(super) fn next_due(&mut self, now: Timestamp) -> Option<Due> {
-        let (at, _) = self.pending.first()?;
+        let (at, _) = self.effects.first()?;
         if *at > now {
             return None;
         }
-        let (at, id) = self.pending.pop_first()?;
+        let (at, id) = self.effects.pop_first()?;
         let job = self.by_id.get_mut(&id)?;
         Some(Due {
             at,
@@ -199,51 +116,45 @@ impl Jobs {
         })
     }
 
-    /// Completes a job that was due.
-    pub(super) fn finish(&mut self, id: &str, errors: Vec<JobError>) {
-        self.end(id, State::Complete);
+    /// Notes what a job that was due has done.
+    pub(super) fn finish(&mut self, id: &str, effect: Effect) {
         if let Some(job) = self.by_id.get_mut(id) {
-            job.errors = errors;
+            job.effect = Some(effect);
         }
     }
 
-    /// Cancels a job that is not over, none of whose records has been taken in yet. Answers whether it was.
+    /// Cancels a job that is not over. What it has done already stays done: that a cancelled job did none of it is not
+    /// documented. Answers whether it was cancelled.
     pub(super) fn cancel(&mut self, id: &str, now: Timestamp) -> bool {
-        let Some(job) = self.by_id.get_mut(id) else {
+        let Some(job) = self.by_id.get_mut(id).filter(|job| !job.is_over(now)) else {
             return false;
         };
         job.records.clear();
-        let key = (job.ends, id.to_owned());
-        let pending = self.pending.remove(&key);
-        if pending {
-            self.end(id, State::Cancelled(now));
-        }
-        pending
-    }
-
-    fn end(&mut self, id: &str, state: State) {
-        if let Some(job) = self.by_id.get_mut(id) {
-            job.state = state;
-            if let Some(count) = self.in_progress.get_mut(&job.kind) {
-                *count -= 1;
-            }
-        }
+        job.cancelled = Some(now);
+        self.effects.remove(&(job.takes_effect(), id.to_owned()));
+        true
     }
 
     /// The ids of the jobs that are not over, oldest first.
-    pub(super) fn unfinished(&self) -> Vec<String> {
-        self.by_id
-            .values()
-            .filter(|job| job.state == State::Pending)
+    pub(super) fn unfinished(&self, now: Timestamp) -> Vec<String> {
+        self.all()
+            .filter(|job| !job.is_over(now))
             .map(|job| job.id.clone())
             .collect()
     }
 
     fn find(&self, kind: JobKind, id: &str) -> Result<&Job, Refusal> {
-        self.by_id
-            .get(id)
-            .filter(|job| job.kind == kind)
-            .ok_or_else(|| Refusal::not_found(format!("There is no {} {id}.", kind.resource())))
+        let found = self.by_id.get(id).filter(|job| job.kind == kind);
+        found.ok_or_else(|| {
+            Refusal::not_found(match kind {
+                JobKind::ProfileImport => "Invalid job id".to_owned(),
+                JobKind::Catalog(kind, action) => format!(
+                    "A {} bulk {} job with id {id} does not exist.",
+                    kind.resource(),
+                    action.word()
+                ),
+            })
+        })
     }
 
     /// `GET {jobs}/{id}`
@@ -251,53 +162,92 @@ impl Jobs {
         &self,
         call: &Call<'_>,
         kind: JobKind,
-    ) -> Result<Response<bytes::Bytes>, Refusal> {
-        job_document(call, self.find(kind, call.id)?, StatusCode::OK)
+        catalog: &Catalog,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let job = self.find(kind, call.id)?;
+        let fields = fields_parameter(kind);
+        let included = job.can_include();
+        let fields_of_included = included.map(|kind| format!("fields[{}]", kind.resource()));
+        let mut known = vec![fields.as_str()];
+        if let Some(fields) = &fields_of_included {
+            known.extend(["include", fields]);
+        }
+        call.query.allow(&known)?;
+        let include = match included {
+            Some(kind) => call.query.includes(kind.entries())?,
+            None => false,
+        };
+        let data = resource(call, job, include)?;
+        let mut body = json!({ "data": data });
+        if let (true, Some(kind)) = (include, included) {
+            body["included"] = made_entries(call, kind, job, catalog)?;
+        }
+        body["links"] = json!({ "self": call.same_link() });
+        Ok(document(StatusCode::OK, &body))
     }
 
-    /// `GET profile-bulk-import-jobs`
-    pub(super) fn list_imports(&self, call: &Call<'_>) -> Result<Response<bytes::Bytes>, Refusal> {
-        let fields = fields_parameter(JobKind::ProfileImport);
-        call.query
-            .allow(&[&fields, "filter", "page[cursor]", "page[size]", "sort"])?;
-        let filters = call
-            .query
-            .filters(&[("status", &[Operator::Any, Operator::Equals])])?;
-        let order = call.query.sort("created_at")?.unwrap_or(Order::Ascending);
+    /// `GET {jobs}`, newest first.
+    pub(super) fn list(
+        &self,
+        call: &Call<'_>,
+        kind: JobKind,
+        options: &Options,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let fields = fields_parameter(kind);
+        let (order, size, operators): (_, _, &[Operator]) = match kind {
+            JobKind::ProfileImport => {
+                call.query
+                    .allow(&[&fields, "filter", "page[cursor]", "page[size]", "sort"])?;
+                // in which order imports come without `sort` was never recorded
+                let order = call.query.sort("created_at")?.unwrap_or(Order::Ascending);
+                let size = call.query.page_size(DEFAULT_PAGE)?;
+                (order, size, &[Operator::Any, Operator::Equals])
+            }
+            JobKind::Catalog(..) => {
+                if call.query.has("page[size]") {
+                    let detail = "page_size is not allowed here.";
+                    return Err(Fault::invalid("/data/attributes/page_size", detail).into());
+                }
+                call.query.allow(&[&fields, "filter", "page[cursor]"])?;
+                (Order::Descending, options.jobs_a_page, &[Operator::Equals])
+            }
+        };
+        let filters = call.query.filters(&[("status", operators)])?;
         let cursor = call.query.cursor()?;
-        let mut jobs: Vec<&Job> = self
-            .by_id
-            .values()
-            .filter(|job| job.kind == JobKind::ProfileImport)
-            .filter(|job| {
-                filters
-                    .iter()
-                    .all(|filter| filter.passes(job.status(call.now)))
+        // the number of a job is its place in the order of creation
+        let numbered = (0..)
+            .zip(&self.created)
+            .map(|(n, id): (u64, _)| (format!("{n:020}"), id));
+        let mut jobs: Vec<(String, &Job)> = numbered
+            .filter_map(|(key, id)| Some((key, self.by_id.get(id)?)))
+            .filter(|(_, job)| job.kind == kind)
+            .filter(|(_, job)| {
+                let status = job.status(call.now);
+                filters.iter().all(|filter| filter.passes(status))
+            })
+            .filter(|(key, _)| {
+                cursor
+                    .as_ref()
+                    .is_none_or(|cursor| order.apply(key.cmp(cursor)).is_gt())
             })
             .collect();
-        jobs.sort_by(|a, b| order.apply(a.id.cmp(&b.id)));
-        let rest = jobs.into_iter().filter(|job| {
-            cursor
-                .as_ref()
-                .is_none_or(|cursor| order.apply(job.id.cmp(cursor)).is_gt())
-        });
-        let (jobs, next) = page(
-            rest.map(|job| (job.id.clone(), job)),
-            call.query.page_size(DEFAULT_PAGE)?,
-        );
+        jobs.sort_by(|(a, _), (b, _)| order.apply(a.cmp(b)));
+        let (jobs, next) = page(jobs.into_iter(), size);
         let data: Vec<Value> = jobs
             .into_iter()
-            .map(|(_, job)| job_resource(call, job))
+            .map(|(_, job)| resource(call, job, false))
             .collect::<Result<_, _>>()?;
         let body = json!({ "data": data, "links": call.page_links(next.as_deref()) });
         Ok(document(StatusCode::OK, &body))
     }
 
-    /// `GET profile-bulk-import-jobs/{id}/import-errors`
+    /// `GET profile-bulk-import-jobs/{id}/import-errors`. Recorded is an empty page only: what an entry looks like is
+    /// from the documentation, and there are options for what it leaves open.
     pub(super) fn list_import_errors(
         &self,
         call: &Call<'_>,
-    ) -> Result<Response<bytes::Bytes>, Refusal> {
+        options: &Options,
+    ) -> Result<Response<Bytes>, Refusal> {
         const FIELDS: [&str; 6] = [
             "code",
             "detail",
@@ -309,25 +259,35 @@ impl Jobs {
         call.query
             .allow(&["fields[import-error]", "page[cursor]", "page[size]"])?;
         let job = self.find(JobKind::ProfileImport, call.id)?;
+        if options.import_errors == ImportErrors::Gone {
+            return Err(Refusal::not_found("Invalid job id"));
+        }
         let cursor = call.query.cursor()?;
+        let listed = match options.import_errors {
+            ImportErrors::None => &[],
+            _ => job.errors(),
+        };
         let rest = (0..)
-            .zip(&job.errors)
-            .map(|(n, error)| (job.error_id(n), error))
-            .filter(|(id, _)| cursor.as_ref().is_none_or(|cursor| id > cursor));
+            .zip(listed)
+            .map(|(n, error): (usize, _)| (format!("{n:08}"), (n, error)))
+            .filter(|(key, _)| cursor.as_ref().is_none_or(|cursor| key > cursor));
         let (errors, next) = page(rest, call.query.page_size(DEFAULT_PAGE)?);
         let mut data = Vec::new();
-        for (id, error) in errors {
+        for (_, (n, error)) in errors {
             let mut attributes = Map::new();
-            attributes.insert("code".to_owned(), error.code.into());
+            attributes.insert("code".to_owned(), "invalid".into());
             attributes.insert("title".to_owned(), error.title.into());
             attributes.insert("detail".to_owned(), error.detail.as_str().into());
-            attributes.insert("source".to_owned(), json!({ "pointer": error.pointer }));
-            attributes.insert(
-                "original_payload".to_owned(),
-                error.original_payload.clone().unwrap_or_default(),
-            );
+            let pointer = json!({ "pointer": error.indexed() });
+            attributes.insert("source".to_owned(), pointer);
+            let payload = match options.import_errors {
+                ImportErrors::WithoutPayload => Value::Null,
+                _ => error.original_payload.clone().unwrap_or_default(),
+            };
+            attributes.insert("original_payload".to_owned(), payload);
             call.query
                 .sparse("import-error", &FIELDS, &mut attributes)?;
+            let id = error_id(&job.id, n);
             data.push(json!({ "type": "import-error", "id": id, "attributes": attributes }));
         }
         let body = json!({ "data": data, "links": call.page_links(next.as_deref()) });
@@ -335,9 +295,9 @@ impl Jobs {
     }
 }
 
-/// A job whose time is up.
+/// A job whose effect is due.
 pub(super) struct Due {
-    /// When it ended.
+    /// When it takes effect.
     pub(super) at: Timestamp,
     pub(super) kind: JobKind,
     pub(super) id: String,
@@ -348,20 +308,50 @@ fn fields_parameter(kind: JobKind) -> String {
     format!("fields[{}]", kind.resource())
 }
 
-fn job_document(
-    call: &Call<'_>,
-    job: &Job,
-    status: StatusCode,
-) -> Result<Response<bytes::Bytes>, Refusal> {
-    call.query.allow(&[&fields_parameter(job.kind)])?;
-    let data = job_resource(call, job)?;
-    let links = data["links"].clone();
-    Ok(document(status, &json!({ "data": data, "links": links })))
+/// A job as JSON:API resource. The relationships of an import lead elsewhere; those of a catalog job say what it made.
+fn resource(call: &Call<'_>, job: &Job, include: bool) -> Result<Value, Refusal> {
+    let (name, collection) = (job.kind.resource(), job.kind.collection());
+    let mut attributes = job.attributes(call.now);
+    call.query.sparse(&name, &FIELDS, &mut attributes)?;
+    let mut resource = call.resource(&name, &collection, &job.id, attributes);
+    match job.kind {
+        JobKind::ProfileImport => {
+            let own = format!("{}/api/{collection}/{}", call.origin, job.id);
+            let both = |relation: &str| {
+                json!({ "links": {
+                    "self": format!("{own}/relationships/{relation}/"),
+                    "related": format!("{own}/{relation}/"),
+                } })
+            };
+            let errors = format!("{own}/import-errors/");
+            resource["relationships"] = json!({
+                "lists": both("lists"),
+                "profiles": both("profiles"),
+                "import-errors": { "links": { "related": errors } },
+            });
+        }
+        JobKind::Catalog(..) => {
+            if let Some((kind, made)) = job.made(include) {
+                resource["relationships"] = json!({ kind.entries(): made });
+            }
+        }
+    }
+    Ok(resource)
 }
 
-fn job_resource(call: &Call<'_>, job: &Job) -> Result<Value, Refusal> {
-    let resource = job.kind.resource();
-    let mut attributes = job.attributes(call.now);
-    call.query.sparse(&resource, &FIELDS, &mut attributes)?;
-    Ok(call.resource(&resource, &job.kind.collection(), &job.id, attributes))
+/// What a job made, as far as it is there.
+fn made_entries(
+    call: &Call<'_>,
+    kind: Kind,
+    job: &Job,
+    catalog: &Catalog,
+) -> Result<Value, Refusal> {
+    let made = job.made(true).map(|(_, made)| made).unwrap_or_default();
+    let ids = made["data"].as_array().into_iter().flatten();
+    let ids = ids.filter_map(|made| external(made["id"].as_str()?));
+    let entries = ids.filter_map(|id| Some((id, catalog.entries(kind).get(id)?)));
+    let entries: Vec<Value> = entries
+        .map(|(id, entry)| listing::resource(call, kind, id, entry))
+        .collect::<Result<_, _>>()?;
+    Ok(entries.into())
 }

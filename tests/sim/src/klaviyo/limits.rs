@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use super::operation::{Operation, Rate};
+use super::options::RateHeaders;
 
 const MINUTE: i64 = 60;
 
@@ -22,24 +23,34 @@ struct Windows {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Counted; these are the headers' figures.
-    Passed(Steady),
+    Passed(Left),
     /// Not counted; try again after so many whole seconds.
     Throttled { retry_after: u64 },
 }
 
-/// The steady window as the headers tell it.
+/// What is left of both windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Steady {
-    limit: u32,
-    remaining: u32,
+pub(super) struct Left {
+    rate: Rate,
+    in_second: u32,
+    in_minute: u32,
+    /// Whole seconds until the minute is over.
     reset: u64,
 }
 
-impl Steady {
-    pub(super) fn write(self, headers: &mut HeaderMap) {
-        headers.insert("RateLimit-Limit", HeaderValue::from(self.limit));
-        headers.insert("RateLimit-Remaining", HeaderValue::from(self.remaining));
-        headers.insert("RateLimit-Reset", HeaderValue::from(self.reset));
+impl Left {
+    pub(super) fn write(self, how: RateHeaders, headers: &mut HeaderMap) {
+        let Rate { burst, steady } = self.rate;
+        let limit = format!("{burst}, {burst};w=1, {steady};w=60");
+        let (limit, remaining, reset) = match how {
+            RateHeaders::Recorded => (limit, self.in_second, 0),
+            RateHeaders::Documented => (steady.to_string(), self.in_minute, self.reset),
+        };
+        if let Ok(limit) = HeaderValue::from_str(&limit) {
+            headers.insert("RateLimit-Limit", limit);
+        }
+        headers.insert("RateLimit-Remaining", HeaderValue::from(remaining));
+        headers.insert("RateLimit-Reset", HeaderValue::from(reset));
     }
 }
 
@@ -78,9 +89,10 @@ impl RateLimits {
         }
         windows.in_second += 1;
         windows.in_minute += 1;
-        Verdict::Passed(Steady {
-            limit: steady,
-            remaining: steady.saturating_sub(windows.in_minute),
+        Verdict::Passed(Left {
+            rate: operation.rate(),
+            in_second: burst.saturating_sub(windows.in_second),
+            in_minute: steady.saturating_sub(windows.in_minute),
             reset,
         })
     }
@@ -128,9 +140,10 @@ mod tests {
         }
         assert_eq!(
             last,
-            Some(Verdict::Passed(Steady {
-                limit: 150,
-                remaining: 0,
+            Some(Verdict::Passed(Left {
+                rate: operation.rate(),
+                in_second: 0,
+                in_minute: 0,
                 reset: 46
             }))
         );

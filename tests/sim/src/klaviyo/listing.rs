@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::answer::{Fault, Refusal, document};
-use super::call::{Call, encode, page};
+use super::answer::{Fault, Refusal, document, moment};
+use super::call::{Call, page};
 use super::catalog::{compound, external};
 use super::operation::Kind;
 use super::options::Options;
@@ -118,7 +118,7 @@ pub(super) fn list_variants_of_item(
     let known = external(call.id).is_some_and(|id| catalog.entries(Kind::Item).contains_key(id));
     if !known {
         return Err(Refusal::not_found(format!(
-            "There is no catalog item {}.",
+            "An item with id {} does not exist.",
             call.id
         )));
     }
@@ -248,12 +248,29 @@ fn sort_key(id: &str, entry: &Entry) -> String {
     format!("{:020}|{id}", entry.created.as_microsecond())
 }
 
-fn resource(call: &Call<'_>, kind: Kind, id: &str, entry: &Entry) -> Result<Value, Fault> {
+/// An entry as it is read: fields that were not sent are there, empty.
+pub(super) fn resource(
+    call: &Call<'_>,
+    kind: Kind,
+    id: &str,
+    entry: &Entry,
+) -> Result<Value, Fault> {
     let mut attributes = entry.attributes.clone();
-    attributes.insert("external_id".to_owned(), id.into());
-    attributes.insert("updated".to_owned(), entry.updated.to_string().into());
     if kind != Kind::Category {
-        attributes.insert("created".to_owned(), entry.created.to_string().into());
+        for (name, unsent) in [
+            ("image_full_url", json!("")),
+            ("image_thumbnail_url", json!("")),
+            ("images", json!([])),
+            ("custom_metadata", json!({})),
+            ("published", json!(true)),
+        ] {
+            attributes.entry(name).or_insert(unsent);
+        }
+    }
+    attributes.insert("external_id".to_owned(), id.into());
+    attributes.insert("updated".to_owned(), moment(entry.updated).into());
+    if kind != Kind::Category {
+        attributes.insert("created".to_owned(), moment(entry.created).into());
     }
     call.query
         .sparse(kind.resource(), kind.fields(), &mut attributes)?;
@@ -263,18 +280,13 @@ fn resource(call: &Call<'_>, kind: Kind, id: &str, entry: &Entry) -> Result<Valu
         Kind::Item => "variants",
         Kind::Variant => "item",
     };
-    let base = format!(
-        "{}/api/{}/{}",
-        call.origin,
-        kind.collection(),
-        encode(&compound_id)
-    );
+    let base = format!("{}/api/{}/{compound_id}", call.origin, kind.collection());
     let mut resource = call.resource(kind.resource(), kind.collection(), &compound_id, attributes);
     resource["relationships"] = json!({
         relationship: {
             "links": {
-                "self": format!("{base}/relationships/{relationship}"),
-                "related": format!("{base}/{relationship}"),
+                "self": format!("{base}/relationships/{relationship}/"),
+                "related": format!("{base}/{relationship}/"),
             },
         },
     });

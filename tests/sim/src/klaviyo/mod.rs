@@ -3,11 +3,14 @@
 //! - `operation`: paths and methods, and the rate limit of each; `limits`: its windows
 //! - `shape`, `bodies`: what request bodies may look like; `query`: what queries may
 //! - `profiles`, `events`, `catalog`, `listing`, `accounts`: what the operations do
-//! - `jobs`: the asynchronous jobs behind the bulk operations
+//! - `job`, `jobs`, `times`: the asynchronous jobs behind the bulk operations, and how long they take
 //! - `options`: what a test can choose
 //!
-//! What the account holds is in its [`Ledger`]. Lists, segments, subscriptions, flows and `include` on jobs are
-//! not simulated: asking for them is refused like anything unknown.
+//! Answers have the shape of recorded answers of the real API; a test compares them with the recordings. What was never
+//! recorded is an option, or a comment says where the belief comes from.
+//!
+//! What the account holds is in its [`Ledger`]. Lists, segments, subscriptions and flows are not simulated: asking for
+//! them is refused like anything unknown.
 
 mod accounts;
 mod answer;
@@ -15,6 +18,7 @@ mod bodies;
 mod call;
 mod catalog;
 mod events;
+mod job;
 mod jobs;
 mod limits;
 mod listing;
@@ -25,6 +29,7 @@ mod query;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -32,7 +37,8 @@ use http::{Request, Response};
 use jiff::Timestamp;
 
 pub use operation::{Action, JobKind, Kind, Operation, Rate};
-pub use options::{Choice, JobTimes, Options};
+pub use options::{Choice, EntryErrors, Existing, ImportErrors, Options, RateHeaders};
+pub use times::{JobTimes, Recorded};
 
 use crate::ledger::Ledger;
 use crate::peer::Peer;
@@ -81,10 +87,10 @@ impl Klaviyo {
         &mut self.options
     }
 
-    /// Runs all jobs whose time is up at `now`, in the order in which they end.
+    /// Lets all jobs take effect whose time for it has come at `now`, in that order.
     pub fn settle(&mut self, now: Timestamp) {
         while let Some(due) = self.jobs.next_due(now) {
-            let errors = match due.kind {
+            let effect = match due.kind {
                 JobKind::ProfileImport => {
                     profiles::run_import(due.at, due.records, &self.options, &mut self.ledger)
                 }
@@ -93,17 +99,17 @@ impl Klaviyo {
                     catalog::run_job(due.at, job, due.records, &self.options, &mut self.ledger)
                 }
             };
-            self.jobs.finish(&due.id, errors);
+            self.jobs.finish(&due.id, effect);
         }
     }
 
-    /// The ids of the jobs that are not over, oldest first.
+    /// The ids of the jobs that are not over at `now`, oldest first.
     #[must_use]
-    pub fn unfinished_jobs(&self) -> Vec<String> {
-        self.jobs.unfinished()
+    pub fn unfinished_jobs(&self, now: Timestamp) -> Vec<String> {
+        self.jobs.unfinished(now)
     }
 
-    /// Cancels a job that is not over at `now`; none of its records is taken in. Answers whether it was.
+    /// Cancels a job that is not over at `now`; what it has not done by then it does not do. Answers whether it was.
     pub fn cancel_job(&mut self, id: &str, now: Timestamp) -> bool {
         self.settle(now);
         self.jobs.cancel(id, now)
@@ -128,9 +134,9 @@ impl Klaviyo {
             Operation::StartJob(JobKind::Catalog(kind, action)) => {
                 catalog::start_job(call, (kind, action), options, jobs, ledger)
             }
-            Operation::GetJob(kind) => jobs.get(call, kind),
-            Operation::ListImportJobs => jobs.list_imports(call),
-            Operation::ListImportErrors => jobs.list_import_errors(call),
+            Operation::GetJob(kind) => jobs.get(call, kind, &ledger.catalog),
+            Operation::ListJobs(kind) => jobs.list(call, kind, options),
+            Operation::ListImportErrors => jobs.list_import_errors(call, options),
             Operation::BulkCreateEvents => events::create(call, options, ledger),
             Operation::ImportProfile => profiles::import_one(call, ledger),
             Operation::CreateProfile => profiles::create(call, ledger),
@@ -158,11 +164,18 @@ impl Klaviyo {
         traffic.calls += 1;
         traffic.bytes += request.body().len() as u64;
         let key = key(request, operation, &self.options).inspect_err(|_| traffic.refused += 1)?;
-        let steady = match self.limits.admit(now, operation, self.options.rate_limits) {
-            Verdict::Passed(steady) => steady,
+        let left = match self.limits.admit(now, operation, self.options.rate_limits) {
+            Verdict::Passed(left) => left,
             Verdict::Throttled { retry_after } => {
                 traffic.throttled += 1;
-                let detail = format!("Expected available in {retry_after} seconds.");
+                let seconds = if retry_after == 1 {
+                    "second"
+                } else {
+                    "seconds"
+                };
+                let detail = format!(
+                    "Request was throttled. Expected available in {retry_after} {seconds}."
+                );
                 return Err(Refusal::throttled(retry_after, detail));
             }
         };
@@ -185,11 +198,11 @@ impl Klaviyo {
             }
             refusal.into_response(&self.error_id())
         });
-        Ok(with_rate_limit(answer, steady))
+        Ok(with_rate_limit(answer, left, self.options.rate_headers))
     }
 
     fn error_id(&self) -> String {
-        format!("01SIMERROR{:016}", self.answers)
+        format!("answer {}", self.answers)
     }
 }
 
@@ -202,10 +215,14 @@ impl Peer for Klaviyo {
     }
 }
 
-/// Every answer but a 429 says how much of the steady window is left.
-fn with_rate_limit(mut answer: Response<Bytes>, steady: limits::Steady) -> Response<Bytes> {
+/// Every answer but a 429 says how much of a window is left.
+fn with_rate_limit(
+    mut answer: Response<Bytes>,
+    left: limits::Left,
+    how: RateHeaders,
+) -> Response<Bytes> {
     if answer.status() != http::StatusCode::TOO_MANY_REQUESTS {
-        steady.write(answer.headers_mut());
+        left.write(how, answer.headers_mut());
     }
     answer
 }

@@ -110,8 +110,8 @@ pub enum Operation {
     StartJob(JobKind),
     /// `GET /api/{job kind}s/{id}`
     GetJob(JobKind),
-    /// `GET /api/profile-bulk-import-jobs`
-    ListImportJobs,
+    /// `GET /api/{job kind}s`
+    ListJobs(JobKind),
     /// `GET /api/profile-bulk-import-jobs/{id}/import-errors`
     ListImportErrors,
     /// `POST /api/event-bulk-create-jobs`
@@ -137,7 +137,7 @@ impl fmt::Display for Operation {
         match self {
             Operation::StartJob(kind) => write!(f, "POST {}", kind.collection()),
             Operation::GetJob(kind) => write!(f, "GET {}/{{id}}", kind.collection()),
-            Operation::ListImportJobs => f.write_str("GET profile-bulk-import-jobs"),
+            Operation::ListJobs(kind) => write!(f, "GET {}", kind.collection()),
             Operation::ListImportErrors => {
                 f.write_str("GET profile-bulk-import-jobs/{id}/import-errors")
             }
@@ -187,7 +187,7 @@ impl Operation {
             Operation::ListAccounts => SMALLEST,
             Operation::StartJob(JobKind::ProfileImport)
             | Operation::GetJob(JobKind::ProfileImport)
-            | Operation::ListImportJobs
+            | Operation::ListJobs(JobKind::ProfileImport)
             | Operation::ListImportErrors
             | Operation::BulkCreateEvents => SMALL,
             Operation::ImportProfile
@@ -199,8 +199,13 @@ impl Operation {
             Operation::GetJob(JobKind::Catalog(
                 Kind::Item | Kind::Variant,
                 Action::Create | Action::Update,
+            ))
+            | Operation::ListJobs(JobKind::Catalog(
+                Kind::Item | Kind::Variant,
+                Action::Create | Action::Update,
             )) => MEDIUM,
             Operation::GetJob(JobKind::Catalog(..))
+            | Operation::ListJobs(JobKind::Catalog(..))
             | Operation::ListCatalog(_)
             | Operation::ListVariantsOfItem => LARGE,
         }
@@ -235,6 +240,8 @@ pub(super) fn route(method: &Method, path: &str) -> Route {
     let Some(path) = path.strip_prefix("/api/") else {
         return Route::Unknown;
     };
+    // links end with a slash
+    let path = path.strip_suffix('/').unwrap_or(path);
     let segments: Vec<String> = path
         .split('/')
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
@@ -261,7 +268,7 @@ fn candidates(segments: &[&str]) -> Vec<(Method, Operation)> {
     match *segments {
         ["profile-bulk-import-jobs"] => vec![
             (Method::POST, Operation::StartJob(JobKind::ProfileImport)),
-            (Method::GET, Operation::ListImportJobs),
+            (Method::GET, Operation::ListJobs(JobKind::ProfileImport)),
         ],
         ["profile-bulk-import-jobs", _] => {
             vec![(Method::GET, Operation::GetJob(JobKind::ProfileImport))]
@@ -285,7 +292,12 @@ fn candidates(segments: &[&str]) -> Vec<(Method, Operation)> {
                 .map(|kind| (Method::GET, Operation::ListCatalog(kind)));
             catalog
                 .filter(|job| job.collection() == collection)
-                .map(|job| (Method::POST, Operation::StartJob(job)))
+                .flat_map(|job| {
+                    [
+                        (Method::POST, Operation::StartJob(job)),
+                        (Method::GET, Operation::ListJobs(job)),
+                    ]
+                })
                 .chain(list)
                 .collect()
         }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::time::Duration;
+
+use super::times::JobTimes;
 
 /// Settings of the simulated account. `Options::default()` is a strict, well-behaved Klaviyo
-/// with rate limits on, jobs that take about two seconds, and the key `pk_test`.
+/// with rate limits on, jobs that take a tenth of their usual time, and the key `pk_test`.
 #[derive(Debug)]
 pub struct Options {
     /// The private API key that calls must carry.
@@ -24,6 +25,21 @@ pub struct Options {
     pub job_times: JobTimes,
     /// Catalog jobs of one kind that may be queued or processing at a time.
     pub jobs_in_progress: usize,
+    /// The status that answers one job too many: 429, or 400. It was never recorded.
+    pub too_many_jobs: u16,
+    /// Jobs on a page of a list of catalog jobs, which takes no `page[size]`: how many there are was never recorded.
+    pub jobs_a_page: usize,
+    /// How a catalog job names an entry that it did not take.
+    pub entry_errors: EntryErrors,
+    /// What becomes of a bulk create with an entry that is there already.
+    pub existing: Existing,
+    /// What can be read of the profiles that an import did not take.
+    pub import_errors: ImportErrors,
+    /// Whether malformed email addresses of an import are refused at once, with the whole request (400), and not by the
+    /// job. It was reported for some, and never recorded.
+    pub checks_emails_at_once: bool,
+    /// What `RateLimit-*` say.
+    pub rate_headers: RateHeaders,
     /// Profiles, by `external_id`, that an import job sets aside with an import error.
     pub refuse_profiles: Choice,
     /// Profiles, by `external_id`, whose phone number is refused, if they have one: by the job, or at once (400) where
@@ -56,6 +72,13 @@ impl Default for Options {
             seed: 0,
             job_times: JobTimes::default(),
             jobs_in_progress: 500,
+            too_many_jobs: 429,
+            jobs_a_page: 20,
+            entry_errors: EntryErrors::default(),
+            existing: Existing::default(),
+            import_errors: ImportErrors::default(),
+            checks_emails_at_once: false,
+            rate_headers: RateHeaders::default(),
             refuse_profiles: Choice::None,
             refuse_phone_numbers: Choice::None,
             refuse_imports: Choice::None,
@@ -69,25 +92,80 @@ impl Default for Options {
     }
 }
 
-/// How long a job stays in each state, in simulated time.
-#[derive(Debug, Clone, Copy)]
-pub struct JobTimes {
-    /// From the request to `processing`.
-    pub queued: Duration,
-    /// From `processing` to `complete`.
-    pub processing: Duration,
-    /// Added to each of the two: a random part of this.
-    pub jitter: Duration,
+/// How a catalog job names an entry that it did not take. Recorded is the first form, for the update and the deletion of
+/// an entry that does not exist, which always have it. Nobody knows the others' form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EntryErrors {
+    /// `meta.id`, the compound id, and a pointer without an index.
+    #[default]
+    MetaId,
+    /// The same without a code.
+    NullCode,
+    /// Nothing but a text and `meta.external_id`, as it was reported by users of the API.
+    MetaExternalId,
+    /// A pointer with an index and no `meta`, as the documentation of the API's errors has it.
+    Index,
+    /// Neither.
+    Nameless,
 }
 
-impl Default for JobTimes {
-    fn default() -> Self {
-        Self {
-            queued: Duration::from_millis(500),
-            processing: Duration::from_secs(1),
-            jitter: Duration::from_millis(500),
-        }
-    }
+impl EntryErrors {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::MetaId,
+        Self::NullCode,
+        Self::MetaExternalId,
+        Self::Index,
+        Self::Nameless,
+    ];
+}
+
+/// What becomes of a bulk create with an entry that is there already. It was never recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Existing {
+    /// The entry fails in the job, in one of the forms of [`EntryErrors`].
+    #[default]
+    FailsInJob,
+    /// The whole request is refused with 400.
+    BadRequest,
+    /// The whole request is refused with 409, as the creation of a single profile is.
+    Conflict,
+    /// The entry stays as it is and counts as completed, without being among what the job made.
+    Ignored,
+}
+
+impl Existing {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::FailsInJob,
+        Self::BadRequest,
+        Self::Conflict,
+        Self::Ignored,
+    ];
+}
+
+/// What can be read of the profiles that an import did not take. Recorded is an empty list only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImportErrors {
+    /// An error for each, as documented.
+    #[default]
+    Documented,
+    /// An error for each, whose `original_payload` is null.
+    WithoutPayload,
+    /// None, although the job has failures.
+    None,
+    /// The list is 404, although the job is not.
+    Gone,
+}
+
+/// What `RateLimit-*` say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RateHeaders {
+    /// As recorded: what is left of the second, both limits, and a reset of 0.
+    #[default]
+    Recorded,
+    /// As documented: the window of a minute.
+    Documented,
 }
 
 /// Which records a fault is for.

@@ -5,10 +5,11 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Fault, Refusal, document, refuse_if_any};
+use super::answer::{Fault, Refusal, document, moment, refuse_if_any};
 use super::bodies;
 use super::call::{Call, page};
-use super::jobs::{JobError, Jobs};
+use super::job::{Effect, JobError};
+use super::jobs::Jobs;
 use super::operation::JobKind;
 use super::options::Options;
 use super::query::Operator;
@@ -19,7 +20,9 @@ const MAX_PROFILES: usize = 10_000;
 const MAX_IMPORT_BODY: usize = 5_000_000;
 const MAX_PROFILE: usize = 100_000;
 const DEFAULT_PAGE: usize = 20;
+const PROFILES: &str = "/data/attributes/profiles/data";
 const PHONE_NUMBER: &str = "/attributes/phone_number";
+const EMAIL: &str = "/attributes/email";
 
 const FIELDS: [&str; 15] = [
     "created",
@@ -54,7 +57,7 @@ pub(super) fn start_import(
     };
     if profiles.is_empty() || profiles.len() > MAX_PROFILES {
         let detail = format!("A job takes from 1 to {MAX_PROFILES} profiles.");
-        return Err(Fault::invalid("/data/attributes/profiles/data", detail).into());
+        return Err(Fault::invalid(PROFILES, detail).into());
     }
     let mut faults = Vec::new();
     for (n, profile) in profiles.iter().enumerate() {
@@ -76,6 +79,17 @@ pub(super) fn start_import(
                 fault.nowhere()
             });
         }
+        if options.checks_emails_at_once
+            && let Err(wrong) = check(profile)
+            && wrong.place == EMAIL
+        {
+            let fault = Fault::invalid(pointer(n) + EMAIL, wrong.detail);
+            faults.push(if options.point_at_records {
+                fault
+            } else {
+                fault.nowhere()
+            });
+        }
     }
     refuse_if_any(faults)?;
     let answer = jobs.start(call, JobKind::ProfileImport, profiles, options.job_times)?;
@@ -89,20 +103,26 @@ pub(super) fn run_import(
     profiles: Vec<Value>,
     options: &Options,
     ledger: &mut Ledger,
-) -> Vec<JobError> {
+) -> Effect {
     let mut errors = Vec::new();
-    for (n, profile) in profiles.into_iter().enumerate() {
+    for (index, profile) in profiles.into_iter().enumerate() {
         if let Err(wrong) = import(at, &profile, options, ledger) {
             errors.push(JobError {
-                code: "invalid",
                 title: "Invalid input.",
                 detail: wrong.detail,
-                pointer: pointer(n) + wrong.place,
+                list: PROFILES.to_owned(),
+                index,
+                place: wrong.place,
+                entry: None,
+                form: options.entry_errors,
                 original_payload: Some(profile),
             });
         }
     }
-    errors
+    Effect {
+        made: Vec::new(),
+        errors,
+    }
 }
 
 /// What is wrong with one profile.
@@ -167,7 +187,7 @@ fn check(profile: &Value) -> Result<&Map<String, Value>, Wrong> {
     if let Some(email) = text("email")
         && !is_email(email)
     {
-        return Err(Wrong::at("/attributes/email", "Invalid email address."));
+        return Err(Wrong::at(EMAIL, "Invalid email address."));
     }
     if let Some(phone) = text("phone_number")
         && !is_e164(phone)
@@ -327,14 +347,14 @@ fn profile_document(
 
 fn resource(call: &Call<'_>, profile: &Profile) -> Result<Value, Refusal> {
     let mut attributes = profile.attributes.clone();
-    attributes.insert("created".to_owned(), profile.created.to_string().into());
-    attributes.insert("updated".to_owned(), profile.updated.to_string().into());
+    attributes.insert("created".to_owned(), moment(profile.created).into());
+    attributes.insert("updated".to_owned(), moment(profile.updated).into());
     call.query.sparse("profile", &FIELDS, &mut attributes)?;
     Ok(call.resource("profile", "profiles", &profile.id, attributes))
 }
 
 fn pointer(n: usize) -> String {
-    format!("/data/attributes/profiles/data/{n}")
+    format!("{PROFILES}/{n}")
 }
 
 fn has_phone_number(profile: &Value) -> bool {

@@ -51,6 +51,11 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether a parameter is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// Whether `include` names `relation`; anything else in it is refused.
     pub(super) fn includes(&self, relation: &str) -> Result<bool, Fault> {
         match self.get("include") {

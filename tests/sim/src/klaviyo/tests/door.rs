@@ -1,7 +1,7 @@
 //! What is checked before any operation: headers, paths, rate limits.
 
 use super::*;
-use crate::klaviyo::{JobKind, Operation};
+use crate::klaviyo::{JobKind, Operation, RateHeaders};
 
 /// The status of a profile list request with one header changed, or removed.
 fn status_with(header: &'static str, value: Option<&'static str>) -> StatusCode {
@@ -93,8 +93,28 @@ fn errors_are_json_api_errors() {
 }
 
 #[test]
-fn rate_limits_are_told_and_kept() {
+fn headers_tell_of_the_second_as_recorded() {
     let mut account = Account::new(Options::default());
+    for call in 1..=10 {
+        let answer = account.get("/api/profile-bulk-import-jobs");
+        assert_eq!(answer.headers["ratelimit-limit"], "10, 10;w=1, 150;w=60");
+        let left = (10 - call).to_string();
+        assert_eq!(answer.headers["ratelimit-remaining"], left.as_str());
+        assert_eq!(answer.headers["ratelimit-reset"], "0");
+    }
+    let throttled = account.get("/api/profile-bulk-import-jobs");
+    assert_eq!(throttled.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(!throttled.headers.contains_key("content-type"));
+    assert!(!throttled.headers.contains_key("ratelimit-limit"));
+    assert_eq!(throttled.pointers(), ["/data"]);
+}
+
+#[test]
+fn rate_limits_are_told_as_documented_and_kept() {
+    let mut account = Account::new(Options {
+        rate_headers: RateHeaders::Documented,
+        ..Options::default()
+    });
     let path = "/api/profile-bulk-import-jobs";
     for call in 1..=10 {
         let answer = account.get(path);
@@ -119,7 +139,10 @@ fn rate_limits_are_told_and_kept() {
     );
     assert_eq!(refused.headers["ratelimit-reset"], "59");
 
-    let traffic = account.klaviyo.ledger().traffic(Operation::ListImportJobs);
+    let traffic = account
+        .klaviyo
+        .ledger()
+        .traffic(Operation::ListJobs(JobKind::ProfileImport));
     assert_eq!(
         (traffic.calls, traffic.throttled, traffic.refused),
         (12, 1, 1)

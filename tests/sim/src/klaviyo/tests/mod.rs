@@ -5,6 +5,8 @@ mod catalog;
 mod door;
 mod events;
 mod profiles;
+mod recordings;
+mod unrecorded;
 
 use std::time::Duration;
 

@@ -1,0 +1,47 @@
+//! Where the real Klaviyo was seen to answer in another way than its description has it.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Api;
+
+/// Changes the body of an answer to what the description has in the place of what was seen:
+///
+/// - `links.next` and `links.prev` are null where there is no such page, and the region of an account's address where
+///   it has none (recorded);
+/// - an error of a catalog job has a null `id`, `code` and `title`, and no `source` (reported by users of the API).
+pub(super) fn as_described(api: Api, body: &mut Value) {
+    if api != Api::Klaviyo {
+        return;
+    }
+    if let Some(links) = body.get_mut("links").and_then(Value::as_object_mut) {
+        links.retain(|name, link| !(link.is_null() && matches!(name.as_str(), "next" | "prev")));
+    }
+    let resources = match body.get_mut("data") {
+        Some(Value::Array(list)) => list.iter_mut().collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    for resource in resources {
+        let region = "/attributes/contact_information/street_address/region";
+        if let Some(region @ Value::Null) = resource.pointer_mut(region) {
+            *region = "".into();
+        }
+        let errors = resource.pointer_mut("/attributes/errors");
+        for error in errors.and_then(Value::as_array_mut).into_iter().flatten() {
+            for name in ["id", "code", "title"] {
+                if let Some(member @ Value::Null) = error.get_mut(name) {
+                    *member = "".into();
+                }
+            }
+            if let Some(error) = error.as_object_mut() {
+                error.entry("source").or_insert_with(|| json!({}));
+            }
+        }
+    }
+}
+
+/// Whether an answer may have no content type: a 429 of Klaviyo has none, although its body is JSON (recorded).
+pub(super) fn may_lack_content_type(api: Api, status: StatusCode) -> bool {
+    api == Api::Klaviyo && status == StatusCode::TOO_MANY_REQUESTS
+}
