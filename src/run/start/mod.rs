@@ -181,9 +181,10 @@ async fn prepare(
     request: &StartRequest,
     deadline: Deadline,
 ) -> Result<(Stored, Option<Retried>), NotStarted> {
-    let known = engine.store.load(resource, deadline).await?;
-    if let Some(other) = excluded_by(engine, resource, request.options.delete_all, deadline).await?
-    {
+    let known = engine.store.load(resource, deadline);
+    let other = excluded_by(engine, resource, request.options.delete_all, deadline);
+    let (known, other) = try_join(known, other).await?;
+    if let Some(other) = other {
         return Err(NotStarted::Locked(Box::new(other)));
     }
     let Owner {
