@@ -54,29 +54,41 @@ pub struct Request {
     pub body: Bytes,
 }
 
-/// Responds to a request while the configuration is invalid. The problems are shown only to callers with the token, if
-/// that is valid.
+/// Responds to a request while the platform cannot read the variables.
+#[must_use]
+pub fn variables_unread() -> Response<Bytes> {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The variables cannot be read",
+    )
+    .detail("The platform's provider of variables does not respond. Nothing has been done; see the log, and try again")
+    .into_response()
+}
+
+/// Responds to a request while the configuration is invalid. The problems are shown only to callers with the token;
+/// without a valid `api_token` nobody has it, and they are in the log only.
 #[must_use]
 pub fn misconfigured(
     request: &Request,
     problems: &Problems,
     token: Option<&Secret>,
 ) -> Response<Bytes> {
-    if let Some(token) = token
-        && let Err(problem) = authorize(&request.headers, token)
-    {
+    const TITLE: &str = "The configuration is not usable";
+    let Some(token) = token else {
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, TITLE)
+            .detail("api_token has no valid value, so nobody may see what else is wrong; the log names it")
+            .into_response();
+    };
+    if let Err(problem) = authorize(&request.headers, token) {
         return problem.into_response();
     }
     if request.method == Method::GET && route(&request.path) == Some(Route::Check) {
         return check::misconfigured(problems);
     }
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "The configuration is not usable",
-    )
-    .detail(problems.to_string())
-    .extension("variables", &problems.0)
-    .into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, TITLE)
+        .detail(problems.to_string())
+        .extension("variables", &problems.0)
+        .into_response()
 }
 
 /// Responds to a request whose body is incomplete.

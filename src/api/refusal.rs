@@ -23,11 +23,12 @@ pub(super) fn locked(document: &RunDocument) -> Problem {
         ),
         _ => (
             "An import of this kind is going on",
-            "An import of this kind is going on. Watch it with GET, end it with POST .../stop.",
+            "An import of this kind, or one that must not go beside it, is going on. Watch it with GET, end it with POST .../stop.",
         ),
     };
     Problem::new(StatusCode::LOCKED, title)
         .detail(detail)
+        .extension("resource", &document.resource)
         .extension("runId", &document.run_id)
         .extension("runStatus", &document.status)
         .extension("lease", &document.lease)

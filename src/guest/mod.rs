@@ -35,15 +35,22 @@ thread_local! {
 
 /// Answers a request. `head` has no body yet: that is read only where the head is admitted. `body` gives none where it
 /// broke off: half of it, or nothing, would ask for something else.
+///
+/// `values` are the variables, or the name of one that the platform could not read: its provider may be down for a moment,
+/// so nothing is done with what it may be by default.
 async fn answer(
-    values: &Values,
+    values: Result<Values, &'static str>,
     head: Request,
     body: impl Future<Output = Option<Bytes>>,
     ports: impl FnOnce() -> Ports,
 ) -> http::Response<Bytes> {
-    let app = match app(values, ports) {
+    let values = match values {
+        Ok(values) => values,
+        Err(name) => return unread(name),
+    };
+    let app = match app(&values, ports) {
         Ok(app) => app,
-        Err(problems) => return misconfigured(values, &head, &problems),
+        Err(problems) => return misconfigured(&values, &head, &problems),
     };
     if let Err(problem) = api::admit(&app, &head) {
         return problem.into_response();
@@ -66,6 +73,16 @@ fn app(values: &Values, ports: impl FnOnce() -> Ports) -> Result<Rc<App>, Proble
             Ok(app)
         }
     })
+}
+
+fn unread(name: &'static str) -> http::Response<Bytes> {
+    let line = serde_json::json!({
+        "time": Timestamp::now().to_string(),
+        "event": "variables_unread",
+        "variables": [{"variable": name}],
+    });
+    StandardError.line(&line.to_string());
+    api::variables_unread()
 }
 
 fn misconfigured(values: &Values, head: &Request, problems: &Problems) -> http::Response<Bytes> {

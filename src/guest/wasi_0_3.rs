@@ -38,15 +38,20 @@ async fn handle(request: spin_sdk::http::Request) -> http::Response<FullBody<Byt
         body: Bytes::new(),
     };
     let body = read_request(body, announced);
-    super::answer(&values, head, body, ports)
+    super::answer(values, head, body, ports)
         .await
         .map(FullBody::new)
 }
 
 /// The variables; one that is not defined counts as empty.
-async fn read_variables() -> Values {
-    let values =
-        VARIABLES.map(|name| async move { (name, variables::get(name).await.unwrap_or_default()) });
+async fn read_variables() -> Result<Values, &'static str> {
+    let values = VARIABLES.map(|name| async move {
+        match variables::get(name).await {
+            Ok(value) => Ok((name, value)),
+            Err(variables::Error::Undefined(_)) => Ok((name, String::new())),
+            Err(_) => Err(name),
+        }
+    });
     join_all(values).await.into_iter().collect()
 }
 

@@ -43,11 +43,13 @@ pub enum LogEvent {
     CronRefused,
     /// The variables are not valid.
     Misconfigured,
+    /// The platform could not read a variable.
+    VariablesUnread,
 }
 
 impl LogEvent {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::RunStarted,
         Self::RunResumed,
         Self::RunStopped,
@@ -66,6 +68,7 @@ impl LogEvent {
         Self::OtherDestination,
         Self::CronRefused,
         Self::Misconfigured,
+        Self::VariablesUnread,
     ];
 
     /// What stands in the line as `event`.
@@ -90,6 +93,7 @@ impl LogEvent {
             Self::OtherDestination => "other_destination",
             Self::CronRefused => "cron_refused",
             Self::Misconfigured => "misconfigured",
+            Self::VariablesUnread => "variables_unread",
         }
     }
 }

@@ -37,14 +37,21 @@ struct Component;
 impl Guest for Component {
     fn handle(request: IncomingRequest, answer_to: ResponseOutparam) {
         reactor::run(async {
-            // one that is not defined counts as empty
-            let value = |name| variables::get(name).unwrap_or_default();
-            let values = VARIABLES.map(|name| (name, value(name))).into();
+            let values = VARIABLES.iter().map(|&name| read_variable(name)).collect();
             let head = incoming::head(&request);
             let body = incoming::body(request, &head.headers);
-            let answer = super::answer(&values, head, body, ports).await;
+            let answer = super::answer(values, head, body, ports).await;
             incoming::respond(answer, answer_to).await;
         });
+    }
+}
+
+/// A variable; one that is not defined counts as empty.
+fn read_variable(name: &'static str) -> Result<(&'static str, String), &'static str> {
+    match variables::get(name) {
+        Ok(value) => Ok((name, value)),
+        Err(variables::Error::Undefined(_)) => Ok((name, String::new())),
+        Err(_) => Err(name),
     }
 }
 

@@ -152,6 +152,28 @@ async fn owner(
     }
 }
 
+/// The run of another resource that this one must not go beside: a deletion of all categories would take away what an
+/// import of products has just found.
+async fn excluded_by(
+    engine: &Engine,
+    resource: Resource,
+    deletes: bool,
+    deadline: Deadline,
+) -> Result<Option<RunDocument>, Error> {
+    let other = match (resource, deletes) {
+        (Resource::Categories, true) => Resource::Products,
+        (Resource::Products, false) => Resource::Categories,
+        _ => return Ok(None),
+    };
+    let found = engine.store.load(other, deadline).await?;
+    let found = found.map(|found| found.document);
+    let now = engine.now();
+    Ok(found.filter(|run| {
+        let is_at_work = run.is_running() || run.is_held(now);
+        is_at_work && run.options.delete_all != deletes
+    }))
+}
+
 /// Makes the document of a run, with the version that it is stored over, and with what a retry has chosen.
 async fn prepare(
     engine: &Engine,
@@ -159,7 +181,12 @@ async fn prepare(
     request: &StartRequest,
     deadline: Deadline,
 ) -> Result<(Stored, Option<Retried>), NotStarted> {
-    let known = engine.store.load(resource, deadline).await?;
+    let known = engine.store.load(resource, deadline);
+    let other = excluded_by(engine, resource, request.options.delete_all, deadline);
+    let (known, other) = try_join(known, other).await?;
+    if let Some(other) = other {
+        return Err(NotStarted::Locked(Box::new(other)));
+    }
     let Owner {
         destination,
         is_adopted,
@@ -267,6 +294,10 @@ pub async fn resume(
         Some(stored) if stored.document.is_going_on() => stored,
         _ => return Err(NotStarted::NothingToResume),
     };
+    let deletes = stored.document.options.delete_all;
+    if let Some(other) = excluded_by(engine, resource, deletes, deadline).await? {
+        return Err(NotStarted::Locked(Box::new(other)));
+    }
     let named = stored.document.destination.as_ref();
     let adopted = match destination::compare_at_start(engine, named, deadline).await? {
         Standing::Ours(destination) => {

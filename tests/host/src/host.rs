@@ -1,6 +1,6 @@
 //! A running application.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct Options {
     pub manifest: PathBuf,
     /// Values of the application's variables; they win over every other source.
     pub variables: BTreeMap<String, String>,
+    /// Variables whose provider fails. Default: none.
+    pub failing_variables: BTreeSet<String>,
     /// Whether variables also come from the environment (`SPIN_VARIABLE_<NAME>`) and from `.env` in the current directory.
     /// Default: no.
     pub environment: bool,
@@ -72,6 +74,7 @@ impl Options {
         Self {
             manifest: manifest.into(),
             variables: BTreeMap::new(),
+            failing_variables: BTreeSet::new(),
             environment: false,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             memory_limit: 128 << 20,
@@ -160,8 +163,12 @@ impl Host {
         ));
         let mut components = BTreeMap::new();
         for (id, component) in &manifest.component {
+            let mut values = component_variables(component, &variables, id)?;
+            for name in &options.failing_variables {
+                values.insert(name.clone(), None);
+            }
             let around = Surroundings {
-                variables: Arc::new(component_variables(component, &variables, id)?),
+                variables: Arc::new(values),
                 hooks: Hooks {
                     gateway: gateway.clone(),
                     allowed: Arc::new(allowed_hosts(component, &variables, id)?),
@@ -245,7 +252,7 @@ fn component_variables(
     component: &Component,
     variables: &Variables,
     id: &str,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, Option<String>>> {
     component
         .variables
         .iter()
@@ -253,7 +260,7 @@ fn component_variables(
             let value = variables
                 .render(template)
                 .with_context(|| format!("variable `{name}` of component `{id}`"))?;
-            Ok((name.clone(), value))
+            Ok((name.clone(), Some(value)))
         })
         .collect()
 }

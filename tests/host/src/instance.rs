@@ -77,7 +77,7 @@ pub(crate) struct Served {
 
 /// What a component finds around it.
 pub(crate) struct Surroundings {
-    pub(crate) variables: Arc<BTreeMap<String, String>>,
+    pub(crate) variables: Arc<BTreeMap<String, Option<String>>>,
     pub(crate) hooks: Hooks,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) counters: Arc<Counters>,
@@ -145,7 +145,7 @@ pub(crate) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
-    variables: Arc<BTreeMap<String, String>>,
+    variables: Arc<BTreeMap<String, Option<String>>>,
     memory: MemoryLimit,
     clock: Clock,
     /// Keeps the instance's generation open.
@@ -157,7 +157,8 @@ impl Guest {
         &self.clock
     }
 
-    pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
+    /// The variables; without a value where the provider fails.
+    pub(crate) fn variables(&self) -> &BTreeMap<String, Option<String>> {
         &self.variables
     }
 }

@@ -8,6 +8,9 @@ use crate::template::is_variable_name;
 use bindings::spin::variables::variables::{self, Error};
 use bindings_0_2::fermyon::spin::variables as older;
 
+/// What a provider says that fails.
+const FAILURE: &str = "the provider cannot be reached";
+
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit",
@@ -33,8 +36,11 @@ impl older::Host for Guest {
         if !is_variable_name(&name) {
             return Err(older::Error::InvalidName(name));
         }
-        let value = self.variables().get(&name).cloned();
-        value.ok_or(older::Error::Undefined(name))
+        match self.variables().get(&name).cloned() {
+            Some(Some(value)) => Ok(value),
+            Some(None) => Err(older::Error::Provider(FAILURE.to_owned())),
+            None => Err(older::Error::Undefined(name)),
+        }
     }
 }
 
@@ -45,8 +51,10 @@ impl<T> variables::HostWithStore<T> for HasSelf<Guest> {
         if !is_variable_name(&name) {
             return Err(Error::InvalidName(name));
         }
-        accessor
-            .with(|mut access| access.get().variables().get(&name).cloned())
-            .ok_or(Error::Undefined(name))
+        match accessor.with(|mut access| access.get().variables().get(&name).cloned()) {
+            Some(Some(value)) => Ok(value),
+            Some(None) => Err(Error::Provider(FAILURE.to_owned())),
+            None => Err(Error::Undefined(name)),
+        }
     }
 }

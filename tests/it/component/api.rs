@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host::Wasi;
+use host::{Options, Wasi};
 use klaviyo_bulk_import::api::MAX_BODY_BYTES;
 use native::call::says;
 use native::{Call, Operator, Setup, TOKEN};
@@ -16,6 +16,56 @@ on_each_wasi! {
     nothing_under_sync_answers_without_the_token,
     a_body_that_breaks_off_starts_nothing,
     what_the_head_tells_is_refused_before_the_body_is_there,
+    while_a_variable_cannot_be_read_nothing_is_done,
+}
+
+async fn while_a_variable_cannot_be_read_nothing_is_done(wasi: Wasi) {
+    for variable in ["api_token", "klaviyo_api_url", "container"] {
+        let failing: fn(&mut Options) = match variable {
+            "api_token" => |options| _ = options.failing_variables.insert("api_token".to_owned()),
+            "container" => |options| _ = options.failing_variables.insert("container".to_owned()),
+            _ => |options| {
+                _ = options
+                    .failing_variables
+                    .insert("klaviyo_api_url".to_owned())
+            },
+        };
+        let shop = Shop::open(Setup::customers(1).wasi(wasi).platform(failing)).await;
+        let answer = shop.post("/sync/customers", "").await;
+        assert_eq!(answer.status, 503, "{variable}: {}", answer.body);
+        assert!(
+            !answer.body.to_string().contains(variable),
+            "{}",
+            answer.body
+        );
+        let log = shop.log().join("\n");
+        assert!(
+            log.contains("variables_unread") && log.contains(variable),
+            "{log}"
+        );
+        let calls = shop.world.commercetools_server().calls();
+        assert!(calls.is_empty(), "{variable}: {calls:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_nobody_sees_what_is_wrong_with_the_configuration() {
+    let setup = Setup::customers(1)
+        .variable("api_token", "short")
+        .variable("window_seconds", 26);
+    let shop = Shop::open(setup).await;
+    for path in ["/sync/check", "/sync/customers"] {
+        let answer = shop.get(path).await;
+        assert_eq!(answer.status, 500, "{path}");
+        assert!(answer.says("detail", "api_token"), "{}", answer.body);
+        assert!(
+            !answer.body.to_string().contains("window_seconds"),
+            "{}",
+            answer.body
+        );
+    }
+    let log = shop.log().join("\n");
+    assert!(log.contains("window_seconds"), "{log}");
 }
 
 async fn nothing_under_sync_answers_without_the_token(wasi: Wasi) {

@@ -106,3 +106,29 @@ fn nothing_is_deleted_without_the_right_confirmation() {
         }
     });
 }
+
+#[test]
+fn a_deletion_of_categories_and_an_import_of_products_exclude_each_other() {
+    run(Setup::catalog(20, 20).scheduled(), async |shop| {
+        shop.complete("categories", "").await;
+        shop.start("products", "").await;
+        let answer = shop
+            .posted("/sync/categories", deletion("categories"), 423)
+            .await;
+        assert_eq!(answer["resource"], "products", "{answer}");
+        // an import of categories and a deletion of products go beside it
+        shop.start("categories", "").await;
+        shop.ticked("categories").await;
+        shop.ticked("products").await;
+
+        shop.start("categories", deletion("categories")).await;
+        let answer = shop.posted("/sync/products", "", 423).await;
+        assert_eq!(answer["resource"], "categories", "{answer}");
+        shop.start("products", deletion("products")).await;
+        shop.ticked("products").await;
+        shop.ticked("categories").await;
+        assert_eq!(count(&shop, Kind::Category), 0);
+        shop.start("products", "").await;
+        shop.ticked("products").await;
+    });
+}
