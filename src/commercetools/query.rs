@@ -127,7 +127,8 @@ pub(super) fn id_in(ids: &[String]) -> String {
 }
 
 /// The predicate of what has one of these texts in this field.
-pub(super) fn value_in(field: &str, texts: &[impl AsRef<str>]) -> String {
+#[must_use]
+pub fn value_in(field: &str, texts: &[impl AsRef<str>]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
     format!("{field} in ({})", texts.join(","))
 }

@@ -8,7 +8,7 @@ pub const MAX_REQUEST_BYTES: usize = 5_000_000;
 const MAX_JOB_ID: usize = 500;
 
 /// The arrangement of the documents in a request.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// In one list.
     Flat,
@@ -27,6 +27,8 @@ pub enum BulkAction {
     Update,
     /// Deletes.
     Delete,
+    /// Deletes what is then created anew in another place.
+    Move,
 }
 
 /// A profile without the identifier that Klaviyo rejected.
@@ -86,7 +88,7 @@ impl BulkEndpoint {
         }
     }
 
-    /// Whether an error at this field (see [`Self::below`]) may be gone when the entry is looked up and decided again:
+    /// Whether an error at this field (a pointer below the document) may be gone when the entry is looked up and decided again:
     /// unless it is about what is in the entry. That an entry is there already, or not there, is said in several ways,
     /// and not all of them are known.
     #[must_use]

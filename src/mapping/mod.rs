@@ -74,6 +74,12 @@ pub enum Skip {
     /// A variant without a sku, which would be its id in Klaviyo.
     #[error("the variant has no sku")]
     NoSku,
+    /// A variant whose sku another product has too, which keeps it.
+    #[error("the product {other} has the sku too, and keeps it: its id comes first")]
+    SkuOfAnotherProduct {
+        /// The id of that product.
+        other: String,
+    },
     /// A variant of a product that Klaviyo does not have.
     #[error(
         "Klaviyo does not have the product as a catalog item: the report says why, or it was deleted there"
@@ -109,6 +115,7 @@ impl Skip {
             Self::NoName => "no-name",
             Self::NoSlug => "no-slug",
             Self::NoSku => "no-sku",
+            Self::SkuOfAnotherProduct { .. } => "sku-of-another-product",
             Self::ItemNotInKlaviyo => "item-not-in-klaviyo",
             Self::TooLarge { .. } => "too-large",
             Self::ProductTooLarge => "product-too-large",

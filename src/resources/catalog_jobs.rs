@@ -37,7 +37,7 @@ struct Resolution {
 
 /// Compares a job's entries with its errors and with what it made.
 ///
-/// Errors are matched by the entry's id, then by its index. A failed entry that no error names is one of those that the
+/// Errors are matched by the entry's id, then by its index. Of two entries with one id, the first was taken. A failed entry that no error names is one of those that the
 /// job did not make. A create that is neither among what the job made nor among its errors may have met an entry that is
 /// there already.
 fn resolve(
@@ -55,7 +55,7 @@ fn resolve(
     let mut unnamed_reason = None;
     for error in &outcome.errors {
         let index = match &error.named {
-            Named::Id(id) => by_id.get_mut(id.as_str()).and_then(VecDeque::pop_front),
+            Named::Id(id) => by_id.get_mut(id.as_str()).and_then(VecDeque::pop_back),
             Named::Index(index) => Some(*index),
             Named::Nobody => None,
         };
@@ -124,6 +124,16 @@ pub(super) async fn poll(
         JobState::Unknown => return Ok(JobAnswer::Unknown),
         JobState::Complete(outcome) => outcome,
     };
+    if endpoint.action == BulkAction::Move {
+        // deleted by this job or by somebody else: the variants are created now, or looked up another time
+        let why = format!("Klaviyo did not {}", endpoint.post.name);
+        let again = job.entries.into_iter().map(|name| (name, why.clone()));
+        return Ok(JobAnswer::Done {
+            refused: Vec::new(),
+            again: again.collect(),
+            left: 0,
+        });
+    }
     let (failed, id_of) = (outcome.failed, ids_in(collection));
     let Resolution {
         mut refused,

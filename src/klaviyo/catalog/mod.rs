@@ -109,6 +109,13 @@ bulk!(
     (350, 3_500)
 );
 
+/// The deletion of variants that are then created under another item: a variant's item cannot be changed.
+pub static MOVE_VARIANTS: BulkEndpoint = BulkEndpoint {
+    key: "move catalog variants",
+    action: BulkAction::Move,
+    ..DELETE_VARIANTS
+};
+
 /// The entry of a delete job.
 #[must_use]
 pub fn identifier(kind: &str, compound_id: &str) -> Box<RawValue> {

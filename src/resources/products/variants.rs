@@ -4,13 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::elsewhere::{Elsewhere, Place};
 use super::phase::{PRODUCTS, Phase};
 use crate::config::MappingOptions;
 use crate::error::Error;
 use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
-use crate::klaviyo::catalog::{CREATE_VARIANTS, DELETE_VARIANTS, UPDATE_VARIANTS, identifier};
+use crate::klaviyo::catalog::{
+    CREATE_VARIANTS, DELETE_VARIANTS, MOVE_VARIANTS, UPDATE_VARIANTS, identifier,
+};
 use crate::mapping::Skip;
 use crate::mapping::product::{Listing, Product, Write, compound_id, external_id};
 use crate::ports::LocalFuture;
@@ -22,10 +25,16 @@ use crate::run::page::{Page, PageQuery, Record};
 use crate::run::state::{EntryName, Job, Note, RunOptions};
 use crate::time::Deadline;
 
-static VARIANT_ENDPOINTS: [&BulkEndpoint; 3] =
-    [&CREATE_VARIANTS, &UPDATE_VARIANTS, &DELETE_VARIANTS];
+static VARIANT_ENDPOINTS: [&BulkEndpoint; 4] = [
+    &CREATE_VARIANTS,
+    &UPDATE_VARIANTS,
+    &DELETE_VARIANTS,
+    &MOVE_VARIANTS,
+];
 /// The index of the deletion in [`VARIANT_ENDPOINTS`].
 const DELETE: usize = 2;
+/// The index of the deletion of what is then created under another item.
+const MOVE: usize = 3;
 
 /// The name of this phase in the cursor.
 pub(super) const VARIANTS: &str = "variants";
@@ -91,6 +100,8 @@ impl Import for Variants {
                 })
                 .collect();
             let known = variants_of_items(&klaviyo, &skus, deadline).await?;
+            let clients = (&*commercetools, &*klaviyo);
+            let elsewhere = Elsewhere::find(clients, &skus, &known, deadline).await?;
             let again: HashSet<String> = query.range.entries.into_iter().collect();
             // a dry run has created no items: their variants are mapped as if it had
             let known_without_item = query.options.dry_run.then(HashSet::new);
@@ -109,6 +120,7 @@ impl Import for Variants {
                         known
                             .get(&compound_id(product.id()))
                             .or(known_without_item.as_ref()),
+                        &elsewhere,
                         is_wanted,
                         (now, &options),
                         documents,
@@ -143,6 +155,7 @@ impl Import for Variants {
 fn map(
     product: &Product<'_>,
     known: Option<&HashSet<String>>,
+    elsewhere: &Elsewhere,
     is_wanted: impl Fn(&str) -> bool,
     (now, options): (Timestamp, &MappingOptions),
     documents: &mut Documents,
@@ -161,7 +174,19 @@ fn map(
         let is_there = known.is_some_and(|known| known.contains(&compound_id(&part)));
         let (endpoint, write): (usize, Write) = write_of(is_there);
         let start = documents.bytes.len();
-        let entry = listing.as_ref().map_err(Skip::clone);
+        let place = match variant.sku() {
+            Some(sku) if known.is_some() => elsewhere.place(product.id(), sku),
+            _ => Place::Here,
+        };
+        let entry = match place {
+            Place::KeptBy(other) => Err(Skip::SkuOfAnotherProduct { other }),
+            Place::Moved if listing.is_ok() => {
+                push_deletion(MOVE, &compound_id(&part), part, documents);
+                documents.notes.push(Note::VariantMoved);
+                continue;
+            }
+            Place::Moved | Place::Here => listing.as_ref().map_err(Skip::clone),
+        };
         match entry.and_then(|listing| listing.variant(variant, write, &mut documents.bytes)) {
             Ok(_) => documents.push(endpoint, start, Some(part)),
             Err(skip) => skipped.push((part, skip)),
@@ -169,14 +194,19 @@ fn map(
     }
     for id in product.obsolete(known.into_iter().flatten().map(String::as_str)) {
         let part = external_id(id);
-        if is_wanted(part) {
-            let start = documents.bytes.len();
-            documents
-                .bytes
-                .extend_from_slice(identifier("catalog-variant", id).get().as_bytes());
-            documents.push(DELETE, start, Some(part.to_owned()));
+        if is_wanted(part) && !elsewhere.is_of_another(product.id(), part) {
+            push_deletion(DELETE, id, part.to_owned(), documents);
             documents.notes.push(Note::ObsoleteVariantDeleted);
         }
     }
     documents.parts_skipped = Some(skipped);
+}
+
+fn push_deletion(endpoint: usize, id: &str, part: String, documents: &mut Documents) {
+    let start = documents.bytes.len();
+    let identifier = identifier("catalog-variant", id);
+    documents
+        .bytes
+        .extend_from_slice(identifier.get().as_bytes());
+    documents.push(endpoint, start, Some(part));
 }

@@ -20,6 +20,8 @@ pub enum Note {
     SentAgainWithoutEmail,
     /// A variant that the product no longer has was deleted.
     ObsoleteVariantDeleted,
+    /// A variant that was under another item was deleted there, to be created under its own.
+    VariantMoved,
     /// A job whose result is not known.
     JobWithoutResult,
     /// An entry that is in Klaviyo after the last pass of a deletion.
@@ -33,11 +35,12 @@ pub enum Note {
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PhoneNumberLeftOut,
         Self::SentAgainWithoutPhoneNumber,
         Self::SentAgainWithoutEmail,
         Self::ObsoleteVariantDeleted,
+        Self::VariantMoved,
         Self::JobWithoutResult,
         Self::LeftInKlaviyo,
         Self::UnpublishedLeftAlone,
@@ -52,6 +55,7 @@ impl Note {
             Self::SentAgainWithoutPhoneNumber => "sent-again-without-phone-number",
             Self::SentAgainWithoutEmail => "sent-again-without-email",
             Self::ObsoleteVariantDeleted => "obsolete-variants-deleted",
+            Self::VariantMoved => "variants-moved",
             Self::JobWithoutResult => "jobs-without-result",
             Self::LeftInKlaviyo => "left-in-klaviyo",
             Self::UnpublishedLeftAlone => "unpublished-left-alone",

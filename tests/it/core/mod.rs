@@ -2,10 +2,12 @@
 
 mod batches;
 mod catalog;
+mod decided_again;
 mod deletion;
 mod error_table;
 mod events;
 mod failed_records;
+mod identifiers;
 mod order_products;
 mod outages;
 mod ranges;

@@ -1,0 +1,181 @@
+//! Skus that are not where they should be: under another item in Klaviyo, or in two products of the project.
+//!
+//! A variant belongs to its item from its creation on, and its id is taken in the whole account. So one whose sku has
+//! moved to another product, or whose product was made anew, has to be deleted and created again
+//! (<https://developers.klaviyo.com/en/reference/update_catalog_variant>). Klaviyo does not say which item a variant is
+//! of: one that is there and that its own item does not list is under another item.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::commercetools;
+use crate::commercetools::query::{MAX_LIMIT, Query, value_in};
+use crate::error::Error;
+use crate::klaviyo;
+use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
+use crate::mapping::product::{Product, compound_id, external_id};
+use crate::time::Deadline;
+
+/// Skus of one query for their products: few, as a product can have megabytes.
+const SKUS_A_QUERY: usize = 5;
+/// The largest response of such a query, in bytes. If the products are larger, they are taken not to share a sku.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// Where the variant of a sku is to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Under this product, where it is to be created or updated.
+    Here,
+    /// It is under another item: it is deleted there first.
+    Moved,
+    /// Another product has the sku too, and keeps it: that with the first id.
+    KeptBy(String),
+}
+
+/// What is known of the skus of a page.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    /// Skus that Klaviyo has, and not under the item of their product.
+    there: HashSet<String>,
+    /// The ids of the published products with a sku, as far as they were looked up.
+    products: HashMap<String, BTreeSet<String>>,
+}
+
+impl Elsewhere {
+    /// Looks up the skus that `wanted` has by product, and that `known` does not have for the item; both have compound
+    /// ids of variants.
+    ///
+    /// # Errors
+    /// If one of the APIs does not respond or rejects the request.
+    pub(super) async fn find(
+        (commercetools, klaviyo): (&commercetools::Client, &klaviyo::Client),
+        wanted: &HashMap<String, Vec<String>>,
+        known: &HashMap<String, HashSet<String>>,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let mut found = Self::default();
+        found.note_shared(wanted);
+        let (mut unlisted, mut obsolete) = (BTreeSet::new(), BTreeSet::new());
+        for (product, wanted) in wanted {
+            let Some(known) = known.get(&compound_id(product)) else {
+                continue;
+            };
+            let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
+            let lacking = wanted.iter().filter(|id| !known.contains(**id));
+            unlisted.extend(lacking.map(|id| external_id(id).to_owned()));
+            let surplus = known.iter().filter(|id| !wanted.contains(id.as_str()));
+            obsolete.extend(surplus.map(|id| external_id(id).to_owned()));
+        }
+        let unlisted: Vec<String> = unlisted.into_iter().collect();
+        let there = existing(klaviyo, CatalogCollection::Variants, &unlisted, deadline).await?;
+        found.there = there.iter().map(|id| external_id(id).to_owned()).collect();
+        let contested: Vec<String> = found.there.iter().cloned().chain(obsolete).collect();
+        for skus in contested.chunks(SKUS_A_QUERY) {
+            found.note_products(commercetools, skus, deadline).await?;
+        }
+        Ok(found)
+    }
+
+    /// Skus that several products of the page have.
+    fn note_shared(&mut self, wanted: &HashMap<String, Vec<String>>) {
+        let mut products: HashMap<&str, BTreeSet<String>> = HashMap::new();
+        for (product, variants) in wanted {
+            for variant in variants {
+                let of_sku = products.entry(external_id(variant)).or_default();
+                of_sku.insert(product.clone());
+            }
+        }
+        products.retain(|_, products| products.len() > 1);
+        let shared = products.into_iter();
+        self.products
+            .extend(shared.map(|(sku, products)| (sku.to_owned(), products)));
+    }
+
+    /// The published products with one of these skus.
+    async fn note_products(
+        &mut self,
+        commercetools: &commercetools::Client,
+        skus: &[String],
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let sku = value_in("sku", skus);
+        let predicate = format!("masterVariant({sku}) or variants({sku})");
+        let parameters = [("staged", "false"), ("where", predicate.as_str())];
+        let query = Query {
+            limit: MAX_LIMIT,
+            parameters: &parameters,
+            ..Query::all("query products by sku", "product-projections", MAX_BYTES)
+        };
+        let products = match commercetools.page(&query, deadline).await {
+            Err(error) if error.is_too_large() => return Ok(()),
+            products => products?,
+        };
+        for product in &products {
+            let Ok(product) = Product::read(product.part()) else {
+                continue;
+            };
+            for sku in product
+                .skus()
+                .filter(|sku| skus.iter().any(|one| one == sku))
+            {
+                let of_sku = self.products.entry(sku.to_owned()).or_default();
+                of_sku.insert(product.id().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the variant of a product's sku is to be.
+    pub(super) fn place(&self, product: &str, sku: &str) -> Place {
+        let first = self.products.get(sku).and_then(BTreeSet::first);
+        match first {
+            Some(first) if first.as_str() < product => Place::KeptBy(first.clone()),
+            _ if self.there.contains(sku) => Place::Moved,
+            _ => Place::Here,
+        }
+    }
+
+    /// Whether another product has the sku of a variant that this one no longer has: then that product moves it.
+    pub(super) fn is_of_another(&self, product: &str, sku: &str) -> bool {
+        let products = self.products.get(sku).into_iter().flatten();
+        products.into_iter().any(|other| other != product)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_product_keeps_a_sku_and_what_is_under_another_item_is_moved() {
+        let mut elsewhere = Elsewhere::default();
+        elsewhere.there.insert("moved".to_owned());
+        let of = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
+        elsewhere
+            .products
+            .insert("shared".to_owned(), of(&["b", "a"]));
+        elsewhere.products.insert("moved".to_owned(), of(&["b"]));
+        assert_eq!(elsewhere.place("a", "shared"), Place::Here);
+        assert_eq!(
+            elsewhere.place("b", "shared"),
+            Place::KeptBy("a".to_owned())
+        );
+        assert_eq!(elsewhere.place("b", "moved"), Place::Moved);
+        assert_eq!(elsewhere.place("b", "other"), Place::Here);
+        assert!(elsewhere.is_of_another("a", "moved"));
+        assert!(!elsewhere.is_of_another("b", "moved"));
+        assert!(!elsewhere.is_of_another("a", "gone"));
+    }
+
+    #[test]
+    fn a_sku_of_two_products_of_a_page_is_known_without_a_query() {
+        let mut elsewhere = Elsewhere::default();
+        let wanted = [("a", vec!["X", "Y"]), ("b", vec!["X"])];
+        let wanted = wanted.map(|(product, skus)| {
+            let skus = skus.into_iter().map(compound_id).collect();
+            (product.to_owned(), skus)
+        });
+        elsewhere.note_shared(&wanted.into());
+        assert_eq!(elsewhere.place("b", "X"), Place::KeptBy("a".to_owned()));
+        assert_eq!(elsewhere.place("a", "Y"), Place::Here);
+    }
+}
