@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use klaviyo_bulk_import::config::Secret;
-use native::Call;
 use native::environment::Destination;
+use native::{CONTAINER, Call};
 use sim::commercetools::GraphqlRefusal;
 
 use crate::schedule::{Goal, pick, seconds};
@@ -150,6 +150,10 @@ impl World {
                     .sleep(world.up_to(Duration::from_secs(40)))
                     .await;
                 let resource = world.schedule.goal.resources()[0];
+                // a document that names nobody yet takes the first
+                if !world.is_ours(resource.name()) {
+                    continue;
+                }
                 let mut paths = vec![
                     format!("/sync/{resource}"),
                     format!("/sync/{resource}/continue"),
@@ -166,6 +170,18 @@ impl World {
                 drop(world.deliver_to_other(call.into()));
             }
         });
+    }
+}
+
+impl World {
+    /// Whether the documents name the account of this app.
+    fn is_ours(&self, resource: &str) -> bool {
+        let project = self.project.borrow();
+        let named = |key: &str| {
+            let object = project.custom_object(CONTAINER, key)?;
+            Some(object.value["destination"]["account"].is_string())
+        };
+        named(resource) == Some(true) && named("plan") != Some(false)
     }
 }
 

@@ -74,10 +74,11 @@ impl World {
         let resource = document.resource;
         let project = self.project.borrow();
         let remembered = project.custom_object(CONTAINER, &format!("{resource}-failures"));
-        let ids = remembered.map(|object| object.value["remembered"].clone());
-        let ids: BTreeSet<String> = ids
-            .and_then(|ids| serde_json::from_value(ids).ok())
-            .unwrap_or_default();
+        let lists = ["remembered", "failed"].into_iter().filter_map(|name| {
+            let ids = remembered?.value[name].clone();
+            serde_json::from_value::<BTreeSet<String>>(ids).ok()
+        });
+        let ids: BTreeSet<String> = lists.flatten().collect();
         let failed = document
             .set_aside
             .iter()
