@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 
 use super::answer::accept;
+use super::scope::is_granted;
 use super::token::Token;
 use crate::config::CommercetoolsConfig;
 use crate::error::{Access, Action, Error, Peer};
@@ -127,6 +128,15 @@ impl Client {
     /// If no token can be fetched.
     pub async fn granted_scope(&self, deadline: Deadline) -> Result<String, Error> {
         Ok(self.token(None, deadline).await?.scope)
+    }
+
+    /// Whether the token was granted a scope, or one that allows more; fetches a token if there is none.
+    ///
+    /// # Errors
+    /// If no token can be fetched.
+    pub async fn may(&self, scope: &str, deadline: Deadline) -> Result<bool, Error> {
+        let granted = self.granted_scope(deadline).await?;
+        Ok(is_granted(&granted, scope, &self.config.project))
     }
 
     /// A usable token; a new one if the cached one is `refused`.

@@ -3,6 +3,7 @@
 //! - [`client`]: one request: its token, limits and retries; commercetools' time.
 //! - `token`: the access token.
 //! - `answer`: error responses.
+//! - [`scope`]: what a token allows.
 //! - [`query`]: keyset pages.
 //! - [`graphql`]: queries of a few members.
 //! - [`custom_objects`]: documents with compare-and-set.
@@ -12,6 +13,7 @@ pub mod client;
 pub mod custom_objects;
 pub mod graphql;
 pub mod query;
+pub mod scope;
 mod token;
 
 pub use client::Client;

@@ -56,7 +56,8 @@ pub(super) struct Lookup {
 /// Looks up records, for all requests of an instance.
 pub(super) struct Lookups {
     ports: Ports,
-    client: Rc<Client>,
+    /// The client that requests them.
+    pub(super) client: Rc<Client>,
     room: Room,
     /// The largest mean size of the records of a response, in bytes.
     record_bytes: RefCell<HashMap<Source, usize>>,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::cache::{Cache, Kept};
 use super::lookup::{Lookup, Lookups, Source};
 use crate::commercetools::query::IDS_A_QUERY;
+use crate::commercetools::scope::{VIEW_PRODUCTS, VIEW_PUBLISHED_PRODUCTS};
 use crate::error::{Error, Peer};
 use crate::json::Json;
 use crate::ports::Ports;
@@ -56,6 +57,8 @@ const PUBLISHED: Lookup = Lookup {
 };
 /// The ways to request them, the best first.
 const WAYS: [&Lookup; 3] = [&MEMBERS, &WHOLE, &PUBLISHED];
+/// The index of the last of them.
+const PUBLISHED_WAY: usize = WAYS.len() - 1;
 
 /// The category ids of a product; `None` if it was not found.
 type Known = Option<Rc<[String]>>;
@@ -156,15 +159,37 @@ impl ProductCategories {
         }
         unknown.sort_unstable();
         while let Err(error) = self.request(lookups, &unknown, &mut found, deadline).await {
-            let next = self.way.get() + 1;
             // a token that is refused (401) is no matter of the way
             let is_refused = error.is_rejection() || error.status() == Some(403);
-            if !is_refused || next >= WAYS.len() {
+            let next = match is_refused {
+                true => self.next_way(lookups, deadline).await?,
+                false => None,
+            };
+            self.way.set(next.unwrap_or_default());
+            if next.is_none() {
                 return Err(error);
             }
-            self.way.set(next);
         }
         Ok(found)
+    }
+
+    /// The way to try after one that was refused. Published products alone are read only with a token that allows no more:
+    /// a refusal can be of a moment, and what is left out of an event stays out of it.
+    async fn next_way(
+        &self,
+        lookups: &Lookups,
+        deadline: Deadline,
+    ) -> Result<Option<usize>, Error> {
+        Ok(match WAYS[self.way.get()].source {
+            Source::Graphql { .. } => Some(1),
+            _ if self.way.get() == PUBLISHED_WAY => None,
+            _ => {
+                let client = &lookups.client;
+                let has_all = client.may(VIEW_PRODUCTS, deadline).await?;
+                let has_published = client.may(VIEW_PUBLISHED_PRODUCTS, deadline).await?;
+                (has_published && !has_all).then_some(PUBLISHED_WAY)
+            }
+        })
     }
 
     async fn request(
@@ -203,7 +228,7 @@ impl ProductCategories {
     }
 
     fn note_missing(&self, id: String, found: &mut Found) {
-        if self.way.get() == WAYS.len() - 1 {
+        if self.way.get() == PUBLISHED_WAY {
             found.perhaps_unpublished.insert(id);
         }
     }

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::line::Line;
 use crate::commercetools::custom_objects::WriteOutcome;
 use crate::commercetools::query::Query;
+use crate::commercetools::scope::{VIEW_PRODUCTS, is_granted};
 use crate::run::engine::Engine;
 use crate::time::Deadline;
 
@@ -33,8 +34,6 @@ const COLLECTIONS: [(&str, &str, &[&str]); 4] = [
         &["view_published_products", "view_products"],
     ),
 ];
-/// The scope that all products need, published or not.
-const ALL_PRODUCTS_SCOPE: &str = "view_products";
 /// The scope that the run documents need.
 const DOCUMENT_SCOPE: &str = "manage_key_value_documents";
 
@@ -46,18 +45,6 @@ pub(super) async fn token(engine: &Engine, deadline: Deadline) -> (Line, Option<
         ),
         Err(error) => (Line::of("commercetools: token", &error), None),
     }
-}
-
-/// Whether the token was granted a scope: the scope itself, `manage_...` in place of `view_...`, or `manage_project`.
-fn is_granted(granted: &str, scope: &str, project: &str) -> bool {
-    let manage = scope
-        .strip_prefix("view_")
-        .map(|what| format!("manage_{}", what.trim_start_matches("published_")));
-    granted.split_whitespace().any(|one| {
-        let (name, of) = one.split_once(':').unwrap_or((one, project));
-        of == project
-            && (name == scope || name == "manage_project" || manage.as_deref() == Some(name))
-    })
 }
 
 pub(super) fn scopes(granted: &str, project: &str) -> Vec<Line> {
@@ -94,11 +81,11 @@ pub(super) fn scopes(granted: &str, project: &str) -> Vec<Line> {
 /// Whether all products can be read. The import works without.
 fn all_products(granted: &str, project: &str) -> Line {
     let what = "commercetools: scope for unpublished products";
-    if is_granted(granted, ALL_PRODUCTS_SCOPE, project) {
-        return Line::ok(what, format!("{ALL_PRODUCTS_SCOPE} is granted"));
+    if is_granted(granted, VIEW_PRODUCTS, project) {
+        return Line::ok(what, format!("{VIEW_PRODUCTS} is granted"));
     }
     let detail = format!(
-        "{ALL_PRODUCTS_SCOPE}:{project} is not granted: unpublished products are not counted, and the Categories of \
+        "{VIEW_PRODUCTS}:{project} is not granted: unpublished products are not counted, and the Categories of \
          orders come from published products only"
     );
     Line::unknown(what, detail)
@@ -152,29 +139,6 @@ pub(super) async fn documents(engine: &Engine, deadline: Deadline) -> Line {
 mod tests {
     use super::*;
     use crate::api::check::line::State;
-
-    #[test]
-    fn scopes_are_implied_by_those_that_allow_more() {
-        for (granted, scope, expected) in [
-            ("view_orders:shop", "view_orders", true),
-            (
-                "view_customers:shop manage_orders:shop",
-                "view_orders",
-                true,
-            ),
-            ("manage_project:shop", "manage_key_value_documents", true),
-            ("manage_products:shop", "view_published_products", true),
-            ("view_orders:other", "view_orders", false),
-            ("view_orders:shop", "manage_orders", false),
-            ("", "view_orders", false),
-        ] {
-            assert_eq!(
-                is_granted(granted, scope, "shop"),
-                expected,
-                "{granted} {scope}"
-            );
-        }
-    }
 
     #[test]
     fn a_missing_scope_is_named_with_the_project() {

@@ -144,6 +144,8 @@ impl FailedRecords {
         self.unnamed += std::mem::take(&mut self.unnamed_of_run);
     }
 
+    /// What the run knows of its own failures stays where it is: if this window is worked again, because the run document
+    /// could not be saved, it completes the run once more.
     fn complete(&mut self, has_read_everything: bool) {
         if has_read_everything {
             self.remembered.clear();
@@ -152,10 +154,10 @@ impl FailedRecords {
             let read = &self.read;
             self.remembered.retain(|id| !read.contains(id));
         }
-        let run_id = self.run_id.clone();
-        self.begin(&run_id);
-        let remembered = &self.remembered;
-        self.with_flows.retain(|id| remembered.contains(id));
+        self.read.clear();
+        let (remembered, failed) = (&self.remembered, &self.failed);
+        let is_known = |id: &String| remembered.contains(id) || failed.contains(id);
+        self.with_flows.retain(is_known);
     }
 
     /// Forgets all; returns how many there were.
@@ -199,6 +201,10 @@ mod tests {
         }
     }
 
+    fn ids(known: &FailedRecords) -> Vec<&str> {
+        known.ids().map(String::as_str).collect()
+    }
+
     fn since() -> RunOptions {
         RunOptions {
             since: Some(Timestamp::UNIX_EPOCH),
@@ -213,7 +219,7 @@ mod tests {
         known.take(&first, &news(&["a", "b", "c"], &[]));
         first.end(Status::Completed, Timestamp::UNIX_EPOCH);
         known.take(&first, &FailureNews::default());
-        assert_eq!(known.remembered, set(&["a", "b", "c"]));
+        assert_eq!(ids(&known), ["a", "b", "c"]);
         known
     }
 
@@ -233,7 +239,7 @@ mod tests {
         assert_eq!(twice, known, "news that come twice change nothing");
         second.end(Status::Completed, Timestamp::UNIX_EPOCH);
         known.take(&second, &FailureNews::default());
-        assert_eq!(known.remembered, set(&["b", "c", "d"]));
+        assert_eq!(ids(&known), ["b", "c", "d"]);
         assert_eq!(known.count(), 3);
     }
 
@@ -244,7 +250,19 @@ mod tests {
         known.take(&second, &news(&["b"], &["a", "b"]));
         second.end(Status::Completed, Timestamp::UNIX_EPOCH);
         known.take(&second, &FailureNews::default());
-        assert_eq!(known.remembered, set(&["b"]));
+        assert_eq!(ids(&known), ["b"]);
+    }
+
+    #[test]
+    fn a_run_that_completes_twice_loses_nothing() {
+        let mut known = known();
+        let mut second = run("2", RunOptions::default());
+        known.take(&second, &news(&["b", "d"], &["a", "b"]));
+        second.end(Status::Completed, Timestamp::UNIX_EPOCH);
+        known.take(&second, &FailureNews::default());
+        // the run document was not saved: another window reads the end once more
+        known.take(&second, &news(&["d"], &[]));
+        assert_eq!(ids(&known), ["b", "d"]);
     }
 
     #[test]
@@ -255,7 +273,7 @@ mod tests {
         known.take(&third, &news(&[], &["b"]));
         third.end(Status::Completed, Timestamp::UNIX_EPOCH);
         known.take(&third, &FailureNews::default());
-        assert_eq!(known.remembered, set(&["a", "c", "d"]));
+        assert_eq!(ids(&known), ["a", "c", "d"]);
     }
 
     #[test]

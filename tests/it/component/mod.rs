@@ -7,6 +7,7 @@ mod crash_points;
 mod customers;
 mod imports;
 mod limits;
+mod memory;
 mod operating;
 mod orders;
 mod platform;

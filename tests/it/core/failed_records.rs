@@ -1,5 +1,6 @@
 //! Records that failed are remembered until they are imported, or dismissed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use native::{Operator, Setup, Shop};
@@ -26,9 +27,11 @@ async fn change(shop: &Shop, id: &str) {
 
 fn remembered(shop: &Shop) -> Vec<String> {
     let document = shop.document("customers-failures");
-    let ids = document["remembered"].as_array().expect("a list").iter();
-    ids.map(|id| id.as_str().expect("an id").to_owned())
-        .collect()
+    let lists = ["remembered", "failed"].map(|name| document[name].as_array().expect("a list"));
+    let ids = lists.into_iter().flatten();
+    let ids = ids.map(|id| id.as_str().expect("an id").to_owned());
+    let ids: BTreeSet<String> = ids.collect();
+    ids.into_iter().collect()
 }
 
 #[test]

@@ -42,6 +42,10 @@ pub(crate) fn misconfigured(_: &Request, _: &Problems, _: Option<&Secret>) -> Re
     status(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+pub(crate) fn variables_unread() -> Response<Bytes> {
+    status(StatusCode::SERVICE_UNAVAILABLE)
+}
+
 pub(crate) fn broken_off() -> Response<Bytes> {
     status(StatusCode::BAD_REQUEST)
 }

@@ -14,6 +14,7 @@ use klaviyo_bulk_import::ports::LocalFuture;
 use native::environment::{Answered, Destination, Environment, lost, ports};
 use native::executor::Executor;
 
+use crate::extremes::staging_key;
 use crate::network::fly;
 use crate::world::World;
 
@@ -84,6 +85,29 @@ impl World {
             .borrow_mut()
             .insert(number, Rc::clone(&instance));
         (number, instance)
+    }
+
+    /// Hands a request to an instance of another deployment, which has the key of another Klaviyo account.
+    pub(crate) fn deliver_to_other(self: &Rc<Self>, request: Request) -> Delivered {
+        let (mut config, _) = self.config.borrow().clone();
+        config.klaviyo.auth_key = staging_key();
+        let number = self.instances_made.get();
+        self.instances_made.set(number + 1);
+        self.others.borrow_mut().insert(number);
+        let app = Rc::new(App::new(config, ports(self, number)));
+        let (sender, receiver) = oneshot::channel();
+        let world = Rc::clone(self);
+        self.executor.spawn(Some(number), async move {
+            let what = format!("{} {}", request.method, request.path);
+            let status = api::handle(&app, request).await.status().as_u16();
+            world.note(format!("i{number}, another's, answers {what}: {status}"));
+            if status == 202 {
+                let text = format!("another deployment was let in: {what}");
+                world.watch.violation(text);
+            }
+            _ = sender.send(http::Response::new(Bytes::new()));
+        });
+        receiver
     }
 
     /// Idle instances are dropped some time.

@@ -6,13 +6,14 @@
 //! cancelled, which records change. Then the trouble ends, and what must be true is looked at: the goal is
 //! reached, Klaviyo has what the shop asks for and nothing else, nothing was sent without the lease or after a stop.
 //!
-//! - `schedule`: what a seed draws
+//! - `schedule`: what a seed draws; `extremes`: what few seeds draw
 //! - `world`, `instances`, `network`: the world that the app lives in
 //! - `operator`: the people and programs around it
 //! - `records`: records that change, and records that Klaviyo refuses
 //! - `watch`: what must hold at every moment; `verdict`: what it must have come to
 //! - `history`: what happened
 
+mod extremes;
 mod history;
 mod instances;
 mod network;

@@ -41,6 +41,14 @@ pub(crate) async fn fly(
         world.note(format!("i{instance} -> {what}: lost"));
         return;
     }
+    if world.is_down(to, request.uri().path()) {
+        world.note(format!("i{instance} -> {what}: down"));
+        if world.rng.borrow_mut().bool() {
+            world.travel_back(None).await;
+            _ = sender.send(Ok(refusal(503, None)));
+        }
+        return;
+    }
     if fault == Some(Fault::Hang) {
         world.note(format!("i{instance} -> {what}: hangs"));
         world.executor.sleep(FOREVER).await;
@@ -72,7 +80,7 @@ pub(crate) async fn fly(
     world.travel_back(fault.as_ref()).await;
     let answer = match (fault, response) {
         (Some(Fault::LoseAnswer | Fault::HalfAnswer), _) | (_, None) => Err(lost()),
-        (_, Some(response)) => Ok(response),
+        (_, Some(response)) => Ok(response.map(|body| world.hold(instance, body))),
     };
     _ = sender.send(answer);
 }

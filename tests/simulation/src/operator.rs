@@ -119,9 +119,11 @@ impl World {
             }
             self.executor.sleep(LOOK).await;
         }
+        self.let_others_in();
         let left = end.saturating_sub(self.executor.elapsed());
         self.executor.sleep(left).await;
         self.calm_down();
+        self.wait_for_outage().await;
         // who has stopped and is about to start again does that first
         while disturbances_left.get() > 0 {
             self.executor.sleep(LOOK).await;
@@ -226,6 +228,7 @@ impl World {
 
     /// Follows the advice of a run that has failed: where windows are too short, the app is deployed anew with longer ones.
     fn mend(&self, status: &Value) {
+        self.watch_failure(status);
         let advice = status["lastError"]["advice"].as_str().unwrap_or_default();
         let mut config = self.config.borrow_mut();
         let (config, deployment) = &mut *config;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::extremes::{Down, Extremes};
 use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
@@ -57,6 +58,11 @@ impl Link {
         !matches!(self, Self::To(Destination::Itself) | Self::Outside)
     }
 }
+
+/// The chance that an instance is killed before a turn where hardly any window comes to its end.
+const KILLS_WINDOWS: f64 = 0.03;
+/// The size of large orders, in bytes.
+const LARGE_ORDER: usize = 400_000;
 
 /// How long an answer is held at most.
 const LONGEST_HOLD: Duration = Duration::from_secs(90);
@@ -131,6 +137,7 @@ pub struct Schedule {
     /// One of so many records is refused by Klaviyo.
     pub(crate) refused: Option<u64>,
     pub(crate) token_lifetime: Duration,
+    pub(crate) extremes: Extremes,
 }
 
 /// How Klaviyo answers where that was never recorded.
@@ -143,11 +150,11 @@ pub(crate) struct Unrecorded {
     pub(crate) jobs_a_page: usize,
 }
 
-fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
+pub(crate) fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(rng.u64(range.start * 1_000..range.end * 1_000))
 }
 
-fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.usize(..from.len())]
 }
 
@@ -193,7 +200,8 @@ impl Schedule {
             1 | 2 => pick(rng, &[5, 50, 200]),
             _ => pick(rng, &[5, 50, 200, 1_000]),
         };
-        Self {
+        let extremes = Extremes::draw(seed, goal);
+        let mut schedule = Self {
             seed,
             goal,
             shop: Seed {
@@ -227,7 +235,28 @@ impl Schedule {
                 rng,
                 &[Duration::from_secs(30), Duration::from_secs(172_800)],
             ),
+            extremes,
+        };
+        if schedule.extremes.kills_windows {
+            schedule.kill = KILLS_WINDOWS;
         }
+        if schedule.extremes.has_little_memory {
+            schedule.shop.order_mean_bytes = LARGE_ORDER;
+            schedule.shop.sizes.orders *= 4;
+        }
+        schedule
+    }
+}
+
+impl Schedule {
+    /// Whether nothing goes wrong with calls to Klaviyo.
+    pub(crate) fn klaviyo_always_answers(&self) -> bool {
+        let klaviyo = Link::To(Destination::Klaviyo);
+        let is_down = self
+            .extremes
+            .outage
+            .is_some_and(|outage| outage.of == Down::Klaviyo);
+        !is_down && self.faults.iter().all(|(link, ..)| *link != klaviyo)
     }
 }
 

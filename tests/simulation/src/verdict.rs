@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use klaviyo_bulk_import::run::state::{Resource, RunDocument, Status};
+use klaviyo_bulk_import::run::state::{Outcome, Resource, RunDocument, Status};
 use native::CONTAINER;
 use sim::comparison::{Summary, compare_except};
 use sim::klaviyo::Kind;
@@ -69,6 +69,37 @@ impl World {
         }
     }
 
+    /// What failed in the last run is remembered, by the ids that its report names.
+    fn failures_are_remembered(&self, document: &RunDocument) -> Result<(), String> {
+        let resource = document.resource;
+        let project = self.project.borrow();
+        let remembered = project.custom_object(CONTAINER, &format!("{resource}-failures"));
+        let lists = ["remembered", "failed"].into_iter().filter_map(|name| {
+            let ids = remembered?.value[name].clone();
+            serde_json::from_value::<BTreeSet<String>>(ids).ok()
+        });
+        let ids: BTreeSet<String> = lists.flatten().collect();
+        let failed = document
+            .set_aside
+            .iter()
+            .filter(|record| record.outcome == Outcome::Failed);
+        let forgotten: Vec<&String> = failed
+            .filter_map(|record| record.id.as_ref())
+            .filter(|id| !ids.contains(*id))
+            .collect();
+        match (
+            forgotten.is_empty(),
+            document.remembered_failures < ids.len() as u64,
+        ) {
+            (true, false) => Ok(()),
+            _ => Err(format!(
+                "{resource}: {forgotten:?} are not remembered; {} are said to be, of {}",
+                document.remembered_failures,
+                ids.len()
+            )),
+        }
+    }
+
     /// The run document says that it is over, and counts every record once.
     fn run_is_sound(&self, resource: Resource) -> Result<(), String> {
         let project = self.project.borrow();
@@ -96,6 +127,9 @@ impl World {
                 "{resource}: read {} of {total}: {:?}",
                 document.counts.read, document.counts
             ));
+        }
+        if is_import {
+            self.failures_are_remembered(&document)?;
         }
         let failed = document.counts.failed
             + document

@@ -29,9 +29,21 @@ impl Watch {
         self.violations.borrow().clone()
     }
 
-    fn violation(&self, text: String) {
+    pub(crate) fn violation(&self, text: String) {
         self.violations.borrow_mut().push(text);
     }
+}
+
+/// What a run must not fail for: an API that is away comes back.
+const OUTAGES: [&str; 4] = [
+    "no response in time",
+    "connection failed",
+    "status 5",
+    "status 429",
+];
+
+fn is_graphql(request: &Request<Bytes>) -> bool {
+    request.uri().path().ends_with("/graphql")
 }
 
 /// The resource whose import a write to Klaviyo belongs to.
@@ -61,10 +73,25 @@ impl World {
                 holders.entry(holder.to_owned()).or_insert(instance);
             }
         }
+        let is_write = request.method() != Method::GET && !request.uri().path().ends_with("/token");
+        if self.others.borrow().contains(&instance) && is_write && !is_graphql(request) {
+            let what = format!("{} {}", request.method(), request.uri().path());
+            self.watch
+                .violation(format!("i{instance}, another deployment's, sends {what}"));
+        }
         if to == Destination::Klaviyo
             && let Some(resource) = written(request)
         {
             self.watch_write(instance, resource);
+        }
+    }
+
+    /// A run has failed: not because an API was away.
+    pub(crate) fn watch_failure(&self, status: &Value) {
+        let message = status["lastError"]["message"].as_str().unwrap_or_default();
+        if OUTAGES.iter().any(|outage| message.contains(outage)) {
+            self.watch
+                .violation(format!("a run has failed for an outage: {message}"));
         }
     }
 

@@ -1,8 +1,10 @@
 //! A simulated world: both APIs in process, the app's instances, and the time that they share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use clock::Clock;
@@ -15,6 +17,7 @@ use sim::klaviyo::{Choice, Klaviyo, Options};
 use sim::seed::expected::Rules;
 use sim::world::{COMMERCETOOLS, KLAVIYO, variables};
 
+use crate::extremes::{LITTLE_MEMORY_MIB, STAGING_KEY};
 use crate::history::History;
 use crate::instances::Instance;
 use crate::records::is_refused;
@@ -49,6 +52,12 @@ pub(crate) struct World {
     pub(crate) is_troubled: Cell<bool>,
     /// How often all jobs have been cancelled.
     pub(crate) cancellations: Cell<u32>,
+    /// When the trouble began.
+    pub(crate) trouble_begun: Cell<Option<Duration>>,
+    /// How many bytes of answers each instance holds.
+    pub(crate) held: RefCell<BTreeMap<u64, Arc<AtomicUsize>>>,
+    /// The instances of another deployment.
+    pub(crate) others: RefCell<BTreeSet<u64>>,
     key: String,
 }
 
@@ -74,6 +83,9 @@ impl World {
             watch: Watch::default(),
             is_troubled: Cell::new(false),
             cancellations: Cell::new(0),
+            trouble_begun: Cell::new(None),
+            held: RefCell::default(),
+            others: RefCell::default(),
             key,
             schedule,
         };
@@ -82,6 +94,7 @@ impl World {
         if seed.is_multiple_of(2) {
             project.refuse_racing_creations(RacingCreation::DuplicateField);
         }
+        project.refuse_graphql(world.schedule.extremes.graphql);
         drop(project);
         Rc::new(world)
     }
@@ -108,6 +121,7 @@ impl World {
     /// Things go wrong from now on.
     pub(crate) fn make_trouble(&self) {
         self.is_troubled.set(true);
+        self.trouble_begun.set(Some(self.executor.elapsed()));
         if let (Some(one_of), Goal::Import(_)) = (self.schedule.refused, self.schedule.goal) {
             let choice = || Choice::By(Box::new(move |id| is_refused(id, one_of)));
             let mut klaviyo = self.klaviyo.borrow_mut();
@@ -158,6 +172,7 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
         import_errors: schedule.unrecorded.import_errors,
         rate_headers: schedule.unrecorded.rate_headers,
         jobs_a_page: schedule.unrecorded.jobs_a_page,
+        other_accounts: [(STAGING_KEY.to_owned(), "Other1".to_owned())].into(),
         point_at_records: schedule.seed.is_multiple_of(2),
         ..Options::default()
     }
@@ -175,5 +190,8 @@ fn configuration(schedule: &Schedule, project: &Commercetools, rules: &Rules, ke
         ("id_ranges", schedule.id_ranges.to_string()),
     ];
     values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    if schedule.extremes.has_little_memory {
+        values.insert("memory_mib".to_owned(), LITTLE_MEMORY_MIB.to_string());
+    }
     native::setup::configuration(&values).expect("a usable configuration")
 }

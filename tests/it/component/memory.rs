@@ -1,0 +1,134 @@
+//! Records of every size in instances of every size: nothing traps, what Klaviyo takes arrives, and what exceeds its
+//! limits is skipped with the reason, whatever else is on its page.
+
+use native::{Operator, Setup};
+use serde_json::{Value, json};
+use sim::seed::Kind;
+
+use crate::support::component::{IntoHosted, Shop};
+
+/// A kind of records of which some are large.
+struct Case {
+    resource: &'static str,
+    kind: Kind,
+    /// How many records there are, and how many of them are large.
+    records: u32,
+    large: usize,
+    /// How large these are, in bytes.
+    bytes: usize,
+    /// The reason for which the large ones are skipped, if they are.
+    skipped: Option<&'static str>,
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+const fn case(
+    kind: Kind,
+    records: u32,
+    large: usize,
+    bytes: usize,
+    skipped: Option<&'static str>,
+) -> Case {
+    let resource = match kind {
+        Kind::Customer => "customers",
+        Kind::Order => "orders",
+        Kind::Category => "categories",
+        Kind::Product => "products",
+    };
+    Case {
+        resource,
+        kind,
+        records,
+        large,
+        bytes,
+        skipped,
+    }
+}
+
+const CASES: [Case; 10] = [
+    case(Kind::Order, 300, 0, 8 * KIB, None),
+    case(Kind::Order, 100, 60, 420 * KIB, None),
+    case(Kind::Order, 30, 10, 2 * MIB, None),
+    case(Kind::Order, 20, 3, 12 * MIB, Some("event-too-large")),
+    case(Kind::Product, 300, 0, KIB, None),
+    case(Kind::Product, 200, 100, 80 * KIB, None),
+    case(Kind::Product, 200, 100, 150 * KIB, None),
+    case(Kind::Product, 60, 20, MIB, None),
+    case(Kind::Product, 30, 3, 10 * MIB, None),
+    case(Kind::Customer, 60, 20, MIB, Some("too-large")),
+];
+
+/// Makes a record so large: in what of it is sent, or, of a product, in what is read and not sent.
+fn enlarge(kind: Kind, record: &mut Value, bytes: usize) {
+    // texts of an ordinary length, as none may have more than 100 KB
+    let text = "x".repeat(50 * KIB);
+    let texts = || vec![text.clone(); bytes.div_ceil(text.len())];
+    match kind {
+        Kind::Product => {
+            record["masterData"]["current"]["metaDescription"] = json!({"en": "x".repeat(bytes)});
+        }
+        Kind::Customer => record["custom"]["fields"]["notes"] = json!(texts()),
+        Kind::Order => record["custom"]["fields"]["notes"] = json!(texts()),
+        Kind::Category => {}
+    }
+}
+
+async fn import(case: &Case, memory_mib: usize) -> usize {
+    let mut setup = match case.kind {
+        Kind::Order => Setup::orders(case.records),
+        Kind::Customer => Setup::customers(case.records),
+        _ => Setup::catalog(10, case.records),
+    };
+    setup.check_contract = false;
+    let hosted = setup
+        .scheduled()
+        .variable("memory_mib", memory_mib)
+        .latency_ms(100)
+        .hosted();
+    let shop = match memory_mib {
+        48 => Shop::open(hosted.platform(|options| options.memory_limit = 48 << 20)).await,
+        64 => Shop::open(hosted.platform(|options| options.memory_limit = 64 << 20)).await,
+        _ => Shop::open(hosted.platform(|options| options.memory_limit = 128 << 20)).await,
+    };
+    if case.kind == Kind::Product {
+        shop.complete("categories", "").await;
+    }
+    let ids = shop.ids(case.kind);
+    let large = &ids[..case.large];
+    for id in large {
+        shop.change_record(case.kind, id, |record| {
+            enlarge(case.kind, record, case.bytes)
+        });
+    }
+    let status = shop.complete(case.resource, "").await;
+    assert_eq!(status["counts"]["failed"], 0, "{status}");
+    if let Some(reason) = case.skipped {
+        assert_eq!(status["counts"]["skipped"][reason], case.large, "{status}");
+        for id in large {
+            let id = id.parse().expect("an id");
+            shop.world
+                .commercetools(|project| project.delete(case.kind, id));
+        }
+    }
+    shop.assert_ledger(&[case.kind]);
+    let stats = shop.host().stats();
+    assert_eq!((stats.refused_growths, stats.traps), (0, 0), "{stats:?}");
+    stats.peak_memory
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_every_size_fit_into_instances_of_every_size() {
+    for case in &CASES {
+        let mut peaks = Vec::new();
+        for memory_mib in [48, 64, 128] {
+            let peak = import(case, memory_mib).await;
+            peaks.push(format!(
+                "{:.1} of {memory_mib} MiB",
+                peak as f64 / MIB as f64
+            ));
+        }
+        let size = case.bytes / KIB;
+        println!("{} of {size} KiB: {}", case.resource, peaks.join(", "));
+    }
+}
