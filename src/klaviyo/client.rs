@@ -7,9 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, Response};
+use jiff::Timestamp;
 
 use super::answer::accept;
 use super::rate::{Endpoint, Limiter};
+use super::recent_calls::RecentCalls;
 use crate::config::KlaviyoConfig;
 use crate::error::{Access, Error, Kind, Peer, Refusal};
 use crate::ports::{Body, Limits, Ports};
@@ -34,6 +36,8 @@ pub struct Client {
     pub(super) ports: Ports,
     config: KlaviyoConfig,
     limiters: RefCell<HashMap<&'static str, Limiter>>,
+    /// Requests of other instances, by endpoint, until when they count; until the endpoint is used here.
+    remembered: RefCell<HashMap<String, Remembered>>,
     tallies: RefCell<HashMap<&'static str, Tally>>,
 }
 
@@ -44,6 +48,16 @@ pub(super) struct Tally {
     pub(super) accepted: u64,
     /// Documents that were rejected without a pointer since the last accepted request.
     pub(super) refused_blindly: u64,
+}
+
+/// Requests of another instance to an endpoint.
+#[derive(Debug)]
+struct Remembered {
+    /// Until when each of them counts.
+    until: Vec<Duration>,
+    /// How long ago the last of them was, when this was noted.
+    since_last: Duration,
+    noted_at: Duration,
 }
 
 /// A request under way. Tells the limiter when it ends, also if its future is dropped.
@@ -80,12 +94,60 @@ impl Client {
             ports,
             config,
             limiters: RefCell::default(),
+            remembered: RefCell::default(),
             tallies: RefCell::default(),
         }
     }
 
     fn limiter<T>(&self, endpoint: &'static Endpoint, act: impl FnOnce(&mut Limiter) -> T) -> T {
-        act(self.limiters.borrow_mut().entry(endpoint.name).or_default())
+        let mut limiters = self.limiters.borrow_mut();
+        act(limiters.entry(endpoint.name).or_insert_with(|| {
+            let mut limiter = Limiter::default();
+            let now = self.ports.clock.monotonic();
+            if let Some(found) = self.remembered.borrow_mut().remove(endpoint.name) {
+                let left = found.until.iter().map(|until| until.saturating_sub(now));
+                let left: Vec<Duration> = left.collect();
+                let since_last = found.since_last + now.saturating_sub(found.noted_at);
+                limiter.remember(&left, since_last, now);
+            }
+            limiter
+        }))
+    }
+
+    /// Counts the requests that other instances have sent, as far as this one has not used the endpoint yet. `now` is
+    /// commercetools' time.
+    pub fn remember(&self, calls: &RecentCalls, now: Timestamp) {
+        let limiters = self.limiters.borrow();
+        let mut remembered = self.remembered.borrow_mut();
+        let monotonic = self.ports.clock.monotonic();
+        for (endpoint, left) in calls.left(now) {
+            if !limiters.contains_key(endpoint) && !left.steady.is_empty() {
+                let found = Remembered {
+                    until: left.steady.iter().map(|&left| monotonic + left).collect(),
+                    since_last: left.last,
+                    noted_at: monotonic,
+                };
+                remembered.insert(endpoint.to_owned(), found);
+            }
+        }
+    }
+
+    /// The requests of the last minute, those of other instances included.
+    #[must_use]
+    pub fn recent_calls(&self, now: Timestamp) -> RecentCalls {
+        let monotonic = self.ports.clock.monotonic();
+        let mut calls = RecentCalls::default();
+        for (endpoint, found) in &*self.remembered.borrow() {
+            let left = found
+                .until
+                .iter()
+                .map(|until| until.saturating_sub(monotonic));
+            calls.note(endpoint, left.filter(|left| !left.is_zero()), now);
+        }
+        for (endpoint, limiter) in &*self.limiters.borrow() {
+            calls.note(endpoint, limiter.left(monotonic), now);
+        }
+        calls
     }
 
     /// The time until a request to this endpoint may begin, as far as it is known.

@@ -19,6 +19,7 @@ pub mod job;
 mod links;
 pub mod profiles;
 pub mod rate;
+pub mod recent_calls;
 pub mod sending;
 
 pub use client::{Client, REVISION};

@@ -1,9 +1,11 @@
 //! Klaviyo's rate limits: fixed windows of a second (burst) and a minute (steady), per account and endpoint
 //! (<https://developers.klaviyo.com/en/docs/rate_limits_and_error_handling>).
 //!
-//! The server's headers decide: `RateLimit-Remaining`, `RateLimit-Reset` and `Retry-After` also account for the
-//! requests of the account's other apps. Until the first response in a steady window, one request is sent and the
-//! others wait for its response, so that a used-up window costs one rejected request and not a burst of them.
+//! The component counts its own requests in both windows, whatever the headers say: `RateLimit-*` were recorded to tell
+//! of the second only, with a reset of 0. Where they tell of the minute, as documented, they count too, because they
+//! include the requests of the account's other apps. A 429 tells of the others in any case, by `Retry-After`. Until the
+//! first response, and after a 429, one request is sent and the others wait for its response, so that a used-up window
+//! costs one rejected request and not a burst of them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,8 +27,16 @@ pub struct Endpoint {
 
 /// The burst window, with a margin for requests that take different times to arrive.
 const BURST_WINDOW: Duration = Duration::from_millis(1_100);
-/// The steady window: a `RateLimit-Reset` that is further off is cut to this.
-const STEADY_WINDOW: Duration = Duration::from_secs(60);
+/// The steady window, with a margin for requests that take different times to arrive. Where Klaviyo's windows begin is
+/// not known: no more than a window's requests begin within any time as long as one.
+pub(super) const STEADY_WINDOW: Duration = Duration::from_millis(60_500);
+/// The pause between an instance's last request and the first one of the next instance: a burst window, and as much for
+/// the difference of what they take for the time.
+const BETWEEN_INSTANCES: Duration = Duration::from_secs(2);
+/// A `RateLimit-Reset` that is further off is cut to this.
+const LONGEST_RESET: Duration = Duration::from_secs(60);
+/// A `RateLimit-Reset` of up to this many seconds is not of the steady window.
+const RESET_OF_BURST: u32 = 1;
 /// The wait after a 429 without `Retry-After`.
 const UNSAID_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -44,6 +54,10 @@ pub struct Limiter {
     in_flight: u32,
     /// When the requests of the last second began.
     recent: VecDeque<Duration>,
+    /// Until when each request of the last minute counts, oldest first.
+    spent: VecDeque<Duration>,
+    /// There has been a response, and none was a 429 since.
+    is_answered: bool,
 }
 
 impl Limiter {
@@ -51,12 +65,20 @@ impl Limiter {
     #[must_use]
     pub fn ready_at(&self, endpoint: &Endpoint, now: Duration) -> Option<Duration> {
         let known = self.remaining.filter(|_| now < self.resets_at);
-        let steady = match known {
-            Some(0) => self.resets_at,
-            Some(_) => now,
-            None if self.in_flight > 0 => return None,
-            None => now,
+        let is_known = match self.remaining {
+            Some(_) => known.is_some(),
+            None => self.is_answered,
         };
+        if !is_known && self.in_flight > 0 {
+            return None;
+        }
+        let told = match known {
+            Some(0) => self.resets_at,
+            Some(_) | None => now,
+        };
+        let counted = self.spent.len().checked_sub(endpoint.steady as usize);
+        let counted = counted.and_then(|surplus| self.spent.get(surplus).copied());
+        let steady = told.max(counted.unwrap_or(now));
         let burst = match self.recent.len().checked_sub(endpoint.burst as usize) {
             Some(surplus) => self
                 .recent
@@ -72,6 +94,8 @@ impl Limiter {
         self.in_flight += 1;
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
         self.recent.push_back(now);
+        self.spent.push_back(now + STEADY_WINDOW);
+        self.forget(now);
         while self
             .recent
             .front()
@@ -79,6 +103,30 @@ impl Limiter {
         {
             self.recent.pop_front();
         }
+    }
+
+    fn forget(&mut self, now: Duration) {
+        while self.spent.front().is_some_and(|&until| until <= now) {
+            self.spent.pop_front();
+        }
+    }
+
+    /// Counts requests of another instance by the time for which each still counts; the last one began `since_last` ago.
+    pub(super) fn remember(&mut self, left: &[Duration], since_last: Duration, now: Duration) {
+        // how many there were in the last second is not known
+        let pause = BETWEEN_INSTANCES.saturating_sub(since_last);
+        self.held_until = self.held_until.max(now + pause);
+        self.spent.extend(left.iter().map(|&left| now + left));
+        self.spent.make_contiguous().sort_unstable();
+    }
+
+    /// The time for which each request of the last minute still counts.
+    pub(super) fn left(&self, now: Duration) -> impl Iterator<Item = Duration> {
+        let left = self
+            .spent
+            .iter()
+            .map(move |until| until.saturating_sub(now));
+        left.filter(|left| !left.is_zero())
     }
 
     /// A request ended without a response.
@@ -94,17 +142,22 @@ impl Limiter {
                 .held_until
                 .max(now + retry_after(headers).unwrap_or(UNSAID_RETRY_AFTER));
             self.remaining = None;
+            self.is_answered = false;
             return;
         }
+        self.is_answered = true;
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
         let (Some(remaining), Some(reset)) =
             (number("ratelimit-remaining"), number("ratelimit-reset"))
         else {
             return;
         };
+        if reset <= RESET_OF_BURST {
+            return;
+        }
         // the server may not have counted the requests that have not reached it yet
         let remaining = remaining.saturating_sub(self.in_flight);
-        let resets_at = now + Duration::from_secs(u64::from(reset.max(1))).min(STEADY_WINDOW);
+        let resets_at = now + Duration::from_secs(u64::from(reset)).min(LONGEST_RESET);
         let same_window =
             now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
         self.remaining = Some(match self.remaining {
@@ -202,6 +255,42 @@ mod tests {
             "an older response arrived after a newer one"
         );
         assert_eq!(limiter.ready_at(&ENDPOINT, after), Some(after));
+    }
+
+    #[test]
+    fn the_minute_is_counted_where_headers_tell_of_the_second() {
+        let mut limiter = Limiter::default();
+        let mut now = Duration::ZERO;
+        for _ in 0..10 {
+            assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
+            limiter.begin(now);
+            limiter.end(202, &says(0, 0), now);
+            now += seconds(0.5);
+        }
+        let ready = limiter.ready_at(&ENDPOINT, now);
+        assert_eq!(ready, Some(STEADY_WINDOW), "the first one's minute is over");
+        now = STEADY_WINDOW;
+        limiter.begin(now);
+        let ready = limiter.ready_at(&ENDPOINT, now);
+        assert_eq!(ready, Some(STEADY_WINDOW + seconds(0.5)));
+    }
+
+    #[test]
+    fn what_another_instance_has_sent_counts() {
+        let mut limiter = Limiter::default();
+        let now = seconds(0.1);
+        limiter.remember(&[seconds(40.0); 9], seconds(0.5), now);
+        let first = now + BETWEEN_INSTANCES - seconds(0.5);
+        assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(first));
+        limiter.begin(now);
+        limiter.end(202, &says(2, 0), now);
+        let ready = limiter.ready_at(&ENDPOINT, now);
+        assert_eq!(ready, Some(now + seconds(40.0)));
+        let mut left: Vec<Duration> = limiter.left(now + seconds(1.0)).collect();
+        left.sort_unstable();
+        assert_eq!(left.len(), 10);
+        assert_eq!(left[0], seconds(39.0));
+        assert_eq!(limiter.left(now + seconds(41.0)).count(), 1);
     }
 
     #[test]

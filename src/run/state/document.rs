@@ -18,6 +18,7 @@ use super::resource::Resource;
 use super::sample::Sample;
 use super::set_aside::{Outcome, SetAside};
 use super::status::Status;
+use crate::klaviyo::recent_calls::RecentCalls;
 use crate::time::later;
 
 /// The version of the document that this code writes. It reads those from [`OLDEST_SCHEMA`] on, and refuses to touch any
@@ -146,6 +147,9 @@ pub struct RunDocument {
     /// How often the memory that a window may use is halved, after windows that were killed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub memory_halvings: u32,
+    /// The requests to Klaviyo of the last minute, for its rate limits.
+    #[serde(default, skip_serializing_if = "RecentCalls::is_empty")]
+    pub recent_calls: RecentCalls,
     /// How far the latest windows got, for the rate.
     #[serde(default)]
     pub pace: Pace,
@@ -216,6 +220,7 @@ impl RunDocument {
             fruitless_waits: 0,
             killed_windows: 0,
             memory_halvings: 0,
+            recent_calls: RecentCalls::default(),
             pace: Pace::begin(now),
             samples: Vec::new(),
             destination: None,

@@ -67,6 +67,7 @@ impl RunDocument {
             .up_to_date_since
             .filter(|_| !self.options.delete_all);
         self.remembered_failures = previous.remembered_failures;
+        self.recent_calls = previous.recent_calls.clone();
         self.last_report = match previous.last_report {
             Some(report) if previous.options.dry_run => Some(report),
             _ => Some(previous.report()),

@@ -106,6 +106,9 @@ pub async fn work(
 ) -> Result<(Stored, End), Error> {
     let remembered = remembered(engine, &stored.document).await;
     let document = &stored.document;
+    engine
+        .klaviyo
+        .remember(&document.recent_calls, engine.now());
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
     let share = engine.begin_window();
@@ -340,6 +343,7 @@ impl Window<'_> {
             page_cap: self.reader.page_cap(),
         });
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
+        document.recent_calls = self.engine.klaviyo.recent_calls(self.engine.now());
     }
 
     /// The window begins to end before the run is over.

@@ -11,6 +11,7 @@ mod identifiers;
 mod order_products;
 mod outages;
 mod ranges;
+mod rate_limits;
 mod recordings;
 mod run_documents;
 mod store;

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use super::operation::{Operation, Rate};
-use super::options::RateHeaders;
+use super::options::{Options, RateHeaders};
 
 const MINUTE: i64 = 60;
 
@@ -61,14 +61,20 @@ pub(super) struct RateLimits {
 }
 
 impl RateLimits {
-    /// Counts a call at `now`, or throttles it where a window is full and `enforced`.
+    /// Counts a call at `now`, or throttles it where a window is full and limits are enforced.
     pub(super) fn admit(
         &mut self,
         now: Timestamp,
         operation: Operation,
-        enforced: bool,
+        options: &Options,
     ) -> Verdict {
         let Rate { burst, steady } = operation.rate();
+        let is_bulk = matches!(
+            operation,
+            Operation::StartJob(_) | Operation::BulkCreateEvents
+        );
+        let left = options.left_by_others.filter(|_| is_bulk);
+        let steady = left.map_or(steady, |left| left.min(steady));
         let windows = self.windows.entry(operation).or_default();
         let second = now.as_second();
         let minute = second.div_euclid(MINUTE);
@@ -79,7 +85,7 @@ impl RateLimits {
             (windows.minute, windows.in_minute) = (minute, 0);
         }
         let reset = (MINUTE - second.rem_euclid(MINUTE)).unsigned_abs();
-        if enforced {
+        if options.rate_limits {
             if windows.in_minute >= steady {
                 return Verdict::Throttled { retry_after: reset };
             }
@@ -112,29 +118,31 @@ mod tests {
 
     #[test]
     fn the_burst_window_is_one_second() {
+        let limited = Options::default();
         let mut limits = RateLimits::default();
         let operation = Operation::BulkCreateEvents;
         for call in 0..10 {
-            assert!(passed(&limits.admit(at(call * 50), operation, true)));
+            assert!(passed(&limits.admit(at(call * 50), operation, &limited)));
         }
         assert_eq!(
-            limits.admit(at(999), operation, true),
+            limits.admit(at(999), operation, &limited),
             Verdict::Throttled { retry_after: 1 }
         );
         assert!(
-            passed(&limits.admit(at(999), Operation::ListProfiles, true)),
+            passed(&limits.admit(at(999), Operation::ListProfiles, &limited)),
             "each operation has its own windows"
         );
-        assert!(passed(&limits.admit(at(1000), operation, true)));
+        assert!(passed(&limits.admit(at(1000), operation, &limited)));
     }
 
     #[test]
     fn the_steady_window_is_one_minute() {
+        let limited = Options::default();
         let mut limits = RateLimits::default();
         let operation = Operation::BulkCreateEvents;
         let mut last = None;
         for call in 0..150 {
-            let verdict = limits.admit(at(call / 10 * 1000), operation, true);
+            let verdict = limits.admit(at(call / 10 * 1000), operation, &limited);
             assert!(passed(&verdict), "call {call}");
             last = Some(verdict);
         }
@@ -148,10 +156,14 @@ mod tests {
             }))
         );
         assert_eq!(
-            limits.admit(at(20_500), operation, true),
+            limits.admit(at(20_500), operation, &limited),
             Verdict::Throttled { retry_after: 40 }
         );
-        assert!(passed(&limits.admit(at(20_500), operation, false)));
-        assert!(passed(&limits.admit(at(60_000), operation, true)));
+        let unlimited = Options {
+            rate_limits: false,
+            ..Options::default()
+        };
+        assert!(passed(&limits.admit(at(20_500), operation, &unlimited)));
+        assert!(passed(&limits.admit(at(60_000), operation, &limited)));
     }
 }

@@ -164,7 +164,7 @@ impl Klaviyo {
         traffic.calls += 1;
         traffic.bytes += request.body().len() as u64;
         let key = key(request, operation, &self.options).inspect_err(|_| traffic.refused += 1)?;
-        let left = match self.limits.admit(now, operation, self.options.rate_limits) {
+        let left = match self.limits.admit(now, operation, &self.options) {
             Verdict::Passed(left) => left,
             Verdict::Throttled { retry_after } => {
                 traffic.throttled += 1;

@@ -19,6 +19,9 @@ pub struct Options {
     pub other_accounts: BTreeMap<String, String>,
     /// Whether the rate limits are enforced (calls are counted either way).
     pub rate_limits: bool,
+    /// How many of a minute's bulk requests the account's other apps leave to this one, for each operation; all of them
+    /// where it is none.
+    pub left_by_others: Option<u32>,
     /// Seed of the jitter in the jobs' times.
     pub seed: u64,
     /// How long jobs take.
@@ -69,6 +72,7 @@ impl Default for Options {
             may_read_account: true,
             other_accounts: BTreeMap::new(),
             rate_limits: true,
+            left_by_others: None,
             seed: 0,
             job_times: JobTimes::default(),
             jobs_in_progress: 500,
