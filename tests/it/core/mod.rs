@@ -12,5 +12,6 @@ mod order_products;
 mod outages;
 mod ranges;
 mod recordings;
+mod records;
 mod run_documents;
 mod store;
