@@ -56,7 +56,11 @@ impl<'o, 'a> Events<'o, 'a> {
         let order = self.order;
         let properties = order.properties(catalog, self.options);
         limits::check_count(properties.len())?;
-        properties.values().try_for_each(limits::check_strings)?;
+        limits::check_profile(self.profile.len())?;
+        properties.values().try_for_each(|value| {
+            limits::check_strings(value)?;
+            limits::check_value(value, 1)
+        })?;
         let (whole, line_items) = self.properties(&properties);
 
         self.event(EventKind::PlacedOrder, None, whole.clone())?;
@@ -64,8 +68,12 @@ impl<'o, 'a> Events<'o, 'a> {
             limits::check_count(item.properties)?;
             limits::check_strings(item.json)?;
             let place = match line_items {
+                // its values have been checked with the order's, where they are two levels deeper
                 Some(start) => start + item.place.start..start + item.place.end,
-                None => append(self.out, item.json),
+                None => {
+                    limits::check_value(item.json, 0)?;
+                    append(self.out, item.json)
+                }
             };
             self.event(EventKind::OrderedProduct, Some(item), place)?;
         }
@@ -125,6 +133,7 @@ impl<'o, 'a> Events<'o, 'a> {
             Some(item) => (&item.id, item.total_price),
             None => (&self.order.id, self.order.total_price()),
         };
+        limits::check_id(unique_id)?;
 
         let start = append(self.out, r#"{"type":"event","attributes":"#).start;
         let mut attributes = ObjectWriter::open(self.out);
