@@ -9,9 +9,11 @@
 //! - `walk`: visits the values of a part in one pass.
 //! - `scan`: finds the ends of strings, objects and arrays.
 //! - `writer`: writes objects.
+//! - `extremes`: how deep, how long and how large the values are.
 //! - `longest`: the length of the longest string.
 //! - [`pieces`]: documents made of several slices, so that what they share is written once.
 
+mod extremes;
 mod longest;
 mod part;
 pub mod pieces;
@@ -20,6 +22,7 @@ mod text;
 mod walk;
 mod writer;
 
+pub(crate) use self::extremes::Extremes;
 pub(crate) use self::longest::longest_string;
 pub use self::part::{Json, Part};
 pub use self::text::Text;

@@ -56,6 +56,33 @@ pub enum Skip {
         /// How long it may be.
         most: usize,
     },
+    /// Klaviyo's limit for objects and arrays within one another in an event.
+    #[error("an event of the order has {levels} levels of nesting, Klaviyo accepts {most}")]
+    NestedTooDeep {
+        /// How many it has.
+        levels: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// Klaviyo's limit for an array in an event.
+    #[error("an event of the order has an array of {entries} entries, Klaviyo accepts {most}")]
+    ArrayTooLong {
+        /// How many entries it has.
+        entries: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// Klaviyo's limit for an integer in an event.
+    #[error("an event of the order has an integer that 64 bits cannot hold, which Klaviyo rejects")]
+    IntegerTooLarge,
+    /// Klaviyo's limit for the id of an event.
+    #[error(
+        "an event of the order has an id of more than {most} characters, which Klaviyo rejects"
+    )]
+    IdTooLong {
+        /// How many characters it may have.
+        most: usize,
+    },
     /// Klaviyo's limit for a request, which one event alone exceeds.
     #[error("an event of the order has {bytes} bytes, Klaviyo accepts {most}")]
     EventTooLarge {
@@ -115,6 +142,10 @@ impl Skip {
             Self::EmailTooLong => "email-too-long",
             Self::TooManyProperties { .. } => "too-many-properties",
             Self::StringTooLong { .. } => "string-too-long",
+            Self::NestedTooDeep { .. } => "nested-too-deep",
+            Self::ArrayTooLong { .. } => "array-too-long",
+            Self::IntegerTooLarge => "integer-too-large",
+            Self::IdTooLong { .. } => "id-too-long",
             Self::EventTooLarge { .. } => "event-too-large",
             Self::CustomMetadataTooLarge => "custom-metadata-too-large",
             Self::NoName => "no-name",

@@ -56,7 +56,11 @@ impl<'o, 'a> Events<'o, 'a> {
         let order = self.order;
         let properties = order.properties(catalog, self.options);
         limits::check_count(properties.len())?;
-        properties.values().try_for_each(limits::check_strings)?;
+        limits::check_profile(self.profile.len())?;
+        properties.values().try_for_each(|value| {
+            limits::check_strings(value)?;
+            limits::check_value(value, 1)
+        })?;
         // before anything of it is written: it may be several times as large as the order
         limits::check_size(properties.values().map(str::len).sum())?;
         let (whole, line_items) = self.properties(&properties);
@@ -66,8 +70,12 @@ impl<'o, 'a> Events<'o, 'a> {
             limits::check_count(item.properties)?;
             limits::check_strings(item.json)?;
             let place = match line_items {
+                // its values have been checked with the order's, where they are two levels deeper
                 Some(start) => start + item.place.start..start + item.place.end,
-                None => append(self.out, item.json),
+                None => {
+                    limits::check_value(item.json, 0)?;
+                    append(self.out, item.json)
+                }
             };
             self.event(EventKind::OrderedProduct, Some(item), place)?;
         }
@@ -127,6 +135,7 @@ impl<'o, 'a> Events<'o, 'a> {
             Some(item) => (&item.id, item.total_price),
             None => (&self.order.id, self.order.total_price()),
         };
+        limits::check_id(unique_id)?;
 
         let start = append(self.out, r#"{"type":"event","attributes":"#).start;
         let mut attributes = ObjectWriter::open(self.out);

@@ -278,6 +278,69 @@ fn an_email_of_100_characters_is_left_out_where_something_else_identifies_the_pr
     });
 }
 
+#[test]
+fn an_order_with_values_too_deep_is_skipped_and_the_report_names_the_limit() {
+    run(Setup::orders(2).scheduled(), async |shop| {
+        let ids = shop.ids(Kind::Order);
+        let deep = (0..12).fold(json!("bottom"), |inner, _| json!({"level": inner}));
+        for id in &ids {
+            shop.change_record(Kind::Order, id, |order| {
+                order["customerId"] = json!("30000001-0000-4000-8000-000000000000");
+            });
+        }
+        shop.change_record(Kind::Order, &ids[0], |order| {
+            order["lineItems"][0]["custom"] = json!({
+                "type": {"typeId": "type", "id": "73000001-0000-4000-8000-000000000000"},
+                "fields": {"configuration": deep},
+            });
+        });
+        let status = shop.complete("orders", "").await;
+        let counts = &status["counts"];
+        assert_eq!(counts["sent"], 1, "{status}");
+        assert_eq!(counts["skipped"], json!({"nested-too-deep": 1}));
+        assert_eq!(status["setAside"][0]["id"], json!(ids[0]));
+        let reason = status["setAside"][0]["reason"].as_str().expect("a reason");
+        assert!(
+            reason.contains("levels of nesting, Klaviyo accepts 10"),
+            "{reason}"
+        );
+        let placed = events(&shop, "Placed Order");
+        assert_eq!(placed.len(), 1);
+        assert_eq!(placed[0].0, ids[1]);
+    });
+}
+
+#[test]
+fn an_order_of_two_megabytes_arrives_whole() {
+    run(Setup::orders(1).scheduled(), async |shop| {
+        let id = shop.ids(Kind::Order).remove(0);
+        shop.change_record(Kind::Order, &id, |order| {
+            order["orderState"] = json!("Complete");
+            order["customerId"] = json!("30000001-0000-4000-8000-000000000000");
+            let mut line = order["lineItems"][0].clone();
+            line["variant"]["attributes"] =
+                json!([{"name": "care", "value": "wash cold ".repeat(350)}]);
+            let lines = (1..=500).map(|number| {
+                line["id"] = json!(format!("50000000-0000-4000-8000-{number:012}"));
+                line.clone()
+            });
+            order["lineItems"] = lines.collect();
+            assert!(order.to_string().len() > 2_000_000);
+        });
+        let status = shop.complete("orders", "").await;
+        assert_eq!(status["counts"]["sent"], 1, "{status}");
+        assert_eq!(status["counts"]["documents"], 502);
+        for (metric, count) in [
+            ("Placed Order", 1),
+            ("Ordered Product", 500),
+            ("Fulfilled Order", 1),
+        ] {
+            assert_eq!(events(&shop, metric).len(), count, "{metric}");
+        }
+        shop.assert_ledger(&[Kind::Order]);
+    });
+}
+
 /// An entry's attributes and what it belongs to.
 fn entry(shop: &Shop, kind: klaviyo::Kind, id: &str) -> (Value, Vec<String>) {
     let now = shop.world.clock().now();

@@ -2,6 +2,7 @@
 
 mod category;
 mod customer;
+mod event_limits;
 mod order;
 mod price;
 mod product;

@@ -137,7 +137,7 @@ pub(super) fn custom(json: &mut Json, rng: &mut Rng) {
             json.raw("birthday", pick(rng, &["null", "\"1990-02-29\""]));
             json.raw(
                 "ratio",
-                pick(rng, &["0.0", "1e-7", "3.25", "12345678901234567890"]),
+                pick(rng, &["0.0", "1e-7", "3.25", "1234567890123456789"]),
             );
             json.raw("nested", pick(rng, &["{}", "{\"deep\":{\"null\":null}}"]));
         });
