@@ -38,6 +38,8 @@ pub struct Client {
     limiters: RefCell<HashMap<&'static str, Limiter>>,
     /// Requests of other instances, by endpoint, until when they count; until the endpoint is used here.
     remembered: RefCell<HashMap<String, Remembered>>,
+    /// The same as they were noted.
+    others: RefCell<RecentCalls>,
     tallies: RefCell<HashMap<&'static str, Tally>>,
 }
 
@@ -95,6 +97,7 @@ impl Client {
             config,
             limiters: RefCell::default(),
             remembered: RefCell::default(),
+            others: RefCell::default(),
             tallies: RefCell::default(),
         }
     }
@@ -128,6 +131,7 @@ impl Client {
                     noted_at: monotonic,
                 };
                 remembered.insert(endpoint.to_owned(), found);
+                self.others.borrow_mut().take(endpoint, calls);
             }
         }
     }
@@ -136,14 +140,7 @@ impl Client {
     #[must_use]
     pub fn recent_calls(&self, now: Timestamp) -> RecentCalls {
         let monotonic = self.ports.clock.monotonic();
-        let mut calls = RecentCalls::default();
-        for (endpoint, found) in &*self.remembered.borrow() {
-            let left = found
-                .until
-                .iter()
-                .map(|until| until.saturating_sub(monotonic));
-            calls.note(endpoint, left.filter(|left| !left.is_zero()), now);
-        }
+        let mut calls = self.others.borrow().current(now);
         for (endpoint, limiter) in &*self.limiters.borrow() {
             calls.note(endpoint, limiter.left(monotonic), now);
         }

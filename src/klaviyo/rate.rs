@@ -56,6 +56,8 @@ pub struct Limiter {
     recent: VecDeque<Duration>,
     /// Until when each request of the last minute counts, oldest first.
     spent: VecDeque<Duration>,
+    /// The same of this instance's own requests.
+    own: VecDeque<Duration>,
     /// There has been a response, and none was a 429 since.
     is_answered: bool,
 }
@@ -95,6 +97,7 @@ impl Limiter {
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
         self.recent.push_back(now);
         self.spent.push_back(now + STEADY_WINDOW);
+        self.own.push_back(now + STEADY_WINDOW);
         self.forget(now);
         while self
             .recent
@@ -109,6 +112,9 @@ impl Limiter {
         while self.spent.front().is_some_and(|&until| until <= now) {
             self.spent.pop_front();
         }
+        while self.own.front().is_some_and(|&until| until <= now) {
+            self.own.pop_front();
+        }
     }
 
     /// Counts requests of another instance by the time for which each still counts; the last one began `since_last` ago.
@@ -120,12 +126,9 @@ impl Limiter {
         self.spent.make_contiguous().sort_unstable();
     }
 
-    /// The time for which each request of the last minute still counts.
+    /// The time for which each of this instance's own requests of the last minute still counts.
     pub(super) fn left(&self, now: Duration) -> impl Iterator<Item = Duration> {
-        let left = self
-            .spent
-            .iter()
-            .map(move |until| until.saturating_sub(now));
+        let left = self.own.iter().map(move |until| until.saturating_sub(now));
         left.filter(|left| !left.is_zero())
     }
 
@@ -286,11 +289,10 @@ mod tests {
         limiter.end(202, &says(2, 0), now);
         let ready = limiter.ready_at(&ENDPOINT, now);
         assert_eq!(ready, Some(now + seconds(40.0)));
-        let mut left: Vec<Duration> = limiter.left(now + seconds(1.0)).collect();
-        left.sort_unstable();
-        assert_eq!(left.len(), 10);
-        assert_eq!(left[0], seconds(39.0));
-        assert_eq!(limiter.left(now + seconds(41.0)).count(), 1);
+        // what is passed on of this instance is its own
+        let left: Vec<Duration> = limiter.left(now + seconds(1.0)).collect();
+        assert_eq!(left, [STEADY_WINDOW - seconds(1.0)]);
+        assert_eq!(limiter.left(now + STEADY_WINDOW).count(), 0);
     }
 
     #[test]

@@ -45,14 +45,17 @@ impl RecentCalls {
         self.0.is_empty()
     }
 
-    /// Notes requests to an endpoint by the time for which each still counts.
+    /// Adds requests to an endpoint by the time for which each still counts.
     pub(super) fn note(
         &mut self,
         endpoint: &str,
         left: impl IntoIterator<Item = Duration>,
         now: Timestamp,
     ) {
-        let mut steps: BTreeMap<i64, u32> = BTreeMap::new();
+        let known = self.0.remove(endpoint);
+        let known_last = known.as_ref().map(|calls| calls.last);
+        let known = known.into_iter().flat_map(|calls| calls.steps);
+        let mut steps: BTreeMap<i64, u32> = known.collect();
         let mut last = STEADY_WINDOW;
         for left in left {
             let age = STEADY_WINDOW.saturating_sub(left);
@@ -63,11 +66,34 @@ impl RecentCalls {
             *steps.entry(step).or_default() += 1;
         }
         if !steps.is_empty() {
+            let last = now - last;
             let calls = Calls {
                 steps: steps.into_iter().collect(),
-                last: now - last,
+                last: known_last.map_or(last, |known| known.max(last)),
             };
             self.0.insert(endpoint.to_owned(), calls);
+        }
+    }
+
+    /// Those that still count, with the moments that they had: what is passed on again and again must not get younger.
+    #[must_use]
+    pub(super) fn current(&self, now: Timestamp) -> Self {
+        let still_counts = |at: i64| {
+            let age = u64::try_from(now.as_second().saturating_sub(at)).unwrap_or_default();
+            Duration::from_secs(age) < STEADY_WINDOW
+        };
+        let current = self.0.iter().filter_map(|(endpoint, calls)| {
+            let mut calls = calls.clone();
+            calls.steps.retain(|&(at, _)| still_counts(at));
+            (!calls.steps.is_empty()).then(|| (endpoint.clone(), calls))
+        });
+        Self(current.collect())
+    }
+
+    /// Takes over the requests to one endpoint.
+    pub(super) fn take(&mut self, endpoint: &str, from: &Self) {
+        if let Some(calls) = from.0.get(endpoint) {
+            self.0.insert(endpoint.to_owned(), calls.clone());
         }
     }
 
@@ -136,5 +162,22 @@ mod tests {
         let (_, left) = calls.left(at(0)).next().expect("an endpoint");
         assert_eq!((left.steady.len(), left.last), (4_000, Duration::ZERO));
         assert!(left.steady.iter().all(|&left| left <= STEADY_WINDOW));
+    }
+
+    #[test]
+    fn calls_that_are_passed_on_again_and_again_get_no_younger() {
+        let mut calls = RecentCalls::default();
+        calls.note("create events", [STEADY_WINDOW; 3], at(0));
+        for second in 0..80 {
+            calls = calls.current(at(second));
+            let is_there = calls.left(at(second)).next().is_some();
+            assert_eq!(is_there, second < 66, "after {second} s");
+        }
+        assert!(calls.is_empty());
+        // another instance adds its own
+        calls.note("create events", [STEADY_WINDOW; 3], at(0));
+        calls.note("create events", [STEADY_WINDOW; 2], at(30));
+        let (_, left) = calls.left(at(31)).next().expect("an endpoint");
+        assert_eq!((left.steady.len(), left.last), (5, Duration::from_secs(1)));
     }
 }

@@ -98,12 +98,14 @@ impl FailedRecords {
         self.remembered.union(&self.failed)
     }
 
-    /// Whether the other one, of whichever run, knows the same.
+    /// What it says when a run begins, before that has anything to add.
     #[must_use]
-    pub fn says_the_same_as(&self, other: &Self) -> bool {
-        let (unnamed, others) = (self.unnamed(), other.unnamed());
-        self.ids().eq(other.ids())
-            && (&self.read, &self.with_flows, unnamed) == (&other.read, &other.with_flows, others)
+    pub fn as_of(&self, run: &RunDocument) -> Self {
+        let mut document = self.clone();
+        if document.run_id != run.run_id {
+            document.begin(&run.run_id);
+        }
+        document
     }
 
     /// Whether a run that came after this one has written it.

@@ -51,11 +51,11 @@ impl Store {
             if stored.document.is_of_later_run(run) {
                 return Ok(());
             }
-            let before = stored.document.clone();
+            let begun = stored.document.as_of(run);
             stored.document.take(run, &run.news);
             run.remembered_failures = stored.document.count();
             // that another run has nothing to add need not be stored
-            let is_stored = stored.version > 0 && stored.document.says_the_same_as(&before);
+            let is_stored = stored.version > 0 && stored.document == begun;
             if is_stored || self.save(&mut stored, deadline).await? == Saved::Done {
                 return Ok(());
             }
