@@ -18,6 +18,8 @@ pub struct SyncConfig {
     pub customer: CustomerRules,
     /// `product`.
     pub product: ProductRules,
+    /// The paths of keys that are set and have no effect here: those of the Node plugin's realtime module.
+    pub without_effect: Vec<String>,
 }
 
 /// `order`: which events an order becomes and what they carry.
@@ -124,12 +126,14 @@ impl SyncConfig {
             Ok(_) => return Err(vec!["must be a JSON object".to_owned()]),
             Err(error) => return Err(vec![format!("is not JSON: {error}")]),
         };
-        let mut problems = Vec::new();
-        let config = Self::read(Section {
+        let (mut problems, mut without_effect) = (Vec::new(), Vec::new());
+        let mut config = Self::read(Section {
             path: String::new(),
             members: value,
             problems: &mut problems,
+            without_effect: &mut without_effect,
         });
+        config.without_effect = without_effect;
         problems.extend(config.order.metrics.clashes());
         if problems.is_empty() {
             Ok(config)
@@ -140,8 +144,11 @@ impl SyncConfig {
 
     fn read(mut root: Section<'_>) -> Self {
         let mut config = Self::default();
+        root.without_effect(&["disabledEvents", "payment", "category"]);
         root.section("order", |order| {
+            order.without_effect(&["messages"]);
             order.section("states", |states| {
+                states.without_effect(&["created"]);
                 states.section("changed", |changed| {
                     changed.list("fulfilledOrder", &mut config.order.states.fulfilled);
                     changed.list("cancelledOrder", &mut config.order.states.cancelled);
@@ -161,11 +168,16 @@ impl SyncConfig {
             });
         });
         root.section("customer", |customer| {
+            customer.without_effect(&["messages"]);
             customer.section("customFields", |fields| {
                 fields.properties(&mut config.customer.custom_fields);
             });
+            customer.section("deduplication", |deduplication| {
+                deduplication.only_false("enabled");
+            });
         });
         root.section("product", |product| {
+            product.without_effect(&["messages"]);
             product.section("inventory", |inventory| {
                 let channel = inventory
                     .text("useChannelInventory")
@@ -206,6 +218,7 @@ struct Section<'p> {
     path: String,
     members: Map<String, Value>,
     problems: &'p mut Vec<String>,
+    without_effect: &'p mut Vec<String>,
 }
 
 impl Section<'_> {
@@ -231,6 +244,7 @@ impl Section<'_> {
                     path: self.path_of(key),
                     members,
                     problems: self.problems,
+                    without_effect: self.without_effect,
                 };
                 read(&mut section);
                 section.close();
@@ -242,6 +256,27 @@ impl Section<'_> {
     fn close(&mut self) {
         for key in std::mem::take(&mut self.members).keys() {
             self.problem(key, "is not a known key");
+        }
+    }
+
+    /// Removes keys that the Node plugin's realtime module reads, whatever their values.
+    fn without_effect(&mut self, keys: &[&str]) {
+        for key in keys {
+            if self.members.remove(*key).is_some() {
+                let path = self.path_of(key);
+                self.without_effect.push(path);
+            }
+        }
+    }
+
+    /// A switch of the Node plugin that cannot be on here: taking `true` would promise what is not done.
+    fn only_false(&mut self, key: &str) {
+        match self.members.remove(key) {
+            None | Some(Value::Bool(false)) => {}
+            Some(Value::Bool(true)) => {
+                self.problem(key, "must be false: this app looks up no profiles by email");
+            }
+            Some(_) => self.problem(key, "must be true or false"),
         }
     }
 
@@ -357,6 +392,52 @@ mod tests {
         assert_eq!(
             config.product.inventory.use_channel_inventory.as_deref(),
             Some("channel")
+        );
+    }
+
+    #[test]
+    fn keys_of_the_realtime_module_are_taken_and_named() {
+        let text = r#"{
+            "disabledEvents": ["x"], "payment": {"messages": {}}, "category": 1,
+            "order": {"messages": {}, "states": {"created": {"placedOrder": ["Open"]}}},
+            "customer": {"messages": null, "deduplication": {"enabled": false}},
+            "product": {"messages": {"deleted": []}}
+        }"#;
+        let config = SyncConfig::parse(text).unwrap();
+        assert_eq!(
+            config.without_effect,
+            [
+                "disabledEvents",
+                "payment",
+                "category",
+                "order.messages",
+                "order.states.created",
+                "customer.messages",
+                "product.messages",
+            ]
+        );
+        let expected = SyncConfig {
+            without_effect: config.without_effect.clone(),
+            ..SyncConfig::default()
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn deduplication_is_refused_where_it_is_on() {
+        let problems = |value: &str| {
+            let text = format!(r#"{{"customer":{{"deduplication":{{"enabled":{value}}}}}}}"#);
+            SyncConfig::parse(&text).unwrap_err()
+        };
+        assert_eq!(
+            problems("true"),
+            [
+                "customer.deduplication.enabled must be false: this app looks up no profiles by email"
+            ]
+        );
+        assert_eq!(
+            problems("1"),
+            ["customer.deduplication.enabled must be true or false"]
         );
     }
 

@@ -1,6 +1,7 @@
 //! A category -> a catalog category, named by its whole path.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Serialize;
 
@@ -43,10 +44,14 @@ impl<'a> Category<'a> {
     pub fn read(category: impl Into<Part<'a>>) -> Result<Self, Skip> {
         let picked = category.into().pick(["id", "name", "ancestors"]);
         let [id, name, ancestors] = picked.ok_or(NO_ID)?;
+        let id = id.and_then(Part::id).ok_or(NO_ID)?.into_owned();
+        let mut ancestors = referenced_ids(ancestors);
+        let mut met = HashSet::new();
+        ancestors.retain(|ancestor| *ancestor != id && met.insert(ancestor.clone()));
         Ok(Self {
-            id: id.and_then(Part::id).ok_or(NO_ID)?.into_owned(),
+            id,
             name,
-            ancestors: referenced_ids(ancestors),
+            ancestors,
         })
     }
 
@@ -56,7 +61,8 @@ impl<'a> Category<'a> {
         &self.id
     }
 
-    /// The ids of its ancestors, root first.
+    /// The ids of its ancestors, root first, each once. A category that is named among its own ancestors, as it may be
+    /// while a tree is being moved, is not one of them.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         self.ancestors.iter().map(String::as_str)
     }

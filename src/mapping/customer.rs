@@ -2,12 +2,29 @@
 
 use std::borrow::Cow;
 
+use foldhash::fast::RandomState;
+use indexmap::IndexSet;
 use serde_json::value::RawValue;
 
+use super::email::Email;
 use super::properties::{self, Properties};
 use super::{Skip, phone};
 use crate::config::MappingOptions;
 use crate::json::{Object, ObjectWriter, Part, Text};
+
+/// The members of a customer that the mapping reads.
+const MEMBERS: [&str; 10] = [
+    "id",
+    "email",
+    "firstName",
+    "lastName",
+    "title",
+    "companyName",
+    "addresses",
+    "defaultBillingAddressId",
+    "billingAddressIds",
+    "custom",
+];
 
 /// A profile that has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +33,13 @@ pub struct Profile {
     pub id: String,
     /// Whether the customer has a phone number that was left out, because Klaviyo would reject it.
     pub phone_left_out: bool,
+    /// Whether the customer has an email that was left out, because it is longer than Klaviyo accepts.
+    pub email_left_out: bool,
 }
 
 /// Appends the profile of a customer to `out`: `{"type":"profile","attributes":{...}}`, an entry of a
-/// `profile-bulk-import-job`.
+/// `profile-bulk-import-job`. Custom fields that are gone (see [`PropertyRules`](crate::config::sync::PropertyRules)) are
+/// taken out of the profile by `"meta":{"patch_properties":{"unset":[...]}}`.
 ///
 /// # Errors
 /// [`Skip::Malformed`] if the record is not an object or has no id; then nothing is appended.
@@ -75,28 +95,15 @@ pub fn profile<'a>(
         default_billing,
         billing,
         custom,
-    ] = customer
-        .into()
-        .pick([
-            "id",
-            "email",
-            "firstName",
-            "lastName",
-            "title",
-            "companyName",
-            "addresses",
-            "defaultBillingAddressId",
-            "billingAddressIds",
-            "custom",
-        ])
-        .ok_or(Skip::Malformed {
-            missing: "a customer",
-        })?;
+    ] = customer.into().pick(MEMBERS).ok_or(Skip::Malformed {
+        missing: "a customer",
+    })?;
     let external_id = id.and_then(Part::filled_text);
     let id = id
         .and_then(Part::id)
         .ok_or(Skip::Malformed { missing: "id" })?
         .into_owned();
+    let email = Email::read(email);
     let address = Address::choose(addresses, default_billing, billing);
     let number = address.as_ref().and_then(Address::phone);
     let country = address.as_ref().and_then(|address| address.part("country"));
@@ -107,7 +114,9 @@ pub fn profile<'a>(
 
     out.extend_from_slice(br#"{"type":"profile","attributes":"#);
     let mut attributes = ObjectWriter::open(out);
-    attributes.text("email", email.and_then(Part::filled_text));
+    if let Some(email) = email.sent() {
+        attributes.string("email", email);
+    }
     attributes.text("external_id", external_id);
     attributes.text("first_name", first_name.and_then(Part::text));
     attributes.text("last_name", last_name.and_then(Part::text));
@@ -119,19 +128,38 @@ pub fn profile<'a>(
     if let Some(address) = &address {
         address.write_location(attributes.key("location"));
     }
+    let rules = &options.sync.customer.custom_fields;
+    let fields = custom.and_then(properties::custom_fields);
     let mut properties = Properties::default();
-    if let Some(fields) = custom.and_then(properties::custom_fields) {
-        properties.add_allowed(&fields, &options.sync.customer.custom_fields);
+    if let Some(fields) = &fields {
+        properties.add_allowed(fields, rules);
     }
     if properties.len() > 0 {
         properties.write(attributes.key("properties"));
     }
     attributes.close();
+    write_unset(&properties.gone(fields.as_ref(), rules), out);
     out.push(b'}');
     Ok(Profile {
         id,
         phone_left_out: number.is_some() && phone.is_none(),
+        email_left_out: email == Email::TooLong,
     })
+}
+
+/// Appends the `meta` that takes properties out of the profile, unless there are none: Klaviyo ignores nulls in a bulk
+/// import, and keeps what is left out.
+fn write_unset(names: &IndexSet<Cow<'_, str>, RandomState>, out: &mut Vec<u8>) {
+    for (index, name) in names.iter().enumerate() {
+        out.extend_from_slice(match index {
+            0 => br#","meta":{"patch_properties":{"unset":[""#.as_slice(),
+            _ => br#"",""#,
+        });
+        out.extend_from_slice(name.as_bytes());
+    }
+    if !names.is_empty() {
+        out.extend_from_slice(br#""]}}"#);
+    }
 }
 
 /// A profile without its phone number, to be sent again after Klaviyo has rejected it for that. `document` is either as
@@ -155,12 +183,17 @@ fn without(document: &[u8], member: &str) -> Option<Vec<u8>> {
     let document: &RawValue = serde_json::from_slice(document).ok()?;
     let mut attributes = attributes(document)?;
     attributes.shift_remove(member)?;
+    let [meta] = Part::from(document).pick(["meta"])?;
     let mut out = br#"{"type":"profile","attributes":"#.to_vec();
     let mut object = ObjectWriter::open(&mut out);
     for (key, value) in attributes {
         object.json(&key, value.get());
     }
     object.close();
+    if let Some(meta) = meta {
+        out.extend_from_slice(br#","meta":"#);
+        out.extend_from_slice(meta.get().as_bytes());
+    }
     out.push(b'}');
     Some(out)
 }

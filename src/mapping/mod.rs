@@ -8,6 +8,7 @@
 pub mod category;
 mod countries;
 pub mod customer;
+mod email;
 mod limits;
 pub mod locale;
 mod metadata;
@@ -36,6 +37,9 @@ pub enum Skip {
         "the order has neither customerEmail nor customerId, so there is no profile for its events"
     )]
     NoIdentifier,
+    /// An order of a guest whose email is longer than Klaviyo accepts: nothing else identifies the profile.
+    #[error("the order's customerEmail is longer than Klaviyo accepts, and it has no customerId")]
+    EmailTooLong,
     /// Klaviyo's limit for an event's properties.
     #[error("an event of the order has {count} properties, Klaviyo accepts {most}")]
     TooManyProperties {
@@ -108,6 +112,7 @@ impl Skip {
         match self {
             Self::Malformed { .. } => "malformed",
             Self::NoIdentifier => "no-identifier",
+            Self::EmailTooLong => "email-too-long",
             Self::TooManyProperties { .. } => "too-many-properties",
             Self::StringTooLong { .. } => "string-too-long",
             Self::EventTooLarge { .. } => "event-too-large",

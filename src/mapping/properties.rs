@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use foldhash::fast::RandomState;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::config::sync::PropertyRules;
 use crate::json::{self, Object, ObjectWriter, Part};
@@ -22,20 +22,35 @@ impl<'a> Properties<'a> {
             if is_empty(value.get()) {
                 continue;
             }
-            let listed = |names: &[String]| names.iter().any(|name| json::escape(name) == *key);
-            if !rules.include.is_empty() && !listed(&rules.include) || listed(&rules.exclude) {
-                continue;
+            if let Some(name) = allowed_name(key, rules) {
+                self.0.insert(name, Cow::Borrowed(value.get()));
             }
-            let name = match rules
-                .map
-                .iter()
-                .find(|(from, _)| json::escape(from) == *key)
-            {
-                Some((_, to)) => json::escape(to),
-                None => key.clone(),
-            };
-            self.0.insert(name, Cow::Borrowed(value.get()));
         }
+    }
+
+    /// The names of properties that a profile may have of an earlier import and that the record says are gone, without
+    /// those that are among these properties: members of the object that are allowed and empty, and members that
+    /// `include` lists and that the object lacks. Escaped, each once.
+    pub(super) fn gone(
+        &self,
+        object: Option<&Object<'a>>,
+        rules: &'a PropertyRules,
+    ) -> IndexSet<Cow<'a, str>, RandomState> {
+        let members = object.into_iter().flatten();
+        let empty = members
+            .filter(|(_, value)| is_empty(value.get()))
+            .filter_map(|(key, _)| allowed_name(key, rules));
+        let is_absent = |key: &str| object.is_none_or(|object| !object.contains_key(key));
+        let absent = rules
+            .include
+            .iter()
+            .map(|key| json::escape(key))
+            .filter(|key| is_absent(key))
+            .filter_map(|key| allowed_name(&key, rules));
+        empty
+            .chain(absent)
+            .filter(|name| !self.0.contains_key(name))
+            .collect()
     }
 
     /// Sets one property to a computed value.
@@ -68,6 +83,22 @@ impl<'a> Properties<'a> {
         }
         object.close();
     }
+}
+
+/// The name of a property with this key (escaped), if the rules allow it.
+fn allowed_name<'a>(key: &Cow<'a, str>, rules: &'a PropertyRules) -> Option<Cow<'a, str>> {
+    let listed = |names: &[String]| names.iter().any(|name| json::escape(name) == *key);
+    if !rules.include.is_empty() && !listed(&rules.include) || listed(&rules.exclude) {
+        return None;
+    }
+    let renamed = rules
+        .map
+        .iter()
+        .find(|(from, _)| json::escape(from) == *key);
+    Some(match renamed {
+        Some((_, to)) => json::escape(to),
+        None => key.clone(),
+    })
 }
 
 /// `custom.fields` of a resource, given its `custom`; `None` if it has none.
@@ -157,6 +188,32 @@ mod tests {
             allowed(r#"{"a":1,"b":2,"a":4}"#, &PropertyRules::default()),
             r#"{"a":4,"b":2}"#
         );
+    }
+
+    #[test]
+    fn what_is_gone_is_empty_or_included_and_absent() {
+        let gone = |json: Option<&str>, rules: &PropertyRules| {
+            let json: Option<&RawValue> = json.map(|json| serde_json::from_str(json).unwrap());
+            let object = json.and_then(|json| Part::from(json).object());
+            let mut properties = Properties::default();
+            if let Some(object) = &object {
+                properties.add_allowed(object, rules);
+            }
+            let names = properties.gone(object.as_ref(), rules);
+            names.into_iter().map(Cow::into_owned).collect::<Vec<_>>()
+        };
+        let all = PropertyRules::default();
+        let fields = r#"{"a":false,"b":0,"c":"","d":null,"e":[],"f":{},"g":"x"}"#;
+        assert_eq!(gone(Some(fields), &all), ["a", "b", "c", "d"]);
+        assert_eq!(gone(None, &all), [""; 0]);
+        let some = rules(&["a", "é", "x", "n"], &["x"], &[("n", "m\"")]);
+        assert_eq!(gone(Some(r#"{"a":1,"b":0}"#), &some), ["é", "m\\\""]);
+        assert_eq!(gone(Some(r#"{"\u00e9":0}"#), &some), ["é", "a", "m\\\""]);
+        assert_eq!(gone(None, &some), ["a", "é", "m\\\""]);
+        // another field has the name now
+        let renamed = rules(&[], &[], &[("old", "tier")]);
+        assert_eq!(gone(Some(r#"{"tier":"","old":"gold"}"#), &renamed), [""; 0]);
+        assert_eq!(gone(Some(r#"{"tier":"","old":""}"#), &renamed), ["tier"]);
     }
 
     fn name() -> impl Strategy<Value = String> {

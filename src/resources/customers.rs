@@ -78,6 +78,9 @@ impl Import for Customers {
                         most: MAX_PROFILE_BYTES,
                     });
                 }
+                if profile.email_left_out {
+                    documents.notes.push(Note::EmailLeftOut);
+                }
                 if profile.phone_left_out {
                     documents.notes.push(Note::PhoneNumberLeftOut);
                 }

@@ -122,6 +122,9 @@ pub fn documents(
     out: &mut Documents,
 ) -> Result<String, Skip> {
     let events = order::events(record, catalog, options, trigger_flows, &mut out.bytes)?;
+    if events.email_left_out {
+        out.notes.push(Note::EmailLeftOut);
+    }
     let profile: Rc<str> = events.profile.into();
     let documents = events.events.into_iter().map(|event| Document {
         endpoint: 0,

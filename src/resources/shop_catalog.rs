@@ -65,6 +65,10 @@ impl CategoryAncestors for Nodes {
     fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]> {
         self.0.get(category_id).map(|node| &*node.ancestors)
     }
+
+    fn is_sent(&self, category_id: &str) -> bool {
+        self.name(category_id).is_some()
+    }
 }
 
 const CATEGORIES: Lookup = Lookup {

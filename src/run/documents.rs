@@ -19,6 +19,9 @@ pub struct Document {
     pub part: Option<String>,
 }
 
+/// The size of a large record in bytes.
+const LARGE: usize = 1024 * 1024;
+
 /// The documents of one record, in a buffer that is used again for the next.
 #[derive(Debug, Default)]
 pub struct Documents {
@@ -34,9 +37,13 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Clears everything but keeps the buffers.
-    pub fn clear(&mut self) {
+    /// Clears everything for a record of this many bytes. The buffers are kept, unless they are much larger than most
+    /// records need. A buffer for a large record is made once, because growing step by step takes twice its size.
+    pub fn clear(&mut self, record_bytes: usize) {
         self.bytes.clear();
+        if self.bytes.capacity().max(record_bytes) > LARGE {
+            self.bytes = Vec::with_capacity(record_bytes + LARGE / 4);
+        }
         self.list.clear();
         self.notes.clear();
         self.parts_skipped = None;

@@ -56,6 +56,7 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
     )
     .await;
     let mut lines = vec![component, variables, token];
+    lines.extend(without_effect(&engine.config.mapping.sync.without_effect));
     lines.extend(
         granted
             .as_deref()
@@ -92,6 +93,17 @@ fn answer(lines: &[Line]) -> Response<Bytes> {
         StatusCode::OK,
         &serde_json::json!({"ok": ok, "lines": lines}),
     )
+}
+
+/// The keys of `sync_config` that are taken and not read.
+fn without_effect(keys: &[String]) -> Option<Line> {
+    (!keys.is_empty()).then(|| {
+        let detail = format!(
+            "valid. Keys of the Node plugin's realtime module, without effect here: {}",
+            keys.join(", ")
+        );
+        Line::ok("sync_config", detail)
+    })
 }
 
 fn clock(engine: &Engine) -> Line {

@@ -10,6 +10,8 @@ pub struct OrderEvents {
     pub id: String,
     /// The profile that the events belong to, as JSON text: `{"type":"profile","attributes":{...}}`.
     pub profile: String,
+    /// Whether the order has an email that was left out, because it is longer than Klaviyo accepts.
+    pub email_left_out: bool,
     /// The events, sorted by time.
     pub events: Vec<OrderEvent>,
 }

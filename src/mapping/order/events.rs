@@ -57,6 +57,8 @@ impl<'o, 'a> Events<'o, 'a> {
         let properties = order.properties(catalog, self.options);
         limits::check_count(properties.len())?;
         properties.values().try_for_each(limits::check_strings)?;
+        // before anything of it is written: it may be several times as large as the order
+        limits::check_size(properties.values().map(str::len).sum())?;
         let (whole, line_items) = self.properties(&properties);
 
         self.event(EventKind::PlacedOrder, None, whole.clone())?;

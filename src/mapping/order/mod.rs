@@ -43,7 +43,9 @@ type Texts<'a> = IndexSet<Cow<'a, str>, RandomState>;
 
 /// Appends all events of an order to `out`, each `{"type":"event","attributes":{...}}`, an entry of
 /// `event-bulk-create-jobs`: Placed Order, an Ordered Product for each line item, then Fulfilled Order and Cancelled
-/// Order if the order's state counts as such. Each is one second later than the one before.
+/// Order if the order's state counts as such. Each is one second later than the one before; the
+/// first has the order's `createdAt`, or its `completedAt`, which only an imported order has: when it was placed in the
+/// shop that it comes from.
 ///
 /// With `trigger_flows` the events trigger the account's flows, as current events do; without, they are history
 /// (`"backfill": true`).
@@ -60,12 +62,13 @@ pub fn events<'a>(
 ) -> Result<OrderEvents, Skip> {
     let start = out.len();
     let events = Order::read(order.into()).and_then(|order| {
-        let profile = order.profile()?;
+        let (profile, email_left_out) = order.profile()?;
         let events = Events::new(&order, &profile, options, trigger_flows, out);
         let events = events.write(catalog)?;
         Ok(OrderEvents {
             id: order.id.into_owned(),
             profile,
+            email_left_out,
             events,
         })
     });

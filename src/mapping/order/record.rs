@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::categories::CategoryPaths;
 use crate::config::MappingOptions;
 use crate::json::{self, Object, ObjectWriter, Part, Text, Walk};
+use crate::mapping::email::Email;
 use crate::mapping::properties::{self, Properties};
 use crate::mapping::{Skip, locale};
 
@@ -62,8 +63,12 @@ impl<'a> Order<'a> {
             return Err(missing("an order"));
         }
         let id = members.get("id").copied().and_then(Part::id);
-        let created_at = members.get("createdAt").copied().and_then(Part::text);
-        let placed_at = created_at.and_then(|time| time.decoded().parse().ok());
+        let moment = |key: &str| {
+            let time = members.get(key).copied().and_then(Part::text)?;
+            time.decoded().parse().ok()
+        };
+        // only an imported order has `completedAt`; its `createdAt` is the day of that import
+        let placed_at = moment("completedAt").or_else(|| moment("createdAt"));
         let order = Self {
             json: order.get(),
             id: id.ok_or(missing("id"))?,
@@ -97,19 +102,27 @@ impl<'a> Order<'a> {
         self.member(key).and_then(Part::filled_text)
     }
 
-    pub(super) fn profile(&self) -> Result<String, Skip> {
-        let (email, customer) = (self.text("customerEmail"), self.text("customerId"));
-        if email.is_none() && customer.is_none() {
-            return Err(Skip::NoIdentifier);
+    /// The profile that the events belong to, and whether its email is left out.
+    pub(super) fn profile(&self) -> Result<(String, bool), Skip> {
+        let email = Email::read(self.member("customerEmail"));
+        let customer = self.text("customerId");
+        match email {
+            Email::Absent if customer.is_none() => return Err(Skip::NoIdentifier),
+            Email::TooLong if customer.is_none() => return Err(Skip::EmailTooLong),
+            _ => {}
         }
         let mut profile = Vec::with_capacity(USUAL_PROFILE);
         profile.extend_from_slice(br#"{"type":"profile","attributes":"#);
         let mut attributes = ObjectWriter::open(&mut profile);
-        attributes.text("email", email);
+        if let Some(email) = email.sent() {
+            attributes.string("email", email);
+        }
         attributes.text("external_id", customer);
         attributes.close();
         profile.push(b'}');
-        Ok(String::from_utf8(profile).expect("what is put together from strings is UTF-8"))
+        let profile =
+            String::from_utf8(profile).expect("what is put together from strings is UTF-8");
+        Ok((profile, email == Email::TooLong))
     }
 
     /// The allowed properties of the order, then its allowed custom fields, then `ItemNames` and `Categories`.

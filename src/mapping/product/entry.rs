@@ -16,6 +16,16 @@ pub enum Write {
     Update,
 }
 
+impl Write {
+    /// The value of a member that may be absent: `null` clears what an update finds, a create leaves the member out.
+    pub(in crate::mapping) fn or_clear<T>(self, value: Option<T>) -> Option<Option<T>> {
+        match self {
+            Self::Create => value.map(Some),
+            Self::Update => Some(value),
+        }
+    }
+}
+
 /// An entry that has been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -17,6 +17,9 @@ use crate::mapping::category::referenced_ids;
 pub trait CategoryAncestors {
     /// The ids of the category's ancestors, root first; `None` if the category is gone.
     fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]>;
+
+    /// Whether the category exists and is sent: one without a name is skipped.
+    fn is_sent(&self, category_id: &str) -> bool;
 }
 
 /// The attributes of the entry, without those that identify the item.
@@ -26,7 +29,7 @@ struct Attributes<'a> {
     description: &'a str,
     url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    image_full_url: Option<Cow<'a, str>>,
+    image_full_url: Option<Option<Cow<'a, str>>>,
     price: Cow<'a, RawValue>,
     published: bool,
     custom_metadata: Box<RawValue>,
@@ -48,8 +51,9 @@ impl Product<'_> {
 impl Listing<'_> {
     /// Appends the product's entry to `out`, as JSON text for a catalog item bulk job.
     ///
-    /// The item is in the product's categories and in all their ancestors, each once. A category that is gone is still
-    /// named: the job's errors then report that Klaviyo does not know it.
+    /// The item is in the product's categories and in all their ancestors, each once, without those that are gone or
+    /// skipped: Klaviyo would reject the whole item for one that it does not have. An update of a product without
+    /// categories takes the item out of all of them, and an update of one without an image takes the image away.
     ///
     /// # Errors
     /// [`Skip::CustomMetadataTooLarge`], with nothing appended. Klaviyo then rejects the variants of the item, unless
@@ -66,12 +70,16 @@ impl Listing<'_> {
             title: &self.title,
             description: &self.description,
             url: &self.url,
-            image_full_url: master.and_then(Variant::image_url),
+            image_full_url: op.or_clear(master.and_then(Variant::image_url)),
             price: self.price(prices.as_deref()),
             published: true,
             custom_metadata: self.custom_metadata(prices.as_deref())?,
         };
-        let relationships = self.categories(categories);
+        let categories = self.categories(categories);
+        let is_sent = op == Write::Update || !categories.is_empty();
+        let relationships = is_sent.then_some(Relationships {
+            categories: Relationship { data: categories },
+        });
         Ok(entry::write(
             "catalog-item",
             op,
@@ -82,7 +90,7 @@ impl Listing<'_> {
         ))
     }
 
-    fn categories(&self, categories: &dyn CategoryAncestors) -> Option<Relationships> {
+    fn categories(&self, categories: &dyn CategoryAncestors) -> Vec<Reference> {
         let own = self.product.category_ids();
         let ancestors = own
             .iter()
@@ -90,12 +98,9 @@ impl Listing<'_> {
             .flatten()
             .map(AsRef::as_ref);
         let ids: IndexSet<&str> = own.iter().map(String::as_str).chain(ancestors).collect();
-        let data: Vec<Reference> = ids
-            .into_iter()
+        ids.into_iter()
+            .filter(|id| categories.is_sent(id))
             .map(|id| Reference::to("catalog-category", id))
-            .collect();
-        (!data.is_empty()).then_some(Relationships {
-            categories: Relationship { data },
-        })
+            .collect()
     }
 }

@@ -141,21 +141,39 @@ impl<'a> Variant<'a> {
     }
 
     /// The quantity in stock: in the channel with this id, if one is configured and its quantity is not 0, else
-    /// overall. Negative if more was sold than there was.
-    pub(super) fn inventory_quantity(&self, channel: Option<&str>) -> i64 {
-        let Some(overall) = self.availability else {
-            return 0;
+    /// overall. Without a configured channel and a quantity of its own, that of all channels together.
+    pub(super) fn stock(&self, channel: Option<&str>) -> Stock {
+        let Some(overall) = self.availability.filter(|part| part.is_object()) else {
+            return Stock::Untracked;
         };
-        let in_channel = channel.and_then(|channel| {
+        let channels = || {
             let [channels] = overall.pick(["channels"])?;
-            let channels = channels?.object()?;
-            available_quantity(*channels.get(json::escape(channel).as_ref())?)
-        });
-        in_channel
-            .filter(|quantity| *quantity != 0)
-            .or_else(|| available_quantity(overall))
-            .unwrap_or(0)
+            channels?.object()
+        };
+        let quantity = match channel {
+            Some(channel) => channels()
+                .and_then(|channels| {
+                    available_quantity(*channels.get(json::escape(channel).as_ref())?)
+                })
+                .filter(|quantity| *quantity != 0)
+                .or_else(|| available_quantity(overall)),
+            None => available_quantity(overall).or_else(|| {
+                let channels = channels()?;
+                let quantities = channels.values().copied().filter_map(available_quantity);
+                Some(quantities.fold(0, i64::saturating_add))
+            }),
+        };
+        Stock::Of(quantity.unwrap_or(0))
     }
+}
+
+/// What is known of a variant's stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stock {
+    /// The variant has no `availability`: its stock is not tracked.
+    Untracked,
+    /// So many are there. Negative if more was sold than there was.
+    Of(i64),
 }
 
 /// The `availableQuantity` of a variant's `availability` or of one of its channels.

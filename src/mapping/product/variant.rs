@@ -7,11 +7,13 @@ use serde_json::value::RawValue;
 
 use super::entry::{self, Entry, Reference, Relationship, Write};
 use super::listing::Listing;
-use super::record::Variant;
+use super::record::{Stock, Variant};
 use crate::mapping::Skip;
 
 /// Klaviyo's `inventory_policy` that leaves variants out of product feeds while they are out of stock.
 const HIDDEN_WHEN_OUT_OF_STOCK: u8 = 1;
+/// The one that shows variants whatever their quantity.
+const ALWAYS_SHOWN: u8 = 2;
 
 /// The attributes of the entry, without those that identify the variant on a create.
 #[derive(Serialize)]
@@ -22,8 +24,9 @@ struct Attributes<'a> {
     description: &'a str,
     url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    image_full_url: Option<Cow<'a, str>>,
-    inventory_quantity: i64,
+    image_full_url: Option<Option<Cow<'a, str>>>,
+    /// `null` clears what an update finds.
+    inventory_quantity: Option<i64>,
     inventory_policy: u8,
     price: Cow<'a, RawValue>,
     published: bool,
@@ -49,14 +52,19 @@ impl Listing<'_> {
         let sku = variant.sku().ok_or(Skip::NoSku)?;
         let prices = variant.prices();
         let create = op == Write::Create;
+        let (quantity, policy) = match variant.stock(self.inventory_channel()) {
+            Stock::Of(quantity) => (Some(quantity), HIDDEN_WHEN_OUT_OF_STOCK),
+            // a create requires a quantity
+            Stock::Untracked => (create.then_some(0), ALWAYS_SHOWN),
+        };
         let attributes = Attributes {
             sku: create.then_some(sku),
             title: &self.title,
             description: &self.description,
             url: &self.url,
-            image_full_url: variant.image_url(),
-            inventory_quantity: variant.inventory_quantity(self.inventory_channel()),
-            inventory_policy: HIDDEN_WHEN_OUT_OF_STOCK,
+            image_full_url: op.or_clear(variant.image_url()),
+            inventory_quantity: quantity,
+            inventory_policy: policy,
             price: self.price(prices.as_deref()),
             published: true,
             custom_metadata: self.custom_metadata(prices.as_deref())?,

@@ -13,6 +13,8 @@ pub(super) const MAX_COUNT: u64 = 1 << 40;
 pub enum Note {
     /// A profile was sent without its phone number, which is not valid.
     PhoneNumberLeftOut,
+    /// A profile, or the events of an order, were sent without an email that is longer than Klaviyo accepts.
+    EmailLeftOut,
     /// A profile was sent again without its phone number, because Klaviyo rejected it.
     SentAgainWithoutPhoneNumber,
     /// A profile was sent again under its other identifiers, because Klaviyo rejected its email; or an order's events
@@ -35,8 +37,9 @@ pub enum Note {
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PhoneNumberLeftOut,
+        Self::EmailLeftOut,
         Self::SentAgainWithoutPhoneNumber,
         Self::SentAgainWithoutEmail,
         Self::ObsoleteVariantDeleted,
@@ -52,6 +55,7 @@ impl Note {
     pub fn key(self) -> &'static str {
         match self {
             Self::PhoneNumberLeftOut => "phone-number-left-out",
+            Self::EmailLeftOut => "email-left-out",
             Self::SentAgainWithoutPhoneNumber => "sent-again-without-phone-number",
             Self::SentAgainWithoutEmail => "sent-again-without-email",
             Self::ObsoleteVariantDeleted => "obsolete-variants-deleted",

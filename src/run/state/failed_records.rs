@@ -98,6 +98,14 @@ impl FailedRecords {
         self.remembered.union(&self.failed)
     }
 
+    /// Whether the other one, of whichever run, knows the same.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        let (unnamed, others) = (self.unnamed(), other.unnamed());
+        self.ids().eq(other.ids())
+            && (&self.read, &self.with_flows, unnamed) == (&other.read, &other.with_flows, others)
+    }
+
     /// Whether a run that came after this one has written it.
     #[must_use]
     pub fn is_of_later_run(&self, run: &RunDocument) -> bool {

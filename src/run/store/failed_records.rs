@@ -54,10 +54,8 @@ impl Store {
             let before = stored.document.clone();
             stored.document.take(run, &run.news);
             run.remembered_failures = stored.document.count();
-            let run_id = stored.document.run_id.clone();
             // that another run has nothing to add need not be stored
-            let is_stored =
-                stored.version > 0 && stored.document == FailedRecords { run_id, ..before };
+            let is_stored = stored.version > 0 && stored.document.says_the_same_as(&before);
             if is_stored || self.save(&mut stored, deadline).await? == Saved::Done {
                 return Ok(());
             }

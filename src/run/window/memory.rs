@@ -10,6 +10,9 @@ pub(super) struct MemoryLimits {
     pub(super) pages: usize,
     /// Bytes of one response.
     pub(super) answer: usize,
+    /// Bytes of a response with one record, while no other page is held: more than commercetools' 16 MB for a record in
+    /// the least memory (<https://docs.commercetools.com/api/limits>).
+    pub(super) alone: usize,
     /// Batches that are being sent at the same time.
     pub(super) sends: usize,
 }
@@ -22,6 +25,7 @@ impl MemoryLimits {
         Self {
             pages: bytes / 5,
             answer: bytes / 5,
+            alone: bytes * 2 / 5,
             sends: (memory_mib / 24).clamp(2, 5),
         }
     }

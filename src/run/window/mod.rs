@@ -226,10 +226,16 @@ impl Window<'_> {
             self.share.memory_mib(),
             self.stored.document.memory_halvings,
         );
-        self.reader
-            .set_limits(self.limits.pages, self.limits.answer);
+        let MemoryLimits {
+            pages,
+            answer,
+            alone,
+            ..
+        } = self.limits;
+        self.reader.set_limits(pages, answer, alone);
         if !self.jobs_are_full() {
-            while let Some((range, query)) = self.reader.next_fetch() {
+            let is_idle = self.in_flight.sends == 0 && self.packer.outbox() == 0;
+            while let Some((range, query)) = self.reader.next_fetch(is_idle) {
                 let limit = query.limit;
                 let page = self.import.fetch(query, self.timing.hard);
                 self.in_flight.calls.push(Box::pin(async move {

@@ -63,6 +63,8 @@ pub struct Reader {
     budget: usize,
     /// The largest response that is read, in bytes.
     max_bytes: usize,
+    /// The largest response with one record that is read while no other page is held, in bytes.
+    alone_bytes: usize,
     /// Bytes that are reserved for pages under way: the most that their responses may have.
     reserved: Vec<(usize, usize)>,
     /// Mean size of a record in bytes, if it is known.
@@ -96,6 +98,7 @@ impl Reader {
             ready: VecDeque::new(),
             budget,
             max_bytes,
+            alone_bytes: max_bytes,
             reserved: Vec::new(),
             record_bytes,
             slow_cap,
@@ -122,11 +125,14 @@ impl Reader {
         ready + self.reserved.iter().map(|(_, bytes)| bytes).sum::<usize>()
     }
 
-    /// The next page to fetch, if there is one and memory for it. Ranges take turns.
-    pub fn next_fetch(&mut self) -> Option<(usize, PageQuery)> {
+    /// The next page to fetch, if there is one and memory for it. Ranges take turns. A record that is too large to be held
+    /// beside anything else waits until the window `is_idle`: nothing is being sent.
+    pub fn next_fetch(&mut self, is_idle: bool) -> Option<(usize, PageQuery)> {
         let count = self.ranges.len();
-        let wants =
-            |range: &Range| !range.fetching && !range.is_fetched && range.ready <= READY_PAGES;
+        let wants = |range: &Range| {
+            let may_begin = is_idle || !range.needs_all;
+            may_begin && !range.fetching && !range.is_fetched && range.ready <= READY_PAGES
+        };
         let number = (0..count)
             .map(|turn| (self.next + turn) % count)
             .find(|&number| wants(&self.ranges[number]))?;
@@ -152,17 +158,19 @@ impl Reader {
     /// is where nothing is known, so that the first page goes alone.
     fn room_for(&self, limit: usize, needs_all: bool) -> usize {
         match self.record_bytes {
-            Some(bytes) if !needs_all => bytes
+            _ if needs_all => self.alone_bytes,
+            Some(bytes) => bytes
                 .saturating_mul(2 * limit)
                 .clamp(LEAST_RESERVED.min(self.max_bytes), self.max_bytes),
             _ => self.max_bytes,
         }
     }
 
-    /// From now on so many bytes may be held in pages, and a response may have so many.
-    pub fn set_limits(&mut self, budget: usize, max_bytes: usize) {
+    /// From now on so many bytes may be held in pages, and a response may have so many, one with a single record more.
+    pub fn set_limits(&mut self, budget: usize, max_bytes: usize, alone_bytes: usize) {
         self.budget = budget;
         self.max_bytes = max_bytes;
+        self.alone_bytes = alone_bytes;
     }
 
     /// A page is under way no more; gives what was reserved for it.
@@ -202,7 +210,7 @@ impl Reader {
     }
 
     /// A page was larger than the room that was reserved for it: it is requested again with half as many records, or,
-    /// where it was one, with all the room there is. `false` where a single record is too large for that.
+    /// where it was one, with the room that there is for one alone. `false` where a single record is too large for that.
     pub fn too_large(&mut self, number: usize, limit: usize) -> bool {
         let reserved = self.arrived(number);
         let least = reserved / limit.max(1);
@@ -210,7 +218,7 @@ impl Reader {
         let range = &mut self.ranges[number];
         range.cap = (limit / 2).max(1);
         range.needs_all = limit == 1;
-        limit > 1 || reserved < self.max_bytes
+        limit > 1 || reserved < self.alone_bytes
     }
 
     /// A page took too long: it is asked for again with a quarter of the records, and so are the others. `false` where

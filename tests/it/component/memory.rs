@@ -98,7 +98,7 @@ async fn import(case: &Case, memory_mib: usize) -> usize {
     let large = &ids[..case.large];
     for id in large {
         shop.change_record(case.kind, id, |record| {
-            enlarge(case.kind, record, case.bytes)
+            enlarge(case.kind, record, case.bytes);
         });
     }
     let status = shop.complete(case.resource, "").await;

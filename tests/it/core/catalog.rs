@@ -25,7 +25,13 @@ fn entries(shop: &Shop) -> BTreeMap<(klaviyo::Kind, String), Value> {
         ];
         let entries = kinds.into_iter().flat_map(|kind| {
             catalog.entries(kind).iter().map(move |(id, entry)| {
-                let content = json!([entry.attributes, entry.belongs_to]);
+                let mut attributes = entry.attributes.clone();
+                // no quantity: a create requires one all the same, an update clears it
+                let untracked = attributes.get("inventory_policy") == Some(&json!(2));
+                if untracked && attributes.get("inventory_quantity") == Some(&json!(0)) {
+                    attributes.shift_remove("inventory_quantity");
+                }
+                let content = json!([attributes, entry.belongs_to]);
                 ((kind, id.clone()), content)
             })
         });

@@ -14,5 +14,6 @@ mod outages;
 mod ranges;
 mod rate_limits;
 mod recordings;
+mod records;
 mod run_documents;
 mod store;

@@ -1,6 +1,6 @@
 //! Categories -> catalog categories.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use insta::assert_json_snapshot;
 use klaviyo_bulk_import::config::MappingOptions;
@@ -82,6 +82,18 @@ fn an_ancestor_that_is_gone_is_left_out_of_the_path() {
 }
 
 #[test]
+fn an_ancestor_that_is_met_twice_or_is_the_category_itself_counts_once() {
+    let ancestors = references(&["women", "pants", "women", "c", "pants"]);
+    let category = json!({"id": "c", "name": {"en": "Jeans"}, "ancestors": ancestors});
+    assert_eq!(name_of(category.clone()), "Women > Pants > Jeans");
+    let text = to_raw_value(&category).unwrap();
+    let category = Category::read(&text).unwrap();
+    assert_eq!(category.ancestors().collect::<Vec<_>>(), ["women", "pants"]);
+    let loops = json!({"id": "c", "name": {"en": "Loop"}, "ancestors": references(&["c"])});
+    assert_eq!(name_of(loops), "Loop");
+}
+
+#[test]
 fn a_root_has_its_own_name_only() {
     for ancestors in [
         json!([]),
@@ -138,7 +150,9 @@ proptest! {
         let mut out = Vec::new();
         Category::read(&category).unwrap().entry(&Names(known), Write::Update, &options(), &mut out).unwrap();
         let document: Value = serde_json::from_slice(&out).unwrap();
-        let expected: Vec<String> = path.iter().map(|id| id.to_uppercase()).chain([own]).collect();
+        let mut met = HashSet::from([&id]);
+        let path = path.iter().filter(|ancestor| met.insert(ancestor));
+        let expected: Vec<String> = path.map(|id| id.to_uppercase()).chain([own]).collect();
         prop_assert_eq!(&document["attributes"]["name"], &json!(expected.join(" > ")));
         prop_assert_eq!(&document["id"], &json!(compound_id(&id)));
     }

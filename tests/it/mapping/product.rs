@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::support::products::{
-    NOW, item, knife, now, only_variant, options, product_of, raw, tree, variants, written,
+    NAMELESS, NOW, item, knife, now, only_variant, options, product_of, raw, tree, variants,
+    written,
 };
 
 #[test]
@@ -76,7 +77,94 @@ fn inventory(availability: Value, channel: &str) -> Value {
     let product = product_of(json!({"id": 1, "sku": "S", "availability": availability}));
     let variant = only_variant(&product, &options);
     assert_eq!(variant["attributes"]["inventory_policy"], json!(1));
-    variant["attributes"]["inventory_quantity"].clone()
+    let [updated] = variants(&product, &options, Write::Update)
+        .try_into()
+        .expect("one variant");
+    let (updated, quantity) = (
+        updated.unwrap(),
+        &variant["attributes"]["inventory_quantity"],
+    );
+    assert_eq!(updated["attributes"]["inventory_policy"], json!(1));
+    assert_eq!(updated["attributes"]["inventory_quantity"], *quantity);
+    quantity.clone()
+}
+
+#[test]
+fn stock_that_is_not_tracked_has_no_quantity_and_is_always_shown() {
+    for master in [
+        json!({"id": 1, "sku": "S"}),
+        json!({"id": 1, "sku": "S", "availability": null}),
+        json!({"id": 1, "sku": "S", "availability": []}),
+    ] {
+        let product = product_of(master);
+        // Klaviyo requires a quantity of what it creates
+        let created = only_variant(&product, &options());
+        assert_eq!(created["attributes"]["inventory_quantity"], json!(0));
+        assert_eq!(created["attributes"]["inventory_policy"], json!(2));
+        let updated = variants(&product, &options(), Write::Update)
+            .remove(0)
+            .unwrap();
+        let attributes = updated["attributes"].as_object().unwrap();
+        assert_eq!(attributes.get("inventory_quantity"), Some(&json!(null)));
+        assert_eq!(attributes["inventory_policy"], json!(2));
+    }
+}
+
+#[test]
+fn stock_of_channels_alone_is_their_sum_unless_one_is_configured() {
+    let channels = json!({"channels": {
+        "berlin": {"availableQuantity": 3}, "paris": {"availableQuantity": 4}, "odd": {"isOnStock": true},
+        "oversold": {"availableQuantity": -2}
+    }});
+    assert_eq!(inventory(channels.clone(), ""), json!(5));
+    assert_eq!(inventory(channels.clone(), "paris"), json!(4));
+    assert_eq!(inventory(channels, "unknown"), json!(0));
+    let largest =
+        json!({"channels": {"a": {"availableQuantity": i64::MAX}, "b": {"availableQuantity": 1}}});
+    assert_eq!(inventory(largest, ""), json!(i64::MAX));
+    assert_eq!(inventory(json!({"channels": {}}), ""), json!(0));
+    assert_eq!(inventory(json!({"channels": 5}), ""), json!(0));
+}
+
+#[test]
+fn what_is_gone_is_cleared_by_an_update_and_absent_from_a_create() {
+    let bare = product_of(json!({"id": 1, "sku": "S", "images": []}));
+    let created = item(&bare, &options(), Write::Create).unwrap();
+    assert_eq!(created["attributes"].get("image_full_url"), None);
+    assert_eq!(created.get("relationships"), None);
+    let updated = item(&bare, &options(), Write::Update).unwrap();
+    let attributes = updated["attributes"].as_object().unwrap();
+    assert_eq!(attributes.get("image_full_url"), Some(&json!(null)));
+    assert_eq!(attributes["description"], "");
+    assert_eq!(
+        updated["relationships"],
+        json!({"categories": {"data": []}})
+    );
+    let variant = variants(&bare, &options(), Write::Update)
+        .remove(0)
+        .unwrap();
+    let attributes = variant["attributes"].as_object().unwrap();
+    assert_eq!(attributes.get("image_full_url"), Some(&json!(null)));
+    let created = only_variant(&bare, &options());
+    assert_eq!(created["attributes"].get("image_full_url"), None);
+}
+
+#[test]
+fn categories_that_are_gone_or_have_no_name_cost_a_product_nothing() {
+    let mut product = product_of(json!({"id": 1, "sku": "S"}));
+    let reference = |id: &str| json!({"typeId": "category", "id": id});
+    product["categories"] = json!([reference(NAMELESS), reference("gone"), reference("pants")]);
+    let item = item(&product, &options(), Write::Create).unwrap();
+    let ids: Vec<&Value> = item["relationships"]["categories"]["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|category| &category["id"])
+        .collect();
+    assert_eq!(
+        ids,
+        ["$custom:::$default:::pants", "$custom:::$default:::women"]
+    );
 }
 
 #[test]
@@ -94,19 +182,7 @@ fn the_quantity_is_the_channels_where_it_has_some_else_the_whole() {
         inventory(json!({"availableQuantity": -7}), "berlin"),
         json!(-7)
     );
-    assert_eq!(
-        inventory(
-            json!({"channels": {"berlin": {"availableQuantity": 3}}}),
-            ""
-        ),
-        json!(0)
-    );
-    for nothing in [
-        json!(null),
-        json!({}),
-        json!([]),
-        json!({"availableQuantity": "12"}),
-    ] {
+    for nothing in [json!({}), json!({"availableQuantity": "12"})] {
         assert_eq!(inventory(nothing.clone(), "berlin"), json!(0), "{nothing}");
     }
 }

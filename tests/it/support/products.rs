@@ -30,12 +30,19 @@ pub(crate) fn options() -> MappingOptions {
     }
 }
 
+/// A category that exists and has no name, so that it is not sent.
+pub(crate) const NAMELESS: &str = "nameless";
+
 /// The ancestors of the categories that these tests name.
 struct Tree(HashMap<&'static str, Vec<Rc<str>>>);
 
 impl CategoryAncestors for Tree {
     fn ancestors(&self, category_id: &str) -> Option<&[Rc<str>]> {
         self.0.get(category_id).map(Vec::as_slice)
+    }
+
+    fn is_sent(&self, category_id: &str) -> bool {
+        self.0.contains_key(category_id) && category_id != NAMELESS
     }
 }
 
@@ -44,6 +51,7 @@ pub(crate) fn tree() -> impl CategoryAncestors {
         ("women", vec![]),
         ("pants", vec!["women".into()]),
         ("jeans", vec!["women".into(), "pants".into()]),
+        (NAMELESS, vec!["women".into(), "lost".into()]),
     ]))
 }
 

@@ -201,6 +201,26 @@ fn files_for_deployments_give_what_is_required_and_nothing_unknown() {
     }
 }
 
+/// The default component is for every shim that there is, so the app needs none of its own.
+#[test]
+fn spinkube_uses_the_clusters_own_shim() {
+    let files = files(&root().join("deploy/spinkube"));
+    let texts = files
+        .iter()
+        .map(|path| std::fs::read_to_string(path).expect("a file"));
+    let texts: Vec<String> = texts.collect();
+    let executors = texts.iter().flat_map(|text| text.lines());
+    let executors: Vec<&str> = executors
+        .filter_map(|line| line.trim().strip_prefix("executor: "))
+        .collect();
+    assert_eq!(executors, ["containerd-shim-spin"]);
+    let kinds = texts.iter().flat_map(|text| text.lines());
+    let kinds: BTreeSet<&str> = kinds
+        .filter_map(|line| line.strip_prefix("kind: "))
+        .collect();
+    assert_eq!(kinds, BTreeSet::from(["CronJob", "Secret", "SpinApp"]));
+}
+
 #[test]
 fn secrets_come_from_secrets() {
     let secret = names(|variable| variable.is_secret);

@@ -248,7 +248,9 @@ impl Comparison<'_> {
         self.project.for_each(Kind::Category, |category| {
             let category: Value = serde_json::from_str(category).expect("a category is JSON");
             let name = expected::localized(&category["name"], self.rules);
-            own.insert(text(&category["id"]), (name, ids(&category["ancestors"])));
+            let id = text(&category["id"]);
+            let ancestors = expected::without_repeats(&id, ids(&category["ancestors"]));
+            own.insert(id, (name, ancestors));
         });
         let full = |name: &String, ancestors: &[String]| {
             let above = ancestors
@@ -265,7 +267,9 @@ impl Comparison<'_> {
         let mut ancestors = BTreeMap::new();
         self.project.for_each(Kind::Category, |category| {
             let category: Value = serde_json::from_str(category).expect("a category is JSON");
-            ancestors.insert(text(&category["id"]), ids(&category["ancestors"]));
+            let has_name = !expected::localized(&category["name"], self.rules).is_empty();
+            let above = (ids(&category["ancestors"]), has_name);
+            ancestors.insert(text(&category["id"]), above);
         });
         let catalog = self.ledger.catalog();
         let (found_items, found_variants) = (
@@ -299,8 +303,8 @@ impl Comparison<'_> {
                     differences.add(|| format!("variant {sku}: price is not {}", variant.price));
                 }
                 let stock = variant.inventory_quantity;
-                if !has_number(&found.attributes, "inventory_quantity", stock as f64) {
-                    differences.add(|| format!("variant {sku}: inventory_quantity is not {stock}"));
+                if !has_stock(&found.attributes, stock) {
+                    differences.add(|| format!("variant {sku}: stock is not {stock:?}"));
                 }
                 if found.belongs_to != BTreeSet::from([id.clone()]) {
                     differences.add(|| format!("variant {sku}: is not of item {id}"));
@@ -322,8 +326,11 @@ impl Comparison<'_> {
             }
             let mut categories: BTreeSet<String> = expected.categories.iter().cloned().collect();
             for category in &expected.categories {
-                categories.extend(ancestors.get(category).into_iter().flatten().cloned());
+                let above = ancestors.get(category).into_iter();
+                categories.extend(above.flat_map(|(above, _)| above.iter().cloned()));
             }
+            // those that the project holds, and that have a name
+            categories.retain(|category| ancestors.get(category).is_some_and(|(_, named)| *named));
             if found.belongs_to != categories {
                 differences.add(|| format!("item {id}: other categories"));
             }
@@ -360,6 +367,21 @@ fn ids(references: &Value) -> Vec<String> {
 fn has_number(attributes: &serde_json::Map<String, Value>, name: &str, expected: f64) -> bool {
     let found = attributes.get(name).and_then(Value::as_f64);
     found.is_some_and(|found| is_same(found, expected))
+}
+
+/// Whether a variant has this quantity and is hidden where it is 0; or, where its stock is not tracked, has none and is
+/// always shown.
+fn has_stock(attributes: &serde_json::Map<String, Value>, expected: Option<i64>) -> bool {
+    let policy = attributes.get("inventory_policy").and_then(Value::as_u64);
+    match expected {
+        Some(stock) => {
+            policy == Some(1) && has_number(attributes, "inventory_quantity", stock as f64)
+        }
+        None => {
+            let found = attributes.get("inventory_quantity");
+            policy == Some(2) && found.is_none_or(|found| found.is_null() || *found == 0)
+        }
+    }
 }
 
 /// Amounts have at most six digits after the point.

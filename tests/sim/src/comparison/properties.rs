@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::commercetools::Commercetools;
 use crate::ledger::{object_digest, properties_digest};
 use crate::seed::Kind;
-use crate::seed::expected::{Rules, localized};
+use crate::seed::expected::{Rules, localized, without_repeats};
 
 /// The digests of an order's properties.
 pub(super) struct Properties {
@@ -63,6 +63,8 @@ impl Categories {
                 name,
                 ancestors,
             } = read(category);
+            let ancestors = ancestors.into_iter().map(|ancestor| ancestor.id).collect();
+            let ancestors = without_repeats(&id, ancestors);
             categories.insert(id, (localized(&name, rules), ancestors));
         });
         let names = |id: &String| -> Vec<&str> {
@@ -71,7 +73,7 @@ impl Categories {
             };
             let above = ancestors
                 .iter()
-                .filter_map(|ancestor| Some(categories.get(&ancestor.id)?.0.as_str()));
+                .filter_map(|ancestor| Some(categories.get(ancestor)?.0.as_str()));
             above.chain([name.as_str()]).collect()
         };
         let mut paths = HashMap::new();

@@ -157,16 +157,23 @@ fn import(
             "This number was chosen to be refused.",
         ));
     }
-    match profile["id"].as_str() {
+    let id = match profile["id"].as_str() {
         Some(id) => {
             if !ledger.profiles.update(at, id, attributes, Nulls::Ignored) {
                 return Err(Wrong::at("/id", format!("There is no profile {id}.")));
             }
+            id.to_owned()
         }
-        None => {
-            ledger.profiles.upsert(at, attributes, Nulls::Ignored);
-        }
-    }
+        None => ledger.profiles.upsert(at, attributes, Nulls::Ignored).0,
+    };
+    // one name or a list of names
+    let unset = match profile.pointer("/meta/patch_properties/unset") {
+        Some(Value::Array(names)) => names.as_slice(),
+        Some(name) => std::slice::from_ref(name),
+        None => &[],
+    };
+    let names = unset.iter().filter_map(Value::as_str);
+    ledger.profiles.unset(&id, names);
     Ok(())
 }
 

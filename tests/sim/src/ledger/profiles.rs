@@ -124,6 +124,18 @@ impl Profiles {
         (id, true)
     }
 
+    /// Takes properties out of a profile.
+    pub(crate) fn unset<'a>(&mut self, id: &str, names: impl IntoIterator<Item = &'a str>) {
+        let profile = self.by_id.get_mut(id);
+        let properties = profile.and_then(|profile| profile.attributes.get_mut("properties"));
+        let Some(properties) = properties.and_then(Value::as_object_mut) else {
+            return;
+        };
+        for name in names {
+            properties.shift_remove(name);
+        }
+    }
+
     /// Merges attributes into a profile. Answers whether there is such a profile.
     pub(crate) fn update(
         &mut self,

@@ -1,4 +1,5 @@
-//! Categories: trees up to 20 deep, and some whose parent is gone.
+//! Categories: trees up to 20 deep, some whose parent is gone, and some whose ancestors have themselves or another twice
+//! among them.
 
 use super::prose::{self, THINGS};
 use super::{Kind, Seed, Stream, one_in, random_uuid};
@@ -30,11 +31,6 @@ fn parent(seed: &Seed, index: u32) -> Parent {
     }
 }
 
-/// Whether the category and all its ancestors exist, so that a product can be in it.
-pub(super) fn is_whole(seed: &Seed, index: u32) -> bool {
-    !matches!(parent(seed, index), Parent::Gone)
-}
-
 pub(super) fn record(seed: &Seed, index: u32) -> String {
     let mut rng = seed.rng(Kind::Category, index, Stream::Body);
     let mut ancestors = Vec::new();
@@ -53,6 +49,15 @@ pub(super) fn record(seed: &Seed, index: u32) -> String {
         }
     }
     ancestors.reverse();
+    // as it may be while a tree is being moved
+    match index % TREE {
+        38 if ancestors.len() < 10 => ancestors.extend(ancestors.first().cloned()),
+        39 if ancestors.len() < 10 => {
+            let own = seed.id(Kind::Category, index).to_string();
+            ancestors.insert(ancestors.len() / 2, own);
+        }
+        _ => {}
+    }
 
     let mut json = Json::with_capacity(2_500);
     json.element_object(|json| {

@@ -84,8 +84,8 @@ pub struct Variant {
     pub external_id: String,
     /// Its price by the rule, 0 without one.
     pub price: f64,
-    /// What is in stock, all channels aside.
-    pub inventory_quantity: i64,
+    /// What is in stock: the figure of its own, else that of all channels. None where it is not tracked.
+    pub inventory_quantity: Option<i64>,
 }
 
 /// The profile of a customer.
@@ -104,9 +104,16 @@ pub fn profile(customer: &str) -> Profile {
     });
     Profile {
         external_id: text(&customer, "id").expect("a customer has an id"),
-        email: text(&customer, "email"),
+        email: text(&customer, "email").and_then(|email| email_sent(&email)),
         phone_number,
     }
+}
+
+/// The email without blanks around it; none if Klaviyo takes none so long.
+fn email_sent(email: &str) -> Option<String> {
+    let email = email.trim();
+    let is_sent = !email.is_empty() && email.chars().count() < 100;
+    is_sent.then(|| email.to_owned())
 }
 
 fn address(customer: &Value) -> Option<&Value> {
@@ -125,6 +132,7 @@ fn address(customer: &Value) -> Option<&Value> {
 struct Order {
     id: String,
     created_at: Timestamp,
+    completed_at: Option<Timestamp>,
     customer_email: Option<String>,
     customer_id: Option<String>,
     order_state: String,
@@ -159,10 +167,12 @@ impl Money {
 pub fn events(order: &str, rules: &Rules) -> Vec<Event> {
     let order: Order = serde_json::from_str(order).expect("an order is JSON");
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let (email, external_id) = (given(&order.customer_email), given(&order.customer_id));
+    let email = order.customer_email.as_deref().and_then(email_sent);
+    let external_id = given(&order.customer_id);
     if email.is_none() && external_id.is_none() {
         return Vec::new();
     }
+    let placed = order.completed_at.unwrap_or(order.created_at);
     let whole = |metric| (metric, &order.id, &order.total_price);
     let mut kinds = vec![whole("Placed Order")];
     let lines = order.line_items.iter();
@@ -180,7 +190,7 @@ pub fn events(order: &str, rules: &Rules) -> Vec<Event> {
             unique_id: unique_id.clone(),
             email: email.clone(),
             external_id: external_id.clone(),
-            time: Timestamp::from_second(order.created_at.as_second())
+            time: Timestamp::from_second(placed.as_second())
                 .and_then(|time| time.checked_add(SignedDuration::from_secs(seconds)))
                 .expect("orders are of our time"),
             value: money.amount(),
@@ -197,14 +207,13 @@ pub fn item(projection: &str, rules: &Rules, now: Timestamp) -> Item {
     let variants = std::iter::once(master)
         .chain(others.into_iter().flatten())
         .filter_map(|variant| {
-            let availability = variant.pointer("/availability/availableQuantity");
             Some(Variant {
                 external_id: variant["sku"]
                     .as_str()
                     .filter(|sku| !sku.is_empty())?
                     .to_owned(),
                 price: price(variant, rules, now),
-                inventory_quantity: availability.and_then(Value::as_i64).unwrap_or(0),
+                inventory_quantity: stock(variant),
             })
         })
         .collect();
@@ -221,6 +230,14 @@ pub fn item(projection: &str, rules: &Rules, now: Timestamp) -> Item {
             .collect(),
         variants,
     }
+}
+
+fn stock(variant: &Value) -> Option<i64> {
+    let availability = variant.get("availability")?;
+    let of = |availability: &Value| availability["availableQuantity"].as_i64();
+    let channels = availability["channels"].as_object().into_iter().flatten();
+    let of_channels = || channels.filter_map(|(_, channel)| of(channel)).sum();
+    Some(of(availability).unwrap_or_else(of_channels))
 }
 
 fn price(variant: &Value, rules: &Rules, now: Timestamp) -> f64 {
@@ -280,6 +297,17 @@ pub fn localized(texts: &Value, rules: &Rules) -> String {
         })
         .unwrap_or_default()
         .to_owned()
+}
+
+/// The ancestors of a category, each once, without itself.
+pub fn without_repeats(id: &str, ancestors: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for ancestor in ancestors {
+        if ancestor != id && !kept.contains(&ancestor) {
+            kept.push(ancestor);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]

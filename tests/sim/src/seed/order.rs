@@ -47,7 +47,11 @@ pub(super) fn record(seed: &Seed, index: u32) -> String {
         if !one_in(rng, 10) {
             json.text("orderNumber", &format!("O-{index}"));
         }
-        buyer(json, seed, rng);
+        let traits = &mut seed.rng(Kind::Order, index, Stream::Traits);
+        buyer(json, seed, rng, traits);
+        if one_in(traits, 12) {
+            json.text("completedAt", &completed_at(traits));
+        }
         let total = rng.i64(1_000..500_000);
         json.object("totalPrice", |json| cent_precision(json, total, currency));
         json.object("taxedPrice", |json| taxed(json, total, currency));
@@ -113,16 +117,29 @@ pub(super) fn record(seed: &Seed, index: u32) -> String {
     json.into_text()
 }
 
+/// When an order was placed in the shop that it was imported from.
+fn completed_at(rng: &mut Rng) -> String {
+    let (year, month, day) = (rng.u8(8..24), rng.u8(1..=12), rng.u8(1..=28));
+    format!("20{year:02}-{month:02}-{day:02}T18:30:00.250Z")
+}
+
+/// An email address as it is typed: now and then with blanks around it.
+fn typed(email: &str, rng: &mut Rng) -> String {
+    match rng.u8(..20) {
+        0 => format!("{email} "),
+        1 => format!("\t{email}\n"),
+        _ => email.to_owned(),
+    }
+}
+
 /// A customer, a guest with an email address, a customer since deleted, or nobody at all.
-fn buyer(json: &mut Json, seed: &Seed, rng: &mut Rng) {
+fn buyer(json: &mut Json, seed: &Seed, rng: &mut Rng, traits: &mut Rng) {
     let customers = seed.sizes.customers;
     match rng.u8(..20) {
         0 => json.text("anonymousId", "session-4711"),
         1..=3 => {
-            json.text(
-                "customerEmail",
-                &format!("guest.{}@example.org", rng.u32(..)),
-            );
+            let email = format!("guest.{}@example.org", rng.u32(..));
+            json.text("customerEmail", &typed(&email, traits));
             json.text("anonymousId", "session-4712");
         }
         4 => json.text("customerId", &random_uuid(rng).to_string()),
@@ -131,7 +148,8 @@ fn buyer(json: &mut Json, seed: &Seed, rng: &mut Rng) {
             let index = rng.u32(..customers);
             json.text("customerId", &seed.id(Kind::Customer, index).to_string());
             if trait_ > 5 {
-                json.text("customerEmail", &customer::email(seed, index));
+                let email = customer::email(seed, index);
+                json.text("customerEmail", &typed(&email, traits));
             }
         }
     }

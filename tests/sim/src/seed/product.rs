@@ -3,9 +3,7 @@
 use fastrand::Rng;
 
 use super::prose::{self, THINGS};
-use super::{
-    Kind, Seed, Stream, category, cent_precision, high_precision, one_in, pick, random_uuid,
-};
+use super::{Kind, Seed, Stream, cent_precision, high_precision, one_in, pick, random_uuid};
 use crate::json::Json;
 
 /// The channel whose stock `useChannelInventory` may name.
@@ -133,7 +131,6 @@ fn categories(json: &mut Json, seed: &Seed, rng: &mut Rng) {
     };
     let mut chosen: Vec<u32> = (0..count)
         .map(|_| rng.u32(..seed.sizes.categories))
-        .filter(|&index| category::is_whole(seed, index))
         .collect();
     chosen.sort_unstable();
     chosen.dedup();
