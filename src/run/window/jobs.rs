@@ -12,16 +12,28 @@ use crate::time::later;
 /// How long a job may take before the run continues without its result.
 const JOB_PATIENCE: Duration = Duration::from_secs(3_600);
 /// Jobs polled at the same time.
-const MAX_POLLS: usize = 4;
-/// The most jobs under way: limits the document.
-const MAX_JOBS: usize = 60;
+const MAX_POLLS: usize = 8;
+/// "At most 500 jobs in progress at any given time" of a kind of catalog job.
+const MAX_JOBS: usize = 500;
+/// What the jobs under way may take up in the document, in bytes. It is saved every 5 seconds; commercetools takes 16 MB
+/// and advises 100 KB.
+const MAX_JOB_BYTES: usize = 256 * 1024;
+/// What a job takes up that is not known yet, about, in bytes: 100 ids and as many counts.
+const UNSEEN_JOB_BYTES: usize = 4_400;
 /// How often an entry is sent again because its job rejected it or was cancelled.
 const MAX_ATTEMPTS: u32 = 4;
 
 impl Window<'_> {
     /// Whether no more jobs are submitted for now.
     pub(super) fn jobs_are_full(&self) -> bool {
-        self.jobs.len() + self.packer.outbox() >= MAX_JOBS
+        let waiting = self.packer.outbox();
+        let next = self.packer.next_endpoint();
+        let of_kind = next.map_or(0, |endpoint| self.jobs.of_kind(endpoint.key));
+        let bytes = match self.jobs.len() {
+            0 => UNSEEN_JOB_BYTES,
+            jobs => self.jobs.bytes() / jobs,
+        };
+        of_kind + waiting >= MAX_JOBS || self.jobs.bytes() + bytes * waiting >= MAX_JOB_BYTES
     }
 
     pub(super) fn start_polls(&mut self) {
@@ -46,6 +58,9 @@ impl Window<'_> {
         // waiting for a job is not standing still: its patience is bounded by itself
         self.findings.progress = true;
         let now = self.engine.now();
+        if matches!(answer, JobAnswer::Done { .. } | JobAnswer::Read { .. }) {
+            self.jobs.note_end(&job, now);
+        }
         match answer {
             JobAnswer::NotYet if later(job.since, JOB_PATIENCE) > now => {
                 self.jobs.poll_later(&job.id, now, Duration::ZERO);

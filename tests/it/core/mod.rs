@@ -8,6 +8,7 @@ mod error_table;
 mod events;
 mod failed_records;
 mod identifiers;
+mod job_waits;
 mod order_products;
 mod outages;
 mod ranges;
