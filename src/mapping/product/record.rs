@@ -80,9 +80,13 @@ impl<'a> Product<'a> {
     }
 
     /// Of the variants that Klaviyo has of this item, by compound id, those that the product no longer has: they are to
-    /// be deleted.
+    /// be deleted. None, if the projection has no variant at all: in a project with the catalog model `Modular` variants
+    /// are resources of their own, and a product of any other has its master variant.
     #[must_use]
     pub fn obsolete<'k>(&self, in_klaviyo: impl IntoIterator<Item = &'k str>) -> Vec<&'k str> {
+        if self.variants().all(|variant| variant.number.is_none()) {
+            return Vec::new();
+        }
         let present: HashSet<String> = self.skus().map(compound_id).collect();
         in_klaviyo
             .into_iter()

@@ -335,3 +335,32 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn products_that_come_without_variants_leave_those_in_klaviyo() {
+    let mut setup = Setup::catalog(0, 30).scheduled();
+    // the contract requires a master variant, which Modular projects do not give
+    setup.check_contract = false;
+    run(setup, async |shop| {
+        shop.complete("products", "").await;
+        let variants = || {
+            let entries = entries(&shop).into_keys();
+            entries
+                .filter(|(kind, _)| *kind == klaviyo::Kind::Variant)
+                .count()
+        };
+        let before = variants();
+        assert!(before > 50);
+        // the project's catalog model is Modular from now on: variants are resources of their own
+        for id in shop.ids(Kind::Product) {
+            shop.change_record(Kind::Product, &id, |product| {
+                let current = &mut product["masterData"]["current"];
+                current["variants"] = json!([]);
+                let current = current.as_object_mut().expect("an object");
+                current.remove("masterVariant");
+            });
+        }
+        shop.complete("products", "").await;
+        assert_eq!(variants(), before);
+    });
+}

@@ -437,3 +437,19 @@ proptest! {
         let _ = Product::read(&raw(&value)).map(|product| product.category_ids().len());
     }
 }
+
+#[test]
+fn a_projection_without_variants_makes_none_obsolete() {
+    // as projections of a project with the catalog model Modular are
+    for variants in [json!({}), json!({"masterVariant": null, "variants": []})] {
+        let mut product = knife();
+        let members = product.as_object_mut().unwrap();
+        members.remove("masterVariant");
+        members.remove("variants");
+        members.extend(variants.as_object().unwrap().clone());
+        let product = raw(&product);
+        let product = Product::read(&product).unwrap();
+        let known = compound_id("KNIFE-224");
+        assert!(product.obsolete([known.as_str()]).is_empty());
+    }
+}
