@@ -52,6 +52,8 @@ pub(crate) struct Extremes {
     /// Whether another deployment, of another Klaviyo account, uses the same project.
     pub(crate) has_other_deployment: bool,
     pub(crate) graphql: GraphqlRefusal,
+    /// Whether somebody deletes the run document.
+    pub(crate) deletes_document: bool,
 }
 
 impl Extremes {
@@ -76,6 +78,7 @@ impl Extremes {
                     GraphqlRefusal::Always,
                 ],
             ),
+            deletes_document: goal != Goal::Plan && rng.u8(..8) == 0,
         }
     }
 }
@@ -135,6 +138,29 @@ impl World {
             self.kill(instance);
         }
         Bytes::from_owner(Held { bytes, held })
+    }
+
+    /// Somebody deletes the run document now and then, while no invocation works: who is at work knows it only when it
+    /// saves.
+    pub(crate) fn let_document_vanish(self: &Rc<Self>) {
+        if !self.schedule.extremes.deletes_document {
+            return;
+        }
+        let world = Rc::clone(self);
+        self.executor.spawn(None, async move {
+            while world.is_troubled.get() {
+                let pause = world.up_to(Duration::from_secs(60));
+                world.executor.sleep(pause).await;
+                let resource = world.schedule.goal.resources()[0];
+                let mut project = world.project.borrow_mut();
+                let object = project.custom_object(CONTAINER, resource.name());
+                let is_free = object.is_some_and(|object| object.value["lease"].is_null());
+                if world.is_troubled.get() && is_free {
+                    world.note("somebody deletes the run document");
+                    project.delete_custom_object(CONTAINER, resource.name());
+                }
+            }
+        });
     }
 
     /// The app of another Klaviyo account calls for everything that it can, as if the project were its own.

@@ -120,6 +120,7 @@ impl World {
             self.executor.sleep(LOOK).await;
         }
         self.let_others_in();
+        self.let_document_vanish();
         let left = end.saturating_sub(self.executor.elapsed());
         self.executor.sleep(left).await;
         self.calm_down();
