@@ -5,7 +5,7 @@ mod request;
 
 use std::time::Duration;
 
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join3};
 use serde_json::json;
 
 pub use self::failed_records::{Dismissed, MAX_IDS, Retried, dismiss};
@@ -183,7 +183,8 @@ async fn prepare(
 ) -> Result<(Stored, Option<Retried>), NotStarted> {
     let known = engine.store.load(resource, deadline);
     let other = excluded_by(engine, resource, request.options.delete_all, deadline);
-    let (known, other) = try_join(known, other).await?;
+    let failed = engine.store.load_failed_records(resource, deadline);
+    let (known, other, failed) = try_join3(known, other, failed).await?;
     if let Some(other) = other {
         return Err(NotStarted::Locked(Box::new(other)));
     }
@@ -238,6 +239,10 @@ async fn prepare(
             known.document.give_away(now);
         }
         stored.document.inherit_from(known.document);
+    }
+    if let Some(failed) = failed {
+        // the run before may have been cut off between storing these and counting them
+        stored.document.remembered_failures = failed.document.count();
     }
     Ok((stored, retried))
 }

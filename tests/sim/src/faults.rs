@@ -23,6 +23,8 @@ pub enum Fault {
     Trickle,
     /// The call has no effect, and nobody hears of it any more.
     Hang,
+    /// The call has its effect; the answer does not tell how long its body is.
+    Unannounced,
     /// The call arrives twice, and has its effect twice; the answer is that of the second copy.
     Double,
 }

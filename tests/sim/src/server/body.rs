@@ -1,4 +1,4 @@
-//! Bodies of answers: whole, cut off half-way, or dripping.
+//! Bodies of answers: whole, of a length that is not told, cut off half-way, or dripping.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,10 @@ use hyper::body::{Frame, SizeHint};
 
 use super::TRICKLE;
 
-/// The body of an answer. Its length is told in full, also where only half of it comes.
+/// The most bytes of a piece of a body whose length is not told.
+const PIECE: usize = 64 * 1024;
+
+/// The body of an answer. Its length is told in full, also where only half of it comes, unless it is unannounced.
 pub(super) struct Body {
     left: Bytes,
     way: Way,
@@ -17,6 +20,8 @@ pub(super) struct Body {
 
 enum Way {
     Whole,
+    /// In pieces of [`PIECE`].
+    Unannounced,
     /// Ends with an error once no more than `end` bytes are left and the others are `flushed`.
     CutAt {
         end: usize,
@@ -42,6 +47,13 @@ impl Body {
         Self {
             left: bytes,
             way: Way::Whole,
+        }
+    }
+
+    pub(super) fn unannounced(bytes: Bytes) -> Self {
+        Self {
+            left: bytes,
+            way: Way::Unannounced,
         }
     }
 
@@ -77,6 +89,7 @@ impl hyper::body::Body for Body {
         }
         let next = match way {
             Way::Whole => left.split_to(left.len()),
+            Way::Unannounced => left.split_to(left.len().min(PIECE)),
             Way::CutAt { end, .. } if left.len() > *end => left.split_to(left.len() - *end),
             Way::CutAt { flushed: true, .. } => return Poll::Ready(Some(Err(CutOff))),
             Way::CutAt { flushed, .. } => {
@@ -99,6 +112,9 @@ impl hyper::body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left.len() as u64)
+        match self.way {
+            Way::Unannounced => SizeHint::default(),
+            _ => SizeHint::with_exact(self.left.len() as u64),
+        }
     }
 }

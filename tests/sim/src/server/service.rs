@@ -122,6 +122,7 @@ impl Service {
                 let pause = arrived.sleep(TRICKLE);
                 Ok(response.map(|body| Body::trickle(body, pause)))
             }
+            Some(Fault::Unannounced) => Ok(response.map(Body::unannounced)),
             _ => Ok(response.map(Body::whole)),
         }
     }
