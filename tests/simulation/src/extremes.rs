@@ -60,7 +60,7 @@ impl Extremes {
     pub(crate) fn draw(seed: u64, goal: Goal) -> Self {
         let rng = &mut Rng::with_seed(seed ^ 0xe87e);
         let is_import = matches!(goal, Goal::Import(_) | Goal::Plan);
-        Self {
+        let mut extremes = Self {
             outage: (rng.u8(..12) == 0).then(|| Outage {
                 of: pick(rng, &[Down::Commercetools, Down::Tokens, Down::Klaviyo]),
                 after: seconds(rng, 1..60),
@@ -79,7 +79,10 @@ impl Extremes {
                 ],
             ),
             deletes_document: goal != Goal::Plan && rng.u8(..8) == 0,
-        }
+        };
+        // a project without a document is the first one's who comes
+        extremes.deletes_document &= !extremes.has_other_deployment;
+        extremes
     }
 }
 
