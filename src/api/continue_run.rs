@@ -97,8 +97,7 @@ pub(super) async fn all(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem>
         advance_plan(engine, ends).await;
     } else if !some_go_on {
         // nobody waits for a window: a run that takes long to begin, with a slow API, begins in the time that is left
-        let advance = Box::pin(chain::advance_plan(engine));
-        select(advance, engine.ports.clock.sleep(engine.remaining(ends))).await;
+        advance_plan_within(engine, engine.remaining(ends)).await;
     }
     // the failure of one resource does not stop the others, but the caller has to know
     match failed {
@@ -110,11 +109,15 @@ pub(super) async fn all(engine: &Rc<Engine>) -> Result<Response<Bytes>, Problem>
 /// Advances the plan, within a time limit, so that neither the windows nor the caller have to wait: the next `continue`
 /// does the rest.
 async fn advance_plan(engine: &Rc<Engine>, ends: Deadline) {
-    let advance = Box::pin(chain::advance_plan(engine));
     let patience = match engine.config.continuation {
         Continuation::SelfCall => PLAN_PATIENCE,
         Continuation::Scheduler => PLAN_PATIENCE.min(engine.remaining(ends)),
     };
+    advance_plan_within(engine, patience).await;
+}
+
+async fn advance_plan_within(engine: &Rc<Engine>, patience: Duration) {
+    let advance = Box::pin(chain::advance_plan(engine));
     select(advance, engine.ports.clock.sleep(patience)).await;
 }
 

@@ -16,7 +16,7 @@ use crate::config::KlaviyoConfig;
 use crate::error::{Access, Error, Kind, Peer, Refusal};
 use crate::ports::{Body, Limits, Ports};
 use crate::retry::with_retry;
-use crate::time::Deadline;
+use crate::time::{Deadline, later};
 
 /// The revision of the API that every request names.
 pub const REVISION: &str = "2026-07-15";
@@ -36,10 +36,9 @@ pub struct Client {
     pub(super) ports: Ports,
     config: KlaviyoConfig,
     limiters: RefCell<HashMap<&'static str, Limiter>>,
-    /// Requests of other instances, by endpoint, until when they count; until the endpoint is used here.
-    remembered: RefCell<HashMap<String, Remembered>>,
-    /// The same as they were noted.
-    others: RefCell<RecentCalls>,
+    /// Requests of other instances to endpoints that this one had not used when it learned of them, with commercetools'
+    /// time then.
+    others: RefCell<(RecentCalls, Option<Moment>)>,
     tallies: RefCell<HashMap<&'static str, Tally>>,
 }
 
@@ -52,14 +51,11 @@ pub(super) struct Tally {
     pub(super) refused_blindly: u64,
 }
 
-/// Requests of another instance to an endpoint.
-#[derive(Debug)]
-struct Remembered {
-    /// Until when each of them counts.
-    until: Vec<Duration>,
-    /// How long ago the last of them was, when this was noted.
-    since_last: Duration,
-    noted_at: Duration,
+/// A time of commercetools, and when it was, on this instance's monotonic clock.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    time: Timestamp,
+    seen_at: Duration,
 }
 
 /// A request under way. Tells the limiter when it ends, also if its future is dropped.
@@ -96,7 +92,6 @@ impl Client {
             ports,
             config,
             limiters: RefCell::default(),
-            remembered: RefCell::default(),
             others: RefCell::default(),
             tallies: RefCell::default(),
         }
@@ -107,11 +102,10 @@ impl Client {
         act(limiters.entry(endpoint.name).or_insert_with(|| {
             let mut limiter = Limiter::default();
             let now = self.ports.clock.monotonic();
-            if let Some(found) = self.remembered.borrow_mut().remove(endpoint.name) {
-                let left = found.until.iter().map(|until| until.saturating_sub(now));
-                let left: Vec<Duration> = left.collect();
-                let since_last = found.since_last + now.saturating_sub(found.noted_at);
-                limiter.remember(&left, since_last, now);
+            let (others, moment) = &*self.others.borrow();
+            let since = moment.map(|moment| later(moment.time, now.saturating_sub(moment.seen_at)));
+            if let Some(left) = since.and_then(|now| others.left(endpoint.name, now)) {
+                limiter.remember(&left.steady, left.last, now);
             }
             limiter
         }))
@@ -121,26 +115,19 @@ impl Client {
     /// commercetools' time.
     pub fn remember(&self, calls: &RecentCalls, now: Timestamp) {
         let limiters = self.limiters.borrow();
-        let mut remembered = self.remembered.borrow_mut();
-        let monotonic = self.ports.clock.monotonic();
-        for (endpoint, left) in calls.left(now) {
-            if !limiters.contains_key(endpoint) && !left.steady.is_empty() {
-                let found = Remembered {
-                    until: left.steady.iter().map(|&left| monotonic + left).collect(),
-                    since_last: left.last,
-                    noted_at: monotonic,
-                };
-                remembered.insert(endpoint.to_owned(), found);
-                self.others.borrow_mut().take(endpoint, calls);
-            }
-        }
+        let (others, moment) = &mut *self.others.borrow_mut();
+        others.take(calls, |endpoint| !limiters.contains_key(endpoint));
+        *moment = Some(Moment {
+            time: now,
+            seen_at: self.ports.clock.monotonic(),
+        });
     }
 
     /// The requests of the last minute, those of other instances included.
     #[must_use]
     pub fn recent_calls(&self, now: Timestamp) -> RecentCalls {
         let monotonic = self.ports.clock.monotonic();
-        let mut calls = self.others.borrow().current(now);
+        let mut calls = self.others.borrow().0.current(now);
         for (endpoint, limiter) in &*self.limiters.borrow() {
             calls.note(endpoint, limiter.left(monotonic), now);
         }

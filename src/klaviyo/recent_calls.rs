@@ -76,11 +76,12 @@ impl RecentCalls {
     }
 
     /// Those that still count, with the moments that they had: what is passed on again and again must not get younger.
+    /// One that is further ahead than clocks differ was written by somebody else, and would count for ever.
     #[must_use]
     pub(super) fn current(&self, now: Timestamp) -> Self {
         let still_counts = |at: i64| {
-            let age = u64::try_from(now.as_second().saturating_sub(at)).unwrap_or_default();
-            Duration::from_secs(age) < STEADY_WINDOW
+            let age = now.as_second().saturating_sub(at);
+            Duration::from_secs(age.unsigned_abs()) < STEADY_WINDOW
         };
         let current = self.0.iter().filter_map(|(endpoint, calls)| {
             let mut calls = calls.clone();
@@ -90,34 +91,30 @@ impl RecentCalls {
         Self(current.collect())
     }
 
-    /// Takes over the requests to one endpoint.
-    pub(super) fn take(&mut self, endpoint: &str, from: &Self) {
-        if let Some(calls) = from.0.get(endpoint) {
-            self.0.insert(endpoint.to_owned(), calls.clone());
-        }
+    /// Takes over the requests to those endpoints that are wanted.
+    pub(super) fn take(&mut self, from: &Self, is_wanted: impl Fn(&str) -> bool) {
+        let wanted = from.0.iter().filter(|(endpoint, _)| is_wanted(endpoint));
+        self.0
+            .extend(wanted.map(|(endpoint, calls)| (endpoint.clone(), calls.clone())));
     }
 
-    /// What is left of each endpoint's requests; those that are over are left out.
-    pub(super) fn left(&self, now: Timestamp) -> impl Iterator<Item = (&str, Left)> {
+    /// What is left of the requests to an endpoint; `None` if all of them are over.
+    pub(super) fn left(&self, endpoint: &str, now: Timestamp) -> Option<Left> {
         // a document that somebody has changed holds nothing up for longer than a minute, nor fills the memory
         const MOST: usize = 4_000;
-        self.0.iter().map(move |(endpoint, calls)| {
-            let left = calls.steps.iter().flat_map(|&(at, calls)| {
-                let age = now.as_second().saturating_sub(at);
-                let left = match u64::try_from(age) {
-                    Ok(age) => STEADY_WINDOW.saturating_sub(Duration::from_secs(age)),
-                    Err(_) => STEADY_WINDOW,
-                };
-                let calls = usize::try_from(calls).unwrap_or(MOST).min(MOST);
-                std::iter::repeat_n(left, calls)
-            });
-            let left = left.filter(|left| !left.is_zero()).take(MOST);
-            let left = Left {
-                steady: left.collect(),
-                last: between(calls.last, now),
+        let calls = self.0.get(endpoint)?;
+        let left = calls.steps.iter().flat_map(|&(at, calls)| {
+            let age = now.as_second().saturating_sub(at);
+            let left = match u64::try_from(age) {
+                Ok(age) => STEADY_WINDOW.saturating_sub(Duration::from_secs(age)),
+                Err(_) => STEADY_WINDOW,
             };
-            (endpoint.as_str(), left)
-        })
+            let calls = usize::try_from(calls).unwrap_or(MOST).min(MOST);
+            std::iter::repeat_n(left, calls)
+        });
+        let steady: Vec<Duration> = left.filter(|left| !left.is_zero()).take(MOST).collect();
+        let last = between(calls.last, now);
+        (!steady.is_empty()).then_some(Left { steady, last })
     }
 }
 
@@ -135,8 +132,8 @@ mod tests {
         let left = [1, 20, 59, 60].map(Duration::from_secs);
         calls.note("create events", left, at(0));
         let after = |second: i64| -> Vec<Duration> {
-            let found = calls.left(at(second)).map(|(_, left)| left);
-            found.flat_map(|left| left.steady).collect()
+            let found = calls.left("create events", at(second));
+            found.map_or_else(Vec::new, |left| left.steady)
         };
         let step = Duration::from_secs(STEP.unsigned_abs());
         assert_eq!(after(0).len(), 4);
@@ -159,9 +156,10 @@ mod tests {
         let calls = r#"{"create events": {"last": "2099-01-01T00:00:00Z",
             "steps": [[9223372036854775807, 4294967295], [-9223372036854775808, 7]]}}"#;
         let calls: RecentCalls = serde_json::from_str(calls).expect("calls");
-        let (_, left) = calls.left(at(0)).next().expect("an endpoint");
+        let left = calls.left("create events", at(0)).expect("an endpoint");
         assert_eq!((left.steady.len(), left.last), (4_000, Duration::ZERO));
         assert!(left.steady.iter().all(|&left| left <= STEADY_WINDOW));
+        assert!(calls.current(at(0)).is_empty(), "it is not passed on");
     }
 
     #[test]
@@ -170,14 +168,14 @@ mod tests {
         calls.note("create events", [STEADY_WINDOW; 3], at(0));
         for second in 0..80 {
             calls = calls.current(at(second));
-            let is_there = calls.left(at(second)).next().is_some();
+            let is_there = calls.left("create events", at(second)).is_some();
             assert_eq!(is_there, second < 66, "after {second} s");
         }
         assert!(calls.is_empty());
         // another instance adds its own
         calls.note("create events", [STEADY_WINDOW; 3], at(0));
         calls.note("create events", [STEADY_WINDOW; 2], at(30));
-        let (_, left) = calls.left(at(31)).next().expect("an endpoint");
+        let left = calls.left("create events", at(31)).expect("an endpoint");
         assert_eq!((left.steady.len(), left.last), (5, Duration::from_secs(1)));
     }
 }

@@ -1,12 +1,11 @@
 //! The records that failed: imported again, or dismissed.
 
-use crate::run::state::{FailedRecords, Resource, RunDocument, RunOptions};
-use crate::run::store::{Saved, Stored};
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::run::engine::Engine;
-use crate::time::Deadline;
+use crate::run::state::{FailedRecords, Resource, RunDocument, RunOptions};
+use crate::run::store::{Saved, Stored};
 
 /// The most ids of one run: they are in its document.
 pub const MAX_IDS: usize = 5_000;
@@ -35,33 +34,27 @@ pub enum Dismissed {
     Locked(Box<RunDocument>),
 }
 
-/// The failed records of a resource; those of the report, where an earlier version has written the run document.
-async fn load(
-    engine: &Engine,
-    resource: Resource,
+/// The failed records that are stored; those of the report, where an earlier version has written the run document.
+fn or_reported(
+    stored: Option<Stored<FailedRecords>>,
     known: Option<&RunDocument>,
-    deadline: Deadline,
-) -> Result<Option<Stored<FailedRecords>>, Error> {
-    let found = engine.store.load_failed_records(resource, deadline).await?;
-    Ok(found.or_else(|| known.map(|run| Stored::new(FailedRecords::from_report(run)))))
+) -> Option<Stored<FailedRecords>> {
+    stored.or_else(|| known.map(|run| Stored::new(FailedRecords::from_report(run))))
 }
 
 /// Chooses the records of a retry, of which there may be none. Those whose run triggered flows come first, in a run by
 /// themselves that does the same.
-pub(super) async fn choose(
-    engine: &Engine,
-    resource: Resource,
+pub(super) fn choose(
+    stored: Option<Stored<FailedRecords>>,
     known: Option<&RunDocument>,
     options: &mut RunOptions,
-    deadline: Deadline,
-) -> Result<Retried, Error> {
-    let found = load(engine, resource, known, deadline).await?;
-    let Some(Stored { document, .. }) = found else {
-        return Ok(Retried {
+) -> Retried {
+    let Some(Stored { document, .. }) = or_reported(stored, known) else {
+        return Retried {
             records: 0,
             left: 0,
             unnamed: 0,
-        });
+        };
     };
     let all: Vec<&String> = document.ids().collect();
     let with_flows: Vec<&String> = document.with_flows.iter().collect();
@@ -80,7 +73,7 @@ pub(super) async fn choose(
         unnamed,
     };
     options.ids = Some(ids);
-    Ok(retried)
+    retried
 }
 
 /// Forgets the failed records of a resource.
@@ -96,8 +89,8 @@ pub async fn dismiss(engine: &Engine, resource: Resource) -> Result<Dismissed, E
         if run.document.is_running() || run.document.is_held(engine.now()) {
             return Ok(Dismissed::Locked(Box::new(run.document)));
         }
-        let known = Some(&run.document);
-        let Some(mut failed) = load(engine, resource, known, deadline).await? else {
+        let stored = engine.store.load_failed_records(resource, deadline).await?;
+        let Some(mut failed) = or_reported(stored, Some(&run.document)) else {
             return Ok(Dismissed::Done(0));
         };
         let count = failed.document.dismiss();

@@ -198,8 +198,7 @@ async fn prepare(
     let mut options = resolve(request, earlier)?;
     let mut retried = None;
     if request.retry_failed {
-        let chosen = failed_records::choose(engine, resource, earlier, &mut options, deadline);
-        let chosen = chosen.await?;
+        let chosen = failed_records::choose(failed.clone(), earlier, &mut options);
         if chosen.records == 0 {
             let unnamed = chosen.unnamed;
             return Err(NotStarted::NothingFailed { unnamed });

@@ -328,6 +328,12 @@ impl RunDocument {
         .with_set_aside(self.set_aside.clone())
     }
 
+    /// Whether the run brings records to Klaviyo: a dry run sends nothing, and what a deletion deletes is Klaviyo's.
+    #[must_use]
+    pub fn sends_records(&self) -> bool {
+        !self.options.dry_run && !self.options.delete_all
+    }
+
     /// Whether the run has completed.
     #[must_use]
     pub fn is_completed(&self) -> bool {
@@ -473,57 +479,5 @@ impl RunDocument {
         self.cursor = None;
         self.not_before = None;
         self.waiting_for = None;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::state::report;
-    use crate::run::state::set_aside::Outcome;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).unwrap()
-    }
-
-    fn finished(options: RunOptions, failed: usize) -> RunDocument {
-        let mut document = RunDocument::start(
-            Resource::Orders,
-            "run".to_owned(),
-            options,
-            Cursor::default(),
-            at(0),
-        );
-        for number in 0..failed {
-            let id = Some(format!("id-{number:03}"));
-            document.set_aside(SetAside {
-                id: id.clone(),
-                outcome: Outcome::Skipped,
-                reason: String::new(),
-            });
-            document.set_aside(SetAside {
-                id,
-                outcome: Outcome::Failed,
-                reason: String::new(),
-            });
-            document.counts.failed += 1;
-        }
-        document.end(Status::Completed, at(60));
-        document
-    }
-
-    #[test]
-    fn a_report_is_bounded_and_names_failures_before_what_was_skipped() {
-        let report = finished(RunOptions::default(), 80).report();
-        assert_eq!(
-            (report.set_aside.len(), report.set_aside_omitted),
-            (report::MAX_SET_ASIDE, 60)
-        );
-        let failed = report
-            .set_aside
-            .iter()
-            .filter(|record| record.outcome == Outcome::Failed)
-            .count();
-        assert_eq!(failed, 80);
     }
 }

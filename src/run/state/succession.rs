@@ -123,6 +123,7 @@ mod tests {
     use crate::run::state::cursor::Cursor;
     use crate::run::state::document::MAX_SET_ASIDE;
     use crate::run::state::options::RunOptions;
+    use crate::run::state::report;
     use crate::run::state::resource::Resource;
     use crate::run::state::set_aside::SetAside;
 
@@ -192,15 +193,32 @@ mod tests {
             at(0),
         );
         for number in 0..failed {
-            document.set_aside(SetAside {
-                id: Some(format!("id-{number:03}")),
-                outcome: Outcome::Failed,
-                reason: String::new(),
-            });
+            for outcome in [Outcome::Skipped, Outcome::Failed] {
+                document.set_aside(SetAside {
+                    id: Some(format!("id-{number:03}")),
+                    outcome,
+                    reason: String::new(),
+                });
+            }
             document.counts.failed += 1;
         }
         document.end(Status::Completed, at(60));
         document
+    }
+
+    #[test]
+    fn a_report_is_bounded_and_names_failures_before_what_was_skipped() {
+        let report = finished(RunOptions::default(), 80).report();
+        assert_eq!(
+            (report.set_aside.len(), report.set_aside_omitted),
+            (report::MAX_SET_ASIDE, 60)
+        );
+        let failed = report
+            .set_aside
+            .iter()
+            .filter(|record| record.outcome == Outcome::Failed)
+            .count();
+        assert_eq!(failed, 80);
     }
 
     #[test]

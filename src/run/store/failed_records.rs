@@ -29,15 +29,14 @@ impl Store {
     /// As [`Store::save`].
     pub async fn save_run(&self, stored: &mut Stored, deadline: Deadline) -> Result<Saved, Error> {
         let run = &mut stored.document;
-        if run.options.dry_run || run.options.delete_all {
-            // what could not be deleted is no record of commercetools
+        if !run.sends_records() {
             run.news = FailureNews::default();
         }
         let variants = run.variants.as_ref();
         let has_failures = run.remembered_failures > 0
             || run.counts.failed > 0
             || variants.is_some_and(|variants| variants.failed > 0);
-        let is_over = run.is_completed() && !run.options.dry_run && !run.options.delete_all;
+        let is_over = run.is_completed() && run.sends_records();
         if !run.news.is_empty() || is_over && has_failures {
             self.save_news(run, deadline).await?;
         }

@@ -142,8 +142,7 @@ pub async fn work(
 /// The ids of the records that failed in earlier runs, if this one sends records. If they cannot be read now, none is
 /// forgotten in this window.
 async fn remembered(engine: &Engine, run: &RunDocument) -> Rc<BTreeSet<String>> {
-    let concerns = run.remembered_failures > 0 && !run.options.dry_run && !run.options.delete_all;
-    if !concerns {
+    if run.remembered_failures == 0 || !run.sends_records() {
         return Rc::default();
     }
     let deadline = engine.deadline(FINISHING);

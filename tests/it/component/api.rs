@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host::{Options, Wasi};
+use host::Wasi;
 use klaviyo_bulk_import::api::MAX_BODY_BYTES;
 use native::call::says;
 use native::{Call, Operator, Setup, TOKEN};
@@ -21,16 +21,10 @@ on_each_wasi! {
 
 async fn while_a_variable_cannot_be_read_nothing_is_done(wasi: Wasi) {
     for variable in ["api_token", "klaviyo_api_url", "container"] {
-        let failing: fn(&mut Options) = match variable {
-            "api_token" => |options| _ = options.failing_variables.insert("api_token".to_owned()),
-            "container" => |options| _ = options.failing_variables.insert("container".to_owned()),
-            _ => |options| {
-                _ = options
-                    .failing_variables
-                    .insert("klaviyo_api_url".to_owned());
-            },
-        };
-        let shop = Shop::open(Setup::customers(1).wasi(wasi).platform(failing)).await;
+        let setup = Setup::customers(1).wasi(wasi).platform(move |options| {
+            options.failing_variables.insert(variable.to_owned());
+        });
+        let shop = Shop::open(setup).await;
         let answer = shop.post("/sync/customers", "").await;
         assert_eq!(answer.status, 503, "{variable}: {}", answer.body);
         assert!(

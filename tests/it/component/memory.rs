@@ -87,11 +87,8 @@ async fn import(case: &Case, memory_mib: usize, is_length_told: bool) -> usize {
         .variable("memory_mib", memory_mib)
         .latency_ms(100)
         .hosted();
-    let shop = match memory_mib {
-        48 => Shop::open(hosted.platform(|options| options.memory_limit = 48 << 20)).await,
-        64 => Shop::open(hosted.platform(|options| options.memory_limit = 64 << 20)).await,
-        _ => Shop::open(hosted.platform(|options| options.memory_limit = 128 << 20)).await,
-    };
+    let hosted = hosted.platform(move |options| options.memory_limit = memory_mib << 20);
+    let shop = Shop::open(hosted).await;
     if case.kind == Kind::Product {
         shop.complete("categories", "").await;
     }

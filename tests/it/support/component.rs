@@ -46,7 +46,7 @@ pub(crate) struct Hosted {
     wasi: Wasi,
     speed: Option<f64>,
     outbound: Arc<dyn Outbound>,
-    platform: fn(&mut Options),
+    platform: Box<dyn FnOnce(&mut Options)>,
 }
 
 /// A setup that a component can be tested in.
@@ -79,9 +79,9 @@ pub(crate) trait IntoHosted: Sized {
     }
 
     /// With something that is otherwise than Spin's defaults.
-    fn platform(self, platform: fn(&mut Options)) -> Hosted {
+    fn platform(self, platform: impl FnOnce(&mut Options) + 'static) -> Hosted {
         Hosted {
-            platform,
+            platform: Box::new(platform),
             ..self.hosted()
         }
     }
@@ -100,7 +100,7 @@ impl IntoHosted for Setup {
             wasi: Wasi::default(),
             speed: None,
             outbound: Arc::new(PassAll),
-            platform: |_| {},
+            platform: Box::new(|_| {}),
         }
     }
 }

@@ -105,6 +105,16 @@ impl Drop for Held {
 }
 
 impl World {
+    /// Whether the documents name the account of this app.
+    fn is_ours(&self, resource: &str) -> bool {
+        let project = self.project.borrow();
+        let named = |key: &str| {
+            let object = project.custom_object(CONTAINER, key)?;
+            Some(object.value["destination"]["account"].is_string())
+        };
+        named(resource) == Some(true) && named("plan") != Some(false)
+    }
+
     /// Whether a call does not get through to who is down.
     pub(crate) fn is_down(&self, to: Destination, path: &str) -> bool {
         let Some((outage, begun)) = self.schedule.extremes.outage.zip(self.trouble_begun.get())
@@ -199,18 +209,6 @@ impl World {
                 drop(world.deliver_to_other(call.into()));
             }
         });
-    }
-}
-
-impl World {
-    /// Whether the documents name the account of this app.
-    fn is_ours(&self, resource: &str) -> bool {
-        let project = self.project.borrow();
-        let named = |key: &str| {
-            let object = project.custom_object(CONTAINER, key)?;
-            Some(object.value["destination"]["account"].is_string())
-        };
-        named(resource) == Some(true) && named("plan") != Some(false)
     }
 }
 
