@@ -92,15 +92,16 @@ impl Import for Items {
         query: PageQuery,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
-        let Phase { context, now } = self.0.clone();
-        let Context {
-            commercetools,
-            klaviyo,
-            catalog,
-            options,
-        } = context;
+        let phase = self.0.clone();
         Box::pin(async move {
-            let records = PRODUCTS.read(&commercetools, &query, deadline).await?;
+            let (records, _) = phase.read(&query, deadline).await?;
+            let Phase { context, now } = phase;
+            let Context {
+                klaviyo,
+                catalog,
+                options,
+                ..
+            } = context;
             let (ids, categories) = {
                 let products: Vec<Product<'_>> = records
                     .present()
@@ -127,6 +128,12 @@ impl Import for Items {
                         &mut documents.bytes,
                     )?;
                     documents.push(endpoint, 0, None);
+                    if product.has_unread_prices() {
+                        documents.notes.push(Note::StandalonePricesUnread);
+                    }
+                    if product.has_unread_stock() {
+                        documents.notes.push(Note::StockUnread);
+                    }
                     Ok(entry.id)
                 })),
             )

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::elsewhere::{Elsewhere, Place};
-use super::phase::{PRODUCTS, Phase};
+use super::phase::Phase;
 use crate::config::MappingOptions;
 use crate::error::Error;
 use crate::json::Part;
@@ -18,7 +18,6 @@ use crate::mapping::Skip;
 use crate::mapping::product::{Listing, Product, Write, compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::{self, JOBS_A_GROUP, write_of};
-use crate::resources::context::Context;
 use crate::run::documents::Documents;
 use crate::run::import::{Import, JobAnswer};
 use crate::run::page::{Page, PageQuery, Record};
@@ -76,15 +75,10 @@ impl Import for Variants {
         query: PageQuery,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
-        let Phase { context, now } = self.0.clone();
-        let Context {
-            commercetools,
-            klaviyo,
-            options,
-            ..
-        } = context;
+        let phase = self.0.clone();
         Box::pin(async move {
-            let mut records = PRODUCTS.read(&commercetools, &query, deadline).await?;
+            let (mut records, is_modular) = phase.read(&query, deadline).await?;
+            let Phase { context, now } = phase;
             // the first phase has counted the ids that do not exist
             records
                 .list
@@ -99,9 +93,9 @@ impl Import for Variants {
                     )
                 })
                 .collect();
-            let known = variants_of_items(&klaviyo, &skus, deadline).await?;
-            let clients = (&*commercetools, &*klaviyo);
-            let elsewhere = Elsewhere::find(clients, &skus, &known, deadline).await?;
+            let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
+            let elsewhere = Elsewhere::find(&context, is_modular, &skus, &known, deadline).await?;
+            let options = context.options;
             let again: HashSet<String> = query.range.entries.into_iter().collect();
             // a dry run has created no items: their variants are mapped as if it had
             let known_without_item = query.options.dry_run.then(HashSet::new);
