@@ -124,6 +124,11 @@ impl Commercetools {
         self.beside.get(beside, id)
     }
 
+    /// The records that belong to this sku or product.
+    pub fn beside_of(&self, beside: Beside, owner: &str) -> Vec<Value> {
+        self.beside.of(beside, owner)
+    }
+
     pub(super) fn list_beside(
         &self,
         now: Timestamp,
