@@ -6,6 +6,7 @@
 mod elsewhere;
 mod items;
 mod phase;
+mod reading;
 mod variants;
 
 use std::rc::Rc;
