@@ -7,6 +7,7 @@ mod completion;
 mod elsewhere;
 mod items;
 mod phase;
+mod reading;
 mod variants;
 
 use std::rc::Rc;
