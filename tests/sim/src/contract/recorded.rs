@@ -11,9 +11,14 @@ use super::Api;
 ///   it has none (recorded);
 /// - a product projection of a Modular project has no `masterVariant`
 ///   (<https://docs.commercetools.com/guides/migration-guides/modular-catalog-migration>);
+/// - a project that migrates its catalog says `InMigration`
+///   (<https://docs.commercetools.com/api/projects/project#productcatalogmodel>);
 /// - an error of a catalog job has a null `id`, `code` and `title`, and no `source` (reported by users of the API).
 pub(super) fn as_described(api: Api, body: &mut Value) {
     if api != Api::Klaviyo {
+        if body.get("productCatalogModel") == Some(&json!("InMigration")) {
+            body["productCatalogModel"] = "Modular".into();
+        }
         let products = body.get_mut("results").and_then(Value::as_array_mut);
         for product in products.into_iter().flatten() {
             if product.get("priceMode").is_some() && product.get("variants") == Some(&json!([])) {
