@@ -37,6 +37,7 @@ impl App {
             commercetools: commercetools.clone(),
             klaviyo: klaviyo.clone(),
             catalog,
+            shared_emails: Rc::default(),
             options,
         };
         Self {

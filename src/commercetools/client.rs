@@ -93,6 +93,12 @@ impl Client {
         }
     }
 
+    /// Time on this instance's monotonic clock.
+    #[must_use]
+    pub fn monotonic(&self) -> Duration {
+        self.ports.clock.monotonic()
+    }
+
     /// commercetools' current time, by the `Date` of its latest response (cut to the second, so never ahead). Before
     /// the first response: this instance's own time.
     #[must_use]

@@ -11,6 +11,20 @@ pub struct MappingOptions {
     pub preferred_currency: Option<String>,
     /// `product_url_template`: a URL with `{{productSlug}}` in it.
     pub product_url_template: Option<String>,
+    /// `phone_numbers`: whether profiles have them.
+    pub phone_numbers: PhoneNumbers,
+    /// `refunds`: whether orders with successful refunds have a Refunded Order.
+    pub refunds: bool,
     /// `sync_config`.
     pub sync: SyncConfig,
+}
+
+/// Whether profiles are sent with their phone numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PhoneNumbers {
+    /// With those that can be numbers of their country.
+    #[default]
+    Send,
+    /// Without any.
+    Omit,
 }

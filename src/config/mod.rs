@@ -1,21 +1,24 @@
 //! The app's variables, parsed once into typed values. All problems are reported together, by variable name; the value
 //! of a secret is never part of a message.
 
+mod continuation;
 mod mapping;
+mod problems;
+mod reader;
+mod secret;
 pub mod sync;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
-use url::{Host, Url};
-
-pub use self::mapping::MappingOptions;
-use self::sync::SyncConfig;
+pub use self::continuation::Continuation;
+pub use self::mapping::{MappingOptions, PhoneNumbers};
+pub use self::problems::{Problems, Values, VariableProblem};
+pub use self::reader::DEFAULT_CONTAINER;
+use self::reader::VariableReader;
+pub use self::secret::Secret;
 
 /// The names of all variables that the component reads, as `spin.toml` declares them.
-pub const VARIABLES: [&str; 19] = [
+pub const VARIABLES: [&str; 21] = [
     "ct_api_url",
     "ct_auth_url",
     "ct_project_id",
@@ -27,6 +30,8 @@ pub const VARIABLES: [&str; 19] = [
     "product_url_template",
     "preferred_locale",
     "preferred_currency",
+    "phone_numbers",
+    "refunds",
     "sync_config",
     "api_token",
     "cron_token",
@@ -36,50 +41,6 @@ pub const VARIABLES: [&str; 19] = [
     "id_ranges",
     "memory_mib",
 ];
-
-/// A secret value. `Debug` prints `***`, so that it appears neither in logs nor in errors.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value, for the one place that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(value: String) -> Self {
-        Self(value)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("***")
-    }
-}
-
-/// Who starts the next window (`docs/HANDBOOK.md`, "Continuation").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Continuation {
-    /// The component calls itself at the end of each window.
-    SelfCall,
-    /// A scheduler calls `continue`; each call works one window before its response.
-    Scheduler,
-}
-
-impl Continuation {
-    /// The variable's value for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SelfCall => "self",
-            Self::Scheduler => "scheduler",
-        }
-    }
-}
 
 /// How to reach a commercetools project.
 #[derive(Debug, Clone)]
@@ -134,47 +95,8 @@ pub struct Config {
     pub mapping: MappingOptions,
 }
 
-/// One problem of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct VariableProblem {
-    /// The variable's name.
-    pub variable: &'static str,
-    /// What is expected; never the value of a secret.
-    pub expected: String,
-}
-
-/// All problems of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.summary())]
-pub struct Problems(pub Vec<VariableProblem>);
-
-impl Problems {
-    fn summary(&self) -> String {
-        let lines: Vec<String> = self
-            .0
-            .iter()
-            .map(|problem| format!("{}: {}", problem.variable, problem.expected))
-            .collect();
-        format!("the configuration is not usable: {}", lines.join("; "))
-    }
-}
-
-/// The raw values by variable name. An absent variable counts as empty.
-pub type Values = BTreeMap<&'static str, String>;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ApiClient {
-    client_id: String,
-    secret: String,
-}
-
 /// Default of `klaviyo_api_url`.
 const KLAVIYO_API_URL: &str = "https://a.klaviyo.com";
-/// Default of `container`.
-pub const DEFAULT_CONTAINER: &str = "klaviyo-bulk-import";
-/// "Maximum length: 256" (<https://docs.commercetools.com/api/projects/custom-objects>).
-const MAX_CONTAINER_CHARS: usize = 256;
 /// Default of `window_seconds`: well within a platform's limit of 30 s ("Quotas and limits" of Akamai Functions).
 const WINDOW_SECONDS: u64 = 20;
 /// The longest window: 30 s minus the time for saving and for starting the next invocation.
@@ -189,9 +111,6 @@ const MEMORY_MIB: usize = 128;
 const MIN_MEMORY_MIB: usize = 48;
 /// The most memory that WebAssembly with 32 bits can address, in whole MiB whose bytes can be counted.
 const MAX_MEMORY_MIB: usize = 4095;
-/// The shortest token: a shorter one is too easy to guess for an API that moves customers' data.
-const MIN_TOKEN_CHARS: usize = 16;
-
 impl Config {
     /// Parses the variables.
     ///
@@ -270,6 +189,8 @@ impl Config {
                 preferred_locale: reader.optional("preferred_locale"),
                 preferred_currency: reader.currency(),
                 product_url_template: reader.optional("product_url_template"),
+                phone_numbers: reader.phone_numbers(),
+                refunds: reader.refunds(),
                 sync: reader.sync_config(),
             },
         };
@@ -278,217 +199,6 @@ impl Config {
             Ok(config)
         } else {
             Err(Problems(reader.problems))
-        }
-    }
-}
-
-/// Whether a URL leads to the machine itself, so that what is sent there crosses no network.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Reads values and collects the problems.
-struct VariableReader<'a> {
-    values: &'a Values,
-    problems: Vec<VariableProblem>,
-}
-
-impl VariableReader<'_> {
-    fn text(&self, variable: &'static str) -> &str {
-        self.values.get(variable).map_or("", |value| value.trim())
-    }
-
-    fn optional(&self, variable: &'static str) -> Option<String> {
-        Some(self.text(variable))
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    }
-
-    fn problem(&mut self, variable: &'static str, expected: impl Into<String>) {
-        self.problems.push(VariableProblem {
-            variable,
-            expected: expected.into(),
-        });
-    }
-
-    fn url(&mut self, variable: &'static str, default: Option<&str>) -> String {
-        let text = match (self.text(variable), default) {
-            ("", None) => {
-                self.problem(
-                    variable,
-                    "is required: a URL such as https://api.europe-west1.gcp.commercetools.com",
-                );
-                return String::new();
-            }
-            ("", Some(default)) => default,
-            (text, _) => text,
-        }
-        .to_owned();
-        // the paths of Klaviyo's API begin at its root
-        let takes_path = variable != "klaviyo_api_url";
-        let usable = Url::parse(&text).is_ok_and(|url| {
-            let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-            is_safe
-                && url.has_host()
-                && (takes_path || matches!(url.path(), "" | "/"))
-                && url.query().is_none()
-                && url.fragment().is_none()
-                && url.username().is_empty()
-                && url.password().is_none()
-        });
-        if !usable {
-            self.problem(
-                variable,
-                match takes_path {
-                    true => "must be an https URL (http on the local machine only) without credentials, query or fragment",
-                    false => "must be an https URL (http on the local machine only) without path, credentials, query or fragment",
-                },
-            );
-        }
-        text.trim_end_matches('/').to_owned()
-    }
-
-    fn project(&mut self) -> String {
-        let project = self.text("ct_project_id").to_owned();
-        // "A project key is 2 to 36 characters: letters, digits, underscores and hyphens" (commercetools, Project)
-        let valid = !project.is_empty()
-            && project.len() <= 36
-            && project
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        if !valid {
-            self.problem(
-                "ct_project_id",
-                "is required: the project's key (letters, digits, - and _)",
-            );
-        }
-        project
-    }
-
-    fn api_client(&mut self) -> ApiClient {
-        match serde_json::from_str::<ApiClient>(self.text("ct_api_client")) {
-            Ok(client) if !client.client_id.is_empty() && !client.secret.is_empty() => client,
-            // serde's message may quote the value
-            _ => {
-                self.problem(
-                    "ct_api_client",
-                    r#"is required: JSON of the form {"clientId":"...","secret":"..."}"#,
-                );
-                ApiClient {
-                    client_id: String::new(),
-                    secret: String::new(),
-                }
-            }
-        }
-    }
-
-    fn klaviyo_auth_key(&mut self) -> Secret {
-        let key = self.text("klaviyo_auth_key").to_owned();
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.problem(
-                "klaviyo_auth_key",
-                "is required: a private API key of the Klaviyo account (pk_...)",
-            );
-        }
-        key.into()
-    }
-
-    fn api_token(&mut self) -> Secret {
-        let token = self.text("api_token").to_owned();
-        if token.len() < MIN_TOKEN_CHARS || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.problem(
-                "api_token",
-                format!("is required: a secret of at least {MIN_TOKEN_CHARS} printable characters without spaces"),
-            );
-        }
-        token.into()
-    }
-
-    /// The token is part of paths, and paths are written to logs: it must not be the token that allows everything.
-    fn cron_token(&mut self) -> Option<Secret> {
-        let token = self.optional("cron_token")?;
-        let is_of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if token.len() < MIN_TOKEN_CHARS || !token.bytes().all(is_of_path) {
-            self.problem(
-                "cron_token",
-                format!("must be a secret of at least {MIN_TOKEN_CHARS} letters, digits and -._~"),
-            );
-        } else if token == self.text("api_token") {
-            self.problem("cron_token", "must not be the same as api_token");
-        }
-        Some(token.into())
-    }
-
-    /// "MatchingPattern: [-_~.a-zA-Z0-9]+" (<https://docs.commercetools.com/api/projects/custom-objects>).
-    fn container(&mut self) -> String {
-        let container = self.optional("container");
-        let container = container.unwrap_or_else(|| DEFAULT_CONTAINER.to_owned());
-        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);
-        if container.len() > MAX_CONTAINER_CHARS || !container.bytes().all(is_of_name) {
-            self.problem(
-                "container",
-                format!("must have at most {MAX_CONTAINER_CHARS} letters, digits and -_~."),
-            );
-        }
-        container
-    }
-
-    fn continuation(&mut self) -> Continuation {
-        match self.text("continuation") {
-            "" | "self" => Continuation::SelfCall,
-            "scheduler" => Continuation::Scheduler,
-            _ => {
-                self.problem("continuation", "must be self (the default) or scheduler");
-                Continuation::SelfCall
-            }
-        }
-    }
-
-    fn number(&mut self, variable: &'static str, default: u64, least: u64, most: u64) -> u64 {
-        let parsed = match self.text(variable) {
-            "" => Some(default),
-            text => text
-                .parse()
-                .ok()
-                .filter(|number| (least..=most).contains(number)),
-        };
-        parsed.unwrap_or_else(|| {
-            self.problem(
-                variable,
-                format!("must be a whole number from {least} to {most}"),
-            );
-            default
-        })
-    }
-
-    fn currency(&mut self) -> Option<String> {
-        let currency = self.optional("preferred_currency")?;
-        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            self.problem("preferred_currency", "must be an ISO 4217 code such as EUR");
-        }
-        Some(currency)
-    }
-
-    fn sync_config(&mut self) -> SyncConfig {
-        SyncConfig::parse(self.text("sync_config")).unwrap_or_else(|problems| {
-            for problem in problems {
-                self.problem("sync_config", problem);
-            }
-            SyncConfig::default()
-        })
-    }
-
-    fn app_type(&mut self) {
-        if !matches!(self.text("app_type"), "" | "BULK_IMPORT") {
-            self.problem(
-                "app_type",
-                "must be empty or BULK_IMPORT: the realtime module of the Node plugin is not part of this app",
-            );
         }
     }
 }

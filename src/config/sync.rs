@@ -85,6 +85,8 @@ impl Default for OrderMetrics {
 pub struct CustomerRules {
     /// `customer.customFields.properties`.
     pub custom_fields: PropertyRules,
+    /// `customer.deduplication.enabled`: customers are imported into the profiles that Klaviyo has of their emails.
+    pub deduplicates: bool,
 }
 
 /// `product`.
@@ -173,7 +175,7 @@ impl SyncConfig {
                 fields.properties(&mut config.customer.custom_fields);
             });
             customer.section("deduplication", |deduplication| {
-                deduplication.only_false("enabled");
+                config.customer.deduplicates = deduplication.flag("enabled");
             });
         });
         root.section("product", |product| {
@@ -270,13 +272,14 @@ impl Section<'_> {
     }
 
     /// A switch of the Node plugin that cannot be on here: taking `true` would promise what is not done.
-    fn only_false(&mut self, key: &str) {
+    fn flag(&mut self, key: &str) -> bool {
         match self.members.remove(key) {
-            None | Some(Value::Bool(false)) => {}
-            Some(Value::Bool(true)) => {
-                self.problem(key, "must be false: this app looks up no profiles by email");
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                self.problem(key, "must be true or false");
+                false
             }
-            Some(_) => self.problem(key, "must be true or false"),
         }
     }
 
@@ -424,21 +427,16 @@ mod tests {
     }
 
     #[test]
-    fn deduplication_is_refused_where_it_is_on() {
-        let problems = |value: &str| {
+    fn deduplication_is_on_or_off() {
+        let parse = |value: &str| {
             let text = format!(r#"{{"customer":{{"deduplication":{{"enabled":{value}}}}}}}"#);
-            SyncConfig::parse(&text).unwrap_err()
+            SyncConfig::parse(&text).map(|config| config.customer.deduplicates)
         };
-        assert_eq!(
-            problems("true"),
-            [
-                "customer.deduplication.enabled must be false: this app looks up no profiles by email"
-            ]
-        );
-        assert_eq!(
-            problems("1"),
-            ["customer.deduplication.enabled must be true or false"]
-        );
+        assert_eq!(parse("true"), Ok(true));
+        assert_eq!(parse("false"), Ok(false));
+        assert!(!SyncConfig::default().customer.deduplicates);
+        let problem = "customer.deduplication.enabled must be true or false".to_owned();
+        assert_eq!(parse("1"), Err(vec![problem]));
     }
 
     #[test]

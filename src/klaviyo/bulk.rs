@@ -66,6 +66,9 @@ pub struct BulkEndpoint {
     /// Returns a corrected document in place of one that was rejected at this pointer (relative to the document), if
     /// that is possible. For [`Shape::ByProfile`] it is the entry's profile that is corrected.
     pub mend: fn(pointer: &str, document: &[u8]) -> Option<Mended>,
+    /// Returns corrected documents, by their place in the list, in the place of those that may not be in one request
+    /// together.
+    pub apart: fn(documents: &[&[u8]]) -> Vec<(usize, Vec<u8>)>,
     /// The endpoint that reads the job that Klaviyo makes of a request; absent if there is no job that can be read.
     pub read_job: Option<&'static Endpoint>,
     /// Whether the run document names all entries of such a job: what is not known to have been done is looked up and
@@ -111,6 +114,12 @@ pub fn job_path(bulk: &BulkEndpoint, id: &str) -> String {
 #[must_use]
 pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Mended> {
     None
+}
+
+/// The [`BulkEndpoint::apart`] of endpoints whose documents have nothing to do with each other.
+#[must_use]
+pub fn never_apart(_documents: &[&[u8]]) -> Vec<(usize, Vec<u8>)> {
+    Vec::new()
 }
 
 /// Whether this is accepted as the id of a job: it is stored in the run document and becomes part of a path.

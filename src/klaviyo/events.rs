@@ -1,7 +1,7 @@
 //! `event-bulk-create-jobs`: up to 1,000 events per request, grouped by profile. The response is a 202 without a body,
 //! and there is no job to poll (<https://developers.klaviyo.com/en/reference/bulk_create_events>).
 
-use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape};
+use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_apart};
 use super::profiles;
 use super::rate::Endpoint;
 
@@ -27,6 +27,7 @@ pub static BULK_CREATE: BulkEndpoint = BulkEndpoint {
     max_documents: MAX_EVENTS,
     max_bytes: MAX_REQUEST_BYTES,
     mend: profiles::without_identifier,
+    apart: never_apart,
     read_job: None,
     names_entries: false,
 };

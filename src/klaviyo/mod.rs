@@ -6,6 +6,7 @@
 //! - [`bulk`], [`batch`], [`sending`]: what a bulk endpoint accepts; packing; sending, and splitting what is rejected.
 //! - [`job`]: the state of a bulk job.
 //! - [`profiles`], [`events`], [`catalog`]: the endpoints of each kind.
+//! - [`known_profiles`]: which profiles the account has of some emails; `query`: filters.
 //! - [`accounts`]: which account a key is of.
 
 pub mod accounts;
@@ -16,8 +17,10 @@ pub mod catalog;
 pub mod client;
 pub mod events;
 pub mod job;
+pub mod known_profiles;
 mod links;
 pub mod profiles;
+mod query;
 pub mod rate;
 pub mod recent_calls;
 pub mod sending;

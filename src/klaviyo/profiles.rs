@@ -1,6 +1,8 @@
 //! `profile-bulk-import-jobs`: upserts up to 10,000 profiles per request; a job reports later which of them were
 //! rejected (<https://developers.klaviyo.com/en/reference/bulk_import_profiles>).
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -53,6 +55,7 @@ pub static BULK_IMPORT: BulkEndpoint = BulkEndpoint {
     max_documents: MAX_PROFILES,
     max_bytes: MAX_REQUEST_BYTES,
     mend: without_identifier,
+    apart: without_shared_phone_numbers,
     read_job: Some(&READ_JOB),
     names_entries: false,
 };
@@ -68,6 +71,32 @@ pub(super) fn without_identifier(pointer: &str, document: &[u8]) -> Option<Mende
         None
     }
 }
+
+/// Profiles without the phone number that another one of the same request keeps: Klaviyo may take the two for one person,
+/// and write one customer's data over another's. The one with the first `external_id` keeps it.
+fn without_shared_phone_numbers(documents: &[&[u8]]) -> Vec<(usize, Vec<u8>)> {
+    let numbers = documents.iter().enumerate().filter_map(|(at, document)| {
+        let (number, id) = customer::phone_number_and_id(std::str::from_utf8(document).ok()?)?;
+        Some((number, (id, at)))
+    });
+    let mut sharing: HashMap<String, Vec<(String, usize)>> = HashMap::new();
+    for (number, profile) in numbers {
+        sharing.entry(number).or_default().push(profile);
+    }
+    let mut apart = Vec::new();
+    for mut profiles in sharing.into_values().filter(|profiles| profiles.len() > 1) {
+        profiles.sort_unstable();
+        let others = profiles.into_iter().skip(1);
+        apart.extend(
+            others.filter_map(|(_, at)| Some((at, customer::without_phone_number(documents[at])?))),
+        );
+    }
+    apart.sort_unstable_by_key(|(at, _)| *at);
+    apart
+}
+
+/// Klaviyo's code for a profile that it takes for another one.
+const DUPLICATE: &str = "duplicate_profile";
 
 /// The result of a finished job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -190,9 +219,17 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
         });
     let field = pointer[field..].to_owned();
     let payload = error.original_payload.map(RawValue::get);
+    let mended = |payload: &str| match error.code.as_deref() {
+        // a phone number is what several persons may have
+        Some(DUPLICATE) => {
+            let document = customer::without_phone_number(payload.as_bytes());
+            document.map(Mended::WithoutPhoneNumber)
+        }
+        _ => without_identifier(&field, payload.as_bytes()),
+    };
     ImportError {
         external_id: payload.and_then(customer::external_id),
-        mended: payload.and_then(|payload| without_identifier(&field, payload.as_bytes())),
+        mended: payload.and_then(mended),
         field: plain_field(&field).to_owned(),
         code: error
             .code

@@ -40,6 +40,8 @@ pub struct Sent {
     pub without_phone_number: usize,
     /// The number of profiles that were sent again without their email.
     pub without_email: usize,
+    /// The number of profiles that were sent without a phone number that another one of the request has.
+    pub shared_phone_numbers: usize,
 }
 
 /// Where the profile is in an entry of [`Shape::ByProfile`].
@@ -72,6 +74,7 @@ impl Batch {
             narrowing: None,
             sent: Sent::default(),
         };
+        sending.take_apart_what_shares();
         let mut parts = vec![(0..sending.items.len()).collect::<Vec<usize>>()];
         while let Some(part) = parts.pop() {
             let part = sending.without_refused(part);
@@ -152,6 +155,22 @@ impl Sending {
             Some(mended) => std::slice::from_ref(mended),
             None => &self.pieces[self.items[item].pieces.clone()],
         }
+    }
+
+    /// Corrects the documents that may not be in one request together.
+    fn take_apart_what_shares(&mut self) {
+        let documents: Vec<&[u8]> = (0..self.items.len())
+            .map(|item| match self.document(item) {
+                [document] => &**document,
+                // what consists of several slices is an event
+                _ => &[],
+            })
+            .collect();
+        let apart = (self.bulk.apart)(&documents);
+        self.sent.shared_phone_numbers = apart.len();
+        let apart = apart.into_iter();
+        self.mended
+            .extend(apart.map(|(item, document)| (item, Bytes::from(document))));
     }
 
     fn body(&self, part: &[usize]) -> (Body, Positions) {

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use super::email::Email;
 use super::properties::{self, Properties};
 use super::{Skip, phone};
-use crate::config::MappingOptions;
-use crate::json::{Object, ObjectWriter, Part, Text};
+use crate::config::{MappingOptions, PhoneNumbers};
+use crate::json::{self, Object, ObjectWriter, Part, Text};
 
 /// The members of a customer that the mapping reads.
 const MEMBERS: [&str; 10] = [
@@ -39,7 +39,8 @@ pub struct Profile {
 
 /// Appends the profile of a customer to `out`: `{"type":"profile","attributes":{...}}`, an entry of a
 /// `profile-bulk-import-job`. Custom fields that are gone (see [`PropertyRules`](crate::config::sync::PropertyRules)) are
-/// taken out of the profile by `"meta":{"patch_properties":{"unset":[...]}}`.
+/// taken out of the profile by `"meta":{"patch_properties":{"unset":[...]}}`. With a `profile_id`, which is Klaviyo's, it is
+/// imported into that profile.
 ///
 /// # Errors
 /// [`Skip::Malformed`] if the record is not an object or has no id; then nothing is appended.
@@ -59,7 +60,7 @@ pub struct Profile {
 /// }"#;
 /// let customer: &RawValue = serde_json::from_str(customer)?;
 /// let mut out = Vec::new();
-/// let profile = customer::profile(customer, &MappingOptions::default(), &mut out)?;
+/// let profile = customer::profile(customer, &MappingOptions::default(), None, &mut out)?;
 /// assert_eq!(profile.id, "5c7b9a4e-0000-4000-8000-000000000000");
 /// assert!(!profile.phone_left_out);
 /// let document: Value = serde_json::from_slice(&out)?;
@@ -75,13 +76,14 @@ pub struct Profile {
 /// );
 ///
 /// let no_id: &RawValue = serde_json::from_str(r#"{"email": "jane@example.com"}"#)?;
-/// let skip = customer::profile(no_id, &MappingOptions::default(), &mut out).unwrap_err();
+/// let skip = customer::profile(no_id, &MappingOptions::default(), None, &mut out).unwrap_err();
 /// assert_eq!(skip.code(), "malformed");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn profile<'a>(
     customer: impl Into<Part<'a>>,
     options: &MappingOptions,
+    profile_id: Option<&str>,
     out: &mut Vec<u8>,
 ) -> Result<Profile, Skip> {
     let [
@@ -105,14 +107,22 @@ pub fn profile<'a>(
         .into_owned();
     let email = Email::read(email);
     let address = Address::choose(addresses, default_billing, billing);
-    let number = address.as_ref().and_then(Address::phone);
+    let number = match options.phone_numbers {
+        PhoneNumbers::Send => address.as_ref().and_then(Address::phone),
+        PhoneNumbers::Omit => None,
+    };
     let country = address.as_ref().and_then(|address| address.part("country"));
     let phone = number.and_then(|number| {
         let country = country.map(Text::decoded);
         phone::e164(&number.decoded(), country.as_deref())
     });
 
-    out.extend_from_slice(br#"{"type":"profile","attributes":"#);
+    out.extend_from_slice(br#"{"type":"profile","#);
+    if let Some(profile_id) = profile_id {
+        let member = format!(r#""id":"{}","#, json::escape(profile_id));
+        out.extend_from_slice(member.as_bytes());
+    }
+    out.extend_from_slice(br#""attributes":"#);
     let mut attributes = ObjectWriter::open(out);
     if let Some(email) = email.sent() {
         attributes.string("email", email);
@@ -162,6 +172,29 @@ fn write_unset(names: &IndexSet<Cow<'_, str>, RandomState>, out: &mut Vec<u8>) {
     }
 }
 
+/// The email of a customer, without blanks around it; `None` if it has none that is sent.
+#[must_use]
+pub fn email<'a>(customer: impl Into<Part<'a>>) -> Option<String> {
+    let [email] = customer.into().pick(["email"])?;
+    let email = email?.filled_text()?.decoded();
+    Some(email.trim())
+        .filter(|email| !email.is_empty())
+        .map(str::to_owned)
+}
+
+/// [`email`] in the form by which emails are compared: without case.
+#[must_use]
+pub fn email_key<'a>(customer: impl Into<Part<'a>>) -> Option<String> {
+    email(customer).map(|email| email.to_lowercase())
+}
+
+/// Whether a customer belongs to stores.
+#[must_use]
+pub fn has_stores<'a>(customer: impl Into<Part<'a>>) -> bool {
+    let [stores] = customer.into().pick(["stores"]).unwrap_or_default();
+    stores.is_some_and(|stores| !stores.array().is_empty())
+}
+
 /// A profile without its phone number, to be sent again after Klaviyo has rejected it for that. `document` is either as
 /// [`profile`] wrote it, or an import error's `original_payload`: the profile or its attributes alone.
 ///
@@ -183,8 +216,12 @@ fn without(document: &[u8], member: &str) -> Option<Vec<u8>> {
     let document: &RawValue = serde_json::from_slice(document).ok()?;
     let mut attributes = attributes(document)?;
     attributes.shift_remove(member)?;
-    let [meta] = Part::from(document).pick(["meta"])?;
-    let mut out = br#"{"type":"profile","attributes":"#.to_vec();
+    let [id, meta] = Part::from(document).pick(["id", "meta"])?;
+    let mut out = br#"{"type":"profile","#.to_vec();
+    if let Some(id) = id {
+        out.extend_from_slice(format!(r#""id":{},"#, id.get()).as_bytes());
+    }
+    out.extend_from_slice(br#""attributes":"#);
     let mut object = ObjectWriter::open(&mut out);
     for (key, value) in attributes {
         object.json(&key, value.get());
@@ -204,6 +241,15 @@ pub fn external_id(document: &str) -> Option<String> {
     let attributes = attributes(serde_json::from_str(document).ok()?)?;
     let id = attributes.get("external_id").copied().and_then(Part::id);
     id.map(Cow::into_owned)
+}
+
+/// The phone number and the `external_id` of a profile document (see [`without_phone_number`] for its shapes), if it has
+/// both.
+#[must_use]
+pub fn phone_number_and_id(document: &str) -> Option<(String, String)> {
+    let attributes = attributes(serde_json::from_str(document).ok()?)?;
+    let text = |name: &str| Some(attributes.get(name).copied()?.id()?.into_owned());
+    Some((text("phone_number")?, text("external_id")?))
 }
 
 fn attributes(document: &RawValue) -> Option<Object<'_>> {

@@ -7,6 +7,18 @@ use crate::json::{self, Part};
 /// "Emails under 100 characters" (<https://developers.klaviyo.com/en/reference/events_api_overview#limitations>).
 const MAX_CHARACTERS: usize = 99;
 
+/// "Events for addresses at these domains are dropped"
+/// (<https://developers.klaviyo.com/en/reference/events_api_overview#limitations>).
+const TEST_DOMAINS: [&str; 2] = ["example.com", "test.com"];
+
+/// Whether Klaviyo drops the events of an email, escaped or not.
+pub(super) fn is_of_tests(email: &str) -> bool {
+    let domain = email.rsplit('@').next().unwrap_or_default();
+    TEST_DOMAINS
+        .iter()
+        .any(|test| domain.eq_ignore_ascii_case(test))
+}
+
 /// What is sent of an email.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Email<'a> {

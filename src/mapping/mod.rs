@@ -40,6 +40,12 @@ pub enum Skip {
     /// An order of a guest whose email is longer than Klaviyo accepts: nothing else identifies the profile.
     #[error("the order's customerEmail is longer than Klaviyo accepts, and it has no customerId")]
     EmailTooLong,
+    /// A customer whose email another customer has too, who keeps it.
+    #[error("the customer {other} has the same email, and keeps it: its id comes first")]
+    SharedEmail {
+        /// The id of that customer.
+        other: String,
+    },
     /// Klaviyo's limit for an event's properties.
     #[error("an event of the order has {count} properties, Klaviyo accepts {most}")]
     TooManyProperties {
@@ -155,6 +161,7 @@ impl Skip {
             Self::IdTooLong { .. } => "id-too-long",
             Self::EventTooLarge { .. } => "event-too-large",
             Self::CustomMetadataTooLarge => "custom-metadata-too-large",
+            Self::SharedEmail { .. } => "shared-email",
             Self::NoName => "no-name",
             Self::NoSlug => "no-slug",
             Self::NoSku => "no-sku",

@@ -64,6 +64,7 @@ impl Import for Categories {
             klaviyo,
             catalog,
             options,
+            ..
         } = self.0.clone();
         Box::pin(async move {
             let records = CATEGORIES.read(&commercetools, &query, deadline).await?;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::shared_emails::SharedEmails;
 use super::shop_catalog::ShopCatalog;
 use crate::config::MappingOptions;
 use crate::{commercetools, klaviyo};
@@ -15,6 +16,8 @@ pub struct Context {
     pub klaviyo: Rc<klaviyo::Client>,
     /// Looks up categories and products of the shop.
     pub catalog: Rc<ShopCatalog>,
+    /// Finds out which customers share an email.
+    pub shared_emails: Rc<SharedEmails>,
     /// The part of the configuration that the mappings read.
     pub options: Rc<MappingOptions>,
 }

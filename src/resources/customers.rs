@@ -1,17 +1,16 @@
 //! Imports customers as profiles.
 
-use std::rc::Rc;
+use std::collections::{HashMap, HashSet};
 
-use super::collection::Collection;
+use super::collection::{Collection, Records};
 use super::context::Context;
-use crate::commercetools;
-use crate::config::MappingOptions;
 use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::{self, BulkEndpoint};
 use crate::klaviyo::job::JobState;
+use crate::klaviyo::known_profiles;
 use crate::klaviyo::profiles::{self, ImportError, ImportErrors, MAX_PROFILE_BYTES, Outcome};
-use crate::mapping::{Skip, customer};
+use crate::mapping::{self, Skip, customer};
 use crate::ports::LocalFuture;
 use crate::run::import::{Import, JobAnswer, Mended, Refused};
 use crate::run::page::{Page, PageQuery};
@@ -27,21 +26,13 @@ const CUSTOMERS: Collection = Collection {
 };
 
 /// The import of customers.
-pub struct Customers {
-    commercetools: Rc<commercetools::Client>,
-    klaviyo: Rc<klaviyo::Client>,
-    options: Rc<MappingOptions>,
-}
+pub struct Customers(Context);
 
 impl Customers {
     /// The import, with the clients and options of the context.
     #[must_use]
     pub fn new(context: &Context) -> Self {
-        Self {
-            commercetools: context.commercetools.clone(),
-            klaviyo: context.klaviyo.clone(),
-            options: context.options.clone(),
-        }
+        Self(context.clone())
     }
 }
 
@@ -59,7 +50,7 @@ impl Import for Customers {
         options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
-        CUSTOMERS.total(&self.commercetools, options, deadline)
+        CUSTOMERS.total(&self.0.commercetools, options, deadline)
     }
 
     fn fetch(
@@ -67,11 +58,27 @@ impl Import for Customers {
         query: PageQuery,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
-        let (client, options) = (self.commercetools.clone(), self.options.clone());
+        let context = self.0.clone();
         Box::pin(async move {
-            let records = CUSTOMERS.read(&client, &query, deadline).await?;
+            let client = &context.commercetools;
+            let records = CUSTOMERS.read(client, &query, deadline).await?;
+            let shared = &context.shared_emails;
+            let clients = (&**client, &*context.catalog);
+            let owners = shared.owners(clients, &records, deadline);
+            let known = known_profiles(&context, &records, deadline);
+            let (owners, known) = futures_util::future::try_join(owners, known).await?;
+            let options = context.options;
             Ok(records.into_page(Box::new(move |record, documents| {
-                let profile = customer::profile(record, &options, &mut documents.bytes)?;
+                let email = customer::email_key(record);
+                let id = mapping::id(record).unwrap_or_default();
+                let email = email.as_deref();
+                if let Some(other) = email.and_then(|email| owners.other_than(&id, email)) {
+                    let other = other.to_owned();
+                    return Err(Skip::SharedEmail { other });
+                }
+                let profile_id = email.and_then(|email| known.get(email)).map(String::as_str);
+                let profile =
+                    customer::profile(record, &options, profile_id, &mut documents.bytes)?;
                 if documents.bytes.len() > MAX_PROFILE_BYTES {
                     return Err(Skip::TooLarge {
                         bytes: documents.bytes.len(),
@@ -95,7 +102,7 @@ impl Import for Customers {
         job: Job,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.klaviyo.clone();
+        let client = self.0.klaviyo.clone();
         Box::pin(async move {
             let is_first = job.errors_at.is_none();
             let mut failed = match is_first {
@@ -133,6 +140,22 @@ impl Import for Customers {
             })
         })
     }
+}
+
+/// The ids of the profiles that Klaviyo has of the customers' emails, by the email in lower case; none unless
+/// `customer.deduplication.enabled` asks for it.
+async fn known_profiles(
+    context: &Context,
+    records: &Records,
+    deadline: Deadline,
+) -> Result<HashMap<String, String>, Error> {
+    if !context.options.sync.customer.deduplicates {
+        return Ok(HashMap::new());
+    }
+    let emails: HashSet<String> = records.present().filter_map(customer::email).collect();
+    let mut emails: Vec<String> = emails.into_iter().collect();
+    emails.sort_unstable();
+    known_profiles::of_emails(&context.klaviyo, &emails, deadline).await
 }
 
 /// The profiles that are rejected, and those that are sent again without what was rejected of them.

@@ -5,6 +5,8 @@
 //! - [`collection`]: reads a commercetools collection page by page.
 //! - [`shop_catalog`]: looks up categories, and the categories of products (`product_categories`), with a `cache`;
 //!   `lookup`: looks up records by id within a memory limit (`room`).
+//!   `paged_lookup`: by what they belong to. `refunds`: those of orders, from their payments.
+//! - [`shared_emails`]: which customers share an email.
 //! - `catalog_jobs`: the results of catalog jobs.
 //! - [`factory`]: makes the import that a run needs; [`context`]: what imports are made of.
 
@@ -21,5 +23,7 @@ pub mod orders;
 mod paged_lookup;
 mod product_categories;
 pub mod products;
+mod refunds;
 mod room;
+pub mod shared_emails;
 pub mod shop_catalog;

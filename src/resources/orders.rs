@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::collection::Collection;
 use super::context::Context;
+use super::refunds::Refunds;
 use super::shop_catalog::ShopCatalog;
 use crate::commercetools;
 use crate::config::MappingOptions;
@@ -13,7 +14,7 @@ use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::events;
 use crate::mapping::Skip;
-use crate::mapping::order::{self, CategoryPaths};
+use crate::mapping::order::{self, CategoryPaths, Refund};
 use crate::ports::LocalFuture;
 use crate::run::documents::{Document, Documents};
 use crate::run::import::{Import, JobAnswer};
@@ -84,7 +85,14 @@ impl Import for Orders {
             let records = ORDERS.read(&client, &query, deadline).await?;
             let products: HashSet<String> =
                 records.present().flat_map(order::product_ids).collect();
-            let paths = catalog.paths(products, deadline).await?;
+            let refunds = async {
+                match options.refunds {
+                    true => Refunds::of(&catalog, &records, deadline).await,
+                    false => Ok(Refunds::default()),
+                }
+            };
+            let paths = catalog.paths(products, deadline);
+            let (paths, refunds) = futures_util::future::try_join(paths, refunds).await?;
             Ok(records.into_page(Box::new(move |record, out| {
                 if !paths.is_whole() {
                     let products = order::product_ids(record);
@@ -95,7 +103,9 @@ impl Import for Orders {
                         out.notes.push(Note::UnpublishedProductsUnread);
                     }
                 }
-                documents(record, &paths, &options, trigger_flows, out)
+                let refund = refunds.of_order(record, out);
+                let refund = refund.as_ref();
+                documents(record, &paths, &options, trigger_flows, refund, out)
             })))
         })
     }
@@ -119,9 +129,17 @@ pub fn documents(
     catalog: &dyn CategoryPaths,
     options: &MappingOptions,
     trigger_flows: bool,
+    refund: Option<&Refund>,
     out: &mut Documents,
 ) -> Result<String, Skip> {
-    let events = order::events(record, catalog, options, trigger_flows, &mut out.bytes)?;
+    let bytes = &mut out.bytes;
+    let events = order::events(record, catalog, options, trigger_flows, refund, bytes)?;
+    let left_out = std::iter::repeat_n(Note::EventLeftOut, events.left_out);
+    out.notes.extend(left_out);
+    if events.is_of_tests {
+        out.notes.push(Note::TestAddress);
+    }
+    out.skipped = events.skipped;
     if events.email_left_out {
         out.notes.push(Note::EmailLeftOut);
     }

@@ -34,6 +34,8 @@ pub struct Documents {
     /// Where the parts of the record are counted in its place, each document being one: the parts that are not sent,
     /// by name, with the reason.
     pub parts_skipped: Option<Vec<(String, Skip)>>,
+    /// Why the record counts as skipped, although there are documents of it.
+    pub skipped: Option<Skip>,
 }
 
 impl Documents {
@@ -47,6 +49,7 @@ impl Documents {
         self.list.clear();
         self.notes.clear();
         self.parts_skipped = None;
+        self.skipped = None;
     }
 
     /// Adds the bytes from `start` on as a document.

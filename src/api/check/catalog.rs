@@ -1,8 +1,10 @@
-//! Checks how the shop keeps its catalog: the catalog model, and whether standalone prices can be read.
+//! Checks how the shop keeps its records: the catalog model, and whether standalone prices and payments can be read.
 
 use super::line::Line;
 use crate::commercetools::query::Query;
-use crate::commercetools::scope::{VIEW_PROJECT_SETTINGS, VIEW_STANDALONE_PRICES, is_granted};
+use crate::commercetools::scope::{
+    VIEW_PAYMENTS, VIEW_PROJECT_SETTINGS, VIEW_STANDALONE_PRICES, is_granted,
+};
 use crate::error::Error;
 use crate::mapping::product::Product;
 use crate::run::engine::Engine;
@@ -22,6 +24,19 @@ pub(super) fn standalone_prices(granted: &str, project: &str) -> Line {
          is overwritten; their new variants are skipped, as Klaviyo creates none without a price"
     );
     Line::unknown(what, detail)
+}
+
+/// Whether payments can be read, where refunds are wanted.
+pub(super) fn payments(granted: &str, project: &str) -> Line {
+    let what = "commercetools: scope for payments";
+    if is_granted(granted, VIEW_PAYMENTS, project) {
+        return Line::ok(what, format!("{VIEW_PAYMENTS} is granted"));
+    }
+    Line::failed(
+        what,
+        format!("{VIEW_PAYMENTS} is not granted, and refunds is true"),
+        format!("Give the API client {VIEW_PAYMENTS}:{project} and put it into ct_scope."),
+    )
 }
 
 /// The catalog model: what the project says of itself, or else what its first published product is like. Every product is

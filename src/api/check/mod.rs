@@ -69,6 +69,9 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
         let project = &engine.config.commercetools.project;
         lines.extend(commercetools::scopes(granted, project));
         lines.push(catalog::standalone_prices(granted, project));
+        if engine.config.mapping.refunds {
+            lines.push(catalog::payments(granted, project));
+        }
     }
     lines.extend(collections);
     lines.extend(model);

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::try_join_all;
 use serde::Deserialize;
 
-use super::MAX_ENTRIES;
 use crate::error::{Error, Peer};
 use crate::klaviyo::client::Client;
 use crate::klaviyo::links::{Links, next_path};
+use crate::klaviyo::query::filters_of_any;
 use crate::klaviyo::rate::Endpoint;
 use crate::mapping::product::compound_id;
 use crate::time::Deadline;
@@ -76,49 +76,12 @@ impl CatalogCollection {
 
     /// The paths of the entries with these external ids, each with as many ids as a query takes.
     fn of_ids(self, ids: &[String]) -> Vec<String> {
-        let mut paths = Vec::new();
-        let mut chunk: Vec<String> = Vec::new();
-        let mut bytes = 0;
-        let path =
-            |chunk: &[String]| format!("{}&filter=any(ids,%5B{}%5D)", self.path(), chunk.join(","));
-        for id in ids.iter().filter_map(|id| quoted(&compound_id(id))) {
-            if chunk.len() == MAX_ENTRIES || bytes + id.len() > MAX_FILTER_BYTES {
-                paths.push(path(&chunk));
-                chunk.clear();
-                bytes = 0;
-            }
-            bytes += id.len() + 1;
-            chunk.push(id);
-        }
-        if !chunk.is_empty() {
-            paths.push(path(&chunk));
-        }
-        paths
+        let ids: Vec<String> = ids.iter().map(|id| compound_id(id)).collect();
+        let filters = filters_of_any("ids", ids.iter().map(String::as_str)).into_iter();
+        filters
+            .map(|filter| format!("{}&filter={filter}", self.path()))
+            .collect()
     }
-}
-
-/// The most bytes of a filter, so that a request stays under the 8 KB that servers accept: 100 ids of items have 6,000.
-const MAX_FILTER_BYTES: usize = 7_000;
-
-/// An id as a value of a filter, in the quotes that are not in it; `None` if both are: how they are escaped is not
-/// documented. Only what a query needs escaped is escaped, so that 100 ids fit into one.
-fn quoted(id: &str) -> Option<String> {
-    let quote = match (id.contains('\''), id.contains('"'), id.contains('\\')) {
-        (false, _, false) => "'",
-        (true, false, false) => "%22",
-        _ => return None,
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"$:-_.~".contains(&byte);
-    let mut out = quote.to_owned();
-    for byte in id.bytes() {
-        if plain(byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out.push_str(quote);
-    Some(out)
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ pub mod listing;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_mended};
+use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Shape, never_apart, never_mended};
 use super::rate::Endpoint;
 
 /// "Accepts up to 100 catalog items per request"; the same for categories and variants. Also the most ids in a filter
@@ -40,6 +40,7 @@ macro_rules! bulk {
             max_documents: MAX_ENTRIES,
             max_bytes: MAX_REQUEST_BYTES,
             mend: never_mended,
+            apart: never_apart,
             read_job: Some(&Endpoint {
                 name: concat!("read a job to ", $action, " catalog ", $entries),
                 burst: $burst,

@@ -2,6 +2,7 @@
 
 use crate::config::sync::SyncConfig;
 use crate::json::pieces::Pieces;
+use crate::mapping::Skip;
 
 /// The events of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,14 @@ pub struct OrderEvents {
     pub profile: String,
     /// Whether the order has an email that was left out, because it is longer than Klaviyo accepts.
     pub email_left_out: bool,
+    /// Whether Klaviyo drops the events because of the email's domain.
+    pub is_of_tests: bool,
     /// The events, sorted by time.
     pub events: Vec<OrderEvent>,
+    /// Why Placed Order is not among them, if it exceeds a limit of Klaviyo's: then the order counts as skipped.
+    pub skipped: Option<Skip>,
+    /// How many others are not among them, because they exceed a limit of Klaviyo's.
+    pub left_out: usize,
 }
 
 /// One event.
@@ -36,6 +43,8 @@ pub enum EventKind {
     FulfilledOrder,
     /// For an order in one of the states that count as cancelled.
     CancelledOrder,
+    /// For an order with successful refunds, if these are wanted.
+    RefundedOrder,
 }
 
 impl EventKind {
@@ -48,6 +57,7 @@ impl EventKind {
             Self::OrderedProduct => &metrics.ordered_product,
             Self::FulfilledOrder => &metrics.fulfilled,
             Self::CancelledOrder => &metrics.cancelled,
+            Self::RefundedOrder => &metrics.refunded,
         }
     }
 }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::categories::CategoryPaths;
 use super::event::{EventKind, OrderEvent};
 use super::record::{LineItem, Order};
+use super::refund::Refund;
 use crate::config::MappingOptions;
 use crate::json::pieces::Pieces;
 use crate::json::{self, ObjectWriter};
@@ -29,6 +30,17 @@ pub(super) struct Events<'o, 'a> {
     out: &'o mut Vec<u8>,
     tail: Range<usize>,
     done: Vec<OrderEvent>,
+    /// How many seconds the next event is later than the first.
+    seconds: i64,
+}
+
+/// What was written of an order.
+pub(super) struct Written {
+    pub(super) events: Vec<OrderEvent>,
+    /// Why Placed Order is not among them.
+    pub(super) skipped: Option<Skip>,
+    /// How many others are not among them.
+    pub(super) left_out: usize,
 }
 
 impl<'o, 'a> Events<'o, 'a> {
@@ -49,46 +61,87 @@ impl<'o, 'a> Events<'o, 'a> {
             out,
             tail,
             done: Vec::with_capacity(order.line_items.len() + 2),
+            seconds: 0,
         }
     }
 
-    pub(super) fn write(mut self, catalog: &dyn CategoryPaths) -> Result<Vec<OrderEvent>, Skip> {
+    /// Writes the events. One that exceeds a limit is left out, and the others keep their times.
+    ///
+    /// # Errors
+    /// If the profile exceeds a limit, or if there is no event left.
+    pub(super) fn write(
+        mut self,
+        catalog: &dyn CategoryPaths,
+        refund: Option<&Refund>,
+    ) -> Result<Written, Skip> {
+        limits::check_profile(self.profile.len())?;
         let order = self.order;
         let properties = order.properties(catalog, self.options);
-        limits::check_count(properties.len())?;
-        limits::check_profile(self.profile.len())?;
-        properties.values().try_for_each(|value| {
-            limits::check_strings(value)?;
-            limits::check_value(value, 1)
-        })?;
-        // before anything of it is written: it may be several times as large as the order
-        limits::check_size(properties.values().map(str::len).sum())?;
-        let (whole, line_items) = self.properties(&properties);
-
-        self.event(EventKind::PlacedOrder, None, whole.clone())?;
+        let whole = check_whole(&properties).map(|()| self.properties(&properties));
+        let line_items = whole.as_ref().map_or(None, |(_, start)| *start);
+        let whole = whole.map(|(place, _)| place);
+        let mut left_out = 0;
+        let placed = whole
+            .clone()
+            .and_then(|place| self.event(EventKind::PlacedOrder, None, place));
+        let skipped = placed.err();
+        if let Some(skip @ Skip::Malformed { .. }) = skipped {
+            return Err(skip);
+        }
+        self.seconds += 1;
         for item in &order.line_items {
-            limits::check_count(item.properties)?;
-            limits::check_strings(item.json)?;
-            let place = match line_items {
-                // its values have been checked with the order's, where they are two levels deeper
-                Some(start) => start + item.place.start..start + item.place.end,
-                None => {
-                    limits::check_value(item.json, 0)?;
-                    append(self.out, item.json)
-                }
-            };
-            self.event(EventKind::OrderedProduct, Some(item), place)?;
+            let written = self
+                .line_item(item, line_items)
+                .and_then(|place| self.event(EventKind::OrderedProduct, Some(item), place));
+            left_out += left_out_of(written)?;
+            self.seconds += 1;
         }
         let states = &self.options.sync.order.states;
+        // what is wrong with the whole order has been said of Placed Order
         for (kind, states) in [
             (EventKind::FulfilledOrder, &states.fulfilled),
             (EventKind::CancelledOrder, &states.cancelled),
         ] {
             if order.is_in(states) {
-                self.event(kind, None, whole.clone())?;
+                if let Ok(place) = &whole {
+                    let written = self.event(kind, None, place.clone());
+                    left_out += left_out_of(written)?;
+                }
+                self.seconds += 1;
             }
         }
-        Ok(self.done)
+        if let (Some(refund), Ok(place)) = (refund, &whole) {
+            let written = self.refund(refund, place.clone());
+            left_out += left_out_of(written)?;
+        }
+        match (self.done.is_empty(), skipped) {
+            (true, Some(skip)) => Err(skip),
+            (_, skipped) => Ok(Written {
+                events: self.done,
+                skipped,
+                left_out,
+            }),
+        }
+    }
+
+    /// The properties of a line item's event: within those of the order, whose `lineItems` begin at `within`, or appended
+    /// where the order has none.
+    fn line_item(
+        &mut self,
+        item: &LineItem<'_>,
+        within: Option<usize>,
+    ) -> Result<Range<usize>, Skip> {
+        limits::check_count(item.properties)?;
+        limits::check_strings(item.json)?;
+        Ok(match within {
+            // its values have been checked with the order's, where they are two levels deeper
+            Some(start) => start + item.place.start..start + item.place.end,
+            None => {
+                limits::check_value(item.json, 0)?;
+                limits::check_size(item.json.len())?;
+                append(self.out, item.json)
+            }
+        })
     }
 
     /// Appends the properties of the order. Returns their range, and the index where the value of `lineItems` starts,
@@ -115,19 +168,9 @@ impl<'o, 'a> Events<'o, 'a> {
         item: Option<&LineItem<'_>>,
         properties: Range<usize>,
     ) -> Result<(), Skip> {
-        let head = self.head(kind, item)?;
-        let pieces = Pieces::from([head, properties, self.tail.clone()]);
-        limits::check_size(pieces.len() + self.profile.len())?;
-        self.done.push(OrderEvent { kind, pieces });
-        Ok(())
-    }
-
-    /// Appends an event up to its properties.
-    fn head(&mut self, kind: EventKind, item: Option<&LineItem<'_>>) -> Result<Range<usize>, Skip> {
-        let seconds = i64::try_from(self.done.len()).unwrap_or(i64::MAX);
         let placed_at = Timestamp::from_second(self.order.placed_at.as_second());
         let time = placed_at
-            .and_then(|placed_at| placed_at.checked_add(SignedDuration::from_secs(seconds)))
+            .and_then(|placed_at| placed_at.checked_add(SignedDuration::from_secs(self.seconds)))
             .map_err(|_| Skip::Malformed {
                 missing: "createdAt",
             })?;
@@ -135,8 +178,43 @@ impl<'o, 'a> Events<'o, 'a> {
             Some(item) => (&item.id, item.total_price),
             None => (&self.order.id, self.order.total_price()),
         };
-        limits::check_id(unique_id)?;
+        let value = price.and_then(money::read);
+        let value = value
+            .as_ref()
+            .map(|(value, currency)| (&**value, &**currency));
+        let head = self.head(kind, unique_id, time, value)?;
+        self.add(kind, head, properties)
+    }
 
+    /// Adds the event of a refund.
+    fn refund(&mut self, refund: &Refund, properties: Range<usize>) -> Result<(), Skip> {
+        let at = refund.at.unwrap_or(self.order.modified_at());
+        let value = Some((&*refund.amount, &*refund.currency));
+        let head = self.head(EventKind::RefundedOrder, &self.order.id, at, value)?;
+        self.add(EventKind::RefundedOrder, head, properties)
+    }
+
+    fn add(
+        &mut self,
+        kind: EventKind,
+        head: Range<usize>,
+        properties: Range<usize>,
+    ) -> Result<(), Skip> {
+        let pieces = Pieces::from([head, properties, self.tail.clone()]);
+        limits::check_size(pieces.len() + self.profile.len())?;
+        self.done.push(OrderEvent { kind, pieces });
+        Ok(())
+    }
+
+    /// Appends an event up to its properties.
+    fn head(
+        &mut self,
+        kind: EventKind,
+        unique_id: &str,
+        time: Timestamp,
+        value: Option<(&str, &str)>,
+    ) -> Result<Range<usize>, Skip> {
+        limits::check_id(unique_id)?;
         let start = append(self.out, r#"{"type":"event","attributes":"#).start;
         let mut attributes = ObjectWriter::open(self.out);
         let out = attributes.key("metric");
@@ -148,9 +226,9 @@ impl<'o, 'a> Events<'o, 'a> {
         let printed = DateTimePrinter::new().print_timestamp(&time, &mut *out);
         printed.expect("memory takes all that is written");
         out.push(b'"');
-        if let Some((value, currency)) = price.and_then(money::read) {
-            attributes.json("value", &value);
-            attributes.string("value_currency", &json::escape(&currency));
+        if let Some((value, currency)) = value {
+            attributes.json("value", value);
+            attributes.string("value_currency", &json::escape(currency));
         }
         attributes.string("unique_id", &json::escape(unique_id));
         if !self.trigger_flows {
@@ -159,6 +237,26 @@ impl<'o, 'a> Events<'o, 'a> {
         attributes.key("properties");
         Ok(start..self.out.len())
     }
+}
+
+/// 1 for an event that exceeds a limit, and so is left out.
+fn left_out_of(written: Result<(), Skip>) -> Result<usize, Skip> {
+    match written {
+        Ok(()) => Ok(0),
+        Err(skip @ Skip::Malformed { .. }) => Err(skip),
+        Err(_) => Ok(1),
+    }
+}
+
+/// Checks the properties of the events that have the whole order.
+fn check_whole(properties: &Properties<'_>) -> Result<(), Skip> {
+    limits::check_count(properties.len())?;
+    properties.values().try_for_each(|value| {
+        limits::check_strings(value)?;
+        limits::check_value(value, 1)
+    })?;
+    // before anything of it is written: it may be several times as large as the order
+    limits::check_size(properties.values().map(str::len).sum())
 }
 
 /// Appends text and returns its range.

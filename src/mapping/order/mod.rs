@@ -8,6 +8,7 @@ mod categories;
 mod event;
 mod events;
 mod record;
+mod refund;
 
 use std::borrow::Cow;
 
@@ -16,8 +17,9 @@ use indexmap::IndexSet;
 
 pub use self::categories::{CategoryPaths, paths};
 pub use self::event::{EventKind, OrderEvent, OrderEvents};
-use self::events::Events;
+use self::events::{Events, Written};
 use self::record::Order;
+pub use self::refund::{PaymentRefunds, Refund, payment_ids, refund_of};
 use super::Skip;
 use crate::config::MappingOptions;
 use crate::json::Part;
@@ -45,31 +47,42 @@ type Texts<'a> = IndexSet<Cow<'a, str>, RandomState>;
 /// `event-bulk-create-jobs`: Placed Order, an Ordered Product for each line item, then Fulfilled Order and Cancelled
 /// Order if the order's state counts as such. Each is one second later than the one before; the
 /// first has the order's `createdAt`, or its `completedAt`, which only an imported order has: when it was placed in the
-/// shop that it comes from.
+/// shop that it comes from. With a `refund` there is a Refunded Order, at its own moment.
+///
+/// An event that exceeds a limit of Klaviyo's is left out: Klaviyo would drop it without telling anybody.
 ///
 /// With `trigger_flows` the events trigger the account's flows, as current events do; without, they are history
 /// (`"backfill": true`).
 ///
 /// # Errors
-/// If the order has no profile, lacks a member that its events need, or one of the events exceeds a limit of Klaviyo's.
-/// Then nothing is appended: an order is imported completely or not at all.
+/// If the order has no profile, lacks a member that its events need, or all events exceed a limit of Klaviyo's. Then
+/// nothing is appended.
 pub fn events<'a>(
     order: impl Into<Part<'a>>,
     catalog: &dyn CategoryPaths,
     options: &MappingOptions,
     trigger_flows: bool,
+    refund: Option<&Refund>,
     out: &mut Vec<u8>,
 ) -> Result<OrderEvents, Skip> {
     let start = out.len();
     let events = Order::read(order.into()).and_then(|order| {
         let (profile, email_left_out) = order.profile()?;
+        let is_of_tests = order.has_test_address();
         let events = Events::new(&order, &profile, options, trigger_flows, out);
-        let events = events.write(catalog)?;
+        let Written {
+            events,
+            skipped,
+            left_out,
+        } = events.write(catalog, refund)?;
         Ok(OrderEvents {
             id: order.id.into_owned(),
             profile,
             email_left_out,
+            is_of_tests,
             events,
+            skipped,
+            left_out,
         })
     });
     if events.is_err() {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::categories::CategoryPaths;
 use crate::config::MappingOptions;
 use crate::json::{self, Object, ObjectWriter, Part, Text, Walk};
-use crate::mapping::email::Email;
+use crate::mapping::email::{self, Email};
 use crate::mapping::properties::{self, Properties};
 use crate::mapping::{Skip, locale};
 
@@ -98,8 +98,21 @@ impl<'a> Order<'a> {
         self.member("totalPrice")
     }
 
+    /// When it was last modified, or else placed.
+    pub(super) fn modified_at(&self) -> Timestamp {
+        let modified = self.text("lastModifiedAt");
+        let modified = modified.and_then(|time| time.decoded().parse().ok());
+        modified.unwrap_or(self.placed_at)
+    }
+
     fn text(&self, key: &str) -> Option<Text<'a>> {
         self.member(key).and_then(Part::filled_text)
+    }
+
+    /// Whether the email's domain is one of those whose events Klaviyo drops.
+    pub(super) fn has_test_address(&self) -> bool {
+        let email = Email::read(self.member("customerEmail"));
+        email.sent().is_some_and(email::is_of_tests)
     }
 
     /// The profile that the events belong to, and whether its email is left out.

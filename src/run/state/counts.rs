@@ -20,6 +20,8 @@ pub enum Note {
     /// A profile was sent again under its other identifiers, because Klaviyo rejected its email; or an order's events
     /// were.
     SentAgainWithoutEmail,
+    /// A profile was sent without its phone number, which another customer of the same request has too.
+    SharedPhoneNumber,
     /// A variant that the product no longer has was deleted.
     ObsoleteVariantDeleted,
     /// A variant that was under another item was deleted there, to be created under its own.
@@ -35,17 +37,24 @@ pub enum Note {
     UnpublishedProductsUnread,
     /// A product whose prices are resources of their own that the API client may not read: none was sent.
     StandalonePricesUnread,
+    /// An event of an order that was left out, because it exceeds a limit of Klaviyo's.
+    EventLeftOut,
+    /// An order whose email is at a domain for tests: Klaviyo accepts its events and drops them.
+    TestAddress,
+    /// An order with a payment that is too large to be looked up: its refunds are not known.
+    RefundsUnread,
     /// A product with variants whose stock the API client may not read: none was sent.
     StockUnread,
 }
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::PhoneNumberLeftOut,
         Self::EmailLeftOut,
         Self::SentAgainWithoutPhoneNumber,
         Self::SentAgainWithoutEmail,
+        Self::SharedPhoneNumber,
         Self::ObsoleteVariantDeleted,
         Self::VariantMoved,
         Self::JobWithoutResult,
@@ -53,6 +62,9 @@ impl Note {
         Self::UnpublishedLeftAlone,
         Self::UnpublishedProductsUnread,
         Self::StandalonePricesUnread,
+        Self::EventLeftOut,
+        Self::TestAddress,
+        Self::RefundsUnread,
         Self::StockUnread,
     ];
 
@@ -64,6 +76,7 @@ impl Note {
             Self::EmailLeftOut => "email-left-out",
             Self::SentAgainWithoutPhoneNumber => "sent-again-without-phone-number",
             Self::SentAgainWithoutEmail => "sent-again-without-email",
+            Self::SharedPhoneNumber => "shared-phone-number",
             Self::ObsoleteVariantDeleted => "obsolete-variants-deleted",
             Self::VariantMoved => "variants-moved",
             Self::JobWithoutResult => "jobs-without-result",
@@ -71,6 +84,9 @@ impl Note {
             Self::UnpublishedLeftAlone => "unpublished-left-alone",
             Self::UnpublishedProductsUnread => "unpublished-products-unread",
             Self::StandalonePricesUnread => "standalone-prices-unread",
+            Self::EventLeftOut => "event-left-out",
+            Self::TestAddress => "test-address",
+            Self::RefundsUnread => "refunds-unread",
             Self::StockUnread => "stock-unread",
         }
     }
@@ -159,6 +175,15 @@ impl Counts {
         let records = records.min(self.sent);
         self.sent -= records;
         self.failed += records;
+    }
+
+    /// Counts a record as failed that was counted as skipped for this reason.
+    pub fn skipped_is_failed(&mut self, reason: &str) {
+        if let Some(count) = self.skipped.get_mut(reason).filter(|count| **count > 0) {
+            *count -= 1;
+            self.failed += 1;
+        }
+        self.skipped.retain(|_, count| *count > 0);
     }
 
     /// Whether these numbers are possible. If they are, sums of them cannot overflow.

@@ -43,6 +43,8 @@ pub struct Group {
     /// The names of what has documents, by the numbers in batches: ids of records, names of parts (see
     /// [`EntryName`](crate::run::state::EntryName)).
     pub(super) records: Vec<String>,
+    /// Those of them that count as skipped, with the reason's code.
+    pub(super) skipped: BTreeMap<usize, &'static str>,
     /// For each range, the part of it that this group covers.
     pub(super) spans: BTreeMap<usize, IdRange>,
     pub(super) finished: Vec<usize>,
@@ -159,6 +161,15 @@ impl Group {
     }
 
     pub(super) fn count(&mut self, origin: &Origin<'_>, documents: &Documents) {
+        self.counts.documents += documents.list.len() as u64;
+        for note in &documents.notes {
+            self.counts.note(*note, 1);
+        }
+        if let Some(skip) = &documents.skipped {
+            self.skipped.insert(self.records.len(), skip.code());
+            self.skip(origin.id.map(str::to_owned), skip.code(), skip.to_string());
+            return;
+        }
         let sent = match &documents.parts_skipped {
             None => 1,
             Some(skipped) => {
@@ -168,10 +179,6 @@ impl Group {
         };
         self.counts.read += sent;
         self.counts.sent += sent;
-        self.counts.documents += documents.list.len() as u64;
-        for note in &documents.notes {
-            self.counts.note(*note, 1);
-        }
     }
 
     pub(super) fn into_commit(mut self) -> Commit {
@@ -193,7 +200,14 @@ impl Group {
                 effect.refused.push((refused.id, refused.reason));
                 continue;
             }
-            self.counts.move_to_failed(1);
+            match self.skipped.get(&record) {
+                Some(code) => {
+                    self.counts.skipped_is_failed(code);
+                    let is_it = |one: &SetAside| one.id == refused.id;
+                    self.set_aside.retain(|one| !is_it(one));
+                }
+                None => self.counts.move_to_failed(1),
+            }
             self.set_aside.push(refused);
         }
         Commit {

@@ -271,6 +271,7 @@ impl Packer {
         for (mended, note) in [
             (sent.without_phone_number, Note::SentAgainWithoutPhoneNumber),
             (sent.without_email, Note::SentAgainWithoutEmail),
+            (sent.shared_phone_numbers, Note::SharedPhoneNumber),
         ] {
             group.counts.note(note, mended as u64);
         }

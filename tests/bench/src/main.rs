@@ -105,7 +105,7 @@ impl Import {
     fn map(&mut self, order: Part<'_>) -> String {
         self.mapped.clear(order.get().len());
         let (catalog, options) = (&self.catalog, &self.options);
-        documents(order, catalog, options, false, &mut self.mapped)
+        documents(order, catalog, options, false, None, &mut self.mapped)
             .expect("the order has all that its events need")
     }
 

@@ -15,6 +15,8 @@ mod ranges;
 mod rate_limits;
 mod recordings;
 mod records;
+mod refunds;
 mod run_documents;
+mod shared_customers;
 mod shops;
 mod store;

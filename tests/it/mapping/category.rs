@@ -18,6 +18,7 @@ fn options() -> MappingOptions {
         preferred_currency: None,
         product_url_template: None,
         sync: SyncConfig::default(),
+        ..MappingOptions::default()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::support::records::any_json;
 fn profile(customer: &str, options: &MappingOptions) -> Result<(Profile, String), Skip> {
     let customer: &RawValue = serde_json::from_str(customer).unwrap();
     let mut out = Vec::new();
-    let profile = customer::profile(customer, options, &mut out)?;
+    let profile = customer::profile(customer, options, None, &mut out)?;
     Ok((profile, String::from_utf8(out).unwrap()))
 }
 
@@ -225,7 +225,8 @@ fn a_customer_without_an_id_is_skipped_and_leaves_nothing_behind() {
     ] {
         let customer: &RawValue = serde_json::from_str(customer).unwrap();
         let mut out = b"before".to_vec();
-        let skip = customer::profile(customer, &MappingOptions::default(), &mut out).unwrap_err();
+        let skip =
+            customer::profile(customer, &MappingOptions::default(), None, &mut out).unwrap_err();
         assert_eq!(
             (skip.code(), out.as_slice()),
             ("malformed", b"before".as_slice()),

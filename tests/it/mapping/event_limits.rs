@@ -2,7 +2,7 @@
 
 use klaviyo_bulk_import::config::MappingOptions;
 use klaviyo_bulk_import::config::sync::SyncConfig;
-use klaviyo_bulk_import::mapping::order::{self, CategoryPaths};
+use klaviyo_bulk_import::mapping::order::{self, CategoryPaths, EventKind};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ impl CategoryPaths for NoCategories {
     }
 }
 
-/// Why an order with these members is skipped; "mapped" if it is not.
+/// Why an order with these members is skipped; "mapped" if it is not, and "left-out" if one of its other events is not sent.
 fn skip_with(members: Value, options: &MappingOptions) -> &'static str {
     let mut order = json!({"id": "o", "customerId": "c", "createdAt": "2024-05-06T13:51:19.123Z"});
     let members = members.as_object().expect("an object").clone();
@@ -22,8 +22,15 @@ fn skip_with(members: Value, options: &MappingOptions) -> &'static str {
     let text = order.to_string();
     let text: &RawValue = serde_json::from_str(&text).expect("JSON");
     let mut out = Vec::new();
-    match order::events(text, &NoCategories, options, false, &mut out) {
-        Ok(_) => "mapped",
+    match order::events(text, &NoCategories, options, false, None, &mut out) {
+        Ok(events) => match (events.skipped, events.left_out) {
+            (Some(skip), _) => skip.code(),
+            (None, 0) => "mapped",
+            (None, left_out) => {
+                assert_eq!(left_out, 1);
+                "left-out"
+            }
+        },
         Err(skip) => {
             assert!(out.is_empty(), "nothing is appended");
             skip.code()
@@ -62,9 +69,9 @@ fn a_line_item_is_checked_by_itself_where_the_order_is_sent_without_them() {
     };
     let line = |levels: usize| json!({"lineItems": [{"id": "l", "custom": nested(levels)}]});
     assert_eq!(skip_with(line(9), &options), "mapped");
-    assert_eq!(skip_with(line(10), &options), "nested-too-deep");
+    assert_eq!(skip_with(line(10), &options), "left-out");
     let long = json!({"lineItems": [{"id": "l", "a": vec![0; 4_001]}]});
-    assert_eq!(skip_with(long, &options), "array-too-long");
+    assert_eq!(skip_with(long, &options), "left-out");
 }
 
 #[test]
@@ -89,7 +96,7 @@ fn ids_of_255_characters_are_sent() {
     assert_eq!(skip_of(json!({"id": "é".repeat(256)})), "id-too-long");
     let line = |length: usize| json!({"lineItems": [{"id": "l".repeat(length)}]});
     assert_eq!(skip_of(line(255)), "mapped");
-    assert_eq!(skip_of(line(256)), "id-too-long");
+    assert_eq!(skip_of(line(256)), "left-out");
 }
 
 #[test]
@@ -104,4 +111,55 @@ fn a_profile_of_95000_bytes_is_sent() {
     };
     assert_eq!(skip_with(customer(95_000), &options), "mapped");
     assert_eq!(skip_with(customer(95_001), &options), "too-large");
+}
+
+#[test]
+fn what_exceeds_a_limit_costs_only_its_own_event() {
+    let map = |order: &Value| {
+        let text = order.to_string();
+        let text: &RawValue = serde_json::from_str(&text).expect("JSON");
+        let mut out = Vec::new();
+        let options = MappingOptions::default();
+        let events = order::events(text, &NoCategories, &options, false, None, &mut out);
+        let events = events.expect("some events");
+        let made: Vec<(EventKind, Value)> = events
+            .events
+            .iter()
+            .map(|event| {
+                let event_json: Value =
+                    serde_json::from_slice(&event.pieces.join(&out)).expect("JSON");
+                (event.kind, event_json["attributes"]["time"].clone())
+            })
+            .collect();
+        (
+            made,
+            events.skipped.map(|skip| skip.code()),
+            events.left_out,
+        )
+    };
+    let order = |lines: Value, more: Value| {
+        json!({
+            "id": "o", "customerId": "c", "createdAt": "2024-05-06T13:51:19Z", "orderState": "Complete", "lineItems": lines,
+            "custom": {"fields": {"more": more}},
+        })
+    };
+    let time = |second: u8| json!(format!("2024-05-06T13:51:{second}Z"));
+    let long = "x".repeat(256);
+    // a line item's event is left out, and the others keep their times
+    let lines = json!([{"id": "a"}, {"id": long}, {"id": "b"}]);
+    let (made, skipped, left_out) = map(&order(lines, json!(1)));
+    assert_eq!((skipped, left_out), (None, 1));
+    let ordered = EventKind::OrderedProduct;
+    let expected = vec![
+        (EventKind::PlacedOrder, time(19)),
+        (ordered, time(20)),
+        (ordered, time(22)),
+        (EventKind::FulfilledOrder, time(23)),
+    ];
+    assert_eq!(made, expected);
+    // the order itself is too deep: its line items are sent, and it counts as skipped
+    let lines = json!([{"id": "a"}, {"id": "b"}]);
+    let (made, skipped, left_out) = map(&order(lines, nested(8)));
+    assert_eq!((skipped, left_out), (Some("nested-too-deep"), 0));
+    assert_eq!(made, vec![(ordered, time(20)), (ordered, time(21))]);
 }

@@ -72,7 +72,7 @@ fn map_with(
 ) -> Result<Mapped, Skip> {
     let order: &RawValue = serde_json::from_str(order).unwrap();
     let mut out = b"before".to_vec();
-    match order::events(order, catalog, options, trigger_flows, &mut out) {
+    match order::events(order, catalog, options, trigger_flows, None, &mut out) {
         Ok(events) => {
             let documents = events
                 .events
@@ -109,7 +109,11 @@ fn skip_of(order: &Value) -> &'static str {
         &MappingOptions::default(),
         false,
     ) {
-        Ok(_) => "mapped",
+        Ok(Mapped { events, .. }) => match (events.skipped, events.left_out) {
+            (Some(skip), _) => skip.code(),
+            (None, 0) => "mapped",
+            (None, _) => "left-out",
+        },
         Err(skip) => skip.code(),
     }
 }
@@ -397,7 +401,7 @@ fn an_order_that_has_no_profile_or_lacks_what_events_need_is_skipped() {
 }
 
 #[test]
-fn an_event_beyond_a_limit_has_its_order_skipped_and_one_at_the_limit_does_not() {
+fn an_event_beyond_a_limit_is_left_out_and_one_at_the_limit_is_not() {
     let fields = |count: usize| {
         (0..count)
             .map(|n| (format!("f{n}"), json!(n + 1)))
@@ -418,7 +422,7 @@ fn an_event_beyond_a_limit_has_its_order_skipped_and_one_at_the_limit_does_not()
     item.insert("one more".to_owned(), json!(1));
     assert_eq!(
         skip_of(&order_with(json!({"lineItems": [item]}))),
-        "too-many-properties"
+        "left-out"
     );
 
     let text = |bytes: usize| json!({"lineItems": [{"id": "l", "variant": [{"deep": "\\\"é\n".repeat(bytes / 5)}]}]});

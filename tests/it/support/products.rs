@@ -27,6 +27,7 @@ pub(crate) fn options() -> MappingOptions {
             "https://shop.example/p/{{productSlug}}?ref={{productSlug}}".to_owned(),
         ),
         sync: SyncConfig::default(),
+        ..MappingOptions::default()
     }
 }
 

@@ -7,6 +7,7 @@ use clock::Clock;
 use jiff::Timestamp;
 use klaviyo_bulk_import::config::{Config, Problems, VARIABLES, Values};
 use sim::klaviyo;
+use sim::seed::expected::Rules;
 use sim::seed::{Seed, Shop, Sizes};
 use sim::server::Latency;
 use sim::world::{World, WorldOptions};
@@ -27,6 +28,8 @@ pub struct Setup {
     pub order_bytes: usize,
     /// How the shop keeps variants and prices.
     pub shop: Shop,
+    /// Whether refunds are expected.
+    pub refunds: bool,
     /// How long each call of an API takes on average.
     pub latency: Duration,
     /// What Klaviyo is like.
@@ -53,6 +56,7 @@ impl Setup {
             sizes,
             order_bytes: Seed::default().order_mean_bytes,
             shop: Shop::default(),
+            refunds: false,
             latency: Duration::ZERO,
             klaviyo: klaviyo::Options::default(),
             variables: BTreeMap::new(),
@@ -147,6 +151,10 @@ impl Setup {
             commercetools_latency: latency(1),
             klaviyo_latency: latency(2),
             klaviyo: self.klaviyo,
+            rules: Rules {
+                refunds: self.refunds,
+                ..Rules::default()
+            },
             clock,
             check_contract: self.check_contract,
             ..WorldOptions::default()

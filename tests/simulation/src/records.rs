@@ -180,7 +180,7 @@ impl World {
 fn copy(resource: Resource, mut record: Value, id: Uuid) -> Value {
     record["id"] = id.to_string().into();
     match resource {
-        Resource::Customers => record["email"] = format!("{id}@example.com").into(),
+        Resource::Customers => record["email"] = format!("{id}@shop.example").into(),
         Resource::Orders => record["lineItems"] = Value::Array(Vec::new()),
         Resource::Products => record["masterData"]["published"] = false.into(),
         Resource::Categories => {}

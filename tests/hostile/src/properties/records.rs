@@ -101,7 +101,7 @@ pub fn records(bytes: &[u8]) {
     };
     let mut out = b"before".to_vec();
     match kind {
-        Kind::Customer => match customer::profile(record, &options, &mut out) {
+        Kind::Customer => match customer::profile(record, &options, None, &mut out) {
             Ok(profile) => {
                 let text = assert_document(&out);
                 assert_eq!(customer::external_id(text), Some(profile.id));
@@ -115,7 +115,7 @@ pub fn records(bytes: &[u8]) {
         },
         Kind::Order => {
             assert!(order::product_ids(record).iter().all(|id| !id.is_empty()));
-            match order::events(record, &catalogue, &options, false, &mut out) {
+            match order::events(record, &catalogue, &options, false, None, &mut out) {
                 Ok(events) => {
                     assert_json(events.profile.as_bytes());
                     for event in events.events {

@@ -124,6 +124,13 @@ impl Commercetools {
         self.beside.get(beside, id)
     }
 
+    /// The payment with this id: one that was put, or else the one that orders of the seed refer to.
+    pub fn payment(&self, id: &str) -> Option<Value> {
+        let id: Uuid = id.parse().ok()?;
+        let put = self.beside.get(Beside::Payment, id);
+        put.or_else(|| serde_json::from_str(&crate::seed::payment(id)).ok())
+    }
+
     /// The records that belong to this sku or product.
     pub fn beside_of(&self, beside: Beside, owner: &str) -> Vec<Value> {
         self.beside.of(beside, owner)
@@ -141,9 +148,16 @@ impl Commercetools {
             Some(owners) => self.beside.among(beside, &owners).into_iter().collect(),
             None => self.beside.ids(beside),
         };
+        let candidates = match (beside, query.predicate.id_bounds().among) {
+            (Beside::Payment, Some(ids)) => ids.into_iter().collect(),
+            _ => candidates,
+        };
         let mut matching: Vec<Value> = candidates
             .into_iter()
-            .filter_map(|id| self.beside.get(beside, id))
+            .filter_map(|id| match beside {
+                Beside::Payment => self.payment(&id.to_string()),
+                _ => self.beside.get(beside, id),
+            })
             .filter(|record| self.is_listed(beside, record) && query.predicate.holds(record))
             .collect();
         if !query.is_by_id() {

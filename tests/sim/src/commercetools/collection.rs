@@ -234,6 +234,11 @@ impl Fields for Record<'_> {
             "id" => Some(self.id.to_string().into()),
             "createdAt" => Some(crate::seed::timestamp(self.created_at()).into()),
             "lastModifiedAt" => Some(crate::seed::timestamp(self.last_modified_at()).into()),
+            "lowercaseEmail" => {
+                let customer = self.value();
+                let email = customer["email"].as_str()?;
+                Some(email.trim().to_lowercase().into())
+            }
             _ => self.value().get_mut(name).map(Value::take),
         }
     }

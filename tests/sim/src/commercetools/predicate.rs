@@ -24,6 +24,7 @@ pub(super) enum Predicate {
     Compare(String, Operator, Value),
     In(String, Vec<Value>),
     Defined(String),
+    Empty(String),
     Nested(String, Box<Predicate>),
 }
 
@@ -85,6 +86,9 @@ impl Predicate {
                 .field(field)
                 .is_some_and(|found| values.contains(&found)),
             Self::Defined(field) => record.field(field).is_some_and(|found| !found.is_null()),
+            Self::Empty(field) => record
+                .field(field)
+                .is_none_or(|found| found.as_array().is_none_or(Vec::is_empty)),
             Self::Nested(field, inner) => record.field(field).is_some_and(|found| match found {
                 Value::Array(elements) => elements.iter().any(|element| inner.holds(element)),
                 other => inner.holds(&other),
@@ -349,6 +353,9 @@ impl Parser<'_> {
         }
         if self.takes_word("is") {
             let negated = self.takes_word("not");
+            if self.takes_word("empty") {
+                return Ok(negate(negated, Predicate::Empty(field)));
+            }
             if !self.takes_word("defined") {
                 return Err("expected 'defined'".to_owned());
             }

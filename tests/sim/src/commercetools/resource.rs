@@ -98,6 +98,8 @@ impl Resource {
                 "lastName",
                 "companyName",
                 "isEmailVerified",
+                "lowercaseEmail",
+                "stores",
                 "custom",
             ],
             Self::Orders => &[

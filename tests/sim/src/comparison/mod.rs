@@ -137,10 +137,21 @@ impl Comparison<'_> {
             differences,
             ..
         } = self;
+        // of those with the same email, the one with the first id; records come by id
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
         self.project.for_each(Kind::Customer, |customer| {
             let expected = expected::profile(customer);
             let id = &expected.external_id;
+            let email = expected.email.as_deref().unwrap_or(id).to_lowercase();
+            let owner = owners.entry(email).or_insert_with(|| id.clone());
             if is_left_out(id) {
+                return;
+            }
+            if owner != id {
+                if ledger.profiles().by_external_id(id).is_some() {
+                    let whose = owner.clone();
+                    differences.add(|| format!("customer {id}: has the profile of {whose}"));
+                }
                 return;
             }
             let Some(found) = ledger.profiles().by_external_id(id) else {
@@ -167,9 +178,10 @@ impl Comparison<'_> {
             differences,
             ..
         } = self;
-        let categories = Categories::of(self.project, rules);
-        self.project.for_each(Kind::Order, |order| {
-            let events = expected::events(order, rules);
+        let project = self.project;
+        let categories = Categories::of(project, rules);
+        project.for_each(Kind::Order, |order| {
+            let events = expected::events(order, rules, &|id| project.payment(id));
             summary.orders_without_events += u64::from(events.is_empty());
             let properties = Properties::of(order, &categories, rules);
             for expected in events {

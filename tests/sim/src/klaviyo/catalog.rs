@@ -147,6 +147,7 @@ pub(super) fn run_job(
             Ok(()) => effect.made.extend(id),
             Err(Wrong { is_ignored, .. }) if is_ignored => {}
             Err(wrong) => effect.errors.push(JobError {
+                code: "invalid",
                 title: "Invalid input",
                 detail: wrong.detail,
                 list: list(kind),

@@ -16,12 +16,16 @@ use super::call::Call;
 use super::options::Options;
 use super::profiles::{is_e164, is_email};
 use super::shape;
-use crate::ledger::{Event, EventKey, Identifiers, Ledger, Written, scan_properties};
+use crate::ledger::{Event, EventKey, Identifiers, Ledger, Scan, Written, scan_properties};
 
 const MAX_EVENTS: usize = 1_000;
 const MAX_BODY: usize = 5_000_000;
 const MAX_STRING: usize = 100_000;
 const MAX_PROPERTIES: usize = 400;
+const MAX_LEVELS: usize = 10;
+const MAX_ENTRIES: usize = 4_000;
+const MAX_ID: usize = 255;
+const MAX_EMAIL: usize = 100;
 /// "The time must be after the year 1990": the first moment that is, in seconds since 1970.
 const EARLIEST: i64 = 662_688_000;
 /// "… and can only be up to 1 year in the future."
@@ -127,6 +131,24 @@ pub(super) fn create(
     }
     ledger.note_write(Written::Events, call.now);
     Ok(accepted())
+}
+
+/// Whether an event is dropped after the 202, and nobody told: for what exceeds a documented limit that the request is not
+/// refused for, and for addresses that are for tests only
+/// (<https://developers.klaviyo.com/en/reference/events_api_overview#limitations>).
+fn is_dropped(scan: &Scan, identifiers: &Identifiers, unique_id: Option<&str>) -> bool {
+    let is_of_tests = |email: &str| {
+        let domain = email.rsplit('@').next().unwrap_or_default();
+        ["example.com", "test.com"].contains(&domain.to_lowercase().as_str())
+    };
+    scan.levels > MAX_LEVELS
+        || scan.entries > MAX_ENTRIES
+        || scan.has_large_integer
+        || unique_id.is_some_and(|id| id.chars().count() > MAX_ID)
+        || identifiers
+            .email
+            .as_deref()
+            .is_some_and(|email| is_of_tests(email) || email.chars().count() >= MAX_EMAIL)
 }
 
 /// Reads a batch, or says what is wrong with its shape.
@@ -240,7 +262,7 @@ impl Check<'_> {
                 "The metric has no name.",
             );
         }
-        let properties_digest = self.properties(at, event.properties);
+        let scan = self.properties(at, event.properties);
         let time = self.time(at, event.time.as_deref());
         if let Some(currency) = event.value_currency.as_deref()
             && !(currency.len() == 3 && currency.bytes().all(|c| c.is_ascii_uppercase()))
@@ -272,6 +294,10 @@ impl Check<'_> {
             self.fault(at, "/attributes/unique_id", detail);
             return None;
         }
+        if is_dropped(&scan, identifiers, unique_id) {
+            ledger.events.drop_silently();
+            return None;
+        }
         let backfill = event
             .backfill
             .or(group.attributes.backfill)
@@ -282,7 +308,7 @@ impl Check<'_> {
             value: event.value,
             value_currency: event.value_currency.as_deref().map(Box::from),
             backfill,
-            properties_digest,
+            properties_digest: scan.digest,
             properties: self
                 .options
                 .keep_properties
@@ -293,8 +319,8 @@ impl Check<'_> {
         Some((key, event))
     }
 
-    /// Checks the properties and answers their digest.
-    fn properties(&mut self, at: &str, properties: &RawValue) -> u64 {
+    /// Checks the properties.
+    fn properties(&mut self, at: &str, properties: &RawValue) -> Scan {
         const PLACE: &str = "/attributes/properties";
         match scan_properties(properties.get()) {
             Ok(scan) => {
@@ -306,11 +332,11 @@ impl Check<'_> {
                     let detail = format!("A string may have {MAX_STRING} bytes at most.");
                     self.fault(at, PLACE, detail);
                 }
-                scan.digest
+                scan
             }
             Err(error) => {
                 self.fault(at, PLACE, format!("Invalid JSON: {error}"));
-                0
+                Scan::default()
             }
         }
     }

@@ -17,6 +17,8 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 /// What went wrong with one record of a job.
 #[derive(Debug, Clone)]
 pub(super) struct JobError {
+    /// The code of an import error.
+    pub(super) code: &'static str,
     pub(super) title: &'static str,
     pub(super) detail: String,
     /// The pointer of all records, such as `/data/attributes/items/data`.

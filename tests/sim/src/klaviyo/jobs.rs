@@ -275,7 +275,7 @@ impl Jobs {
         let mut data = Vec::new();
         for (_, (n, error)) in errors {
             let mut attributes = Map::new();
-            attributes.insert("code".to_owned(), "invalid".into());
+            attributes.insert("code".to_owned(), error.code.into());
             attributes.insert("title".to_owned(), error.title.into());
             attributes.insert("detail".to_owned(), error.detail.as_str().into());
             let pointer = json!({ "pointer": error.indexed() });

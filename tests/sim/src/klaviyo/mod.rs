@@ -37,10 +37,12 @@ use http::{Request, Response};
 use jiff::Timestamp;
 
 pub use operation::{Action, JobKind, Kind, Operation, Rate};
-pub use options::{Choice, EntryErrors, Existing, ImportErrors, Options, RateHeaders};
+pub use options::{
+    Choice, EntryErrors, Existing, ImportErrors, Options, RateHeaders, SharedPhones,
+};
 pub use times::{JobTimes, Recorded};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Nulls};
 use crate::peer::Peer;
 use answer::{MEDIA_TYPE, Refusal};
 use call::Call;
@@ -113,6 +115,17 @@ impl Klaviyo {
     pub fn cancel_job(&mut self, id: &str, now: Timestamp) -> bool {
         self.settle(now);
         self.jobs.cancel(id, now)
+    }
+
+    /// Creates a profile behind the component's back, and answers its id.
+    ///
+    /// # Panics
+    /// When the attributes are no object.
+    pub fn put_profile(&mut self, attributes: &serde_json::Value) -> String {
+        let attributes = attributes.as_object().expect("attributes");
+        let profiles = &mut self.ledger.profiles;
+        let made = profiles.upsert(Timestamp::UNIX_EPOCH, attributes, Nulls::Ignored);
+        made.0
     }
 
     /// Somebody else removes a catalog entry, by its external id. Answers whether it was there.

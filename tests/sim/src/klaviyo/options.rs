@@ -48,6 +48,8 @@ pub struct Options {
     /// Profiles, by `external_id`, whose phone number is refused, if they have one: by the job, or at once (400) where
     /// `refuse_imports` has them, too.
     pub refuse_phone_numbers: Choice,
+    /// What becomes of a profile whose phone number another one has.
+    pub shared_phones: SharedPhones,
     /// Profiles, by `external_id`, for which an import request is refused whole (400).
     pub refuse_imports: Choice,
     /// Events, by `unique_id`, for which a batch is refused whole (400).
@@ -85,6 +87,7 @@ impl Default for Options {
             rate_headers: RateHeaders::default(),
             refuse_profiles: Choice::None,
             refuse_phone_numbers: Choice::None,
+            shared_phones: SharedPhones::default(),
             refuse_imports: Choice::None,
             refuse_events: Choice::None,
             refuse_entries: Choice::None,
@@ -122,6 +125,23 @@ impl EntryErrors {
         Self::Index,
         Self::Nameless,
     ];
+}
+
+/// What becomes of a profile whose phone number another one has. It was never recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SharedPhones {
+    /// It is taken for the same person, where nothing else identifies it.
+    #[default]
+    Merges,
+    /// It is refused by the job, with the code `duplicate_profile`.
+    Refuses,
+    /// Both are there.
+    TakesBoth,
+}
+
+impl SharedPhones {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Merges, Self::Refuses, Self::TakesBoth];
 }
 
 /// What becomes of a bulk create with an entry that is there already. It was never recorded.

@@ -11,7 +11,7 @@ use super::call::{Call, page};
 use super::job::{Effect, JobError};
 use super::jobs::Jobs;
 use super::operation::JobKind;
-use super::options::Options;
+use super::options::{Options, SharedPhones};
 use super::query::Operator;
 use super::shape::Shape;
 use crate::ledger::{Ledger, Nulls, Profile, Written};
@@ -108,6 +108,7 @@ pub(super) fn run_import(
     for (index, profile) in profiles.into_iter().enumerate() {
         if let Err(wrong) = import(at, &profile, options, ledger) {
             errors.push(JobError {
+                code: wrong.code,
                 title: "Invalid input.",
                 detail: wrong.detail,
                 list: PROFILES.to_owned(),
@@ -130,6 +131,7 @@ struct Wrong {
     /// Pointer within the profile's data object.
     place: &'static str,
     detail: String,
+    code: &'static str,
 }
 
 impl Wrong {
@@ -137,6 +139,7 @@ impl Wrong {
         Self {
             place,
             detail: detail.into(),
+            code: "invalid",
         }
     }
 }
@@ -164,7 +167,18 @@ fn import(
             }
             id.to_owned()
         }
-        None => ledger.profiles.upsert(at, attributes, Nulls::Ignored).0,
+        None => match shares_phone(attributes, ledger) {
+            true if options.shared_phones == SharedPhones::Refuses => {
+                return Err(Wrong {
+                    code: "duplicate_profile",
+                    ..Wrong::at("", "A profile with one of these identifiers exists.")
+                });
+            }
+            true if options.shared_phones == SharedPhones::TakesBoth => {
+                ledger.profiles.add_sharing(at, attributes, Nulls::Ignored)
+            }
+            _ => ledger.profiles.upsert(at, attributes, Nulls::Ignored).0,
+        },
     };
     // one name or a list of names
     let unset = match profile.pointer("/meta/patch_properties/unset") {
@@ -175,6 +189,16 @@ fn import(
     let names = unset.iter().filter_map(Value::as_str);
     ledger.profiles.unset(&id, names);
     Ok(())
+}
+
+/// Whether another profile has this one's phone number.
+fn shares_phone(attributes: &Map<String, Value>, ledger: &Ledger) -> bool {
+    let phone = attributes.get("phone_number").and_then(Value::as_str);
+    let owner = phone.and_then(|phone| ledger.profiles.by_phone_number(phone));
+    owner.is_some_and(|owner| {
+        let external_id = attributes.get("external_id").and_then(Value::as_str);
+        owner.text("external_id") != external_id
+    })
 }
 
 /// Checks identifiers, email address and phone number, and answers the attributes.
@@ -322,6 +346,10 @@ pub(super) fn list(call: &Call<'_>, ledger: &Ledger) -> Result<Response<Bytes>, 
         .filter(|profile| {
             filters.iter().all(|filter| match filter.field.as_str() {
                 "id" => filter.passes(&profile.id),
+                // emails are the same in any case
+                "email" => profile
+                    .text("email")
+                    .is_some_and(|email| filter.passes_in_any_case(email)),
                 name => profile.text(name).is_some_and(|text| filter.passes(text)),
             })
         });

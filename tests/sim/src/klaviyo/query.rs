@@ -229,6 +229,12 @@ impl Filter {
             Operator::Contains => self.values.iter().any(|value| text.contains(value)),
         }
     }
+
+    /// Whether a text passes, in any case.
+    pub(super) fn passes_in_any_case(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.values.iter().any(|value| value.to_lowercase() == text)
+    }
 }
 
 /// Parses `operator(field,value)`, several of them separated by commas.

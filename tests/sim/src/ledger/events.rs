@@ -85,6 +85,7 @@ impl Event {
 /// All events of the account.
 #[derive(Debug, Default)]
 pub struct Events {
+    dropped: u64,
     by_key: HashMap<EventKey, Event>,
     metrics: HashMap<String, Arc<str>>,
     arrivals: u64,
@@ -134,6 +135,17 @@ impl Events {
         metric
     }
 
+    /// Counts an event that is dropped after it was accepted, of which nobody is told.
+    pub(crate) fn drop_silently(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// How many events were dropped after they were accepted.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// Takes an event in, or counts a repeat.
     pub(crate) fn record(&mut self, key: EventKey, event: Event) {
         self.arrivals += 1;
@@ -180,6 +192,22 @@ pub(crate) struct Scan {
     pub(crate) keys: usize,
     /// Bytes of the longest string in it.
     pub(crate) longest: usize,
+    /// Objects and arrays within one another.
+    pub(crate) levels: usize,
+    /// Elements of the longest array in it.
+    pub(crate) entries: usize,
+    /// Whether it has an integer that 64 bits with a sign cannot hold.
+    pub(crate) has_large_integer: bool,
+}
+
+impl Scan {
+    /// Takes in what is within an array or an object.
+    fn within(&mut self, inner: &Self) {
+        self.longest = self.longest.max(inner.longest);
+        self.levels = self.levels.max(inner.levels + 1);
+        self.entries = self.entries.max(inner.entries);
+        self.has_large_integer |= inner.has_large_integer;
+    }
 }
 
 pub(crate) fn scan_properties(json: &str) -> serde_json::Result<Scan> {
@@ -230,7 +258,10 @@ impl<'de> Visitor<'de> for Scanner {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Scan, E> {
-        leaf(2, value)
+        Ok(Scan {
+            has_large_integer: i64::try_from(value).is_err(),
+            ..leaf(2, value)?
+        })
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Scan, E> {
@@ -244,34 +275,40 @@ impl<'de> Visitor<'de> for Scanner {
     fn visit_str<E>(self, value: &str) -> Result<Scan, E> {
         Ok(Scan {
             digest: digest(5, value),
-            keys: 0,
             longest: value.len(),
+            ..Scan::default()
         })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scan, A::Error> {
         let mut hasher = DefaultHasher::new();
         hasher.write_u8(6);
-        let mut longest = 0;
+        let mut scan = Scan {
+            levels: 1,
+            ..Scan::default()
+        };
+        let mut entries = 0;
         while let Some(element) = seq.next_element_seed(Scanner)? {
             hasher.write_u64(element.digest);
-            longest = longest.max(element.longest);
+            entries += 1;
+            scan.within(&element);
         }
-        Ok(Scan {
-            digest: hasher.finish(),
-            keys: 0,
-            longest,
-        })
+        scan.entries = scan.entries.max(entries);
+        scan.digest = hasher.finish();
+        Ok(scan)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scan, A::Error> {
         let mut sum = 0u64;
-        let mut scan = Scan::default();
+        let mut scan = Scan {
+            levels: 1,
+            ..Scan::default()
+        };
         while let Some(name) = map.next_key_seed(Scanner)? {
             let value = map.next_value_seed(Scanner)?;
             sum = sum.wrapping_add(member_digest(name.digest, value.digest));
             scan.keys += 1;
-            scan.longest = scan.longest.max(value.longest);
+            scan.within(&value);
         }
         scan.digest = digest(8, sum);
         Ok(scan)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 pub use catalog::{Catalog, Entry, EntryError};
 pub use events::{Event, EventKey, Events, Identifiers, properties_digest};
-pub(crate) use events::{object_digest, scan_properties};
+pub(crate) use events::{Scan, object_digest, scan_properties};
 pub use profiles::{Nulls, Profile, Profiles};
 
 use crate::klaviyo::{Kind, Operation};

@@ -84,6 +84,12 @@ impl Profiles {
         self.lookup("email", email)
     }
 
+    /// The profile with this phone number.
+    #[must_use]
+    pub fn by_phone_number(&self, number: &str) -> Option<&Profile> {
+        self.lookup("phone_number", number)
+    }
+
     fn lookup(&self, name: &'static str, value: &str) -> Option<&Profile> {
         self.by_id.get(self.index.get(&index_key(name, value))?)
     }
@@ -111,6 +117,30 @@ impl Profiles {
             self.update(now, &id, attributes, nulls);
             return (id, false);
         }
+        (self.create(now, attributes, nulls), true)
+    }
+
+    /// Creates a profile or merges the attributes into the one that they identify, whoever has the phone number. Answers
+    /// its id.
+    pub(crate) fn add_sharing(
+        &mut self,
+        now: Timestamp,
+        attributes: &Map<String, Value>,
+        nulls: Nulls,
+    ) -> String {
+        let mut identifiers = attributes.clone();
+        identifiers.shift_remove("phone_number");
+        let known = self.identified_by(&identifiers);
+        match known.map(|profile| profile.id.clone()) {
+            Some(id) => {
+                self.update(now, &id, attributes, nulls);
+                id
+            }
+            None => self.create(now, attributes, nulls),
+        }
+    }
+
+    fn create(&mut self, now: Timestamp, attributes: &Map<String, Value>, nulls: Nulls) -> String {
         let id = format!("01SIMPROFILE{:014}", self.by_id.len() + 1);
         let profile = Profile {
             id: id.clone(),
@@ -121,7 +151,7 @@ impl Profiles {
         };
         self.by_id.insert(id.clone(), profile);
         self.update(now, &id, attributes, nulls);
-        (id, true)
+        id
     }
 
     /// Takes properties out of a profile.

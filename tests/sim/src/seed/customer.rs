@@ -11,7 +11,8 @@ pub(super) fn email(seed: &Seed, index: u32) -> String {
     let domain = match seed.rng(Kind::Customer, index, Stream::Traits).u8(..4) {
         0 => "mail.example.org",
         1 => "example.net",
-        _ => "example.com",
+        // not example.com: Klaviyo drops the events of its addresses
+        _ => "shop.example",
     };
     format!("customer+{}.{index}@{domain}", seed.number)
 }

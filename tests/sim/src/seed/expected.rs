@@ -18,6 +18,8 @@ pub struct Rules {
     pub fulfilled_states: Vec<String>,
     /// Order states that give a Cancelled Order.
     pub cancelled_states: Vec<String>,
+    /// Whether refunds give a Refunded Order.
+    pub refunds: bool,
 }
 
 impl Default for Rules {
@@ -28,6 +30,7 @@ impl Default for Rules {
             preferred_currency: "EUR".to_owned(),
             fulfilled_states: texts(&["Confirmed", "Complete"]),
             cancelled_states: texts(&["Cancelled"]),
+            refunds: false,
         }
     }
 }
@@ -139,6 +142,18 @@ struct Order {
     order_state: String,
     total_price: Money,
     line_items: Vec<LineItem>,
+    last_modified_at: Option<Timestamp>,
+    payment_info: Option<PaymentInfo>,
+}
+
+#[derive(Deserialize)]
+struct PaymentInfo {
+    payments: Vec<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -164,11 +179,16 @@ impl Money {
     }
 }
 
-/// The events of an order, none for one without a customer and an email address.
-pub fn events(order: &str, rules: &Rules) -> Vec<Event> {
+/// The events of an order, none for one without a customer and an email address. `payment` gives the payment with an id.
+pub fn events(order: &str, rules: &Rules, payment: &dyn Fn(&str) -> Option<Value>) -> Vec<Event> {
     let order: Order = serde_json::from_str(order).expect("an order is JSON");
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let email = order.customer_email.as_deref().and_then(email_sent);
+    let domain = email.as_deref().and_then(|email| email.rsplit('@').next());
+    if domain.is_some_and(|domain| ["example.com", "test.com"].contains(&domain)) {
+        // sent, and dropped by Klaviyo
+        return Vec::new();
+    }
     let external_id = given(&order.customer_id);
     if email.is_none() && external_id.is_none() {
         return Vec::new();
@@ -184,20 +204,77 @@ pub fn events(order: &str, rules: &Rules) -> Vec<Event> {
     if rules.cancelled_states.contains(&order.order_state) {
         kinds.push(whole("Cancelled Order"));
     }
-    (0..)
+    let event = |metric, unique_id: &String, time: Timestamp, value, currency: &str| Event {
+        metric,
+        unique_id: unique_id.clone(),
+        email: email.clone(),
+        external_id: external_id.clone(),
+        time: Timestamp::from_second(time.as_second()).expect("orders are of our time"),
+        value,
+        value_currency: currency.to_owned(),
+    };
+    let mut events: Vec<Event> = (0..)
         .zip(kinds)
-        .map(|(seconds, (metric, unique_id, money))| Event {
-            metric,
-            unique_id: unique_id.clone(),
-            email: email.clone(),
-            external_id: external_id.clone(),
-            time: Timestamp::from_second(placed.as_second())
-                .and_then(|time| time.checked_add(SignedDuration::from_secs(seconds)))
-                .expect("orders are of our time"),
-            value: money.amount(),
-            value_currency: money.currency_code.clone(),
+        .map(|(seconds, (metric, unique_id, money))| {
+            let time = placed.checked_add(SignedDuration::from_secs(seconds));
+            let time = time.expect("orders are of our time");
+            event(
+                metric,
+                unique_id,
+                time,
+                money.amount(),
+                &money.currency_code,
+            )
         })
-        .collect()
+        .collect();
+    let refunded = refunded(&order, payment).filter(|_| rules.refunds);
+    events.extend(
+        refunded
+            .map(|(value, currency, at)| event("Refunded Order", &order.id, at, value, &currency)),
+    );
+    events
+}
+
+/// The sum of an order's successful refunds, their currency, and when the last one was.
+fn refunded(
+    order: &Order,
+    payment: &dyn Fn(&str) -> Option<Value>,
+) -> Option<(f64, String, Timestamp)> {
+    let payments = order.payment_info.iter().flat_map(|info| &info.payments);
+    let refunds: Vec<Value> = payments
+        .filter_map(|reference| payment(&reference.id))
+        .flat_map(|payment| {
+            payment["transactions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        })
+        .filter(|one| one["type"] == "Refund" && one["state"] == "Success")
+        .collect();
+    let currency = |refund: &Value| refund["amount"]["currencyCode"].as_str().map(str::to_owned);
+    let of_order = &order.total_price.currency_code;
+    let has_own = refunds
+        .iter()
+        .any(|one| currency(one).as_ref() == Some(of_order));
+    let counted = match has_own {
+        true => of_order.clone(),
+        false => currency(refunds.first()?)?,
+    };
+    let counts = |one: &&Value| currency(one).as_ref() == Some(&counted);
+    let cents: i64 = refunds
+        .iter()
+        .filter(counts)
+        .filter_map(|one| one["amount"]["centAmount"].as_i64())
+        .sum();
+    let digits = refunds.iter().find(counts)?["amount"]["fractionDigits"].as_i64()?;
+    let moments = refunds.iter().filter(counts);
+    let at = moments
+        .filter_map(|one| one["timestamp"].as_str()?.parse().ok())
+        .max()
+        .or(order.last_modified_at)
+        .unwrap_or(order.created_at);
+    let value = cents as f64 / 10_f64.powi(i32::try_from(digits).ok()?);
+    Some((value, counted, at))
 }
 
 /// The item of a product, from its published projection, at `now`.
@@ -322,7 +399,7 @@ mod tests {
     #[test]
     fn a_complete_order_with_two_lines_gives_four_events_a_second_apart() {
         let order = json!({
-            "id": "o", "createdAt": "2026-01-01T13:51:19.750Z", "customerEmail": "a@example.com",
+            "id": "o", "createdAt": "2026-01-01T13:51:19.750Z", "customerEmail": "a@shop.example",
             "orderState": "Complete",
             "totalPrice": {"centAmount": 12152, "fractionDigits": 0, "currencyCode": "JPY"},
             "lineItems": [
@@ -330,7 +407,7 @@ mod tests {
                 {"id": "l2", "totalPrice": {"centAmount": 1, "fractionDigits": 2, "currencyCode": "EUR"}},
             ],
         });
-        let events = events(&order.to_string(), &Rules::default());
+        let events = events(&order.to_string(), &Rules::default(), &|_| None);
         let short: Vec<_> = events
             .iter()
             .map(|event| (event.metric, event.time.to_string(), event.value))

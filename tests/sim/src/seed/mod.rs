@@ -197,15 +197,26 @@ pub(crate) fn payment(id: Uuid) -> String {
         });
         json.object("paymentStatus", |_| {});
         json.array("transactions", |json| {
-            json.element_object(|json| {
-                json.text("id", &random_uuid(&mut rng).to_string());
-                json.text("timestamp", moment);
-                json.text("type", "Charge");
-                json.text("state", "Success");
-                json.object("amount", |json| {
-                    cent_precision(json, rng.i64(100..90_000), "EUR");
+            let transaction = |json: &mut Json, rng: &mut Rng, kind: &str, state: &str| {
+                json.element_object(|json| {
+                    json.text("id", &random_uuid(rng).to_string());
+                    if !one_in(rng, 8) {
+                        let day = rng.u8(1..=28);
+                        json.text("timestamp", &format!("2024-03-{day:02}T09:30:00.500Z"));
+                    }
+                    json.text("type", kind);
+                    json.text("state", state);
+                    json.object("amount", |json| {
+                        let currency = pick(rng, &["EUR", "EUR", "USD"]);
+                        cent_precision(json, rng.i64(100..90_000), currency);
+                    });
                 });
-            });
+            };
+            transaction(json, &mut rng, "Charge", "Success");
+            for _ in 0..rng.u8(..4) {
+                let state = pick(&mut rng, &["Success", "Success", "Pending", "Failure"]);
+                transaction(json, &mut rng, "Refund", state);
+            }
         });
         json.raw("interfaceInteractions", "[]");
     });
