@@ -54,22 +54,45 @@ impl Elsewhere {
     ) -> Result<Self, Error> {
         let mut found = Self::default();
         found.note_shared(wanted);
-        let (mut unlisted, mut obsolete) = (BTreeSet::new(), BTreeSet::new());
+        let mut unlisted = BTreeSet::new();
         for (product, wanted) in wanted {
             let Some(known) = known.get(&compound_id(product)) else {
                 continue;
             };
-            let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
-            let lacking = wanted.iter().filter(|id| !known.contains(**id));
+            let lacking = wanted.iter().filter(|id| !known.contains(*id));
             unlisted.extend(lacking.map(|id| external_id(id).to_owned()));
-            let surplus = known.iter().filter(|id| !wanted.contains(id.as_str()));
-            obsolete.extend(surplus.map(|id| external_id(id).to_owned()));
         }
         let unlisted: Vec<String> = unlisted.into_iter().collect();
         let there = existing(klaviyo, CatalogCollection::Variants, &unlisted, deadline).await?;
         found.there = there.iter().map(|id| external_id(id).to_owned()).collect();
-        let contested: Vec<String> = found.there.iter().cloned().chain(obsolete).collect();
+        let contested: Vec<String> = found.there.iter().cloned().collect();
         for skus in contested.chunks(SKUS_A_QUERY) {
+            found.note_products(commercetools, skus, deadline).await?;
+        }
+        Ok(found)
+    }
+
+    /// Looks up whether other products have the skus that `known` has for an item and `wanted` does not have for its
+    /// product.
+    ///
+    /// # Errors
+    /// If commercetools does not respond or rejects the request.
+    pub(super) async fn of_obsolete(
+        commercetools: &commercetools::Client,
+        wanted: &HashMap<String, Vec<String>>,
+        known: &HashMap<String, HashSet<String>>,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let mut found = Self::default();
+        let mut obsolete = BTreeSet::new();
+        for (product, wanted) in wanted {
+            let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
+            let known = known.get(&compound_id(product)).into_iter().flatten();
+            let surplus = known.filter(|id| !wanted.contains(id.as_str()));
+            obsolete.extend(surplus.map(|id| external_id(id).to_owned()));
+        }
+        let obsolete: Vec<String> = obsolete.into_iter().collect();
+        for skus in obsolete.chunks(SKUS_A_QUERY) {
             found.note_products(commercetools, skus, deadline).await?;
         }
         Ok(found)
