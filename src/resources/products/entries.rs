@@ -134,7 +134,15 @@ impl Mapping {
         let entry =
             listing.and_then(|listing| listing.item(&self.categories, write, &mut documents.bytes));
         match entry {
-            Ok(_) => documents.push(endpoint, 0, None),
+            Ok(_) => {
+                documents.push(endpoint, 0, None);
+                if product.has_unread_prices() {
+                    documents.notes.push(Note::StandalonePricesUnread);
+                }
+                if product.has_unread_stock() {
+                    documents.notes.push(Note::StockUnread);
+                }
+            }
             Err(skip) => {
                 documents.bytes.clear();
                 documents.record = RecordOutcome::Skipped(skip);
@@ -222,7 +230,7 @@ impl Import for Entries {
         let (phase, sends) = (self.phase.clone(), self.sends);
         Box::pin(async move {
             let wanted = Wanted::of(&query.range);
-            let page = ProductPage::read(&phase.context, &query, deadline).await?;
+            let page = ProductPage::read(&phase.context, &query, phase.now, deadline).await?;
             // ids that do not exist are counted where their item is
             let counts_item = |id: &str| sends != Sends::Variants && wanted.item(id);
             let page = page.without_missing(counts_item);
@@ -231,14 +239,14 @@ impl Import for Entries {
                 .filter(|product| counts_item(product.id()))
                 .flat_map(|product| product.category_ids())
                 .collect();
-            let skus = page.skus();
+            let (skus, is_modular) = (page.skus(), page.is_modular);
             let context = &phase.context;
             let categories = categories.into_iter().collect();
             let categories = context.catalog.categories(categories, deadline);
             let known = async {
                 let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
-                let clients = (&*context.commercetools, &*context.klaviyo);
-                let elsewhere = Elsewhere::find(clients, &skus, &known, deadline).await?;
+                let elsewhere =
+                    Elsewhere::find(context, is_modular, &skus, &known, deadline).await?;
                 Ok((known, elsewhere))
             };
             let (categories, (known, elsewhere)) =

@@ -13,6 +13,7 @@
 //! Only published products are read, in their published projection. Items in Klaviyo whose products are no longer
 //! published are not touched.
 
+mod completion;
 mod elsewhere;
 mod entries;
 mod phase;

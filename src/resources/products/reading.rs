@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
+use super::completion::complete;
 use crate::error::Error;
 use crate::mapping::Skip;
 use crate::mapping::product::{Product, compound_id};
@@ -24,22 +27,29 @@ pub(super) const PRODUCTS: Collection = Collection {
 /// A page of products.
 pub(super) struct ProductPage {
     records: Records,
+    /// Whether there are products whose variants are resources of their own.
+    pub(super) is_modular: bool,
 }
 
 impl ProductPage {
-    /// Reads the next products of a range, with everything that mapping them needs of commercetools' products.
+    /// Reads the next products of a range, with everything that mapping them at `now` needs of commercetools' products.
     ///
     /// # Errors
     /// If commercetools does not respond or rejects the request, and if a record in the response has no id.
     pub(super) async fn read(
         context: &Context,
         query: &PageQuery,
+        now: Timestamp,
         deadline: Deadline,
     ) -> Result<Self, Error> {
-        let records = PRODUCTS
-            .read(&context.commercetools, query, deadline)
-            .await?;
-        Ok(Self { records })
+        let client = &context.commercetools;
+        let mut records = PRODUCTS.read(client, query, deadline).await?;
+        let most = query.max_bytes;
+        let is_modular = complete(context, &mut records, now, most, deadline).await?;
+        Ok(Self {
+            records,
+            is_modular,
+        })
     }
 
     /// The page without the ids that were requested and do not exist, but for those that are `counted`.

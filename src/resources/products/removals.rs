@@ -4,7 +4,7 @@
 //! Both compare again: what has moved to its new item by then is not obsolete any more. Between them stands the
 //! [guard](crate::run::state::Removal::may_begin).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::elsewhere::Elsewhere;
 use super::phase::Phase;
@@ -146,12 +146,12 @@ impl Import for Removals {
         Box::pin(async move {
             let context = &phase.context;
             let wanted = Wanted::of(&query.range);
-            let page = ProductPage::read(context, &query, deadline).await?;
+            let page = ProductPage::read(context, &query, phase.now, deadline).await?;
             let page = page.without_missing(|_| false);
-            let skus: HashMap<String, Vec<String>> = page.skus();
+            let (skus, is_modular) = (page.skus(), page.is_modular);
             let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
             let elsewhere =
-                Elsewhere::of_obsolete(&context.commercetools, &skus, &known, deadline).await?;
+                Elsewhere::of_obsolete(context, is_modular, &skus, &known, deadline).await?;
             Ok(page.into_page(move |product, documents| {
                 let known = known.get(&compound_id(product.id()));
                 Self::map(step, product, known, &elsewhere, &wanted, documents);

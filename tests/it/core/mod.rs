@@ -18,4 +18,5 @@ mod recordings;
 mod records;
 mod removals;
 mod run_documents;
+mod shops;
 mod store;
