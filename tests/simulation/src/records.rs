@@ -107,6 +107,13 @@ fn change_beside(project: &mut Commercetools, now: Timestamp, rng: &mut Rng) -> 
 #[derive(Default)]
 pub(crate) struct Unsettled(RefCell<BTreeSet<String>>);
 
+impl Unsettled {
+    /// Adds names.
+    pub(crate) fn add(&self, names: impl Iterator<Item = String>) {
+        self.0.borrow_mut().extend(names);
+    }
+}
+
 impl World {
     /// Somebody changes, adds or deletes a record.
     pub(crate) fn change_a_record(&self, unsettled: &Unsettled) {
