@@ -32,6 +32,7 @@ struct StartBody {
     dismiss_failed: bool,
     delete_all: bool,
     adopt: bool,
+    confirm_removal: Option<u64>,
     // the Node plugin's documentation has the second spelling
     #[serde(alias = "confirmDeletetion")]
     confirm_deletion: Option<String>,
@@ -57,6 +58,8 @@ pub(super) enum Asked {
     Resume {
         /// Also if it names another Klaviyo account.
         adopt: bool,
+        /// How many entries it may remove.
+        confirm_removal: Option<u64>,
     },
     /// Forget the records that failed.
     DismissFailed,
@@ -122,6 +125,23 @@ fn is_past(since: Option<Since>, now: Timestamp) -> Result<(), Problem> {
     }
 }
 
+/// What is asked about the run that there is, if it is that.
+fn about_known_run(resource: Resource, body: &StartBody) -> Result<Option<Asked>, Problem> {
+    let confirms = body.confirm_removal.is_some();
+    if confirms && !(body.resume && resource == Resource::Products) {
+        let what = "confirmRemoval: is for resuming an import of products";
+        return Err(bad_request(what));
+    }
+    Ok(match (body.dismiss_failed, body.resume) {
+        (true, _) => Some(Asked::DismissFailed),
+        (false, true) => Some(Asked::Resume {
+            adopt: body.adopt,
+            confirm_removal: body.confirm_removal,
+        }),
+        (false, false) => None,
+    })
+}
+
 /// Reads the body of `POST /sync/{resource}`.
 pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<Asked, Problem> {
     let body: StartBody = parse(body)?;
@@ -172,11 +192,8 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
             )));
         }
     }
-    if body.dismiss_failed {
-        return Ok(Asked::DismissFailed);
-    }
-    if body.resume {
-        return Ok(Asked::Resume { adopt: body.adopt });
+    if let Some(asked) = about_known_run(resource, &body)? {
+        return Ok(asked);
     }
     let options = RunOptions {
         ids: body.ids.as_deref().map(ids).transpose()?,
@@ -302,12 +319,25 @@ mod tests {
         assert_eq!(ids, Some(vec![ID.to_ascii_lowercase()]));
         assert!(matches!(
             asked(Resource::Orders, r#"{"resume":true}"#),
-            Ok(Asked::Resume { adopt: false })
+            Ok(Asked::Resume { adopt: false, .. })
         ));
         assert!(matches!(
             asked(Resource::Orders, r#"{"resume":true,"adopt":true}"#),
-            Ok(Asked::Resume { adopt: true })
+            Ok(Asked::Resume { adopt: true, .. })
         ));
+        assert!(matches!(
+            asked(Resource::Products, r#"{"resume":true,"confirmRemoval":12}"#),
+            Ok(Asked::Resume {
+                confirm_removal: Some(12),
+                ..
+            })
+        ));
+        for (resource, body) in [
+            (Resource::Orders, r#"{"resume":true,"confirmRemoval":12}"#),
+            (Resource::Products, r#"{"confirmRemoval":12}"#),
+        ] {
+            assert!(asked(resource, body).is_err(), "{body}");
+        }
         assert!(request(Resource::Orders, r#"{"adopt":true}"#).adopt);
         assert!(matches!(
             asked(Resource::Orders, r#"{"resume":false}"#),

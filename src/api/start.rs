@@ -25,7 +25,10 @@ pub(super) async fn start(
     body: &Bytes,
 ) -> Result<Response<Bytes>, Problem> {
     let launched = match body::start(resource, body, engine.now())? {
-        Asked::Resume { adopt } => start::resume(engine, resource, adopt).await,
+        Asked::Resume {
+            adopt,
+            confirm_removal,
+        } => start::resume(engine, resource, adopt, confirm_removal).await,
         Asked::Start(request) => start::launch(engine, resource, &request).await,
         Asked::DismissFailed => return dismiss(engine, resource).await,
     };

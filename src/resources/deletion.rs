@@ -17,7 +17,8 @@ use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, DELETE_VARIANTS, 
 use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
-use crate::run::import::{Import, JobAnswer};
+use crate::run::documents::RecordOutcome;
+use crate::run::import::{Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::state::{Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -97,15 +98,17 @@ impl Import for Deletion {
         None
     }
 
-    fn next_phase(&self) -> Option<Rc<dyn Import>> {
+    fn next_phase(&self, _run: &RunDocument) -> NextPhase {
         let next = Self {
             klaviyo: self.klaviyo.clone(),
             collection: self.collection,
             pass: self.pass + 1,
             has_found: Rc::default(),
         };
-        let goes_on = self.has_found.get() && !self.only_looks();
-        goes_on.then(|| -> Rc<dyn Import> { Rc::new(next) })
+        match self.has_found.get() && !self.only_looks() {
+            true => NextPhase::reading_all(next),
+            false => NextPhase::None,
+        }
     }
 
     /// 0, because Klaviyo does not say how many entries there are.
@@ -167,7 +170,7 @@ impl Import for Deletion {
                 mapper: Box::new(move |record, documents| {
                     let id = crate::mapping::id(record).ok_or(Skip::Malformed { missing: "id" })?;
                     if only_looks {
-                        documents.parts_skipped = Some(Vec::new());
+                        documents.record = RecordOutcome::Uncounted;
                         documents.notes.push(Note::LeftInKlaviyo);
                     } else {
                         documents.bytes.extend_from_slice(record.get().as_bytes());

@@ -16,7 +16,7 @@ use crate::klaviyo::events;
 use crate::mapping::Skip;
 use crate::mapping::order::{self, CategoryPaths, Refund};
 use crate::ports::LocalFuture;
-use crate::run::documents::{Document, Documents};
+use crate::run::documents::{Document, Documents, RecordOutcome};
 use crate::run::import::{Import, JobAnswer};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{Job, Note, RunOptions};
@@ -139,7 +139,9 @@ pub fn documents(
     if events.is_of_tests {
         out.notes.push(Note::TestAddress);
     }
-    out.skipped = events.skipped;
+    if let Some(skip) = events.skipped {
+        out.record = RecordOutcome::Skipped(skip);
+    }
     if events.email_left_out {
         out.notes.push(Note::EmailLeftOut);
     }

@@ -29,13 +29,40 @@ pub struct Documents {
     pub bytes: Vec<u8>,
     /// The bytes and the endpoint of each.
     pub list: Vec<Document>,
+    /// What becomes of the record itself.
+    pub record: RecordOutcome,
     /// What was done differently for this record.
     pub notes: Vec<Note>,
-    /// Where the parts of the record are counted in its place, each document being one: the parts that are not sent,
-    /// by name, with the reason.
-    pub parts_skipped: Option<Vec<(String, Skip)>>,
-    /// Why the record counts as skipped, although there are documents of it.
-    pub skipped: Option<Skip>,
+    /// The parts of the record that are not sent, by name, with the reason. Its documents with a
+    /// [part](Document::part) are those that are.
+    pub parts_skipped: Vec<(String, Skip)>,
+    /// What was done differently for its parts.
+    pub part_notes: Vec<Note>,
+    /// What Klaviyo has of this record.
+    pub found: Found,
+}
+
+/// What becomes of a record, apart from its parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RecordOutcome {
+    /// It is sent.
+    #[default]
+    Sent,
+    /// It is not sent, for this reason.
+    Skipped(Skip),
+    /// It is not counted: only its parts are, or it was before.
+    Uncounted,
+}
+
+/// What Klaviyo has of a record's parts, and what of these is to be removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// How many parts Klaviyo has.
+    pub parts: u64,
+    /// Whether the record seems to have lost one of them: that is looked at again when everything else is done.
+    pub has_obsolete: bool,
+    /// How many of them are to be removed, as counted in the end.
+    pub removals: u64,
 }
 
 impl Documents {
@@ -47,9 +74,11 @@ impl Documents {
             self.bytes = Vec::with_capacity(record_bytes + LARGE / 4);
         }
         self.list.clear();
+        self.record = RecordOutcome::Sent;
         self.notes.clear();
-        self.parts_skipped = None;
-        self.skipped = None;
+        self.parts_skipped.clear();
+        self.part_notes.clear();
+        self.found = Found::default();
     }
 
     /// Adds the bytes from `start` on as a document.

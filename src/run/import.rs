@@ -58,6 +58,48 @@ pub enum JobAnswer {
     Unknown,
 }
 
+/// What the entries of a job are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobEntries {
+    /// Records that have no parts.
+    Records,
+    /// Records that Klaviyo has: their parts are sent beside them.
+    RecordsBesideParts,
+    /// Records that are new to Klaviyo: their parts follow when the job is finished.
+    RecordsBeforeParts,
+    /// Parts of records, which are counted apart.
+    Parts,
+}
+
+/// What follows when everything of a phase is read and Klaviyo's jobs are finished.
+pub enum NextPhase {
+    /// Nothing: the run is over.
+    None,
+    /// The next phase.
+    Begin {
+        /// What it does.
+        import: Rc<dyn Import>,
+        /// The ids of the records that it reads; empty for all of them.
+        records: Vec<String>,
+    },
+    /// The next phase would remove more than a run removes without an operator's word. This one is repeated when there
+    /// is one.
+    Unconfirmed {
+        /// The ids of the records that are read again then; empty for all of them.
+        records: Vec<String>,
+    },
+}
+
+impl NextPhase {
+    /// A phase that reads all records.
+    pub fn reading_all(import: impl Import + 'static) -> Self {
+        Self::Begin {
+            import: Rc::new(import),
+            records: Vec::new(),
+        }
+    }
+}
+
 /// How one resource is imported.
 pub trait Import {
     /// The endpoints that documents are sent to.
@@ -77,13 +119,13 @@ pub trait Import {
     }
 
     /// The phase that follows when everything of this one is read and Klaviyo's jobs are finished.
-    fn next_phase(&self) -> Option<Rc<dyn Import>> {
-        None
+    fn next_phase(&self, _run: &RunDocument) -> NextPhase {
+        NextPhase::None
     }
 
-    /// Whether this phase counts variants, which have counts of their own.
-    fn counts_variants(&self) -> bool {
-        false
+    /// What the entries of a job of this kind are.
+    fn job_entries(&self, _kind: &str) -> JobEntries {
+        JobEntries::Records
     }
 
     /// The number of records that the run has to read. Also checks that they can be read at all.

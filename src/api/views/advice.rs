@@ -230,6 +230,7 @@ mod tests {
             message: String::new(),
             advice: "Mend it.".to_owned(),
             is_of_credentials: false,
+            code: None,
         };
         let failed = RunDocument {
             status: Status::Failed,

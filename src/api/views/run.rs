@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{advice, destination, patience};
 use crate::run::destination::is_surely_ours;
 use crate::run::engine::Engine;
-use crate::run::state::{Resource, RunDocument, RunOptions, Status};
+use crate::run::import::{Import, JobEntries};
+use crate::run::state::{Only, Removal, Resource, RunDocument, RunOptions, Status};
 use crate::time::later;
 
 /// The status of a run. `status` is `idle` if there never was a run.
@@ -38,9 +39,10 @@ pub(in crate::api) fn run_view(
     let progress = Progress::of(engine, run);
     let percent = match (run.status, &progress) {
         (Status::Completed, _) => Some(100),
+        // when everything is read, there are still jobs and what follows them
         (_, progress) => progress
             .as_ref()
-            .map(|progress| progress.behind * 100 / progress.all),
+            .map(|progress| (progress.behind * 100 / progress.all).min(99)),
     };
     let estimated_end = rate
         .filter(|_| run.status == Status::Running)
@@ -64,6 +66,7 @@ pub(in crate::api) fn run_view(
         "estimatedEnd": estimated_end,
         "counts": run.counts,
         "variants": run.variants,
+        "removal": run.removal.as_ref().filter(|removal| removal.count > 0).map(removal),
         "lastId": run.last_id,
         "rangesLeft": cursor.map_or(0, |cursor| cursor.ranges.len()),
         "jobsUnderWay": cursor.map_or(0, |cursor| cursor.jobs.len()),
@@ -85,6 +88,11 @@ pub(in crate::api) fn run_view(
     })
 }
 
+/// What Klaviyo has and commercetools no longer has.
+fn removal(removal: &Removal) -> Value {
+    json!({"kind": removal.kind, "count": removal.count, "of": removal.of})
+}
+
 /// The options that the run was started with; of `ids` only the number.
 fn options(options: &RunOptions) -> Value {
     json!({
@@ -99,17 +107,17 @@ fn options(options: &RunOptions) -> Value {
 
 /// How many of its records a run has read.
 struct Progress {
-    /// Records that are read, over all phases; each phase reads all records.
+    /// What is read, over all phases: records, or halves of them.
     behind: u64,
-    /// Records to read, over all phases.
+    /// What there is to read, over all phases.
     all: u64,
-    /// Whether this is the last phase.
+    /// Whether there is nothing to come whose rate is not known.
     is_last: bool,
-    /// Records or variants that were counted for the records that this phase has read.
+    /// Records or variants that were counted for what this phase has read.
     counted: u64,
-    /// Records that this phase has read.
+    /// What this phase has read, in the unit of `left`.
     reached: u64,
-    /// Records that this phase still has to read.
+    /// What this phase still has to read.
     left: u64,
 }
 
@@ -129,16 +137,28 @@ impl Progress {
         }
         .min(total);
         let variants = run.variants.as_ref().map_or(0, |variants| variants.read);
+        // half of a product is its item, the other half are its variants, which follow it
+        let without_parts = without_parts(&*import, run).min(reached);
+        let (behind, all) = match phases {
+            1 => (2 * reached - without_parts, 2 * total),
+            _ => (phase * total + reached, phases * total),
+        };
         Some(Self {
-            behind: phase * total + reached,
-            all: phases * total,
-            is_last: phase + 1 == phases,
-            counted: match import.counts_variants() {
-                true => variants,
-                false => run.counts.read,
+            behind,
+            all,
+            is_last: phase + 1 == phases && (without_parts == 0 || variants > 0),
+            counted: match phase {
+                0 => run.counts.read + variants,
+                _ => variants,
             },
-            reached,
-            left: total - reached,
+            reached: match phases {
+                1 => behind,
+                _ => reached,
+            },
+            left: match phases {
+                1 => all - behind,
+                _ => total - reached,
+            },
         })
     }
 
@@ -153,6 +173,18 @@ impl Progress {
         let end = later(now, Duration::try_from_secs_f64(left).ok()?);
         self.is_last.then_some(end)
     }
+}
+
+/// How many records that were read have parts which are still to come.
+fn without_parts(import: &dyn Import, run: &RunDocument) -> u64 {
+    let Some(cursor) = &run.cursor else { return 0 };
+    let ranges = cursor.ranges.iter();
+    let followed = ranges.filter(|range| range.only == Some(Only::Parts));
+    let followed: usize = followed.map(|range| range.entries.len()).sum();
+    let jobs = cursor.jobs.iter();
+    let created =
+        jobs.filter(|job| import.job_entries(&job.kind) == JobEntries::RecordsBeforeParts);
+    followed as u64 + created.map(|job| job.counts.sent).sum::<u64>()
 }
 
 /// Whether no invocation works on a run that is going on, so that `continue` is needed.

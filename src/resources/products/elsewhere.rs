@@ -56,38 +56,71 @@ impl Elsewhere {
     ) -> Result<Self, Error> {
         let mut found = Self::default();
         found.note_shared(wanted);
-        let (mut unlisted, mut obsolete) = (BTreeSet::new(), BTreeSet::new());
+        let mut unlisted = BTreeSet::new();
         for (product, wanted) in wanted {
             let Some(known) = known.get(&compound_id(product)) else {
                 continue;
             };
-            let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
-            let lacking = wanted.iter().filter(|id| !known.contains(**id));
+            let lacking = wanted.iter().filter(|id| !known.contains(*id));
             unlisted.extend(lacking.map(|id| external_id(id).to_owned()));
-            let surplus = known.iter().filter(|id| !wanted.contains(id.as_str()));
-            obsolete.extend(surplus.map(|id| external_id(id).to_owned()));
         }
         let unlisted: Vec<String> = unlisted.into_iter().collect();
-        let there = existing(
-            &context.klaviyo,
-            CatalogCollection::Variants,
-            &unlisted,
-            deadline,
-        )
-        .await?;
+        let client = &context.klaviyo;
+        let there = existing(client, CatalogCollection::Variants, &unlisted, deadline).await?;
         found.there = there.iter().map(|id| external_id(id).to_owned()).collect();
-        let contested: Vec<String> = found.there.iter().cloned().chain(obsolete).collect();
+        let contested: Vec<String> = found.there.iter().cloned().collect();
+        found
+            .note_owners(context, is_modular, &contested, deadline)
+            .await?;
+        Ok(found)
+    }
+
+    /// Looks up whether other products have the skus that `known` has for an item and `wanted` does not have for its
+    /// product.
+    ///
+    /// # Errors
+    /// If commercetools does not respond or rejects the request.
+    pub(super) async fn of_obsolete(
+        context: &Context,
+        is_modular: bool,
+        wanted: &HashMap<String, Vec<String>>,
+        known: &HashMap<String, HashSet<String>>,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let mut found = Self::default();
+        let mut obsolete = BTreeSet::new();
+        for (product, wanted) in wanted {
+            let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
+            let known = known.get(&compound_id(product)).into_iter().flatten();
+            let surplus = known.filter(|id| !wanted.contains(id.as_str()));
+            obsolete.extend(surplus.map(|id| external_id(id).to_owned()));
+        }
+        let obsolete: Vec<String> = obsolete.into_iter().collect();
+        found
+            .note_owners(context, is_modular, &obsolete, deadline)
+            .await?;
+        Ok(found)
+    }
+
+    /// Looks up the published products with these skus.
+    async fn note_owners(
+        &mut self,
+        context: &Context,
+        is_modular: bool,
+        contested: &[String],
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         for skus in contested.chunks(SKUS_A_QUERY) {
             let client = &context.commercetools;
-            found.note_products(client, skus, deadline).await?;
+            self.note_products(client, skus, deadline).await?;
         }
         if is_modular {
             let lookups = context.catalog.lookups();
-            for (product, sku) in separate_variants(lookups, &contested, deadline).await? {
-                found.products.entry(sku).or_default().insert(product);
+            for (product, sku) in separate_variants(lookups, contested, deadline).await? {
+                self.products.entry(sku).or_default().insert(product);
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Skus that several products of the page have.

@@ -1,20 +1,32 @@
-//! Imports products as catalog items and then, when Klaviyo has finished these, their variants as catalog variants.
+//! Imports products as catalog items, and their variants as catalog variants.
+//!
+//! ```text
+//! products   items are created and updated; the variants of an item that Klaviyo has are sent beside it, those of a new
+//!            one when Klaviyo has finished its job
+//! removals   if variants seem to be gone: they are compared again and counted
+//! deletions  if they may be: they are compared again and deleted
+//! ```
+//!
+//! Earlier versions had a phase `items` and then a phase `variants`, which their documents can be in: these go on as they
+//! were begun.
 //!
 //! Only published products are read, in their published projection. Items in Klaviyo whose products are no longer
 //! published are not touched.
 
 mod completion;
 mod elsewhere;
-mod items;
+mod entries;
 mod phase;
 mod reading;
+mod removals;
 mod variants;
+mod wanted;
 
 use std::rc::Rc;
 
-use self::items::Items;
+use self::entries::{Entries, Sends};
 use self::phase::Phase;
-use self::variants::{VARIANTS, Variants};
+use self::removals::{Removals, Step};
 use super::context::Context;
 use crate::run::import::Import;
 use crate::run::state::RunDocument;
@@ -26,12 +38,16 @@ pub fn products(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
         context: context.clone(),
         now: run.started_at,
     };
-    match run
-        .cursor
-        .as_ref()
-        .and_then(|cursor| cursor.phase.as_deref())
-    {
-        Some(VARIANTS) => Rc::new(Variants(phase)),
-        _ => Rc::new(Items(phase)),
+    let cursor = run.cursor.as_ref();
+    let name = cursor.and_then(|cursor| cursor.phase.as_deref());
+    let step = Step::ALL.into_iter().find(|step| name == Some(step.name()));
+    if let Some(step) = step {
+        return Rc::new(Removals { phase, step });
     }
+    let sends = Sends::ALL.into_iter();
+    let sends = sends.into_iter().find(|sends| name == Some(sends.name()));
+    Rc::new(Entries {
+        phase,
+        sends: sends.unwrap_or(Sends::Both),
+    })
 }

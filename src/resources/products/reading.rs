@@ -3,12 +3,14 @@
 //! What a projection does not have itself is read here as well, between the page and its products: whoever maps
 //! them gets [`Product`]s, and does not see where their parts are from.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::completion::complete;
 use crate::error::Error;
 use crate::mapping::Skip;
-use crate::mapping::product::Product;
+use crate::mapping::product::{Product, compound_id};
 use crate::resources::collection::{Collection, Records};
 use crate::resources::context::Context;
 use crate::run::documents::Documents;
@@ -50,11 +52,24 @@ impl ProductPage {
         })
     }
 
-    /// The page without the ids that were requested and do not exist.
-    pub(super) fn without_missing(mut self) -> Self {
-        let is_present = |record: &Record| matches!(record, Record::Present(_));
-        self.records.list.retain(is_present);
+    /// The page without the ids that were requested and do not exist, but for those that are `counted`.
+    pub(super) fn without_missing(mut self, counted: impl Fn(&str) -> bool) -> Self {
+        self.records.list.retain(|record| match record {
+            Record::Present(_) => true,
+            Record::Missing(id) => counted(id),
+        });
         self
+    }
+
+    /// The compound ids of the variants that the products have, by the products' ids.
+    pub(super) fn skus(&self) -> HashMap<String, Vec<String>> {
+        let products = self.products();
+        products
+            .map(|product| {
+                let skus = product.skus().map(compound_id).collect();
+                (product.id().to_owned(), skus)
+            })
+            .collect()
     }
 
     /// The products that can be read.

@@ -1,154 +1,52 @@
-//! The second phase: imports the variants of products as catalog variants.
+//! What the variants of a product become.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 
 use super::elsewhere::{Elsewhere, Place};
-use super::phase::Phase;
-use super::reading::ProductPage;
 use crate::config::MappingOptions;
-use crate::error::Error;
-use crate::klaviyo::bulk::BulkEndpoint;
-use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
-use crate::klaviyo::catalog::{
-    CREATE_VARIANTS, DELETE_VARIANTS, MOVE_VARIANTS, UPDATE_VARIANTS, identifier,
-};
+use crate::klaviyo::catalog::identifier;
 use crate::mapping::Skip;
-use crate::mapping::product::{Listing, Product, Write, compound_id, external_id};
-use crate::ports::LocalFuture;
-use crate::resources::catalog_jobs::{self, JOBS_A_GROUP, write_of};
-use crate::run::documents::Documents;
-use crate::run::import::{Import, JobAnswer};
-use crate::run::page::{Page, PageQuery};
-use crate::run::state::{EntryName, Job, Note, RunOptions};
-use crate::time::Deadline;
+use crate::mapping::product::{Listing, Product, compound_id};
+use crate::resources::catalog_jobs::write_of;
+use crate::run::documents::{Documents, Found};
+use crate::run::state::Note;
 
-static VARIANT_ENDPOINTS: [&BulkEndpoint; 4] = [
-    &CREATE_VARIANTS,
-    &UPDATE_VARIANTS,
-    &DELETE_VARIANTS,
-    &MOVE_VARIANTS,
-];
-/// The index of the deletion in [`VARIANT_ENDPOINTS`].
-const DELETE: usize = 2;
-/// The index of the deletion of what is then created under another item.
-const MOVE: usize = 3;
+/// The index of the deletion of what is then created under another item, among the endpoints of variants: after
+/// creating and updating.
+const MOVE: usize = 2;
 
-/// The name of this phase in the cursor.
-pub(super) const VARIANTS: &str = "variants";
+/// What Klaviyo has of a product.
+pub(super) struct InKlaviyo<'a> {
+    /// The variants of its item, by compound id; `None` if Klaviyo does not have the item.
+    pub(super) of_item: Option<&'a HashSet<String>>,
+    /// Where skus are that its item does not have.
+    pub(super) elsewhere: &'a Elsewhere,
+}
 
-/// The second phase: variants are created and updated, and deleted if the product no longer has them.
-pub(super) struct Variants(pub(super) Phase);
-
-impl Import for Variants {
-    fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
-        &VARIANT_ENDPOINTS
-    }
-
-    fn batches_a_group(&self) -> usize {
-        JOBS_A_GROUP
-    }
-
-    fn phase(&self) -> Option<String> {
-        Some(VARIANTS.to_owned())
-    }
-
-    fn phase_position(&self) -> Option<(u64, u64)> {
-        Some((1, 2))
-    }
-
-    fn counts_variants(&self) -> bool {
-        true
-    }
-
-    fn total(
-        &self,
-        options: &RunOptions,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<u64, Error>> {
-        self.0.total(options, deadline)
-    }
-
-    fn fetch(
-        &self,
-        query: PageQuery,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Page, Error>> {
-        let Phase { context, now } = self.0.clone();
-        Box::pin(async move {
-            let page = ProductPage::read(&context, &query, now, deadline).await?;
-            // the first phase has counted the ids that do not exist
-            let page = page.without_missing();
-            let skus: HashMap<String, Vec<String>> = page
-                .products()
-                .map(|product| {
-                    (
-                        product.id().to_owned(),
-                        product.skus().map(compound_id).collect(),
-                    )
-                })
-                .collect();
-            let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
-            let is_modular = page.is_modular;
-            let elsewhere = Elsewhere::find(&context, is_modular, &skus, &known, deadline).await?;
-            let options = context.options;
-            let again: HashSet<String> = query.range.entries.into_iter().collect();
-            // a dry run has created no items: their variants are mapped as if it had
-            let known_without_item = query.options.dry_run.then(HashSet::new);
-            Ok(page.into_page(move |product, documents| {
-                let is_wanted = |part: &str| {
-                    let name = EntryName {
-                        id: product.id(),
-                        part: Some(part),
-                    };
-                    again.is_empty() || again.contains(&name.to_string())
-                };
-                map(
-                    product,
-                    known
-                        .get(&compound_id(product.id()))
-                        .or(known_without_item.as_ref()),
-                    &elsewhere,
-                    is_wanted,
-                    (now, &options),
-                    documents,
-                );
-                Ok(product.id().to_owned())
-            }))
-        })
-    }
-
-    fn poll_job(
-        &self,
-        job: Job,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.0.context.klaviyo.clone();
-        Box::pin(async move {
-            catalog_jobs::poll(
-                &client,
-                &VARIANT_ENDPOINTS,
-                CatalogCollection::Variants,
-                job,
-                deadline,
-            )
-            .await
-        })
+impl InKlaviyo<'_> {
+    /// What there is of the product's variants, and whether one of them seems to be obsolete.
+    pub(super) fn found(&self, product: &Product<'_>) -> Found {
+        let known = self.of_item.into_iter().flatten();
+        Found {
+            parts: self.of_item.map_or(0, |known| known.len() as u64),
+            has_obsolete: !product.obsolete(known.map(String::as_str)).is_empty(),
+            removals: 0,
+        }
     }
 }
 
-/// Maps the wanted variants of a product. `known` has the variants that Klaviyo has, by compound id; `None` if it does
-/// not have the item.
-fn map(
+/// Maps the wanted variants of a product. `endpoints` is the index of the first endpoint of variants.
+pub(super) fn map(
     product: &Product<'_>,
-    known: Option<&HashSet<String>>,
-    elsewhere: &Elsewhere,
+    in_klaviyo: &InKlaviyo<'_>,
     is_wanted: impl Fn(&str) -> bool,
+    endpoints: usize,
     (now, options): (Timestamp, &MappingOptions),
     documents: &mut Documents,
 ) {
-    let mut skipped = Vec::new();
+    let known = in_klaviyo.of_item;
     let listing = match known {
         Some(_) => Listing::of(product, now, options),
         None => Err(Skip::ItemNotInKlaviyo),
@@ -160,37 +58,33 @@ fn map(
             continue;
         }
         let is_there = known.is_some_and(|known| known.contains(&compound_id(&part)));
-        let (endpoint, write): (usize, Write) = write_of(is_there);
+        let (endpoint, write) = write_of(is_there);
         let start = documents.bytes.len();
         let place = match variant.sku() {
-            Some(sku) if known.is_some() => elsewhere.place(product.id(), sku),
+            Some(sku) if known.is_some() => in_klaviyo.elsewhere.place(product.id(), sku),
             _ => Place::Here,
         };
         let entry = match place {
             Place::KeptBy(other) => Err(Skip::SkuOfAnotherProduct { other }),
             Place::Moved if listing.is_ok() => {
-                push_deletion(MOVE, &compound_id(&part), part, documents);
-                documents.notes.push(Note::VariantMoved);
+                push_deletion(endpoints + MOVE, &compound_id(&part), part, documents);
+                documents.part_notes.push(Note::VariantMoved);
                 continue;
             }
             Place::Moved | Place::Here => listing.as_ref().map_err(Skip::clone),
         };
         match entry.and_then(|listing| listing.variant(variant, write, &mut documents.bytes)) {
-            Ok(_) => documents.push(endpoint, start, Some(part)),
-            Err(skip) => skipped.push((part, skip)),
+            Ok(_) => documents.push(endpoints + endpoint, start, Some(part)),
+            Err(skip) => {
+                documents.bytes.truncate(start);
+                documents.parts_skipped.push((part, skip));
+            }
         }
     }
-    for id in product.obsolete(known.into_iter().flatten().map(String::as_str)) {
-        let part = external_id(id);
-        if is_wanted(part) && !elsewhere.is_of_another(product.id(), part) {
-            push_deletion(DELETE, id, part.to_owned(), documents);
-            documents.notes.push(Note::ObsoleteVariantDeleted);
-        }
-    }
-    documents.parts_skipped = Some(skipped);
 }
 
-fn push_deletion(endpoint: usize, id: &str, part: String, documents: &mut Documents) {
+/// Adds the deletion of a variant.
+pub(super) fn push_deletion(endpoint: usize, id: &str, part: String, documents: &mut Documents) {
     let start = documents.bytes.len();
     let identifier = identifier("catalog-variant", id);
     documents

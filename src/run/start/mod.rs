@@ -283,7 +283,7 @@ pub async fn launch(
 }
 
 /// Takes up a run that has failed, from its cursor. With `adopt` also one that names another Klaviyo account, even where
-/// it has not failed: nobody else goes on with it.
+/// it has not failed: nobody else goes on with it. With `confirm_removal` it may remove so many entries.
 ///
 /// # Errors
 /// If there is none, and if commercetools does not respond or (still) rejects the request. Then the run stays failed.
@@ -291,6 +291,7 @@ pub async fn resume(
     engine: &Engine,
     resource: Resource,
     adopt: bool,
+    confirm_removal: Option<u64>,
 ) -> Result<Launched, NotStarted> {
     let begun = engine.monotonic();
     let deadline = engine.deadline(TIMEOUT);
@@ -319,6 +320,9 @@ pub async fn resume(
     // the cause of the failure may still exist: the caller learns it at once, not after the first window
     import.total(&stored.document.options, deadline).await?;
     stored.document.resume();
+    if let Some(removal) = &mut stored.document.removal {
+        removal.confirmed = confirm_removal.or(removal.confirmed);
+    }
     if let Some(destination) = adopted {
         stored.document.adopt(destination);
     }

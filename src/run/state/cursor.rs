@@ -37,9 +37,8 @@ impl Cursor {
     /// catalog, which can be read in one part only.
     #[must_use]
     pub fn start(options: &RunOptions, phase: Option<String>, parts: usize) -> Self {
-        let parts = if options.delete_all { 1 } else { parts };
         Self {
-            ranges: split(options.start_id.as_deref(), parts),
+            ranges: Self::all_ranges(options, parts),
             jobs: Vec::new(),
             phase,
             phase_records: 0,
@@ -47,6 +46,24 @@ impl Cursor {
             page_cap: None,
         }
     }
+
+    /// The ranges of everything that a run reads.
+    #[must_use]
+    pub fn all_ranges(options: &RunOptions, parts: usize) -> Vec<IdRange> {
+        let parts = if options.delete_all { 1 } else { parts };
+        split(options.start_id.as_deref(), parts)
+    }
+}
+
+/// The half of the records that is wanted of a range, where a record and its parts are entries of their own, such as a
+/// product's item and its variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Only {
+    /// The records without their parts: these were sent beside them.
+    Records,
+    /// The parts without the records: these are in Klaviyo now.
+    Parts,
 }
 
 /// A part of the key space: ids in the order that commercetools sorts them in.
@@ -66,6 +83,9 @@ pub struct IdRange {
     /// (see [`EntryName`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "entry_name")]
     pub entries: Vec<String>,
+    /// What is wanted of the records that it has or names; absent where it is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
     /// How often these entries have been sent before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
@@ -90,6 +110,18 @@ impl IdRange {
             attempt,
             ..Self::default()
         }
+    }
+
+    /// The same range with one half of its records only, or with all of them.
+    #[must_use]
+    pub fn with_only(self, only: Option<Only>) -> Self {
+        Self { only, ..self }
+    }
+
+    /// Whether its records are read for the first time.
+    #[must_use]
+    pub fn is_first_reading(&self) -> bool {
+        self.attempt == 0 && self.only.is_none()
     }
 
     /// The range with everything up to `id` done.

@@ -13,6 +13,7 @@ use super::last_error::LastError;
 use super::lease::Lease;
 use super::options::RunOptions;
 use super::pace::Pace;
+use super::removal::Removal;
 use super::report::Report;
 use super::resource::Resource;
 use super::sample::Sample;
@@ -23,7 +24,7 @@ use crate::time::later;
 
 /// The version of the document that this code writes. It reads those from [`OLDEST_SCHEMA`] on, and refuses to touch any
 /// other.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 /// The earliest version of the document that this code reads.
 pub const OLDEST_SCHEMA: u32 = 1;
 /// Records set aside that the report names; the rest are counted only. Keeps the document under about 100 KB.
@@ -101,6 +102,9 @@ pub struct RunDocument {
     /// Products: how many variants, those that are deleted from Klaviyo included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variants: Option<Counts>,
+    /// What Klaviyo has and commercetools no longer has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
     /// The id that was read last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_id: Option<String>,
@@ -205,6 +209,7 @@ impl RunDocument {
             waiting_for: None,
             counts: Counts::default(),
             variants: None,
+            removal: None,
             last_id: None,
             set_aside: Vec::new(),
             set_aside_omitted: 0,
@@ -244,6 +249,7 @@ impl RunDocument {
             .flatten()
             .chain(jobs().map(|job| &job.counts));
         let phase_records = cursor.map_or(0, |cursor| cursor.phase_records);
+        let removal = self.removal.as_ref();
         let mut attempts = jobs().flat_map(|job| [job.asked, job.attempt]).chain(
             cursor
                 .into_iter()
@@ -262,6 +268,7 @@ impl RunDocument {
                 self.named_failures,
                 self.remembered_failures,
                 phase_records,
+                removal.map_or(0, |removal| removal.count.max(removal.of)),
             ]
             .iter()
             .all(|&count| count <= MAX_COUNT)
@@ -343,6 +350,7 @@ impl RunDocument {
     /// Takes up a run that has failed where it stands. What went wrong stays in sight until there is progress. It is no
     /// longer part of a plan, which may be over.
     pub fn resume(&mut self) {
+        self.count_removals_again();
         self.fruitless_waits = 0;
         self.killed_windows = 0;
         self.take_up();
@@ -412,6 +420,7 @@ impl RunDocument {
                 self.killed_windows
             ),
             advice: KILLED.to_owned(),
+            code: None,
             is_of_credentials: false,
         });
         if self.killed_windows >= MAX_KILLED_WINDOWS {

@@ -19,7 +19,13 @@ pub struct LastError {
     /// again does no harm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_credentials: bool,
+    /// What kind of error it is, where somebody has to decide something about it: a stable name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
+
+/// The code of a run that is about to remove more than it does without being asked.
+pub const REMOVAL_UNCONFIRMED: &str = "removal_unconfirmed";
 
 impl LastError {
     /// An API's error, at this moment.
@@ -30,6 +36,7 @@ impl LastError {
             message: error.to_string(),
             advice: error.advice().to_owned(),
             is_of_credentials: error.is_of_credentials(),
+            code: None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod last_error;
 mod lease;
 mod options;
 mod pace;
+mod removal;
 mod report;
 mod resource;
 mod sample;
@@ -19,7 +20,7 @@ mod status;
 mod succession;
 
 pub use counts::{Counts, Note};
-pub use cursor::{Cursor, IdRange, Job};
+pub use cursor::{Cursor, IdRange, Job, Only};
 pub use destination::Destination;
 pub use document::{
     MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument, SCHEMA,
@@ -27,10 +28,11 @@ pub use document::{
 pub use entry_name::EntryName;
 pub use failed_records::{FAILED_RECORDS_SCHEMA, FailedRecords, MAX_REMEMBERED};
 pub use failures::{FailureNews, Failures};
-pub use last_error::LastError;
+pub use last_error::{LastError, REMOVAL_UNCONFIRMED};
 pub use lease::{CLOCK_TOLERANCE, Lease, MARGIN};
 pub use options::RunOptions;
 pub use pace::Pace;
+pub use removal::{Removal, RemovalKind};
 pub use report::Report;
 pub use resource::Resource;
 pub use sample::Sample;

@@ -7,13 +7,30 @@ use jiff::Timestamp;
 use super::destination::Destination;
 use super::document::{RunDocument, SCHEMA};
 use super::failures::Failures;
+use super::last_error::REMOVAL_UNCONFIRMED;
 use super::lease::Lease;
 use super::options::RunOptions;
 use super::set_aside::Outcome;
 use super::status::Status;
 use crate::config::MAX_WINDOW_SECONDS;
 
+/// The first schema that counts the failed records which are remembered.
+const REMEMBERS_FAILURES: u32 = 2;
+
 impl RunDocument {
+    /// A run that stopped before its removals counts them once more when it is taken up.
+    pub(super) fn count_removals_again(&mut self) {
+        let code = self
+            .last_error
+            .as_ref()
+            .and_then(|error| error.code.as_deref());
+        if code == Some(REMOVAL_UNCONFIRMED)
+            && let Some(removal) = &mut self.removal
+        {
+            removal.count_again();
+        }
+    }
+
     /// Whether the run reads all records that there are, to send them.
     #[must_use]
     pub fn reads_everything(&self) -> bool {
@@ -26,7 +43,7 @@ impl RunDocument {
 
     /// Converts a document of an earlier schema.
     pub fn upgrade(&mut self) {
-        if self.schema < SCHEMA {
+        if self.schema < REMEMBERS_FAILURES {
             let named = self
                 .set_aside
                 .iter()

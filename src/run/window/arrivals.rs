@@ -18,8 +18,13 @@ impl Window<'_> {
                 limit,
                 result,
             } => self.take_page(range, limit, result),
-            Arrival::Sent { group, result } => {
+            Arrival::Sent {
+                group,
+                bytes,
+                result,
+            } => {
                 self.in_flight.sends -= 1;
+                self.in_flight.send_bytes -= bytes;
                 match result {
                     Ok(sent) => {
                         self.findings.klaviyo_answered = true;

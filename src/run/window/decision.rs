@@ -164,7 +164,7 @@ pub(super) fn stands_still(
     match end {
         End::Continue => !progress && !has_jobs,
         End::Wait { .. } => !progress && klaviyo_answered,
-        End::Completed | End::Broken(_) | End::GivenUp(_) | End::Lost => false,
+        End::Completed | End::Broken(_) | End::GivenUp(_) | End::Unconfirmed | End::Lost => false,
     }
 }
 

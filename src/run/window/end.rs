@@ -20,6 +20,8 @@ pub enum End {
     },
     /// A request failed; the next window retries.
     Broken(Error),
+    /// The run would remove more than it does without an operator's word.
+    Unconfirmed,
     /// A request was rejected, and a retry would not help.
     GivenUp(Error),
     /// Another invocation has changed the document: a stop, or the next window.

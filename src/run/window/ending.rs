@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Window;
@@ -11,7 +12,7 @@ use super::timing::FINISHING;
 use crate::error::{Action, Error};
 use crate::run::engine::Engine;
 use crate::run::log::LogEvent;
-use crate::run::state::{LastError, RunDocument, Status};
+use crate::run::state::{LastError, REMOVAL_UNCONFIRMED, RunDocument, Status};
 use crate::run::store::{Saved, Stored};
 use crate::time::{Deadline, later};
 
@@ -71,6 +72,7 @@ impl Window<'_> {
                 message: "a window ended without progress".to_owned(),
                 advice: TOO_SHORT.to_owned(),
                 is_of_credentials: false,
+                code: None,
             });
         }
         match end {
@@ -95,6 +97,10 @@ impl Window<'_> {
                     Action::RetryForAWhile => document.stall(last_error),
                     _ => document.last_error = Some(last_error),
                 }
+            }
+            End::Unconfirmed => {
+                document.last_error = Some(unconfirmed(document, now));
+                document.give_up(now);
             }
             End::GivenUp(error) => {
                 document.last_error = Some(LastError::of(error, now));
@@ -162,6 +168,25 @@ impl Window<'_> {
     }
 }
 
+/// Why a run has stopped before its removals.
+fn unconfirmed(document: &RunDocument, now: Timestamp) -> LastError {
+    let removal = document.removal.clone().unwrap_or_default();
+    let (count, of) = (removal.count, removal.of);
+    LastError {
+        at: now,
+        message: format!(
+            "{count} of the {of} variants that Klaviyo has of these products are not in commercetools any more: \
+             more than a run deletes without being asked"
+        ),
+        advice: format!(
+            "Look whether these variants are meant to be gone. If so, resume with \
+             {{\"resume\": true, \"confirmRemoval\": {count}}}; if not, mend the products and resume, or stop the run."
+        ),
+        is_of_credentials: false,
+        code: Some(REMOVAL_UNCONFIRMED.to_owned()),
+    }
+}
+
 /// Writes the log line of a window's end.
 pub fn log_window(engine: &Engine, document: &RunDocument, end: &End, duration: Duration) {
     let event = match end {
@@ -170,7 +195,7 @@ pub fn log_window(engine: &Engine, document: &RunDocument, end: &End, duration: 
         End::Continue => LogEvent::WindowDone,
         End::Wait { .. } => LogEvent::Waiting,
         End::Broken(_) => LogEvent::WindowFailed,
-        End::GivenUp(_) => LogEvent::RunFailed,
+        End::GivenUp(_) | End::Unconfirmed => LogEvent::RunFailed,
         End::Lost => LogEvent::WindowEndedByOthers,
     };
     let members = json!({

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::sending::JobMade;
 use crate::mapping::Skip;
-use crate::run::documents::Documents;
+use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::MAX_DECISIONS;
 use crate::run::state::{Counts, IdRange, Job, Note, Outcome, SetAside};
 
@@ -30,6 +31,28 @@ pub struct JobEffect {
     pub unnamed: u64,
 }
 
+/// An entry that was sent: a record, or a part of one.
+#[derive(Debug, Clone)]
+pub struct SentEntry {
+    /// The record's id, or the part's name (see [`EntryName`](crate::run::state::EntryName)).
+    pub name: String,
+    /// Where it was sent.
+    pub endpoint: &'static BulkEndpoint,
+    /// Whether it is a part of a record, which has counts of its own.
+    pub is_part: bool,
+}
+
+/// What was found in Klaviyo that commercetools no longer has.
+#[derive(Debug, Default)]
+pub struct RemovalFound {
+    /// How many entries Klaviyo has.
+    pub of: u64,
+    /// How many of them are to be removed, as counted in the end.
+    pub count: u64,
+    /// The records that seem to have lost some.
+    pub records: Vec<String>,
+}
+
 /// Everything that one group changes in the document.
 #[derive(Debug, Default)]
 pub struct Group {
@@ -40,17 +63,21 @@ pub struct Group {
     pub(super) sealed: usize,
     /// How often its records have been sent before.
     pub(super) attempt: u32,
-    /// The names of what has documents, by the numbers in batches: ids of records, names of parts (see
-    /// [`EntryName`](crate::run::state::EntryName)).
-    pub(super) records: Vec<String>,
+    /// What was sent, by the numbers in batches.
+    pub(super) entries: Vec<SentEntry>,
     /// Those of them that count as skipped, with the reason's code.
     pub(super) skipped: BTreeMap<usize, &'static str>,
+    /// The kinds of the batches that were taken out to be sent.
+    pub(super) taken: Vec<&'static str>,
     /// For each range, the part of it that this group covers.
     pub(super) spans: BTreeMap<usize, IdRange>,
     pub(super) finished: Vec<usize>,
     pub(super) last_id: Option<String>,
     pub(super) records_reached: u64,
     pub(super) counts: Counts,
+    /// The counts of records' parts.
+    pub(super) parts: Counts,
+    pub(super) removal: RemovalFound,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
@@ -72,18 +99,26 @@ pub struct Commit {
     pub records_reached: u64,
     /// Counts, rejected records included.
     pub counts: Counts,
+    /// Counts of records' parts, rejected ones included.
+    pub parts: Counts,
+    /// What was found in Klaviyo that commercetools no longer has.
+    pub removal: RemovalFound,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
     /// Ids of watched records that were read.
     pub read_again: Vec<String>,
     /// Jobs that Klaviyo made.
     pub jobs: Vec<JobMade>,
-    /// Entries that are to be looked up and decided again, by name; they are not counted yet.
-    pub again: Vec<String>,
+    /// Entries that are to be looked up and decided again; they are not counted yet.
+    pub again: Vec<SentEntry>,
+    /// Entries that Klaviyo rejected.
+    pub refused: Vec<SentEntry>,
     /// What the result of a job changes.
     pub effect: Option<JobEffect>,
-    /// The names of what was sent, as [`JobMade::records`] numbers it.
-    records: Vec<String>,
+    /// What was sent, as [`JobMade::records`] numbers it.
+    entries: Vec<SentEntry>,
+    /// The kinds of the batches that were taken out to be sent.
+    pub taken: Vec<&'static str>,
     /// How often its records have been sent before.
     pub attempt: u32,
 }
@@ -108,7 +143,7 @@ impl Group {
     pub(super) fn reach(&mut self, origin: &Origin<'_>) {
         if let Some(id) = origin.id {
             self.last_id = Some(id.to_owned());
-            self.records_reached += u64::from(origin.before.attempt == 0);
+            self.records_reached += u64::from(origin.before.is_first_reading());
         }
         let Some(reached) = origin.reached else {
             return;
@@ -142,9 +177,9 @@ impl Group {
                 continue;
             };
             let count = alike.len() as u64;
-            self.counts.read += count;
+            self.parts.read += count;
             *self
-                .counts
+                .parts
                 .skipped
                 .entry(skip.code().to_owned())
                 .or_default() += count;
@@ -161,54 +196,95 @@ impl Group {
     }
 
     pub(super) fn count(&mut self, origin: &Origin<'_>, documents: &Documents) {
-        self.counts.documents += documents.list.len() as u64;
-        for note in &documents.notes {
-            self.counts.note(*note, 1);
-        }
-        if let Some(skip) = &documents.skipped {
-            self.skipped.insert(self.records.len(), skip.code());
-            self.skip(origin.id.map(str::to_owned), skip.code(), skip.to_string());
-            return;
-        }
-        let sent = match &documents.parts_skipped {
-            None => 1,
-            Some(skipped) => {
-                self.skip_parts(origin.id, skipped);
-                documents.list.len() as u64
+        let of_parts = documents.list.iter();
+        let parts = of_parts.filter(|document| document.part.is_some()).count();
+        match &documents.record {
+            RecordOutcome::Sent => {
+                self.counts.read += 1;
+                self.counts.sent += 1;
+                self.counts.documents += (documents.list.len() - parts) as u64;
             }
-        };
-        self.counts.read += sent;
-        self.counts.sent += sent;
+            RecordOutcome::Skipped(skip) => {
+                // documents of it are sent all the same, if it has any
+                self.skipped.insert(self.entries.len(), skip.code());
+                self.counts.documents += (documents.list.len() - parts) as u64;
+                let id = origin.id.map(str::to_owned);
+                self.skip(id, skip.code(), skip.to_string());
+            }
+            RecordOutcome::Uncounted => {}
+        }
+        self.skip_parts(origin.id, &documents.parts_skipped);
+        self.parts.add(&Counts::of_entries(parts as u64));
+        for (counts, notes) in [
+            (&mut self.counts, &documents.notes),
+            (&mut self.parts, &documents.part_notes),
+        ] {
+            for note in notes {
+                counts.note(*note, 1);
+            }
+        }
+        self.removal.of += documents.found.parts;
+        self.removal.count += documents.found.removals;
+        if documents.found.has_obsolete {
+            self.removal.records.extend(origin.id.map(str::to_owned));
+        }
+    }
+
+    /// Adds an entry that is sent; returns its number.
+    pub(super) fn enter(
+        &mut self,
+        name: String,
+        endpoint: &'static BulkEndpoint,
+        is_part: bool,
+    ) -> usize {
+        self.entries.push(SentEntry {
+            name,
+            endpoint,
+            is_part,
+        });
+        self.entries.len() - 1
+    }
+
+    fn counts_of(&mut self, is_part: bool) -> &mut Counts {
+        match is_part {
+            true => &mut self.parts,
+            false => &mut self.counts,
+        }
     }
 
     pub(super) fn into_commit(mut self) -> Commit {
         if self.attempt >= MAX_DECISIONS {
             self.refused.append(&mut self.again);
         }
-        let again: Vec<String> = self
+        let again: Vec<SentEntry> = self
             .again
             .keys()
-            .filter_map(|&record| self.records.get(record).cloned())
+            .filter_map(|&entry| self.entries.get(entry).cloned())
             .collect();
-        self.counts
-            .take_back(&Counts::of_entries(again.len() as u64));
-        for (record, reason) in std::mem::take(&mut self.refused) {
-            let name = self.records.get(record).filter(|id| !id.is_empty());
-            let refused = SetAside::failed(name.map(String::as_str), reason);
+        for entry in &again {
+            self.counts_of(entry.is_part)
+                .take_back(&Counts::of_entries(1));
+        }
+        let mut rejected = Vec::new();
+        for (number, reason) in std::mem::take(&mut self.refused) {
+            let entry = self.entries.get(number).cloned();
+            let name = entry.as_ref().map(|entry| entry.name.as_str());
+            let refused = SetAside::failed(name.filter(|name| !name.is_empty()), reason);
             // a document that a job's result sends again was counted as sent when the job was submitted
             if let Some(effect) = &mut self.effect {
                 effect.refused.push((refused.id, refused.reason));
                 continue;
             }
-            match self.skipped.get(&record) {
+            let is_part = entry.as_ref().is_some_and(|entry| entry.is_part);
+            match self.skipped.get(&number).filter(|_| !is_part) {
                 Some(code) => {
                     self.counts.skipped_is_failed(code);
-                    let is_it = |one: &SetAside| one.id == refused.id;
-                    self.set_aside.retain(|one| !is_it(one));
+                    self.set_aside.retain(|one| one.id != refused.id);
                 }
-                None => self.counts.move_to_failed(1),
+                None => self.counts_of(is_part).move_to_failed(1),
             }
             self.set_aside.push(refused);
+            rejected.extend(entry);
         }
         Commit {
             spans: self.spans,
@@ -216,12 +292,16 @@ impl Group {
             last_id: self.last_id,
             records_reached: self.records_reached,
             counts: self.counts,
+            parts: self.parts,
+            removal: self.removal,
             set_aside: self.set_aside,
             read_again: self.read_again,
             jobs: self.jobs,
             again,
+            refused: rejected,
             effect: self.effect,
-            records: self.records,
+            entries: self.entries,
+            taken: self.taken,
             attempt: self.attempt,
         }
     }
@@ -255,7 +335,7 @@ impl Commit {
                     entries: made
                         .records
                         .iter()
-                        .map(|&record| self.records[record].clone())
+                        .map(|&entry| self.entries[entry].name.clone())
                         .collect(),
                     ..job
                 }

@@ -21,6 +21,7 @@ pub(super) enum Arrival {
     /// A batch of a group.
     Sent {
         group: u64,
+        bytes: usize,
         result: Result<Sent, Error>,
     },
     /// The poll of a job.
@@ -41,6 +42,8 @@ pub(super) struct InFlight {
     pub(super) calls: FuturesUnordered<LocalFuture<'static, Arrival>>,
     /// How many of them send a batch.
     pub(super) sends: usize,
+    /// The bytes of these batches.
+    pub(super) send_bytes: usize,
     /// How many of them poll a job.
     pub(super) polls: usize,
     /// Whether one of them saves the document.

@@ -1,10 +1,12 @@
 //! Klaviyo's jobs: how many there may be, and what their results change.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Window;
 use super::group::JobEffect;
 use super::in_flight::Arrival;
+use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::{JobAnswer, Refused};
 use crate::run::state::{Counts, IdRange, Job, Note, SetAside};
 use crate::time::later;
@@ -24,16 +26,28 @@ const UNSEEN_JOB_BYTES: usize = 4_400;
 const MAX_ATTEMPTS: u32 = 4;
 
 impl Window<'_> {
-    /// Whether no more jobs are submitted for now.
+    /// Whether one more job of this endpoint may be submitted.
+    pub(super) fn may_submit(&self, endpoint: &BulkEndpoint) -> bool {
+        let kind = endpoint.key;
+        let of_kind = self.jobs.of_kind(kind) + self.packer.uncommitted(kind);
+        of_kind < MAX_JOBS && self.job_bytes(1) < MAX_JOB_BYTES
+    }
+
+    /// Whether no more jobs are submitted for now, whatever is read.
     pub(super) fn jobs_are_full(&self) -> bool {
-        let waiting = self.packer.outbox();
-        let next = self.packer.next_endpoint();
-        let of_kind = next.map_or(0, |endpoint| self.jobs.of_kind(endpoint.key));
-        let bytes = match self.jobs.len() {
+        let mut waiting = self.packer.endpoints().peekable();
+        let is_stuck =
+            waiting.peek().is_some() && !waiting.any(|endpoint| self.may_submit(endpoint));
+        is_stuck || self.job_bytes(self.packer.outbox()) >= MAX_JOB_BYTES
+    }
+
+    /// What the jobs take up in the document with so many more, about, in bytes.
+    fn job_bytes(&self, more: usize) -> usize {
+        let each = match self.jobs.len() {
             0 => UNSEEN_JOB_BYTES,
             jobs => self.jobs.bytes() / jobs,
         };
-        of_kind + waiting >= MAX_JOBS || self.jobs.bytes() + bytes * waiting >= MAX_JOB_BYTES
+        self.jobs.bytes() + each * (more + self.packer.uncommitted_in_all())
     }
 
     pub(super) fn start_polls(&mut self) {
@@ -69,6 +83,7 @@ impl Window<'_> {
                 self.jobs.remove(&job.id);
                 let counts = &mut self.stored.document.counts;
                 counts.note(Note::JobWithoutResult, 1);
+                self.let_parts_follow(&job.kind, job.entries);
             }
             JobAnswer::Cancelled if !job.entries.is_empty() => {
                 let again = job
@@ -109,14 +124,14 @@ impl Window<'_> {
         self.jobs.remove(&job.id);
         if job.spans.is_empty() || job.attempt >= MAX_ATTEMPTS {
             let records = job.counts.sent;
-            self.counts().move_to_failed(records);
+            self.counts_of(&job.kind).move_to_failed(records);
             let reason = format!("Klaviyo cancelled the job of {records} records");
             self.stored
                 .document
                 .set_aside(SetAside::failed(None, reason));
             return;
         }
-        self.counts().take_back(&job.counts);
+        self.counts_of(&job.kind).take_back(&job.counts);
         for span in job.spans {
             self.reader.add(IdRange {
                 attempt: job.attempt + 1,
@@ -138,7 +153,7 @@ impl Window<'_> {
         if job.attempt >= MAX_ATTEMPTS {
             refused.extend(again.drain(..).map(|(name, reason)| (Some(name), reason)));
         }
-        let counts = self.counts();
+        let counts = self.counts_of(&job.kind);
         counts.move_to_failed(refused.len() as u64);
         let records = again.len() as u64 + left;
         counts.take_back(&Counts::of_entries(records));
@@ -147,10 +162,13 @@ impl Window<'_> {
                 .document
                 .set_aside(SetAside::failed(name.as_deref(), reason));
         }
+        let again: Vec<String> = again.into_iter().map(|(name, _)| name).collect();
+        let is_again: HashSet<&String> = again.iter().collect();
+        let settled = job.entries.iter().filter(|name| !is_again.contains(name));
+        let settled = settled.cloned().collect();
         if !again.is_empty() {
-            let entries = again.into_iter().map(|(name, _)| name).collect();
-            self.reader
-                .add(IdRange::of_entries(entries, job.attempt + 1));
+            self.read_again(&job.kind, again, job.attempt + 1);
         }
+        self.let_parts_follow(&job.kind, settled);
     }
 }

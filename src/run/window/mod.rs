@@ -46,7 +46,7 @@ use super::import::Import;
 use super::state::{Cursor, IdRange, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
-use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
 use crate::klaviyo::sending::Sent;
 use crate::time::{Deadline, later, yield_now};
 
@@ -54,6 +54,8 @@ pub use self::end::End;
 
 /// The approximate time to send what has just been mapped.
 const TIME_TO_SEND: Duration = Duration::from_secs(2);
+/// The most batches that are under way at the same time, if they are small: 75 a second that take 300 ms each are 23.
+const MAX_SENDS: usize = 32;
 
 /// What the window has achieved so far.
 #[derive(Default)]
@@ -203,10 +205,7 @@ impl Window<'_> {
                 }
                 Next::Wait(pause) => self.wait(pause).await,
                 Next::PhaseOver if self.begin_next_phase() => {}
-                Next::PhaseOver => {
-                    self.begin_to_end(End::Completed);
-                    break;
-                }
+                Next::PhaseOver => break,
                 Next::End(over) => self.end(over),
                 Next::DropUnsent(wait) => self.drop_unsent(wait),
                 Next::Leave => break,
@@ -278,14 +277,15 @@ impl Window<'_> {
         if is_held || is_too_late || matches!(self.findings.end, Some(End::Lost)) {
             return;
         }
-        while self.in_flight.sends < self.limits.sends {
-            let Some(endpoint) = self.packer.next_endpoint() else {
-                break;
-            };
-            if !self.ready_in(endpoint).is_zero() {
-                break;
-            }
-            let Some((group, batch)) = self.packer.take() else {
+        while self.may_send() {
+            let free: Vec<&str> = self
+                .packer
+                .endpoints()
+                .filter(|endpoint| self.may_submit(endpoint) && self.ready_in(endpoint).is_zero())
+                .map(|endpoint| endpoint.key)
+                .collect();
+            let taken = self.packer.take(|endpoint| free.contains(&endpoint.key));
+            let Some((group, batch)) = taken else {
                 break;
             };
             if self.stored.document.options.dry_run {
@@ -294,14 +294,36 @@ impl Window<'_> {
             }
             let client = self.engine.klaviyo.clone();
             let hard = self.timing.hard;
+            let bytes = batch.bytes();
             self.in_flight.sends += 1;
+            self.in_flight.send_bytes += bytes;
             self.in_flight.calls.push(Box::pin(async move {
                 let result = batch.send(&client, hard).await;
-                Arrival::Sent { group, result }
+                Arrival::Sent {
+                    group,
+                    bytes,
+                    result,
+                }
             }));
             // the call has to begin before the limiter knows of it
             self.take_arrived();
         }
+    }
+
+    /// Whether one more batch may be under way: there is memory for one of full size.
+    fn may_send(&self) -> bool {
+        let InFlight {
+            sends, send_bytes, ..
+        } = self.in_flight;
+        let most = self.limits.sends * MAX_REQUEST_BYTES;
+        sends == 0 || (sends < MAX_SENDS && send_bytes + MAX_REQUEST_BYTES <= most)
+    }
+
+    /// The time until the next batch may be sent; `None` if none waits, or only such that have to wait for jobs.
+    fn next_batch_in(&self) -> Option<Duration> {
+        let endpoints = self.packer.endpoints();
+        let may_be_sent = endpoints.filter(|endpoint| self.may_submit(endpoint));
+        may_be_sent.map(|endpoint| self.ready_in(endpoint)).min()
     }
 
     /// The time until a batch may be posted to this endpoint. A dry run sends nothing, so it has no rate limit.
@@ -371,7 +393,8 @@ impl Window<'_> {
 
     /// What is waited for if the next batch has to wait.
     fn waits_for_rate_limit(&self) -> String {
-        let endpoint = self.packer.next_endpoint();
+        let mut endpoints = self.packer.endpoints();
+        let endpoint = endpoints.find(|endpoint| self.may_submit(endpoint));
         let name = endpoint.map_or("Klaviyo", |endpoint| endpoint.post.name);
         format!("the rate limit of: {name}")
     }
@@ -384,6 +407,7 @@ impl Window<'_> {
         match &end {
             End::Continue => {}
             End::Completed => self.packer.close(),
+            End::Unconfirmed => {}
             End::Wait { .. } | End::Broken(_) | End::GivenUp(_) | End::Lost => {
                 self.reader.discard();
                 self.packer.discard_unsent();

@@ -1,7 +1,7 @@
 //! Packs records into batches, in the order in which they were read, and keeps groups of batches in order until they
 //! can be committed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Packer {
     waiting: VecDeque<Group>,
     /// Full batches with the group that they belong to, in order.
     outbox: VecDeque<(u64, Batch)>,
+    /// Batches that were taken out, by kind, as long as their groups are not committed.
+    uncommitted: HashMap<&'static str, usize>,
     /// Ids of records of which a commit says that they were read.
     watched: Rc<BTreeSet<String>>,
 }
@@ -55,6 +57,7 @@ impl Packer {
             open: None,
             waiting: VecDeque::new(),
             outbox: VecDeque::new(),
+            uncommitted: HashMap::new(),
             watched: Rc::default(),
         }
     }
@@ -125,19 +128,16 @@ impl Packer {
         group.meet(&origin, &self.watched);
         group.count(&origin, documents);
         let bytes = Bytes::copy_from_slice(&documents.bytes);
-        let mut record = group.records.len();
-        if documents.parts_skipped.is_none() {
-            group.records.push(origin.id.unwrap_or_default().to_owned());
-        }
+        let mut whole = None;
         for document in &documents.list {
-            if documents.parts_skipped.is_some() {
-                let name = EntryName {
-                    id: origin.id.unwrap_or_default(),
-                    part: document.part.as_deref(),
-                };
-                record = group.records.len();
-                group.records.push(name.to_string());
-            }
+            let id = origin.id.unwrap_or_default();
+            let endpoint = self.endpoints[document.endpoint];
+            let part = document.part.as_deref();
+            let record = match (part, whole) {
+                (None, Some(entry)) => entry,
+                (None, None) => *whole.insert(group.enter(id.to_owned(), endpoint, false)),
+                (Some(_), _) => group.enter(EntryName { id, part }.to_string(), endpoint, true),
+            };
             let batch = &mut batches[document.endpoint];
             let profile = document.profile.as_deref();
             if !batch.push(record, profile, &bytes, &document.pieces) {
@@ -170,8 +170,8 @@ impl Packer {
             let bytes = Bytes::copy_from_slice(document);
             let pieces = Pieces::from(0..bytes.len());
             let batch = &mut batches[endpoint];
-            let record = group.records.len();
-            group.records.push(id.clone().unwrap_or_default());
+            let name = id.clone().unwrap_or_default();
+            let record = group.enter(name, self.endpoints[endpoint], false);
             if !batch.push(record, None, &bytes, &pieces) {
                 let full =
                     std::mem::replace(batch, self::batch(self.endpoints[endpoint], self.cap));
@@ -215,17 +215,44 @@ impl Packer {
         self.outbox.len()
     }
 
-    /// The endpoint of the batch that is to be sent next.
-    #[must_use]
-    pub fn next_endpoint(&self) -> Option<&'static BulkEndpoint> {
-        self.outbox.front().map(|(_, batch)| batch.endpoint())
+    /// The endpoints of the batches that wait to be sent, the next one first; an endpoint with several has several.
+    pub fn endpoints(&self) -> impl Iterator<Item = &'static BulkEndpoint> {
+        self.outbox.iter().map(|(_, batch)| batch.endpoint())
     }
 
-    /// The batch that is to be sent next, with its group.
-    pub fn take(&mut self) -> Option<(u64, Batch)> {
-        let (group, batch) = self.outbox.pop_front()?;
+    /// Batches of a kind that were taken out and whose groups are not committed yet.
+    #[must_use]
+    pub fn uncommitted(&self, kind: &str) -> usize {
+        self.uncommitted.get(kind).copied().unwrap_or_default()
+    }
+
+    /// Batches of any kind that were taken out and whose groups are not committed yet.
+    #[must_use]
+    pub fn uncommitted_in_all(&self) -> usize {
+        self.uncommitted.values().sum()
+    }
+
+    /// The first batch whose endpoint is free, with its group: an endpoint whose rate limit is used up holds up no
+    /// other.
+    pub fn take(
+        &mut self,
+        is_free: impl Fn(&'static BulkEndpoint) -> bool,
+    ) -> Option<(u64, Batch)> {
+        let at = self.endpoints().position(is_free)?;
+        let (seq, batch) = self.outbox.remove(at)?;
         self.largest = self.largest.max(batch.len());
-        Some((group, batch))
+        let kind = batch.endpoint().key;
+        *self.uncommitted.entry(kind).or_default() += 1;
+        if let Some(group) = self.group(seq) {
+            group.taken.push(kind);
+        }
+        Some((seq, batch))
+    }
+
+    fn group(&mut self, seq: u64) -> Option<&mut Group> {
+        let open = self.open.as_mut().map(|(group, _)| group);
+        let mut groups = self.waiting.iter_mut().chain(open);
+        groups.find(|group| group.seq == seq)
     }
 
     /// How many documents a batch should have, at most, in the next window; `None` for as many as the endpoint allows.
@@ -247,16 +274,6 @@ impl Packer {
 
     /// A batch has been acknowledged.
     pub fn acknowledge(&mut self, seq: u64, sent: Sent) {
-        let open = self.open.as_mut().map(|(group, _)| group);
-        let Some(group) = self
-            .waiting
-            .iter_mut()
-            .chain(open)
-            .find(|group| group.seq == seq)
-        else {
-            return;
-        };
-        group.outstanding -= 1;
         if sent.refused.is_empty() && sent.again.is_empty() {
             let most = self
                 .endpoints
@@ -265,6 +282,10 @@ impl Packer {
                 .max();
             self.cap = self.cap.map(|cap| cap * 2).filter(|cap| Some(*cap) < most);
         }
+        let Some(group) = self.group(seq) else {
+            return;
+        };
+        group.outstanding -= 1;
         group.jobs.extend(sent.jobs);
         group.refused.extend(sent.refused);
         group.again.extend(sent.again);
@@ -292,7 +313,13 @@ impl Packer {
         {
             return None;
         }
-        self.waiting.pop_front().map(Group::into_commit)
+        let commit = self.waiting.pop_front().map(Group::into_commit)?;
+        for kind in &commit.taken {
+            if let Some(count) = self.uncommitted.get_mut(kind) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        Some(commit)
     }
 }
 

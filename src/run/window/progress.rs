@@ -1,10 +1,13 @@
 //! Progress: what has been acknowledged goes into the document, and the next phase begins when one is over.
 
-use super::group::Commit;
+use super::end::End;
+use super::group::{Commit, RemovalFound, SentEntry};
 use super::job_list::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
-use crate::run::state::{Counts, Cursor, IdRange, Outcome, SetAside};
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::run::import::{JobEntries, NextPhase};
+use crate::run::state::{Counts, Cursor, IdRange, Only, Outcome, RunDocument, SetAside};
 use crate::time::later;
 
 impl Window<'_> {
@@ -29,15 +32,22 @@ impl Window<'_> {
             self.reader.commit_end(range);
         }
         self.phase_records += commit.records_reached;
-        self.counts().add(&commit.counts);
         let document = &mut self.stored.document;
+        document.counts.add(&commit.counts);
+        if commit.parts != Counts::default() {
+            let variants = document.variants.get_or_insert_default();
+            variants.add(&commit.parts);
+        }
+        note_removal(document, commit.removal);
         if commit.last_id.is_some() {
             document.last_id = commit.last_id;
         }
         document.news.read.extend(commit.read_again);
-        if !commit.again.is_empty() {
-            let again = IdRange::of_entries(commit.again, commit.attempt + 1);
-            self.reader.add(again);
+        for (endpoint, names) in by_endpoint(commit.again) {
+            self.read_again(endpoint.key, names, commit.attempt + 1);
+        }
+        for (endpoint, names) in by_endpoint(commit.refused) {
+            self.let_parts_follow(endpoint.key, names);
         }
         let document = &mut self.stored.document;
         for record in commit.set_aside {
@@ -74,36 +84,95 @@ impl Window<'_> {
         }
     }
 
-    /// The counts that the current phase adds to.
-    pub(super) fn counts(&mut self) -> &mut Counts {
-        let document = &mut self.stored.document;
-        match self.import.counts_variants() {
-            true => document.variants.get_or_insert_default(),
-            false => &mut document.counts,
+    /// Reads entries of a job or a request of this kind once more, to decide about them again.
+    pub(super) fn read_again(&mut self, kind: &str, names: Vec<String>, attempt: u32) {
+        let only = match self.import.job_entries(kind) {
+            // their parts have been sent
+            JobEntries::RecordsBesideParts => Some(Only::Records),
+            JobEntries::Records | JobEntries::RecordsBeforeParts | JobEntries::Parts => None,
+        };
+        self.reader
+            .add(IdRange::of_entries(names, attempt).with_only(only));
+    }
+
+    /// The result of records of this kind is known: their parts follow, if they have not been sent beside them.
+    pub(super) fn let_parts_follow(&mut self, kind: &str, records: Vec<String>) {
+        let follows = self.import.job_entries(kind) == JobEntries::RecordsBeforeParts;
+        if follows && !records.is_empty() {
+            let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
+            self.reader.add(parts);
         }
     }
 
-    /// Begins the next phase; `false` if there is none.
-    pub(super) fn begin_next_phase(&mut self) -> bool {
-        let Some(next) = self.import.next_phase() else {
-            return false;
-        };
+    /// The counts that a job's entries are in.
+    pub(super) fn counts_of(&mut self, kind: &str) -> &mut Counts {
         let document = &mut self.stored.document;
-        let cursor = Cursor::start(
-            &document.options,
-            next.phase(),
-            self.engine.config.id_ranges,
-        );
-        document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
-        let page_cap = self.reader.page_cap();
-        self.reader = new_reader(&self.limits, &self.stored, cursor.ranges, page_cap);
+        match self.import.job_entries(kind) {
+            JobEntries::Parts => document.variants.get_or_insert_default(),
+            _ => &mut document.counts,
+        }
+    }
+
+    /// Begins the next phase; `false` if the window ends instead.
+    pub(super) fn begin_next_phase(&mut self) -> bool {
+        let (next, records) = match self.import.next_phase(&self.stored.document) {
+            NextPhase::None => {
+                self.begin_to_end(End::Completed);
+                return false;
+            }
+            NextPhase::Begin { import, records } => (import, records),
+            NextPhase::Unconfirmed { records } => {
+                self.read_anew(records);
+                self.begin_to_end(End::Unconfirmed);
+                return false;
+            }
+        };
+        self.read_anew(records);
         self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None)
             .watching(self.remembered.clone());
-        self.phase_records = 0;
         self.import = next;
         self.findings.progress = true;
         true
     }
+
+    /// Begins to read from the start: all records, or those with these ids.
+    fn read_anew(&mut self, records: Vec<String>) {
+        let document = &mut self.stored.document;
+        let ranges = match records.is_empty() {
+            true => Cursor::all_ranges(&document.options, self.engine.config.id_ranges),
+            false => vec![IdRange::of_entries(records, 0)],
+        };
+        document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
+        let page_cap = self.reader.page_cap();
+        self.reader = new_reader(&self.limits, &self.stored, ranges, page_cap);
+        self.phase_records = 0;
+    }
+}
+
+/// Adds what was found in Klaviyo that commercetools no longer has.
+fn note_removal(document: &mut RunDocument, found: RemovalFound) {
+    let RemovalFound { of, count, records } = found;
+    if of == 0 && count == 0 && records.is_empty() {
+        return;
+    }
+    let removal = document.removal.get_or_insert_default();
+    removal.of += of;
+    removal.count += count;
+    for id in records {
+        removal.note_record(id);
+    }
+}
+
+/// The names of entries by where they were sent.
+fn by_endpoint(entries: Vec<SentEntry>) -> Vec<(&'static BulkEndpoint, Vec<String>)> {
+    let mut sorted: Vec<(&'static BulkEndpoint, Vec<String>)> = Vec::new();
+    for SentEntry { name, endpoint, .. } in entries {
+        match sorted.iter_mut().find(|(of, _)| of.key == endpoint.key) {
+            Some((_, names)) => names.push(name),
+            None => sorted.push((endpoint, vec![name])),
+        }
+    }
+    sorted
 }
 
 /// Why records count as failed that nobody can name.

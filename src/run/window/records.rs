@@ -8,6 +8,7 @@ use super::samples;
 use crate::json::Json;
 use crate::klaviyo::batch::Batch;
 use crate::mapping::{self, Skip};
+use crate::run::documents::Document;
 use crate::run::page::Record;
 use crate::run::state::IdRange;
 
@@ -99,7 +100,7 @@ impl Window<'_> {
         outcome: Result<String, Skip>,
         now: Duration,
     ) -> Option<String> {
-        match outcome.and_then(|id| self.fit().map(|()| id)) {
+        match outcome.and_then(|id| self.leave_out_too_large().map(|()| id)) {
             Ok(id) => {
                 if self.stored.document.options.dry_run {
                     samples::take(
@@ -136,18 +137,35 @@ impl Window<'_> {
         }
     }
 
-    /// Checks that every document of the record that has been mapped fits into a request.
-    fn fit(&self) -> Result<(), Skip> {
-        for document in &self.documents.list {
-            let endpoint = self.import.bulk_endpoints()[document.endpoint];
+    /// Leaves out parts of the record that has been mapped that fit into no request; a record with such a document of
+    /// its own is not sent at all.
+    fn leave_out_too_large(&mut self) -> Result<(), Skip> {
+        let endpoints = self.import.bulk_endpoints();
+        let too_large = |document: &Document| {
+            let endpoint = endpoints[document.endpoint];
             let bytes = document.pieces.len();
-            if !Batch::fits_alone(endpoint, document.profile.as_deref(), bytes) {
-                return Err(Skip::TooLarge {
-                    bytes,
-                    most: endpoint.max_bytes,
-                });
+            let fits = Batch::fits_alone(endpoint, document.profile.as_deref(), bytes);
+            (!fits).then_some(Skip::TooLarge {
+                bytes,
+                most: endpoint.max_bytes,
+            })
+        };
+        let mut whole = None;
+        let skipped = &mut self.documents.parts_skipped;
+        self.documents.list.retain(|document| {
+            let Some(skip) = too_large(document) else {
+                return true;
+            };
+            match document.part.clone() {
+                Some(part) => skipped.push((part, skip)),
+                None => whole = Some(skip),
             }
+            false
+        });
+        match whole {
+            None => Ok(()),
+            // without its own document, the parts of a record have no place
+            Some(skip) => Err(skip),
         }
-        Ok(())
     }
 }

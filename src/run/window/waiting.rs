@@ -19,7 +19,6 @@ impl Window<'_> {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         let now = self.engine.now();
-        let next_batch = self.packer.next_endpoint();
         let next_save = self.timing.saved_at + CHECKPOINT;
         Snapshot {
             soft_end_in: self.engine.remaining(self.timing.soft),
@@ -30,8 +29,8 @@ impl Window<'_> {
             has_calls: !self.in_flight.calls.is_empty(),
             is_read: self.reader.is_fetched() && !self.reader.has_page(),
             is_sent: self.packer.is_empty(),
-            next_batch_in: next_batch.map(|endpoint| self.ready_in(endpoint)),
-            may_send: self.in_flight.sends < self.limits.sends,
+            next_batch_in: self.next_batch_in(),
+            may_send: self.may_send(),
             has_jobs: !self.jobs.is_empty(),
             jobs_are_full: self.jobs_are_full(),
             next_poll_in: self.jobs.next_due().map(|due| between(now, due)),

@@ -123,7 +123,7 @@ impl Import {
             packer.add(place, &self.mapped, Duration::ZERO);
         }
         packer.close();
-        while let Some((_, batch)) = packer.take() {
+        while let Some((_, batch)) = packer.take(|_| true) {
             self.on_the_way.push_back(batch);
         }
         while self.on_the_way.len() > ON_THE_WAY {

@@ -120,7 +120,7 @@ fn a_token_that_is_refused_once_is_fetched_anew() {
 #[test]
 fn an_api_that_stays_away_is_waited_out() {
     /// Requests that are answered 503: those of more than five windows.
-    const OUTAGE: u64 = 300;
+    const OUTAGE: u64 = 500;
     run(setup(), async |shop| {
         let faults = shop.world.klaviyo_faults();
         faults.add(Rule::always(Fault::refuse(503)).times(OUTAGE));

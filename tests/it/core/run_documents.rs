@@ -28,10 +28,10 @@ fn written_again<D: DeserializeOwned + Serialize>(golden: &str) -> (Value, Value
 fn documents_of_this_version_are_read_and_written_as_they_were() {
     assert_eq!(
         (state::SCHEMA, plan::SCHEMA),
-        (2, 2),
+        (3, 2),
         "a new version has a golden file of its own"
     );
-    let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-2.json"));
+    let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-3.json"));
     assert_eq!(again, golden);
     let (golden, again) = written_again::<Plan>(include_str!("run_documents/plan-2.json"));
     assert_eq!(again, golden);
@@ -55,12 +55,21 @@ fn documents_of_earlier_versions_are_read_and_written_as_this_one_does() {
             }
             document
         };
+        let mut latest = put("products", include_str!("run_documents/run-2.json"));
+        let load = engine.store.load(Resource::Products, deadline).await;
+        let mut known = load.expect("it is read").expect("it is there");
+        let saved = engine.store.save(&mut known, deadline).await;
+        assert_eq!(saved.expect("commercetools answers"), Saved::Done);
+        latest["schema"] = 3.into();
+        let stored = shop.document("products");
+        assert_eq!(of_the_moment(stored), of_the_moment(latest));
+
         let mut run = put("products", include_str!("run_documents/run-1.json"));
         let load = engine.store.load(Resource::Products, deadline).await;
         let mut known = load.expect("it is read").expect("it is there");
         let saved = engine.store.save(&mut known, deadline).await;
         assert_eq!(saved.expect("commercetools answers"), Saved::Done);
-        run["schema"] = 2.into();
+        run["schema"] = 3.into();
         let set_aside = run["setAside"].as_array().expect("a list").iter();
         let named = set_aside.filter(|one| one["outcome"] == "failed" && one["id"].is_string());
         run["namedFailures"] = named.count().into();
@@ -94,9 +103,9 @@ fn a_document_of_another_version_or_of_nobody_is_left_alone_and_said() {
         };
         let golden = include_str!("run_documents/run-1.json");
         let mut newer: Value = serde_json::from_str(golden).expect("a golden file is JSON");
-        newer["schema"] = 3.into();
+        newer["schema"] = 4.into();
         for (document, said) in [
-            (newer, "has schema 3, this version of the app knows 1 to 2"),
+            (newer, "has schema 4, this version of the app knows 1 to 3"),
             (changed("schema", json!(99)), "has schema 99"),
             (
                 changed("whatIsNotKnownHere", json!([])),

@@ -284,7 +284,7 @@ fn a_total_beyond_all_reason_is_none() {
 fn a_run_document_that_cannot_be_read_is_named_with_what_to_do() {
     let nested = "[".repeat(120) + &"]".repeat(120);
     let spoilt: [fn(&mut Value, &str); 6] = [
-        |run, _| run["schema"] = 3.into(),
+        |run, _| run["schema"] = 4.into(),
         |run, _| run["schema"] = CANARY.into(),
         |run, _| run["surprise"] = CANARY.into(),
         |run, _| run["counts"]["read"] = u64::MAX.into(),

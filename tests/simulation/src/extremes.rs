@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use klaviyo_bulk_import::config::Secret;
+use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
 use native::{CONTAINER, Call};
 use sim::commercetools::GraphqlRefusal;
@@ -54,6 +55,8 @@ pub(crate) struct Extremes {
     pub(crate) graphql: GraphqlRefusal,
     /// Whether somebody deletes the run document.
     pub(crate) deletes_document: bool,
+    /// Whether the shop has lost most of its variants since the last import.
+    pub(crate) variants_go: bool,
 }
 
 impl Extremes {
@@ -79,6 +82,7 @@ impl Extremes {
                 ],
             ),
             deletes_document: goal != Goal::Plan && rng.u8(..8) == 0,
+            variants_go: goal == Goal::Import(Resource::Products) && rng.u8(..3) == 0,
         };
         // a project without a document is the first one's who comes
         extremes.deletes_document &= !extremes.has_other_deployment;

@@ -19,6 +19,7 @@ mod instances;
 mod network;
 mod operator;
 mod records;
+mod removals;
 mod schedule;
 mod verdict;
 mod watch;

@@ -99,6 +99,7 @@ impl World {
         unsettled: &Rc<Unsettled>,
     ) -> Result<(), Stuck> {
         self.prepare().await?;
+        self.let_variants_go(unsettled);
         self.make_trouble();
         let is_over = Rc::new(Cell::new(false));
         self.schedule_ticks(&is_over);
@@ -143,6 +144,9 @@ impl World {
     /// What the goal needs to be there, without trouble.
     async fn prepare(self: &Rc<Self>) -> Result<(), Stuck> {
         let before: &[Resource] = match self.schedule.goal {
+            Goal::Import(Resource::Products) if self.schedule.extremes.variants_go => {
+                &[Resource::Categories, Resource::Products]
+            }
             Goal::Import(Resource::Products) => &[Resource::Categories],
             Goal::Deletion(Resource::Products) => &[Resource::Categories, Resource::Products],
             Goal::Deletion(resource) => match resource {
@@ -156,7 +160,9 @@ impl World {
         for &resource in before {
             let deadline = self.executor.elapsed() + LONGEST_RUN;
             self.post(&format!("/sync/{resource}"), "").await;
-            self.wait_for(resource, deadline).await?;
+            let status = self.wait_for(resource, deadline).await?;
+            let run = status["runId"].as_str().map(str::to_owned);
+            *self.prepared.borrow_mut() = run;
         }
         is_over.set(true);
         Ok(())
@@ -211,12 +217,15 @@ impl World {
         while self.executor.elapsed() < deadline {
             let status = self.wait_for(resource, deadline).await?;
             // what came before a deletion was an import
-            let is_errand = status["options"]["deleteAll"] == is_deletion;
+            let is_errand = status["options"]["deleteAll"] == is_deletion
+                && status["runId"].as_str() != self.prepared.borrow().as_deref();
             match status["status"].as_str() {
                 Some("completed") if is_errand => return Ok(()),
                 Some("failed") => {
                     self.mend(&status);
-                    self.post(&path, r#"{"resume": true}"#).await;
+                    let confirmation = self.confirm(&status).await;
+                    let resume = confirmation.as_deref().unwrap_or(r#"{"resume": true}"#);
+                    self.post(&path, resume).await;
                 }
                 _ => {
                     self.post(&path, &body).await;

@@ -96,7 +96,7 @@ fn change_beside(project: &mut Commercetools, now: Timestamp, rng: &mut Rng) -> 
             Beside::StandalonePrice => record["value"]["centAmount"] = 4_711.into(),
             Beside::InventoryEntry => record["availableQuantity"] = 4_711.into(),
             Beside::VariantProjection | Beside::Payment => {
-                record["images"] = Value::Array(Vec::new())
+                record["images"] = Value::Array(Vec::new());
             }
         });
     }
@@ -106,6 +106,13 @@ fn change_beside(project: &mut Commercetools, now: Timestamp, rng: &mut Rng) -> 
 /// Records that may be in Klaviyo as they were, as they are, or not at all.
 #[derive(Default)]
 pub(crate) struct Unsettled(RefCell<BTreeSet<String>>);
+
+impl Unsettled {
+    /// Adds names.
+    pub(crate) fn add(&self, names: impl Iterator<Item = String>) {
+        self.0.borrow_mut().extend(names);
+    }
+}
 
 impl World {
     /// Somebody changes, adds or deletes a record.

@@ -83,6 +83,9 @@ impl World {
             && let Some(resource) = written(request)
         {
             self.watch_write(instance, resource);
+            if request.uri().path().ends_with("variant-bulk-delete-jobs") {
+                self.watch_deletion(instance);
+            }
         }
     }
 

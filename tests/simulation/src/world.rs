@@ -52,6 +52,10 @@ pub(crate) struct World {
     pub(crate) is_troubled: Cell<bool>,
     /// How often all jobs have been cancelled.
     pub(crate) cancellations: Cell<u32>,
+    /// The last run that prepared the goal: it does not reach it.
+    pub(crate) prepared: RefCell<Option<String>>,
+    /// How many removals the operator has confirmed.
+    pub(crate) confirmed: Cell<Option<u64>>,
     /// When the trouble began.
     pub(crate) trouble_begun: Cell<Option<Duration>>,
     /// How many bytes of answers each instance holds.
@@ -83,6 +87,8 @@ impl World {
             watch: Watch::default(),
             is_troubled: Cell::new(false),
             cancellations: Cell::new(0),
+            prepared: RefCell::default(),
+            confirmed: Cell::new(None),
             trouble_begun: Cell::new(None),
             held: RefCell::default(),
             others: RefCell::default(),

@@ -1,0 +1,285 @@
+//! The first phase: products as catalog items, with their variants as soon as their items are there.
+
+use std::collections::{HashMap, HashSet};
+
+use super::elsewhere::Elsewhere;
+use super::phase::Phase;
+use super::reading::{PRODUCTS, ProductPage};
+use super::removals::{Removals, Step};
+use super::variants::{self, InKlaviyo};
+use super::wanted::Wanted;
+use crate::error::Error;
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
+use crate::klaviyo::catalog::{
+    CREATE_ITEMS, CREATE_VARIANTS, DELETE_VARIANTS, MOVE_VARIANTS, UPDATE_ITEMS, UPDATE_VARIANTS,
+};
+use crate::mapping::product::{Listing, Product, compound_id};
+use crate::ports::LocalFuture;
+use crate::resources::catalog_jobs::{self, write_of};
+use crate::resources::collection::Collection;
+use crate::resources::shop_catalog::Nodes;
+use crate::run::documents::{Documents, RecordOutcome};
+use crate::run::import::{Import, JobAnswer, JobEntries, NextPhase};
+use crate::run::page::{Page, PageQuery};
+use crate::run::state::{Job, Note, RunDocument, RunOptions};
+use crate::time::Deadline;
+
+static ENDPOINTS: [&BulkEndpoint; 6] = [
+    &CREATE_ITEMS,
+    &UPDATE_ITEMS,
+    &CREATE_VARIANTS,
+    &UPDATE_VARIANTS,
+    &MOVE_VARIANTS,
+    // of documents of earlier versions, which deleted in passing
+    &DELETE_VARIANTS,
+];
+/// The index of the first endpoint of variants in [`ENDPOINTS`].
+const VARIANTS: usize = 2;
+
+/// The jobs of one group. At its end a request of each kind is not full: more of them waste less.
+const JOBS_A_GROUP: usize = 24;
+
+/// All products, published or not. They are counted without a predicate, because commercetools counts no more than 10,000
+/// with one.
+const ALL_PRODUCTS: Collection = Collection {
+    operation: "count all products",
+    path: "products",
+    parameters: &[],
+};
+
+/// What a phase sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sends {
+    /// Items and variants.
+    Both,
+    /// Only items, as the first phase of earlier versions did.
+    Items,
+    /// Only variants, as the second one did.
+    Variants,
+}
+
+impl Sends {
+    pub(super) const ALL: [Self; 3] = [Self::Both, Self::Items, Self::Variants];
+
+    /// The name of the phase in the cursor.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Both => "products",
+            Self::Items => "items",
+            Self::Variants => "variants",
+        }
+    }
+}
+
+/// The phase that sends items and variants.
+pub(super) struct Entries {
+    pub(super) phase: Phase,
+    pub(super) sends: Sends,
+}
+
+/// What mapping the products of a page needs.
+struct Mapping {
+    phase: Phase,
+    sends: Sends,
+    wanted: Wanted,
+    categories: Nodes,
+    /// The variants that Klaviyo has of the items that it has, by the items' compound ids.
+    known: HashMap<String, HashSet<String>>,
+    elsewhere: Elsewhere,
+    /// Whether the products are read for the first time: what Klaviyo has of them is counted once.
+    is_first_reading: bool,
+    is_dry_run: bool,
+}
+
+impl Mapping {
+    fn map(&self, product: &Product<'_>, documents: &mut Documents) {
+        let known = self.known.get(&compound_id(product.id()));
+        let is_new = self.map_item(product, known.is_some(), documents);
+        // a dry run creates no items: their variants are mapped as if it had
+        let none = HashSet::new();
+        let known = known.or(self.is_dry_run.then_some(&none));
+        let follow = is_new && known.is_none();
+        if self.sends == Sends::Items || follow {
+            return;
+        }
+        let in_klaviyo = InKlaviyo {
+            of_item: known,
+            elsewhere: &self.elsewhere,
+        };
+        let is_wanted = |part: &str| self.wanted.variant(product.id(), part);
+        let context = (self.phase.now, &*self.phase.context.options);
+        variants::map(
+            product,
+            &in_klaviyo,
+            is_wanted,
+            VARIANTS,
+            context,
+            documents,
+        );
+        documents.found = in_klaviyo.found(product);
+        if !self.is_first_reading {
+            documents.found.parts = 0;
+        }
+    }
+
+    /// Maps the item, if it is wanted; returns whether it is sent and new to Klaviyo.
+    fn map_item(&self, product: &Product<'_>, is_there: bool, documents: &mut Documents) -> bool {
+        if self.sends == Sends::Variants || !self.wanted.item(product.id()) {
+            documents.record = RecordOutcome::Uncounted;
+            return false;
+        }
+        let (endpoint, write) = write_of(is_there);
+        let listing = Listing::of(product, self.phase.now, &self.phase.context.options);
+        let entry =
+            listing.and_then(|listing| listing.item(&self.categories, write, &mut documents.bytes));
+        match entry {
+            Ok(_) => {
+                documents.push(endpoint, 0, None);
+                if product.has_unread_prices() {
+                    documents.notes.push(Note::StandalonePricesUnread);
+                }
+                if product.has_unread_stock() {
+                    documents.notes.push(Note::StockUnread);
+                }
+            }
+            Err(skip) => {
+                documents.bytes.clear();
+                documents.record = RecordOutcome::Skipped(skip);
+                return false;
+            }
+        }
+        !is_there
+    }
+}
+
+impl Import for Entries {
+    fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
+        &ENDPOINTS
+    }
+
+    fn batches_a_group(&self) -> usize {
+        JOBS_A_GROUP
+    }
+
+    fn phase(&self) -> Option<String> {
+        Some(self.sends.name().to_owned())
+    }
+
+    fn phase_position(&self) -> Option<(u64, u64)> {
+        Some(match self.sends {
+            Sends::Both => (0, 1),
+            Sends::Items => (0, 2),
+            Sends::Variants => (1, 2),
+        })
+    }
+
+    fn next_phase(&self, run: &RunDocument) -> NextPhase {
+        let phase = self.phase.clone();
+        if self.sends == Sends::Items {
+            let sends = Sends::Variants;
+            return NextPhase::reading_all(Self { phase, sends });
+        }
+        let step = Step::Counting;
+        Removals { phase, step }.begin(run)
+    }
+
+    fn job_entries(&self, kind: &str) -> JobEntries {
+        match ENDPOINTS.iter().position(|endpoint| endpoint.key == kind) {
+            Some(0) if self.sends == Sends::Both => JobEntries::RecordsBeforeParts,
+            Some(1) => JobEntries::RecordsBesideParts,
+            Some(VARIANTS..) => JobEntries::Parts,
+            _ => JobEntries::Records,
+        }
+    }
+
+    fn total(
+        &self,
+        options: &RunOptions,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<u64, Error>> {
+        self.phase.total(options, deadline)
+    }
+
+    fn unread_notes(
+        &self,
+        options: &RunOptions,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Vec<(Note, u64)>, Error>> {
+        let (client, options) = (self.phase.context.commercetools.clone(), options.clone());
+        Box::pin(async move {
+            if options.ids.is_some() || options.since.is_some() {
+                return Ok(Vec::new());
+            }
+            let published = PRODUCTS.total(&client, &options, deadline).await?;
+            match ALL_PRODUCTS.total(&client, &options, deadline).await {
+                Ok(all) if all <= published => Ok(Vec::new()),
+                Ok(all) => Ok(vec![(Note::UnpublishedLeftAlone, all - published)]),
+                // the token may have the scope for published products only
+                Err(error) if error.status() == Some(403) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn fetch(
+        &self,
+        query: PageQuery,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Page, Error>> {
+        let (phase, sends) = (self.phase.clone(), self.sends);
+        Box::pin(async move {
+            let wanted = Wanted::of(&query.range);
+            let page = ProductPage::read(&phase.context, &query, phase.now, deadline).await?;
+            // ids that do not exist are counted where their item is
+            let counts_item = |id: &str| sends != Sends::Variants && wanted.item(id);
+            let page = page.without_missing(counts_item);
+            let categories: HashSet<String> = page
+                .products()
+                .filter(|product| counts_item(product.id()))
+                .flat_map(|product| product.category_ids())
+                .collect();
+            let (skus, is_modular) = (page.skus(), page.is_modular);
+            let context = &phase.context;
+            let categories = categories.into_iter().collect();
+            let categories = context.catalog.categories(categories, deadline);
+            let known = async {
+                let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
+                let elsewhere =
+                    Elsewhere::find(context, is_modular, &skus, &known, deadline).await?;
+                Ok((known, elsewhere))
+            };
+            let (categories, (known, elsewhere)) =
+                futures_util::future::try_join(categories, known).await?;
+            let mapping = Mapping {
+                phase,
+                sends,
+                wanted,
+                categories,
+                known,
+                elsewhere,
+                is_first_reading: query.range.is_first_reading(),
+                is_dry_run: query.options.dry_run,
+            };
+            Ok(page.into_page(move |product, documents| {
+                mapping.map(product, documents);
+                Ok(product.id().to_owned())
+            }))
+        })
+    }
+
+    fn poll_job(
+        &self,
+        job: Job,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+        let client = self.phase.context.klaviyo.clone();
+        let collection = match self.job_entries(&job.kind) {
+            JobEntries::Parts => CatalogCollection::Variants,
+            _ => CatalogCollection::Items,
+        };
+        Box::pin(
+            async move { catalog_jobs::poll(&client, &ENDPOINTS, collection, job, deadline).await },
+        )
+    }
+}

@@ -1,0 +1,68 @@
+//! What is wanted of a page's products: all of it, or entries that are sent again.
+
+use std::collections::HashSet;
+
+use crate::run::state::{EntryName, IdRange, Only};
+
+/// What is wanted of the products of a range.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Names of entries: an id is that of a whole product. Empty if everything is wanted.
+    names: HashSet<String>,
+    only: Option<Only>,
+}
+
+impl Wanted {
+    /// What is wanted of this range.
+    pub(super) fn of(range: &IdRange) -> Self {
+        Self {
+            names: range.entries.iter().cloned().collect(),
+            only: range.only,
+        }
+    }
+
+    fn is_named(&self, product: &str) -> bool {
+        self.names.is_empty() || self.names.contains(product)
+    }
+
+    /// Whether the product's item is.
+    pub(super) fn item(&self, product: &str) -> bool {
+        self.only != Some(Only::Parts) && self.is_named(product)
+    }
+
+    /// Whether a variant of the product is; `part` is its name in the cursor.
+    pub(super) fn variant(&self, product: &str, part: &str) -> bool {
+        let name = EntryName {
+            id: product,
+            part: Some(part),
+        };
+        let is_of_all = self.only != Some(Only::Records) && self.is_named(product);
+        is_of_all || self.names.contains(&name.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the item of `p` is wanted, its variant `1`, and its variant `2`.
+    fn wanted(names: &[&str], only: Option<Only>) -> [bool; 3] {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        let wanted = Wanted::of(&IdRange::of_entries(names, 1).with_only(only));
+        [
+            wanted.item("p"),
+            wanted.variant("p", "1"),
+            wanted.variant("p", "2"),
+        ]
+    }
+
+    #[test]
+    fn entries_are_wanted_by_name_and_products_whole_or_by_halves() {
+        assert_eq!(wanted(&[], None), [true, true, true]);
+        assert_eq!(wanted(&["p"], None), [true, true, true]);
+        assert_eq!(wanted(&["p"], Some(Only::Records)), [true, false, false]);
+        assert_eq!(wanted(&["p"], Some(Only::Parts)), [false, true, true]);
+        assert_eq!(wanted(&["p/2"], None), [false, false, true]);
+        assert_eq!(wanted(&["q", "q/1"], None), [false, false, false]);
+    }
+}
