@@ -121,7 +121,9 @@ async function check() {
     const failed = lines.filter(({ state }) => state === "failed").length;
     say($("check-summary"), ok ? "Nothing has failed." : `${plural(failed, "line")} failed.`);
     const marks = { ok: "✓", failed: "✗", unknown: "?" };
-    $("check-lines").append(...lines.map(({ what, state, detail, fix }) => make("li", { "data-state": state },
+    // what needs attention comes first
+    const rank = ({ state }) => ["failed", "unknown", "ok"].indexOf(state);
+    $("check-lines").append(...lines.sort((a, b) => rank(a) - rank(b)).map(({ what, state, detail, fix }) => make("li", { "data-state": state },
       make("span", { class: state, "aria-hidden": "true" }, marks[state]),
       make("div", {}, make("b", {}, what), make("span", { class: "unseen" }, ` (${state})`), make("br"), detail,
         ...(fix ? [make("p", { class: "advice" }, fix)] : [])))));

@@ -13,6 +13,8 @@
 //! | `start.js` | the form that starts an import |
 //! | `main.js` | signing in, looking again and again, plan and check |
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -49,24 +51,46 @@ macro_rules! script {
     };
 }
 
-const STYLE: &str = style!();
-const SCRIPT: &str = script!();
-/// The icon is part of the page: nothing else is requested for it.
+/// What is before the style. The icon is part of the page: nothing else is requested for it.
+macro_rules! head {
+    () => {
+        concat!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+            "<title>Klaviyo bulk import</title>\n",
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+            "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'",
+            "%3E%3Crect width='16' height='16' rx='4' fill='%232457c5'/%3E%3Cpath d='M4 8h7M8 5l3 3-3 3' fill='none' ",
+            "stroke='white' stroke-width='1.6'/%3E%3C/svg%3E\">\n<style>",
+        )
+    };
+}
+
+/// What is between the style and the script.
+macro_rules! body {
+    () => {
+        concat!(
+            "</style>\n</head>\n<body>\n",
+            include_str!("page.html"),
+            "<script type=\"module\">",
+        )
+    };
+}
+
 const PAGE: &str = concat!(
-    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-    "<title>Klaviyo bulk import</title>\n",
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-    "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E",
-    "%3Crect width='16' height='16' rx='4' fill='%232457c5'/%3E%3Cpath d='M4 8h7M8 5l3 3-3 3' fill='none' ",
-    "stroke='white' stroke-width='1.6'/%3E%3C/svg%3E\">\n",
-    "<style>",
+    head!(),
     style!(),
-    "</style>\n</head>\n<body>\n",
-    include_str!("page.html"),
-    "<script type=\"module\">",
+    body!(),
     script!(),
     "</script>\n</body>\n</html>\n",
 );
+const STYLE: Range<usize> = after(0, head!(), style!());
+const SCRIPT: Range<usize> = after(STYLE.end, body!(), script!());
+
+/// Where `part` is in the page, which has `between` from `start` on: so the component has every text once.
+const fn after(start: usize, between: &str, part: &str) -> Range<usize> {
+    let start = start + between.len();
+    start..start + part.len()
+}
 
 /// The page.
 pub(super) fn page() -> Response<Bytes> {
@@ -93,7 +117,8 @@ pub(super) fn home() -> Response<Bytes> {
 /// What the browser may do with it: run this script and use this style, call the app that it comes from, and nothing
 /// else. No text of the API becomes markup (`require-trusted-types-for`).
 fn policy() -> String {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    let hash =
+        |part: Range<usize>| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(&PAGE[part])));
     format!(
         "default-src 'none'; script-src {}; style-src {}; img-src data:; connect-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -157,7 +182,7 @@ mod tests {
             "cookie",
             "localStorage",
         ] {
-            assert!(!SCRIPT.contains(sink), "{sink}");
+            assert!(!PAGE[SCRIPT].contains(sink), "{sink}");
         }
         assert!(!include_str!("page.html").contains("style="));
     }

@@ -176,7 +176,7 @@ function showSamples(part, samples) {
   part.samples.hidden = !samples.length;
   say(part.samplesTitle, `${plural(samples.length, "sample")} of what would be sent, personal data masked`);
   const text = (value) => make("pre", { tabindex: "0" }, JSON.stringify(value, null, 2));
-  fill(part.samplesBody, samples, () => samples.map(({ kind, profile, document }) => make("section", { "aria-label": kind },
+  fill(part.samplesBody, samples, () => samples.map(({ kind, profile, document }) => make("div", {},
     make("h3", {}, kind),
     make("div", { class: "samples" },
       ...(profile ? [make("div", {}, "Profile", text(profile))] : []),

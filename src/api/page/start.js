@@ -28,7 +28,7 @@ function wanted() {
     which === "moment" && !since && "Give the moment.",
     which === "moment" && since && Date.parse(since) > now() + 60_000 && "The moment is in the future.",
     triggerFlows && !resources.includes("orders") && "Only the events of orders trigger flows: choose orders, or no flows.",
-    busy.length && `${busy.join(" and ")} ${busy.length > 1 ? "are" : "is"} being imported, or waits to be resumed: stop or resume that first.`,
+    busy.length && `Wait for the end of ${busy.join(" and ")}, or stop ${busy.length > 1 ? "them" : "it"}: one import of a kind at a time.`,
     overview?.plan?.status === "running" && resources.length > 1 && "A plan is going on: wait for its end, or stop it.",
   ].find(Boolean);
   return { resources, which, ids, options, missing };
