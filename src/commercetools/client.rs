@@ -73,7 +73,7 @@ pub(super) struct Call<'a> {
     /// The kind of request.
     pub(super) access: Access,
     pub(super) method: Method,
-    /// The path below the project, without a leading slash, with the query.
+    /// The path below the project, without a leading slash, with the query; empty for the project itself.
     pub(super) path: &'a str,
     pub(super) body: Option<Vec<u8>>,
     /// The largest response that is read, in bytes.
@@ -219,8 +219,9 @@ impl Client {
         token: &Token,
         deadline: Deadline,
     ) -> Result<Response<Bytes>, Error> {
+        let separator = if call.path.is_empty() { "" } else { "/" };
         let uri = format!(
-            "{}/{}/{}",
+            "{}/{}{separator}{}",
             self.config.api_url, self.config.project, call.path
         );
         let mut request = Request::builder()

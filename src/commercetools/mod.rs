@@ -4,6 +4,7 @@
 //! - `token`: the access token.
 //! - `answer`: error responses.
 //! - [`scope`]: what a token allows.
+//! - `project`: the project itself.
 //! - [`query`]: keyset pages.
 //! - [`graphql`]: queries of a few members.
 //! - [`custom_objects`]: documents with compare-and-set.
@@ -12,6 +13,7 @@ mod answer;
 pub mod client;
 pub mod custom_objects;
 pub mod graphql;
+mod project;
 pub mod query;
 pub mod scope;
 mod token;

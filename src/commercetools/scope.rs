@@ -5,6 +5,13 @@ pub const VIEW_PRODUCTS: &str = "view_products";
 /// The scope for published products.
 pub const VIEW_PUBLISHED_PRODUCTS: &str = "view_published_products";
 
+/// The scope for standalone prices.
+pub const VIEW_STANDALONE_PRICES: &str = "view_standalone_prices";
+/// The scope for the project's settings, which tell its catalog model.
+pub const VIEW_PROJECT_SETTINGS: &str = "view_project_settings";
+/// The scope for payments, which refunds are read from.
+pub const VIEW_PAYMENTS: &str = "view_payments";
+
 /// Whether the token was granted a scope: the scope itself, `manage_...` in place of `view_...`, or `manage_project`.
 #[must_use]
 pub fn is_granted(granted: &str, scope: &str, project: &str) -> bool {

@@ -105,6 +105,13 @@ pub enum Skip {
     /// A variant without a sku, which would be its id in Klaviyo.
     #[error("the variant has no sku")]
     NoSku,
+    /// A variant that is to be created and has no price, which Klaviyo requires: none of the product's standalone prices
+    /// applies to it, or they may not be read.
+    #[error(
+        "none of the standalone prices applies to the variant, or they may not be read; Klaviyo creates no variant \
+         without a price"
+    )]
+    NoPrice,
     /// A variant whose sku another product has too, which keeps it.
     #[error("the product {other} has the sku too, and keeps it: its id comes first")]
     SkuOfAnotherProduct {
@@ -151,6 +158,7 @@ impl Skip {
             Self::NoName => "no-name",
             Self::NoSlug => "no-slug",
             Self::NoSku => "no-sku",
+            Self::NoPrice => "no-price",
             Self::SkuOfAnotherProduct { .. } => "sku-of-another-product",
             Self::ItemNotInKlaviyo => "item-not-in-klaviyo",
             Self::TooLarge { .. } => "too-large",

@@ -24,6 +24,9 @@ pub(super) struct Price<'a> {
     validity: Validity,
 }
 
+/// Orders the dated prices that are valid: by their beginning, then by their end, an open one last.
+type Rank = (Timestamp, bool, Option<Timestamp>);
+
 #[derive(Debug)]
 enum Validity {
     Always,
@@ -52,14 +55,14 @@ pub(super) fn choose<'p, 'a: 'p>(
         .map(|(_, price)| price);
     let undated = || {
         let mut candidates = candidates;
-        candidates
-            .find(|price| matches!(price.validity, Validity::Always) && !price.for_customer_group)
+        candidates.find(|price| price.is_plain())
     };
     dated.or_else(undated)
 }
 
 impl<'a> Price<'a> {
-    fn read(price: Part<'a>) -> Option<Self> {
+    /// A price; `None` if it has no amount or no currency.
+    pub(super) fn read(price: Part<'a>) -> Option<Self> {
         let [value, country, customer_group, from, until] = price.pick([
             "value",
             "country",
@@ -77,8 +80,13 @@ impl<'a> Price<'a> {
         })
     }
 
+    /// Whether it applies whenever no dated price does.
+    fn is_plain(&self) -> bool {
+        matches!(self.validity, Validity::Always) && !self.for_customer_group
+    }
+
     /// The rank of a dated price among those valid at `now`, lowest first; `None` if it is undated or not valid.
-    fn rank_at(&self, now: Timestamp) -> Option<(Timestamp, bool, Option<Timestamp>)> {
+    fn rank_at(&self, now: Timestamp) -> Option<Rank> {
         let Validity::Dated { from, until } = self.validity else {
             return None;
         };
@@ -97,6 +105,85 @@ impl Validity {
             _ => Self::Unreadable,
         }
     }
+}
+
+/// Of the prices of one variant, read one by one and perhaps tens of thousands, those that can matter at one time: the
+/// first of each currency, the dated one that applies, and the first plain one.
+#[derive(Debug, Default)]
+pub(super) struct Prices {
+    kept: Vec<KeptPrice>,
+}
+
+#[derive(Debug)]
+struct KeptPrice {
+    currency: String,
+    is_first: bool,
+    is_plain: bool,
+    rank: Option<Rank>,
+    /// The members that the mapping reads.
+    json: String,
+}
+
+impl Prices {
+    /// Adds the next price, if it can be chosen at `now`. Bytes that this keeps.
+    pub(super) fn note(&mut self, part: Part<'_>, now: Timestamp) -> usize {
+        let Some(price) = Price::read(part) else {
+            return 0;
+        };
+        let (rank, is_plain) = (price.rank_at(now), price.is_plain());
+        let currency = &*price.currency;
+        let mut of_currency = self.kept.iter().filter(|kept| kept.currency == currency);
+        let is_first = of_currency.clone().next().is_none();
+        let has_plain = of_currency.clone().any(|kept| kept.is_plain);
+        let is_better = rank.is_some_and(|rank| {
+            of_currency.all(|kept| kept.rank.is_none_or(|earlier| rank < earlier))
+        });
+        if !(is_first || is_better || is_plain && !has_plain) {
+            return 0;
+        }
+        if is_better {
+            self.kept.retain(|kept| {
+                kept.currency != currency || kept.is_first || kept.is_plain || kept.rank.is_none()
+            });
+        }
+        let kept = KeptPrice {
+            currency: currency.to_owned(),
+            is_first,
+            is_plain,
+            rank,
+            json: members(part),
+        };
+        let bytes = size_of::<KeptPrice>() + kept.currency.len() + kept.json.len();
+        self.kept.push(kept);
+        bytes
+    }
+
+    /// Appends them as a JSON array, in the order in which they were added.
+    pub(super) fn write(&self, out: &mut String) {
+        out.push('[');
+        for (at, price) in self.kept.iter().enumerate() {
+            out.push_str(if at > 0 { "," } else { "" });
+            out.push_str(&price.json);
+        }
+        out.push(']');
+    }
+}
+
+/// The members of a price that the mapping reads, as a JSON object.
+fn members(price: Part<'_>) -> String {
+    const NAMES: [&str; 5] = [
+        "value",
+        "country",
+        "customerGroup",
+        "validFrom",
+        "validUntil",
+    ];
+    let values = price.pick(NAMES).unwrap_or_default();
+    let present = NAMES
+        .iter()
+        .zip(values)
+        .filter_map(|(name, value)| Some(format!("\"{name}\":{}", value?.get())));
+    format!("{{{}}}", present.collect::<Vec<_>>().join(","))
 }
 
 struct NotATime;

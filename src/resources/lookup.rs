@@ -20,7 +20,7 @@ const ROOM_SHARE: usize = 8;
 /// The least memory that is reserved for a response, in bytes.
 const LEAST_RESERVED: usize = 256 * 1024;
 /// The most chunks of one page that are requested at the same time, if there is memory for their responses.
-const CHUNKS_AT_A_TIME: usize = 4;
+pub(super) const CHUNKS_AT_A_TIME: usize = 4;
 
 /// How records are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,10 +55,10 @@ pub(super) struct Lookup {
 
 /// Looks up records, for all requests of an instance.
 pub(super) struct Lookups {
-    ports: Ports,
+    pub(super) ports: Ports,
     /// The client that requests them.
     pub(super) client: Rc<Client>,
-    room: Room,
+    pub(super) room: Room,
     /// The largest mean size of the records of a response, in bytes.
     record_bytes: RefCell<HashMap<Source, usize>>,
 }

@@ -18,6 +18,7 @@ pub mod deletion;
 pub mod factory;
 mod lookup;
 pub mod orders;
+mod paged_lookup;
 mod product_categories;
 pub mod products;
 mod room;

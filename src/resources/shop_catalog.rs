@@ -147,6 +147,11 @@ impl ShopCatalog {
         }
     }
 
+    /// What looks up other records.
+    pub(super) fn lookups(&self) -> &Lookups {
+        &self.lookups
+    }
+
     /// Adds a category to the cache.
     fn keep(
         &self,

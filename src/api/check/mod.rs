@@ -3,6 +3,7 @@
 //! All requests are harmless: the only things written are two custom objects with their own keys, which are deleted
 //! again.
 
+mod catalog;
 mod commercetools;
 mod itself;
 mod klaviyo;
@@ -11,7 +12,7 @@ mod line;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join4;
+use futures_util::future::join5;
 use http::{Response, StatusCode};
 
 pub(super) use self::itself::pong;
@@ -41,6 +42,12 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
             commercetools::collections(engine, deadline).await
         }
     };
+    let model = async {
+        match &granted {
+            Some(granted) => Some(catalog::model(engine, granted, deadline).await),
+            None => None,
+        }
+    };
     let documents = async {
         if granted.is_none() {
             Vec::new()
@@ -48,8 +55,9 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
             vec![commercetools::documents(engine, deadline).await]
         }
     };
-    let (collections, documents, klaviyo, itself) = join4(
+    let (collections, model, documents, klaviyo, itself) = join5(
         collections,
+        model,
         documents,
         klaviyo::klaviyo(engine, deadline),
         itself::lines(engine, deadline),
@@ -57,13 +65,13 @@ pub(super) async fn check(engine: &Engine) -> Response<Bytes> {
     .await;
     let mut lines = vec![component, variables, token];
     lines.extend(without_effect(&engine.config.mapping.sync.without_effect));
-    lines.extend(
-        granted
-            .as_deref()
-            .map(|granted| commercetools::scopes(granted, &engine.config.commercetools.project))
-            .unwrap_or_default(),
-    );
+    if let Some(granted) = &granted {
+        let project = &engine.config.commercetools.project;
+        lines.extend(commercetools::scopes(granted, project));
+        lines.push(catalog::standalone_prices(granted, project));
+    }
     lines.extend(collections);
+    lines.extend(model);
     lines.extend(documents);
     lines.extend(klaviyo);
     lines.extend(itself);

@@ -30,9 +30,11 @@ struct Attributes<'a> {
     url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_full_url: Option<Option<Cow<'a, str>>>,
-    price: Cow<'a, RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<Cow<'a, RawValue>>,
     published: bool,
-    custom_metadata: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_metadata: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -73,7 +75,7 @@ impl Listing<'_> {
             image_full_url: op.or_clear(master.and_then(Variant::image_url)),
             price: self.price(prices.as_deref()),
             published: true,
-            custom_metadata: self.custom_metadata(prices.as_deref())?,
+            custom_metadata: self.custom_metadata(prices.as_deref(), op)?,
         };
         let categories = self.categories(categories);
         let is_sent = op == Write::Update || !categories.is_empty();

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::record::Product;
+use super::entry::Write;
+use super::record::{PriceMode, Product};
 use crate::config::MappingOptions;
 use crate::json::Part;
 use crate::mapping::Skip;
@@ -70,8 +71,9 @@ impl<'p> Listing<'p> {
     }
 
     /// The amount to send as `price`: that of the price that applies, in the preferred currency if one is set, else in
-    /// any; 0 if none applies.
-    pub(super) fn price<'x>(&self, prices: Option<&'x [Price<'_>]>) -> Cow<'x, RawValue> {
+    /// any. If none applies, 0 where prices are embedded, and `None` where they are resources of their own: there 0 is a
+    /// price only if somebody has set it.
+    pub(super) fn price<'x>(&self, prices: Option<&'x [Price<'_>]>) -> Option<Cow<'x, RawValue>> {
         let preferred = self
             .options
             .preferred_currency
@@ -81,10 +83,13 @@ impl<'p> Listing<'p> {
             .unwrap_or_default()
             .iter()
             .filter(|price| preferred.is_none_or(|currency| price.currency == currency));
-        price::choose(candidates, self.now).map_or_else(
-            || Cow::Owned(to_raw_value(&0).expect("a number always serializes")),
-            |price| Cow::Borrowed(&*price.amount),
-        )
+        match price::choose(candidates, self.now) {
+            Some(price) => Some(Cow::Borrowed(&*price.amount)),
+            None if self.product.price_mode == PriceMode::Standalone => None,
+            None => Some(Cow::Owned(
+                to_raw_value(&0).expect("a number always serializes"),
+            )),
+        }
     }
 
     /// The channel whose stock is sent, if one is configured.
@@ -97,14 +102,21 @@ impl<'p> Listing<'p> {
             .as_deref()
     }
 
-    /// `custom_metadata` for a variant with these prices.
+    /// `custom_metadata` for a variant with these prices. `None` for an update of a product whose prices may not be read:
+    /// it would take those away that are there.
     ///
     /// # Errors
     /// [`Skip::CustomMetadataTooLarge`].
     pub(super) fn custom_metadata(
         &self,
         prices: Option<&[Price<'_>]>,
-    ) -> Result<Box<RawValue>, Skip> {
-        CustomMetadata::new(&self.title_json, &self.slug_json, prices, self.now).to_json()
+        op: Write,
+    ) -> Result<Option<Box<RawValue>>, Skip> {
+        let is_unread = prices.is_none() && self.product.price_mode == PriceMode::Standalone;
+        if is_unread && op == Write::Update {
+            return Ok(None);
+        }
+        let metadata = CustomMetadata::new(&self.title_json, &self.slug_json, prices, self.now);
+        metadata.to_json().map(Some)
     }
 }

@@ -11,6 +11,9 @@ use crate::mapping::price::{self, Price};
 /// Klaviyo identifies a catalog item by the product's id.
 const NO_ID: Skip = Skip::Malformed { missing: "id" };
 
+/// The `availability` of a variant whose stock may not be read; commercetools has an object there.
+pub(super) const UNREAD_STOCK: &str = "\"unread\"";
+
 /// A product of a response to `product-projections?staged=false`, with the members that the mapping reads as JSON text.
 #[derive(Debug)]
 pub struct Product<'a> {
@@ -21,6 +24,17 @@ pub struct Product<'a> {
     pub(super) categories: Option<Part<'a>>,
     pub(super) master_variant: Option<Variant<'a>>,
     variants: Vec<Variant<'a>>,
+    pub(super) price_mode: PriceMode,
+}
+
+/// Where the prices of a product are (`priceMode`,
+/// <https://docs.commercetools.com/api/projects/products#productpricemodeenum>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PriceMode {
+    /// In its variants.
+    Embedded,
+    /// Resources of their own, by sku.
+    Standalone,
 }
 
 impl<'a> Product<'a> {
@@ -37,6 +51,7 @@ impl<'a> Product<'a> {
             "categories",
             "masterVariant",
             "variants",
+            "priceMode",
         ];
         let [
             id,
@@ -46,6 +61,7 @@ impl<'a> Product<'a> {
             categories,
             master_variant,
             variants,
+            price_mode,
         ] = product.into().pick(parts).ok_or(NO_ID)?;
         Ok(Self {
             id: id.and_then(Part::id).ok_or(NO_ID)?.into_owned(),
@@ -60,6 +76,10 @@ impl<'a> Product<'a> {
                 .into_iter()
                 .map(Variant::read)
                 .collect(),
+            price_mode: match price_mode.map(Part::get) {
+                Some("\"Standalone\"") => PriceMode::Standalone,
+                _ => PriceMode::Embedded,
+            },
         })
     }
 
@@ -74,17 +94,43 @@ impl<'a> Product<'a> {
         self.master_variant.iter().chain(&self.variants)
     }
 
+    /// Whether the projection has no variant at all. In a project with the catalog model `Modular` variants are resources
+    /// of their own, and a product of any other has its master variant.
+    #[must_use]
+    pub fn is_without_variants(&self) -> bool {
+        self.variants().all(|variant| variant.number.is_none())
+    }
+
+    /// Where its prices are.
+    #[must_use]
+    pub fn price_mode(&self) -> PriceMode {
+        self.price_mode
+    }
+
+    /// Whether its prices are resources of their own that may not be read.
+    #[must_use]
+    pub fn has_unread_prices(&self) -> bool {
+        self.price_mode == PriceMode::Standalone
+            && self.variants().any(|variant| variant.prices.is_none())
+    }
+
+    /// Whether the stock of a variant may not be read.
+    #[must_use]
+    pub fn has_unread_stock(&self) -> bool {
+        self.variants()
+            .any(|variant| variant.stock(None) == Stock::Unread)
+    }
+
     /// The skus of the variants that have one, which are their external ids.
     pub fn skus(&self) -> impl Iterator<Item = &str> {
         self.variants().filter_map(Variant::sku)
     }
 
     /// Of the variants that Klaviyo has of this item, by compound id, those that the product no longer has: they are to
-    /// be deleted. None, if the projection has no variant at all: in a project with the catalog model `Modular` variants
-    /// are resources of their own, and a product of any other has its master variant.
+    /// be deleted. None, if no variant of the product could be read: nothing is deleted because a list is empty.
     #[must_use]
     pub fn obsolete<'k>(&self, in_klaviyo: impl IntoIterator<Item = &'k str>) -> Vec<&'k str> {
-        if self.variants().all(|variant| variant.number.is_none()) {
+        if self.is_without_variants() {
             return Vec::new();
         }
         let present: HashSet<String> = self.skus().map(compound_id).collect();
@@ -101,7 +147,7 @@ pub struct Variant<'a> {
     number: Option<u64>,
     sku: Option<String>,
     images: Option<Part<'a>>,
-    prices: Option<Part<'a>>,
+    pub(super) prices: Option<Part<'a>>,
     availability: Option<Part<'a>>,
 }
 
@@ -147,6 +193,9 @@ impl<'a> Variant<'a> {
     /// The quantity in stock: in the channel with this id, if one is configured and its quantity is not 0, else
     /// overall. Without a configured channel and a quantity of its own, that of all channels together.
     pub(super) fn stock(&self, channel: Option<&str>) -> Stock {
+        if self.availability.map(Part::get) == Some(UNREAD_STOCK) {
+            return Stock::Unread;
+        }
         let Some(overall) = self.availability.filter(|part| part.is_object()) else {
             return Stock::Untracked;
         };
@@ -176,6 +225,8 @@ impl<'a> Variant<'a> {
 pub(super) enum Stock {
     /// The variant has no `availability`: its stock is not tracked.
     Untracked,
+    /// The stock is a resource of its own that may not be read.
+    Unread,
     /// So many are there. Negative if more was sold than there was.
     Of(i64),
 }

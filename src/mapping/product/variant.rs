@@ -26,11 +26,15 @@ struct Attributes<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     image_full_url: Option<Option<Cow<'a, str>>>,
     /// `null` clears what an update finds.
-    inventory_quantity: Option<i64>,
-    inventory_policy: u8,
-    price: Cow<'a, RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inventory_quantity: Option<Option<i64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inventory_policy: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<Cow<'a, RawValue>>,
     published: bool,
-    custom_metadata: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_metadata: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +46,8 @@ impl Listing<'_> {
     /// Appends the entry of one of the product's variants to `out`, as JSON text for a catalog variant bulk job.
     ///
     /// # Errors
-    /// A variant that cannot be sent, with nothing appended: [`Skip::NoSku`], [`Skip::CustomMetadataTooLarge`].
+    /// A variant that cannot be sent, with nothing appended: [`Skip::NoSku`], [`Skip::NoPrice`],
+    /// [`Skip::CustomMetadataTooLarge`].
     pub fn variant(
         &self,
         variant: &Variant<'_>,
@@ -52,10 +57,17 @@ impl Listing<'_> {
         let sku = variant.sku().ok_or(Skip::NoSku)?;
         let prices = variant.prices();
         let create = op == Write::Create;
+        let price = self.price(prices.as_deref());
+        if create && price.is_none() {
+            return Err(Skip::NoPrice);
+        }
         let (quantity, policy) = match variant.stock(self.inventory_channel()) {
-            Stock::Of(quantity) => (Some(quantity), HIDDEN_WHEN_OUT_OF_STOCK),
+            Stock::Of(quantity) => (Some(Some(quantity)), Some(HIDDEN_WHEN_OUT_OF_STOCK)),
             // a create requires a quantity
-            Stock::Untracked => (create.then_some(0), ALWAYS_SHOWN),
+            Stock::Untracked | Stock::Unread if create => (Some(Some(0)), Some(ALWAYS_SHOWN)),
+            Stock::Untracked => (Some(None), Some(ALWAYS_SHOWN)),
+            // an update leaves what is there
+            Stock::Unread => (None, None),
         };
         let attributes = Attributes {
             sku: create.then_some(sku),
@@ -65,9 +77,9 @@ impl Listing<'_> {
             image_full_url: op.or_clear(variant.image_url()),
             inventory_quantity: quantity,
             inventory_policy: policy,
-            price: self.price(prices.as_deref()),
+            price,
             published: true,
-            custom_metadata: self.custom_metadata(prices.as_deref())?,
+            custom_metadata: self.custom_metadata(prices.as_deref(), op)?,
         };
         let relationships = create.then(|| Relationships {
             item: Relationship {

@@ -7,12 +7,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::completion::separate_variants;
 use crate::commercetools;
 use crate::commercetools::query::{MAX_LIMIT, Query, value_in};
 use crate::error::Error;
-use crate::klaviyo;
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::mapping::product::{Product, compound_id, external_id};
+use crate::resources::context::Context;
 use crate::time::Deadline;
 
 /// Skus of one query for their products: few, as a product can have megabytes.
@@ -42,12 +43,13 @@ pub(super) struct Elsewhere {
 
 impl Elsewhere {
     /// Looks up the skus that `wanted` has by product, and that `known` does not have for the item; both have compound
-    /// ids of variants.
+    /// ids of variants. `is_modular` says whether there are products whose variants are resources of their own.
     ///
     /// # Errors
     /// If one of the APIs does not respond or rejects the request.
     pub(super) async fn find(
-        (commercetools, klaviyo): (&commercetools::Client, &klaviyo::Client),
+        context: &Context,
+        is_modular: bool,
         wanted: &HashMap<String, Vec<String>>,
         known: &HashMap<String, HashSet<String>>,
         deadline: Deadline,
@@ -66,11 +68,24 @@ impl Elsewhere {
             obsolete.extend(surplus.map(|id| external_id(id).to_owned()));
         }
         let unlisted: Vec<String> = unlisted.into_iter().collect();
-        let there = existing(klaviyo, CatalogCollection::Variants, &unlisted, deadline).await?;
+        let there = existing(
+            &context.klaviyo,
+            CatalogCollection::Variants,
+            &unlisted,
+            deadline,
+        )
+        .await?;
         found.there = there.iter().map(|id| external_id(id).to_owned()).collect();
         let contested: Vec<String> = found.there.iter().cloned().chain(obsolete).collect();
         for skus in contested.chunks(SKUS_A_QUERY) {
-            found.note_products(commercetools, skus, deadline).await?;
+            let client = &context.commercetools;
+            found.note_products(client, skus, deadline).await?;
+        }
+        if is_modular {
+            let lookups = context.catalog.lookups();
+            for (product, sku) in separate_variants(lookups, &contested, deadline).await? {
+                found.products.entry(sku).or_default().insert(product);
+            }
         }
         Ok(found)
     }

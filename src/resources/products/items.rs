@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::phase::{PRODUCTS, Phase};
+use super::phase::Phase;
+use super::reading::{PRODUCTS, ProductPage};
 use super::variants::Variants;
 use crate::error::Error;
-use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::catalog::{CREATE_ITEMS, UPDATE_ITEMS};
@@ -93,19 +93,16 @@ impl Import for Items {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
         let Phase { context, now } = self.0.clone();
-        let Context {
-            commercetools,
-            klaviyo,
-            catalog,
-            options,
-        } = context;
         Box::pin(async move {
-            let records = PRODUCTS.read(&commercetools, &query, deadline).await?;
+            let page = ProductPage::read(&context, &query, now, deadline).await?;
+            let Context {
+                klaviyo,
+                catalog,
+                options,
+                ..
+            } = context;
             let (ids, categories) = {
-                let products: Vec<Product<'_>> = records
-                    .present()
-                    .filter_map(|record| Product::read(record).ok())
-                    .collect();
+                let products: Vec<Product<'_>> = page.products().collect();
                 let ids: Vec<String> = products
                     .iter()
                     .map(|product| product.id().to_owned())
@@ -117,19 +114,19 @@ impl Import for Items {
             let categories = catalog.categories(categories, deadline);
             let known = existing(&klaviyo, CatalogCollection::Items, &ids, deadline);
             let (categories, known) = futures_util::future::try_join(categories, known).await?;
-            Ok(
-                records.into_page(Box::new(move |record: Part<'_>, documents| {
-                    let product = Product::read(record)?;
-                    let (endpoint, write) = write_of(known.contains(&compound_id(product.id())));
-                    let entry = Listing::of(&product, now, &options)?.item(
-                        &categories,
-                        write,
-                        &mut documents.bytes,
-                    )?;
-                    documents.push(endpoint, 0, None);
-                    Ok(entry.id)
-                })),
-            )
+            Ok(page.into_page(move |product, documents| {
+                let (endpoint, write) = write_of(known.contains(&compound_id(product.id())));
+                let listing = Listing::of(product, now, &options)?;
+                let entry = listing.item(&categories, write, &mut documents.bytes)?;
+                documents.push(endpoint, 0, None);
+                if product.has_unread_prices() {
+                    documents.notes.push(Note::StandalonePricesUnread);
+                }
+                if product.has_unread_stock() {
+                    documents.notes.push(Note::StockUnread);
+                }
+                Ok(entry.id)
+            }))
         })
     }
 

@@ -3,9 +3,11 @@
 //! Only published products are read, in their published projection. Items in Klaviyo whose products are no longer
 //! published are not touched.
 
+mod completion;
 mod elsewhere;
 mod items;
 mod phase;
+mod reading;
 mod variants;
 
 use std::rc::Rc;

@@ -2,19 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::reading::PRODUCTS;
 use crate::error::Error;
 use crate::ports::LocalFuture;
-use crate::resources::collection::Collection;
 use crate::resources::context::Context;
 use crate::run::state::RunOptions;
 use crate::time::Deadline;
-
-/// The published products, in their published projection.
-pub(super) const PRODUCTS: Collection = Collection {
-    operation: "query products",
-    path: "product-projections",
-    parameters: &[("staged", "false")],
-};
 
 /// What both phases need.
 #[derive(Clone)]

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::elsewhere::{Elsewhere, Place};
-use super::phase::{PRODUCTS, Phase};
+use super::phase::Phase;
+use super::reading::ProductPage;
 use crate::config::MappingOptions;
 use crate::error::Error;
-use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
 use crate::klaviyo::catalog::{
@@ -18,10 +18,9 @@ use crate::mapping::Skip;
 use crate::mapping::product::{Listing, Product, Write, compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::{self, JOBS_A_GROUP, write_of};
-use crate::resources::context::Context;
 use crate::run::documents::Documents;
 use crate::run::import::{Import, JobAnswer};
-use crate::run::page::{Page, PageQuery, Record};
+use crate::run::page::{Page, PageQuery};
 use crate::run::state::{EntryName, Job, Note, RunOptions};
 use crate::time::Deadline;
 
@@ -77,21 +76,12 @@ impl Import for Variants {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
         let Phase { context, now } = self.0.clone();
-        let Context {
-            commercetools,
-            klaviyo,
-            options,
-            ..
-        } = context;
         Box::pin(async move {
-            let mut records = PRODUCTS.read(&commercetools, &query, deadline).await?;
+            let page = ProductPage::read(&context, &query, now, deadline).await?;
             // the first phase has counted the ids that do not exist
-            records
-                .list
-                .retain(|record| matches!(record, Record::Present(_)));
-            let skus: HashMap<String, Vec<String>> = records
-                .present()
-                .filter_map(|record| Product::read(record).ok())
+            let page = page.without_missing();
+            let skus: HashMap<String, Vec<String>> = page
+                .products()
                 .map(|product| {
                     (
                         product.id().to_owned(),
@@ -99,35 +89,33 @@ impl Import for Variants {
                     )
                 })
                 .collect();
-            let known = variants_of_items(&klaviyo, &skus, deadline).await?;
-            let clients = (&*commercetools, &*klaviyo);
-            let elsewhere = Elsewhere::find(clients, &skus, &known, deadline).await?;
+            let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
+            let is_modular = page.is_modular;
+            let elsewhere = Elsewhere::find(&context, is_modular, &skus, &known, deadline).await?;
+            let options = context.options;
             let again: HashSet<String> = query.range.entries.into_iter().collect();
             // a dry run has created no items: their variants are mapped as if it had
             let known_without_item = query.options.dry_run.then(HashSet::new);
-            Ok(
-                records.into_page(Box::new(move |record: Part<'_>, documents| {
-                    let product = Product::read(record)?;
-                    let is_wanted = |part: &str| {
-                        let name = EntryName {
-                            id: product.id(),
-                            part: Some(part),
-                        };
-                        again.is_empty() || again.contains(&name.to_string())
+            Ok(page.into_page(move |product, documents| {
+                let is_wanted = |part: &str| {
+                    let name = EntryName {
+                        id: product.id(),
+                        part: Some(part),
                     };
-                    map(
-                        &product,
-                        known
-                            .get(&compound_id(product.id()))
-                            .or(known_without_item.as_ref()),
-                        &elsewhere,
-                        is_wanted,
-                        (now, &options),
-                        documents,
-                    );
-                    Ok(product.id().to_owned())
-                })),
-            )
+                    again.is_empty() || again.contains(&name.to_string())
+                };
+                map(
+                    product,
+                    known
+                        .get(&compound_id(product.id()))
+                        .or(known_without_item.as_ref()),
+                    &elsewhere,
+                    is_wanted,
+                    (now, &options),
+                    documents,
+                );
+                Ok(product.id().to_owned())
+            }))
         })
     }
 

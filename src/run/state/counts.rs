@@ -33,11 +33,15 @@ pub enum Note {
     /// An order with a product that was not found among the published ones, while the API client may not read the
     /// others: their categories may be missing.
     UnpublishedProductsUnread,
+    /// A product whose prices are resources of their own that the API client may not read: none was sent.
+    StandalonePricesUnread,
+    /// A product with variants whose stock the API client may not read: none was sent.
+    StockUnread,
 }
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::PhoneNumberLeftOut,
         Self::EmailLeftOut,
         Self::SentAgainWithoutPhoneNumber,
@@ -48,6 +52,8 @@ impl Note {
         Self::LeftInKlaviyo,
         Self::UnpublishedLeftAlone,
         Self::UnpublishedProductsUnread,
+        Self::StandalonePricesUnread,
+        Self::StockUnread,
     ];
 
     /// The name that it is counted under.
@@ -64,6 +70,8 @@ impl Note {
             Self::LeftInKlaviyo => "left-in-klaviyo",
             Self::UnpublishedLeftAlone => "unpublished-left-alone",
             Self::UnpublishedProductsUnread => "unpublished-products-unread",
+            Self::StandalonePricesUnread => "standalone-prices-unread",
+            Self::StockUnread => "stock-unread",
         }
     }
 }

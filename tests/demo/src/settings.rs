@@ -6,7 +6,7 @@ use std::time::Duration;
 use clock::Clock;
 use host::Wasi;
 use sim::klaviyo::{JobTimes, Recorded};
-use sim::seed::{Seed, Sizes};
+use sim::seed::{Seed, Shop, Sizes};
 
 use crate::operator::Resource;
 
@@ -69,12 +69,39 @@ pub(crate) struct Settings {
     /// Simulated seconds in a real one; the limits and pauses of the APIs shrink with it, the work to do does not
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = host::values::speed)]
     pub(crate) speed: f64,
+    /// How the shop keeps variants and prices
+    #[arg(long = "shop", value_name = "KIND", value_enum, default_value_t = ShopKind::Usual)]
+    pub(crate) shop_kind: ShopKind,
     /// The value of one more of the component's variables
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = host::values::variable)]
     pub(crate) variables: Vec<(String, String)>,
     /// Show the component's log on standard error
     #[arg(long)]
     pub(crate) log: bool,
+}
+
+/// How a shop keeps the variants and prices of its products.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ShopKind {
+    /// In the products
+    Usual,
+    /// Prices are standalone
+    Standalone,
+    /// The catalog model Modular: variants, prices and stock are resources of their own
+    Modular,
+    /// Some products of each kind, as while a project migrates
+    Mixed,
+}
+
+impl From<ShopKind> for Shop {
+    fn from(kind: ShopKind) -> Self {
+        match kind {
+            ShopKind::Usual => Self::Usual,
+            ShopKind::Standalone => Self::Standalone,
+            ShopKind::Modular => Self::Modular,
+            ShopKind::Mixed => Self::Mixed,
+        }
+    }
 }
 
 impl Settings {
@@ -89,6 +116,7 @@ impl Settings {
                 products: self.products,
             },
             order_mean_bytes: self.order_bytes,
+            shop: self.shop_kind.into(),
         }
     }
 

@@ -9,6 +9,7 @@ use native::call::says;
 use native::environment::{Answered, Destination};
 use native::shop::run_with;
 use native::{Interceptor, Operator, Setup};
+use sim::seed::Shop as Kept;
 
 use crate::support::described::run;
 use crate::support::views::line;
@@ -22,6 +23,8 @@ fn the_check_says_what_works() {
         assert_eq!(customers["detail"], "30 customers");
         for (what, state) in [
             ("self-call", "ok"),
+            ("commercetools: catalog model", "ok"),
+            ("commercetools: scope for standalone prices", "ok"),
             ("work after the response", "ok"),
             ("requests at a time", "ok"),
             ("clock", "ok"),
@@ -43,6 +46,43 @@ fn the_check_says_what_works() {
         let server = shop.world.commercetools_server();
         assert_eq!(server.calls_of(deleted), 1);
     });
+}
+
+#[test]
+fn the_catalog_model_is_said_by_the_project_or_by_its_records() {
+    for (kept, says, looks_like) in [
+        (Kept::Usual, "the project says Classic", "Classic: "),
+        (Kept::Standalone, "the project says Classic", "Classic: "),
+        (Kept::Modular, "the project says Modular", "Modular: "),
+        (Kept::Mixed, "the project says InMigration", ""),
+    ] {
+        let setup = Setup::catalog(0, 20).kept_as(kept);
+        run(setup.variable("ct_scope", ""), async |shop| {
+            let model = async || {
+                let check = shop.read("/sync/check").await;
+                line(&check, "commercetools: catalog model")["detail"].clone()
+            };
+            let detail = model().await;
+            assert!(
+                detail
+                    .as_str()
+                    .is_some_and(|text| text.starts_with(looks_like)),
+                "{detail}"
+            );
+            shop.world.commercetools(|project| {
+                let scopes = sim::commercetools::SCOPES;
+                project.set_client_scopes(&[&scopes[..], &["view_project_settings"]].concat());
+                project.revoke_tokens();
+            });
+            // its first call finds that the token is no longer one
+            model().await;
+            let detail = model().await;
+            assert!(
+                detail.as_str().is_some_and(|text| text.starts_with(says)),
+                "{detail}"
+            );
+        });
+    }
 }
 
 /// A platform that ends an invocation with its response.

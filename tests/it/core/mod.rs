@@ -16,4 +16,5 @@ mod rate_limits;
 mod recordings;
 mod records;
 mod run_documents;
+mod shops;
 mod store;

@@ -7,7 +7,7 @@ use clock::Clock;
 use jiff::Timestamp;
 use klaviyo_bulk_import::config::{Config, Problems, VARIABLES, Values};
 use sim::klaviyo;
-use sim::seed::{Seed, Sizes};
+use sim::seed::{Seed, Shop, Sizes};
 use sim::server::Latency;
 use sim::world::{World, WorldOptions};
 
@@ -25,6 +25,8 @@ pub struct Setup {
     pub sizes: Sizes,
     /// About how long an order is on average, in bytes.
     pub order_bytes: usize,
+    /// How the shop keeps variants and prices.
+    pub shop: Shop,
     /// How long each call of an API takes on average.
     pub latency: Duration,
     /// What Klaviyo is like.
@@ -50,6 +52,7 @@ impl Setup {
         Self {
             sizes,
             order_bytes: Seed::default().order_mean_bytes,
+            shop: Shop::default(),
             latency: Duration::ZERO,
             klaviyo: klaviyo::Options::default(),
             variables: BTreeMap::new(),
@@ -99,6 +102,13 @@ impl Setup {
         })
     }
 
+    /// That keeps variants and prices like this.
+    #[must_use]
+    pub fn kept_as(mut self, shop: Shop) -> Self {
+        self.shop = shop;
+        self
+    }
+
     /// With this variable.
     #[must_use]
     pub fn variable(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -131,6 +141,7 @@ impl Setup {
             seed: Seed {
                 sizes: self.sizes,
                 order_mean_bytes: self.order_bytes,
+                shop: self.shop,
                 ..Seed::default()
             },
             commercetools_latency: latency(1),

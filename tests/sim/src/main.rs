@@ -97,6 +97,7 @@ fn options(arguments: &Arguments) -> WorldOptions {
                 products: arguments.products,
             },
             order_mean_bytes: arguments.order_mean_bytes,
+            ..Seed::default()
         },
         commercetools_latency: latency(arguments.seed),
         klaviyo_latency: latency(arguments.seed + 1),

@@ -5,9 +5,12 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use fastrand::Rng;
+use jiff::Timestamp;
 use klaviyo_bulk_import::run::state::Resource;
 use serde_json::Value;
-use sim::seed::Kind;
+use sim::commercetools::Commercetools;
+use sim::seed::{Beside, Kind, Shop};
 use uuid::{Builder, Uuid};
 
 use crate::schedule::{Goal, kind};
@@ -45,6 +48,61 @@ fn names(kind: Kind, record: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
+/// [`names`], with those of the variants that are kept beside the product.
+fn all_names(project: &Commercetools, kind: Kind, record: &Value, all: &mut BTreeSet<String>) {
+    names(kind, record, all);
+    if let (Kind::Product, Some(id)) = (kind, record["id"].as_str()) {
+        let variants = project.beside_of(Beside::VariantProjection, id);
+        let skus = variants
+            .iter()
+            .filter_map(|variant| variant["sku"].as_str());
+        all.extend(skus.map(str::to_owned));
+    }
+}
+
+/// Changes or deletes something that is kept beside products; what it is may be in Klaviyo as it was.
+fn change_beside(project: &mut Commercetools, now: Timestamp, rng: &mut Rng) -> BTreeSet<String> {
+    let mut unsettled = BTreeSet::new();
+    let beside = [
+        Beside::VariantProjection,
+        Beside::StandalonePrice,
+        Beside::InventoryEntry,
+    ];
+    let beside = beside[rng.usize(..beside.len())];
+    let ids = project.beside_ids(beside);
+    if ids.is_empty() {
+        return unsettled;
+    }
+    let id = ids[rng.usize(..ids.len())];
+    let record = project.beside(beside, id).expect("it is there");
+    let sku = record["sku"].as_str().unwrap_or_default().to_owned();
+    // the item has the price and the image of its default variant
+    let products = project.beside_of(Beside::VariantProjection, &sku);
+    let products = products
+        .iter()
+        .filter_map(|variant| variant["product"]["id"].as_str());
+    unsettled.extend(products.map(str::to_owned));
+    project.for_each(Kind::Product, |product| {
+        if product.contains(&format!("\"{sku}\"")) {
+            let product: Value = serde_json::from_str(product).expect("a record is JSON");
+            names(Kind::Product, &product, &mut unsettled);
+        }
+    });
+    unsettled.insert(sku);
+    if rng.bool() {
+        project.delete_beside(beside, id);
+    } else {
+        project.change_beside(beside, id, now, |record| match beside {
+            Beside::StandalonePrice => record["value"]["centAmount"] = 4_711.into(),
+            Beside::InventoryEntry => record["availableQuantity"] = 4_711.into(),
+            Beside::VariantProjection | Beside::Payment => {
+                record["images"] = Value::Array(Vec::new())
+            }
+        });
+    }
+    unsettled
+}
+
 /// Records that may be in Klaviyo as they were, as they are, or not at all.
 #[derive(Default)]
 pub(crate) struct Unsettled(RefCell<BTreeSet<String>>);
@@ -68,7 +126,12 @@ impl World {
         let mut unsettled = unsettled.0.borrow_mut();
         let mut project = self.project.borrow_mut();
         let record = project.record(kind, id).expect("it is there");
-        names(kind, &record, &mut unsettled);
+        all_names(&project, kind, &record, &mut unsettled);
+        if resource == Resource::Products && self.schedule.shop.shop != Shop::Usual {
+            // drawn apart, so that other shops go on as they did
+            let mut rng = Rng::with_seed(fresh.as_u64_pair().0);
+            unsettled.extend(change_beside(&mut project, self.now(), &mut rng));
+        }
         // the categories below one that goes would have other names
         match (what, resource) {
             (0, Resource::Customers | Resource::Orders | Resource::Products) => {
@@ -95,10 +158,11 @@ impl World {
             return except;
         };
         let kind = kind(resource);
-        self.project.borrow().for_each(kind, |record| {
+        let project = self.project.borrow();
+        project.for_each(kind, |record| {
             let record: Value = serde_json::from_str(record).expect("a record is JSON");
             let mut all = BTreeSet::new();
-            names(kind, &record, &mut all);
+            all_names(&project, kind, &record, &mut all);
             let id = record["id"].as_str().unwrap_or_default();
             // an order is one record, whatever of it is refused; a product's variants go with its item
             let is_whole = resource == Resource::Orders || is_refused(id, one_of);

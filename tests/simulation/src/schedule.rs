@@ -8,7 +8,7 @@ use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
 use sim::faults::Fault;
 use sim::klaviyo::{EntryErrors, Existing, ImportErrors, JobTimes, RateHeaders};
-use sim::seed::{Kind, Seed, Sizes};
+use sim::seed::{Kind, Seed, Shop, Sizes};
 
 /// What the operator wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +208,7 @@ impl Schedule {
                 number: seed,
                 sizes: draw_sizes(rng, goal),
                 order_mean_bytes: pick(rng, &[6_000, 6_000, 8_000, 40_000]),
+                shop: draw_shop(seed),
             },
             continuation: pick(rng, &["self", "self", "scheduler"]),
             window_seconds,
@@ -257,6 +258,17 @@ impl Schedule {
             .outage
             .is_some_and(|outage| outage.of == Down::Klaviyo);
         !is_down && self.faults.iter().all(|(link, ..)| *link != klaviyo)
+    }
+}
+
+/// How variants and prices are kept; drawn apart, so that other seeds stay as they are.
+fn draw_shop(seed: u64) -> Shop {
+    let mut rng = Rng::with_seed(seed ^ 0x5407);
+    match rng.u8(..10) {
+        0 | 1 => Shop::Modular,
+        2 => Shop::Standalone,
+        3 => Shop::Mixed,
+        _ => Shop::Usual,
     }
 }
 

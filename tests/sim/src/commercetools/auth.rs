@@ -13,13 +13,14 @@ use serde_json::json;
 use super::problem::{Problem, answer};
 
 /// The scopes of an API client that can do all the import needs, without the project key.
-pub const SCOPES: [&str; 6] = [
+pub const SCOPES: [&str; 7] = [
     "view_orders",
     "view_published_products",
     "view_products",
     "manage_key_value_documents",
     "view_customers",
     "view_payments",
+    "view_standalone_prices",
 ];
 
 /// Clients, and the tokens given out.

@@ -1,6 +1,7 @@
 //! Simulated commercetools: the authorization server, the query endpoints and custom objects of one project.
 
 mod auth;
+mod beside;
 mod collection;
 mod custom_objects;
 mod graphql;
@@ -24,13 +25,14 @@ pub use self::custom_objects::{CustomObject, RacingCreation};
 pub use self::graphql::GraphqlRefusal;
 
 use self::auth::Auth;
+use self::beside::BesideRecords;
 use self::collection::{Collection, View};
 use self::custom_objects::CustomObjects;
 use self::problem::{Problem, answer};
 use self::query::Query;
 use self::resource::Resource;
 use crate::peer::Peer;
-use crate::seed::{self, Kind, Seed};
+use crate::seed::{self, Kind, Seed, Shop};
 
 /// Refuses requests whose target is longer, as the proxies before the real API do.
 const LONGEST_TARGET: usize = 16 * 1024;
@@ -40,6 +42,8 @@ const LONGEST_TARGET: usize = 16 * 1024;
 pub struct Commercetools {
     auth: Auth,
     collections: [Collection; 4],
+    beside: BesideRecords,
+    catalog_model: &'static str,
     custom_objects: CustomObjects,
     graphql_refusal: GraphqlRefusal,
 }
@@ -47,12 +51,44 @@ pub struct Commercetools {
 impl Commercetools {
     /// A project that holds what `seed` says, with one API client that has all of [`SCOPES`].
     pub fn new(project_key: &str, seed: Seed) -> Self {
-        Self {
+        let mut project = Self {
             auth: Auth::new(project_key),
             collections: Kind::ALL.map(|kind| Collection::new(seed, kind)),
+            beside: BesideRecords::default(),
+            catalog_model: match seed.shop {
+                Shop::Usual | Shop::Standalone => "Classic",
+                Shop::Modular => "Modular",
+                Shop::Mixed => "InMigration",
+            },
             custom_objects: CustomObjects::default(),
             graphql_refusal: GraphqlRefusal::default(),
+        };
+        if seed.shop != Shop::Usual {
+            project.keep_as(seed);
         }
+        project
+    }
+
+    /// Keeps variants and prices as the seed's shop does.
+    fn keep_as(&mut self, seed: Seed) {
+        for index in 0..seed.sizes.products {
+            let shop = seed.shop.of_product(index);
+            if shop == Shop::Usual {
+                continue;
+            }
+            let product = seed.record(Kind::Product, index);
+            let product = serde_json::from_str(&product).expect("records are JSON");
+            let (product, beside) = seed::take_apart(product, shop);
+            self.put(Kind::Product, &product);
+            for (kind, record) in beside {
+                self.beside.put(kind, &record);
+            }
+        }
+    }
+
+    /// Sets what the project says of its catalog model: `Classic`, `Modular` or `InMigration`.
+    pub fn set_catalog_model(&mut self, model: &'static str) {
+        self.catalog_model = model;
     }
 
     /// The project's key.
@@ -130,11 +166,12 @@ impl Commercetools {
         }
     }
 
-    /// As [`Commercetools::for_each`] with the published projection of every published product.
+    /// As [`Commercetools::for_each`] with the published projection of every published product, as if all that is kept beside
+    /// products were embedded in them.
     pub fn for_each_published_product(&self, mut visit: impl FnMut(&str)) {
         let products = &self.collections[Kind::Product as usize];
         for record in products.within(Default::default(), View::Current) {
-            visit(&record.body());
+            visit(&self.whole_projection(&record.body()));
         }
     }
 
@@ -197,6 +234,9 @@ impl Commercetools {
                 _ => Err(Problem::method_not_allowed()),
             };
         }
+        if rest.is_empty() && *project_key == self.auth.project_key {
+            return self.project(now, request);
+        }
         let resource = rest
             .first()
             .and_then(|segment| Resource::of_path(segment))
@@ -209,11 +249,33 @@ impl Commercetools {
             (Resource::CustomObjects, rest, method) => {
                 self.custom_objects_call(now, request, rest, method, query)
             }
+            (resource, [], &Method::GET) if let Some(beside) = resource.beside() => {
+                self.list_beside(now, request, (resource, beside), query)
+            }
             (resource, [], &Method::GET) => self.list(now, request, resource, query),
             (resource, [id], &Method::GET) => self.one(now, request, resource, id),
             (_, [] | [_], _) => Err(Problem::method_not_allowed()),
             _ => Err(Problem::not_found(path)),
         }
+    }
+
+    /// The project itself.
+    fn project(
+        &self,
+        now: Timestamp,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, Problem> {
+        let scopes = &["view_project_settings", "manage_project_settings"];
+        self.auth.check(now, request, scopes)?;
+        let project = json!({
+            "key": self.project_key(), "name": "A shop", "version": 1, "createdAt": "2020-01-01T00:00:00.000Z",
+            "countries": ["DE", "US"], "currencies": ["EUR", "USD"], "languages": ["en-US", "de-DE"],
+            "carts": {"deleteDaysAfterLastModification": 90}, "messages": {"enabled": true},
+            "inventory": {"releaseExpiredReservations": false},
+            "discounts": {"discountCombinationMode": "Stacking"},
+            "productCatalogModel": self.catalog_model,
+        });
+        Ok(answer(StatusCode::OK, project.to_string()))
     }
 
     /// What is asked for, where the token allows it.

@@ -92,6 +92,23 @@ impl Predicate {
         }
     }
 
+    /// The skus or product ids of which a record must have one, where the predicate asks for that.
+    pub(super) fn owners(&self) -> Option<BTreeSet<String>> {
+        let texts = |values: &[Value]| {
+            let texts = values.iter().filter_map(Value::as_str);
+            texts.map(str::to_owned).collect()
+        };
+        match self {
+            Self::In(field, values) if field == "sku" => Some(texts(values)),
+            Self::Nested(field, inner) if field == "product" => match &**inner {
+                Self::In(field, values) if field == "id" => Some(texts(values)),
+                _ => None,
+            },
+            Self::And(parts) => parts.iter().find_map(Self::owners),
+            _ => None,
+        }
+    }
+
     /// Bounds of the ids that can fulfil the predicate; a record within them still has to be asked.
     pub(super) fn id_bounds(&self) -> IdBounds {
         use Operator::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};

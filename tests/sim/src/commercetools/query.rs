@@ -59,9 +59,7 @@ impl Query {
                 "limit" => query.limit = number("limit", &value, LARGEST_LIMIT)?,
                 "offset" => query.offset = number("offset", &value, LARGEST_OFFSET)?,
                 "withTotal" => query.with_total = truth("withTotal", &value)?,
-                "staged" if resource == Resource::ProductProjections => {
-                    query.staged = truth("staged", &value)?;
-                }
+                "staged" if has_projections(resource) => query.staged = truth("staged", &value)?,
                 "expand" => {
                     if !resource.expansions().contains(&value.as_ref()) {
                         return Err(invalid("expand", &value));
@@ -84,6 +82,11 @@ impl Query {
             .map_err(|reason| invalid("where", &reason))?;
         query.predicate = Predicate::And(parts);
         Ok(query)
+    }
+
+    /// Whether the records come in the order of their ids.
+    pub(super) fn is_by_id(&self) -> bool {
+        self.sort == Some(Sort::Id { descending: false })
     }
 
     /// What commercetools says of so many records: with a predicate it counts no further than this.
@@ -136,6 +139,13 @@ impl Query {
             total: self.with_total.then(|| self.counted(total)),
         }
     }
+}
+
+fn has_projections(resource: Resource) -> bool {
+    matches!(
+        resource,
+        Resource::ProductProjections | Resource::VariantProjections
+    )
 }
 
 fn invalid(parameter: &str, reason: &str) -> Problem {

@@ -1,6 +1,6 @@
 //! The endpoints that list records: what they hold, who may ask, by which fields, with what expanded.
 
-use crate::seed::Kind;
+use crate::seed::{Beside, Kind};
 
 /// An endpoint that lists records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,10 @@ pub(super) enum Resource {
     Products,
     ProductProjections,
     CustomObjects,
+    VariantProjections,
+    StandalonePrices,
+    Inventory,
+    Payments,
 }
 
 impl Resource {
@@ -22,19 +26,34 @@ impl Resource {
             "products" => Self::Products,
             "product-projections" => Self::ProductProjections,
             "custom-objects" => Self::CustomObjects,
+            "variant-projections" => Self::VariantProjections,
+            "standalone-prices" => Self::StandalonePrices,
+            "inventory" => Self::Inventory,
+            "payments" => Self::Payments,
             _ => return None,
         })
     }
 
-    /// The kind of its records; custom objects are none of the seed's.
+    /// The kind of its records, where they are the seed's.
     pub(super) fn kind(self) -> Option<Kind> {
         match self {
             Self::Customers => Some(Kind::Customer),
             Self::Orders => Some(Kind::Order),
             Self::Categories => Some(Kind::Category),
             Self::Products | Self::ProductProjections => Some(Kind::Product),
-            Self::CustomObjects => None,
+            _ => None,
         }
+    }
+
+    /// The kind of its records, where they are beside products and orders.
+    pub(super) fn beside(self) -> Option<Beside> {
+        Some(match self {
+            Self::VariantProjections => Beside::VariantProjection,
+            Self::StandalonePrices => Beside::StandalonePrice,
+            Self::Inventory => Beside::InventoryEntry,
+            Self::Payments => Beside::Payment,
+            _ => return None,
+        })
     }
 
     /// One of these scopes is needed to read it. `staged` is for product projections.
@@ -48,12 +67,17 @@ impl Resource {
                 "view_published_products",
                 "manage_products",
             ],
-            Self::ProductProjections if !staged => &[
+            Self::ProductProjections | Self::VariantProjections if !staged => &[
                 "view_published_products",
                 "view_products",
                 "manage_products",
             ],
-            Self::Products | Self::ProductProjections => &["view_products", "manage_products"],
+            Self::Products
+            | Self::ProductProjections
+            | Self::VariantProjections
+            | Self::Inventory => &["view_products", "manage_products"],
+            Self::StandalonePrices => &["view_standalone_prices", "manage_standalone_prices"],
+            Self::Payments => &["view_payments", "manage_payments"],
             Self::CustomObjects => &["view_key_value_documents", "manage_key_value_documents"],
         }
     }
@@ -136,6 +160,44 @@ impl Resource {
                 "taxCategory",
                 "state",
             ],
+            Self::VariantProjections => &[
+                "id",
+                "version",
+                "createdAt",
+                "product",
+                "sku",
+                "key",
+                "default",
+            ],
+            Self::StandalonePrices => &[
+                "id",
+                "version",
+                "createdAt",
+                "lastModifiedAt",
+                "key",
+                "sku",
+                "active",
+                "country",
+                "validFrom",
+                "validUntil",
+            ],
+            Self::Inventory => &[
+                "id",
+                "version",
+                "createdAt",
+                "lastModifiedAt",
+                "key",
+                "sku",
+                "supplyChannel",
+            ],
+            Self::Payments => &[
+                "id",
+                "version",
+                "createdAt",
+                "lastModifiedAt",
+                "key",
+                "transactions",
+            ],
             Self::CustomObjects => &[
                 "id",
                 "version",
@@ -160,7 +222,7 @@ impl Resource {
                 "masterData.staged.categories[*].ancestors[*]",
             ],
             Self::ProductProjections => &["categories[*]", "categories[*].ancestors[*]"],
-            Self::Customers | Self::CustomObjects => &[],
+            _ => &[],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where the real Klaviyo was seen to answer in another way than its description has it.
+//! Where the real APIs are known to answer in another way than their descriptions have it.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -9,9 +9,27 @@ use super::Api;
 ///
 /// - `links.next` and `links.prev` are null where there is no such page, and the region of an account's address where
 ///   it has none (recorded);
+/// - a product projection of a Modular project has no `masterVariant`
+///   (<https://docs.commercetools.com/guides/migration-guides/modular-catalog-migration>);
+/// - a project that migrates its catalog says `InMigration`
+///   (<https://docs.commercetools.com/api/projects/project#productcatalogmodel>);
 /// - an error of a catalog job has a null `id`, `code` and `title`, and no `source` (reported by users of the API).
 pub(super) fn as_described(api: Api, body: &mut Value) {
     if api != Api::Klaviyo {
+        if body.get("productCatalogModel") == Some(&json!("InMigration")) {
+            body["productCatalogModel"] = "Modular".into();
+        }
+        let products = body.get_mut("results").and_then(Value::as_array_mut);
+        for product in products.into_iter().flatten() {
+            if product.get("priceMode").is_some() && product.get("variants") == Some(&json!([])) {
+                let product = product.as_object_mut().into_iter();
+                product.for_each(|product| {
+                    product
+                        .entry("masterVariant")
+                        .or_insert_with(|| json!({"id": 1}));
+                });
+            }
+        }
         return;
     }
     if let Some(links) = body.get_mut("links").and_then(Value::as_object_mut) {

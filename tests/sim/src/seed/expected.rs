@@ -69,8 +69,8 @@ pub struct Item {
     pub external_id: String,
     /// Its localized name.
     pub title: String,
-    /// Its price by the rule, 0 without one.
-    pub price: f64,
+    /// Its price by the rule: 0 without one, none where prices are standalone and none of them applies.
+    pub price: Option<f64>,
     /// The ids of its own categories, without their ancestors.
     pub categories: Vec<String>,
     /// Its variants with a sku.
@@ -82,8 +82,9 @@ pub struct Item {
 pub struct Variant {
     /// The sku.
     pub external_id: String,
-    /// Its price by the rule, 0 without one.
-    pub price: f64,
+    /// Its price by the rule: 0 without one, none where prices are standalone and none of them applies. Then it is not
+    /// created.
+    pub price: Option<f64>,
     /// What is in stock: the figure of its own, else that of all channels. None where it is not tracked.
     pub inventory_quantity: Option<i64>,
 }
@@ -204,6 +205,8 @@ pub fn item(projection: &str, rules: &Rules, now: Timestamp) -> Item {
     let product: Value = serde_json::from_str(projection).expect("a product is JSON");
     let master = &product["masterVariant"];
     let others = product["variants"].as_array();
+    let is_standalone = product["priceMode"] == "Standalone";
+    let price = |variant| price(variant, rules, now).or((!is_standalone).then_some(0.0));
     let variants = std::iter::once(master)
         .chain(others.into_iter().flatten())
         .filter_map(|variant| {
@@ -212,7 +215,7 @@ pub fn item(projection: &str, rules: &Rules, now: Timestamp) -> Item {
                     .as_str()
                     .filter(|sku| !sku.is_empty())?
                     .to_owned(),
-                price: price(variant, rules, now),
+                price: price(variant),
                 inventory_quantity: stock(variant),
             })
         })
@@ -224,7 +227,7 @@ pub fn item(projection: &str, rules: &Rules, now: Timestamp) -> Item {
             .expect("a product has an id")
             .to_owned(),
         title: localized(&product["name"], rules),
-        price: price(master, rules, now),
+        price: price(master),
         categories: categories
             .filter_map(|category| Some(category["id"].as_str()?.to_owned()))
             .collect(),
@@ -240,7 +243,7 @@ fn stock(variant: &Value) -> Option<i64> {
     Some(of(availability).unwrap_or_else(of_channels))
 }
 
-fn price(variant: &Value, rules: &Rules, now: Timestamp) -> f64 {
+fn price(variant: &Value, rules: &Rules, now: Timestamp) -> Option<f64> {
     let moment = |price: &Value, name: &str| -> Option<Timestamp> {
         price.get(name)?.as_str()?.parse().ok()
     };
@@ -272,7 +275,7 @@ fn price(variant: &Value, rules: &Rules, now: Timestamp) -> f64 {
         let mut plain = candidates.iter();
         plain.find(|price| !is_dated(price) && price.get("customerGroup").is_none())
     };
-    valid_now.or_else(plain).map_or(0.0, |price| {
+    valid_now.or_else(plain).map(|price| {
         let money: Money =
             serde_json::from_value(price["value"].clone()).expect("a price has money");
         money.amount()
@@ -357,9 +360,9 @@ mod tests {
         let dated = json!({"value": money(300), "validFrom": "2020-01-01T00:00:00Z"});
         let group = json!({"value": money(400), "customerGroup": {}});
         let of = |prices| price(&json!({"prices": prices}), &Rules::default(), now);
-        assert_eq!(of(json!([over, group, plain, dated])), 3.0);
-        assert_eq!(of(json!([over, group, plain])), 1.0);
-        assert_eq!(of(json!([over, group])), 0.0);
-        assert_eq!(of(json!([])), 0.0);
+        assert_eq!(of(json!([over, group, plain, dated])), Some(3.0));
+        assert_eq!(of(json!([over, group, plain])), Some(1.0));
+        assert_eq!(of(json!([over, group])), None);
+        assert_eq!(of(json!([])), None);
     }
 }

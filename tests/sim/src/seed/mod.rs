@@ -1,6 +1,7 @@
 //! What the simulated commercetools project holds: every record made on demand from (seed, kind, index), the
 //! same each time, and as awkward as real ones.
 
+mod beside;
 mod category;
 mod customer;
 pub mod expected;
@@ -15,6 +16,8 @@ use uuid::{Builder, Uuid};
 
 use crate::json::Json;
 
+pub(crate) use self::beside::take_apart;
+pub use self::beside::{Beside, Shop, refund};
 pub use self::product::CHANNEL;
 
 /// What kind of record.
@@ -79,6 +82,8 @@ pub struct Seed {
     pub sizes: Sizes,
     /// About how long an order is on average, in bytes of JSON; an order has 5 KB to 200 KB.
     pub order_mean_bytes: usize,
+    /// How variants and prices are kept.
+    pub shop: Shop,
 }
 
 impl Default for Seed {
@@ -87,6 +92,7 @@ impl Default for Seed {
             number: 1,
             sizes: Sizes::default(),
             order_mean_bytes: 8_000,
+            shop: Shop::default(),
         }
     }
 }

@@ -1,0 +1,198 @@
+//! Looks up records by what they belong to, of which there may be any number: page by page, within the memory for look-ups.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use futures_util::{StreamExt, pin_mut, stream};
+
+use super::lookup::{CHUNKS_AT_A_TIME, Lookups};
+use crate::commercetools::query::{IDS_A_QUERY, MAX_LIMIT, Query, value_in};
+use crate::error::{Error, Peer};
+use crate::json::Json;
+use crate::mapping;
+use crate::time::Deadline;
+
+/// The most bytes of the values of one query: escaped for a URL, they stay under the 8 KB that servers accept.
+const VALUES_BYTES: usize = 2_000;
+
+/// A collection that is looked up by a member.
+#[derive(Debug)]
+pub(super) struct PagedLookup {
+    /// For errors, such as `query standalone prices`.
+    pub(super) operation: &'static str,
+    /// The path below the project.
+    pub(super) path: &'static str,
+    /// Further parameters.
+    pub(super) parameters: &'static [(&'static str, &'static str)],
+    /// The member that is compared, such as `sku`, or one within another, such as `product(id)`.
+    pub(super) member: Member,
+    /// The assumed size of a record in bytes, before any has been read.
+    pub(super) unseen_bytes: usize,
+}
+
+/// What a record belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Member {
+    /// A member of the record.
+    Own(&'static str),
+    /// The id of what this member refers to.
+    ReferencedBy(&'static str),
+}
+
+impl Member {
+    fn is_one_of(self, values: &[String]) -> String {
+        match self {
+            Self::Own(name) => value_in(name, values),
+            Self::ReferencedBy(name) => format!("{name}({})", value_in("id", values)),
+        }
+    }
+}
+
+impl Lookups {
+    /// Looks up all records that belong to one of these values, a few chunks at a time, and passes them to `take` as they
+    /// arrive. Records that belong to the same value come in the order of their ids.
+    ///
+    /// # Errors
+    /// If commercetools does not respond or rejects the request, if a single record is larger than the memory for
+    /// look-ups, or if `take` fails.
+    pub(super) async fn pages(
+        &self,
+        lookup: &PagedLookup,
+        values: &[String],
+        deadline: Deadline,
+        take: impl FnMut(&Json) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let take = RefCell::new(take);
+        let chunks = chunks(values).into_iter();
+        let chunks = chunks.map(|chunk| self.pages_of(lookup, &values[chunk], deadline, &take));
+        let answers = stream::iter(chunks).buffered(CHUNKS_AT_A_TIME);
+        pin_mut!(answers);
+        while let Some(answer) = answers.next().await {
+            answer?;
+        }
+        Ok(())
+    }
+
+    /// Looks up the records of one chunk. A page that is larger than the memory reserved for it, or takes too long, is
+    /// requested again with fewer records.
+    async fn pages_of(
+        &self,
+        lookup: &PagedLookup,
+        values: &[String],
+        deadline: Deadline,
+        take: &RefCell<impl FnMut(&Json) -> Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let predicate = lookup.member.is_one_of(values);
+        let mut parameters = lookup.parameters.to_vec();
+        parameters.push(("where", &predicate));
+        let mut record_bytes = lookup.unseen_bytes;
+        let mut most = MAX_LIMIT;
+        let mut after: Option<String> = None;
+        loop {
+            // twice the known size of a record
+            let fits = self.room.most / (2 * record_bytes).max(1);
+            let limit = most.min(fits).max(1);
+            let reserved = match limit {
+                1 => self.room.most,
+                _ => (2 * record_bytes * limit).min(self.room.most),
+            };
+            let taken = self.room.take(&self.ports, reserved).await;
+            let query = Query {
+                after: after.as_deref(),
+                limit,
+                parameters: &parameters,
+                ..Query::all(lookup.operation, lookup.path, reserved)
+            };
+            let records = match self.client.page(&query, deadline).await {
+                Err(error) if limit > 1 && (error.is_too_large() || error.took_too_long()) => {
+                    drop(taken);
+                    most = limit / 2;
+                    if error.is_too_large() {
+                        record_bytes = record_bytes.max(reserved / limit);
+                    }
+                    continue;
+                }
+                records => records?,
+            };
+            let bytes: usize = records.iter().map(|record| record.get().len()).sum();
+            if let Some(mean) = bytes.checked_div(records.len()) {
+                record_bytes = mean.max(1);
+            }
+            {
+                let mut take = take.borrow_mut();
+                records.iter().try_for_each(&mut *take)?;
+            }
+            let last = records.last().map(|record| mapping::id(record.part()));
+            drop(taken);
+            match last {
+                Some(last) if records.len() == limit => {
+                    // else the next page would be this one again
+                    let is_later = |last: &String| after.as_ref().is_none_or(|after| last > after);
+                    after = Some(last.filter(is_later).ok_or_else(|| {
+                        let expected = "records with their ids, which come after those before";
+                        Error::unreadable(Peer::Commercetools, lookup.operation, expected)
+                    })?);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The values in chunks of one query each.
+fn chunks(values: &[String]) -> Vec<Range<usize>> {
+    let mut chunks: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (at, value) in values.iter().enumerate() {
+        // anything but letters and digits takes three bytes in a URL; quotes and comma take nine
+        let plain = value.bytes().filter(u8::is_ascii_alphanumeric).count();
+        let length = (value.len() - plain) + plain.div_ceil(3) + 3;
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < IDS_A_QUERY && bytes + length <= VALUES_BYTES => {
+                chunk.end = at + 1;
+                bytes += length;
+            }
+            _ => {
+                chunks.push(at..at + 1);
+                bytes = length;
+            }
+        }
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_have_all_values_and_fit_into_a_url() {
+        for value in ["A1", "Größe \"L\" :::, \\ ", &"長".repeat(80)] {
+            let values: Vec<String> = (0..1_000).map(|at| format!("{value}{at}")).collect();
+            let chunks = chunks(&values);
+            let covered: Vec<usize> = chunks.iter().flat_map(Clone::clone).collect();
+            assert_eq!(covered, (0..1_000).collect::<Vec<_>>());
+            for chunk in chunks {
+                assert!(chunk.len() <= IDS_A_QUERY);
+                let predicate = Member::Own("sku").is_one_of(&values[chunk]);
+                let escaped: String =
+                    url::form_urlencoded::byte_serialize(predicate.as_bytes()).collect();
+                assert!(escaped.len() < 7_000, "{}", escaped.len());
+            }
+        }
+        assert!(chunks(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_member_is_compared_by_itself_or_within_another() {
+        let values = ["a\"b".to_owned(), "c".to_owned()];
+        assert_eq!(
+            Member::Own("sku").is_one_of(&values),
+            r#"sku in ("a\"b","c")"#
+        );
+        assert_eq!(
+            Member::ReferencedBy("product").is_one_of(&values),
+            r#"product(id in ("a\"b","c"))"#
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! The one place that reads pages of products: from a query to products that are ready to be mapped.
+//!
+//! What a projection does not have itself is read here as well, between the page and its products: whoever maps
+//! them gets [`Product`]s, and does not see where their parts are from.
+
+use jiff::Timestamp;
+
+use super::completion::complete;
+use crate::error::Error;
+use crate::mapping::Skip;
+use crate::mapping::product::Product;
+use crate::resources::collection::{Collection, Records};
+use crate::resources::context::Context;
+use crate::run::documents::Documents;
+use crate::run::page::{Page, PageQuery, Record};
+use crate::time::Deadline;
+
+/// The published products, in their published projection.
+pub(super) const PRODUCTS: Collection = Collection {
+    operation: "query products",
+    path: "product-projections",
+    parameters: &[("staged", "false")],
+};
+
+/// A page of products.
+pub(super) struct ProductPage {
+    records: Records,
+    /// Whether there are products whose variants are resources of their own.
+    pub(super) is_modular: bool,
+}
+
+impl ProductPage {
+    /// Reads the next products of a range, with everything that mapping them at `now` needs of commercetools' products.
+    ///
+    /// # Errors
+    /// If commercetools does not respond or rejects the request, and if a record in the response has no id.
+    pub(super) async fn read(
+        context: &Context,
+        query: &PageQuery,
+        now: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let client = &context.commercetools;
+        let mut records = PRODUCTS.read(client, query, deadline).await?;
+        let most = query.max_bytes;
+        let is_modular = complete(context, &mut records, now, most, deadline).await?;
+        Ok(Self {
+            records,
+            is_modular,
+        })
+    }
+
+    /// The page without the ids that were requested and do not exist.
+    pub(super) fn without_missing(mut self) -> Self {
+        let is_present = |record: &Record| matches!(record, Record::Present(_));
+        self.records.list.retain(is_present);
+        self
+    }
+
+    /// The products that can be read.
+    pub(super) fn products(&self) -> impl Iterator<Item = Product<'_>> {
+        let records = self.records.present();
+        records.filter_map(|record| Product::read(record).ok())
+    }
+
+    /// The page for the window. `map` adds the documents of a product and returns its id, or the reason why it is not
+    /// sent.
+    pub(super) fn into_page(
+        self,
+        map: impl Fn(&Product<'_>, &mut Documents) -> Result<String, Skip> + 'static,
+    ) -> Page {
+        self.records.into_page(Box::new(move |record, documents| {
+            map(&Product::read(record)?, documents)
+        }))
+    }
+}
