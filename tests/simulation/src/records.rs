@@ -96,7 +96,7 @@ fn change_beside(project: &mut Commercetools, now: Timestamp, rng: &mut Rng) -> 
             Beside::StandalonePrice => record["value"]["centAmount"] = 4_711.into(),
             Beside::InventoryEntry => record["availableQuantity"] = 4_711.into(),
             Beside::VariantProjection | Beside::Payment => {
-                record["images"] = Value::Array(Vec::new())
+                record["images"] = Value::Array(Vec::new());
             }
         });
     }
