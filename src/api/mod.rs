@@ -5,6 +5,7 @@
 //! - `start`, `plan`, `continue_run`, `stop`, `cron`: the operations.
 //! - `status`, `views`: the status of runs and plans, with advice for the operator.
 //! - `check`: tries the configuration.
+//! - `page`: the page for operators, which needs no token and has no data in it.
 //! - `answer`, [`problem`], `refusal`: responses, errors, and why nothing was started or stopped.
 //! - [`mod@description`]: the OpenAPI description.
 
@@ -16,6 +17,7 @@ mod continue_run;
 mod cron;
 mod cron_task;
 pub mod description;
+mod page;
 mod plan;
 pub mod problem;
 mod refusal;
@@ -99,8 +101,21 @@ pub fn broken_off() -> Response<Bytes> {
         .into_response()
 }
 
+/// Responds to a request that needs neither a token nor a valid configuration; `None` if it is another one.
+#[must_use]
+pub fn public(request: &Request) -> Option<Response<Bytes>> {
+    match (&request.method, route(&request.path)) {
+        (&Method::GET, Some(Route::Page)) => Some(page::page()),
+        (&Method::GET, Some(Route::Home)) => Some(page::home()),
+        _ => None,
+    }
+}
+
 /// Responds to a request.
 pub async fn handle(app: &App, request: Request) -> Response<Bytes> {
+    if let Some(response) = public(&request) {
+        return response;
+    }
     match answer(app, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),

@@ -6,6 +6,8 @@ use crate::run::state::Resource;
 /// The meaning of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
+    Home,
+    Page,
     All,
     Status,
     ContinueAll,
@@ -21,6 +23,9 @@ pub(super) enum Route {
 
 /// The route of this path; `None` if there is none.
 pub(super) fn route(path: &str) -> Option<Route> {
+    if path == "/" {
+        return Some(Route::Home);
+    }
     let mut parts = path
         .trim_end_matches('/')
         .trim_start_matches('/')
@@ -31,6 +36,7 @@ pub(super) fn route(path: &str) -> Option<Route> {
     let parts: Vec<&str> = parts.collect();
     match parts[..] {
         [] => Some(Route::All),
+        ["page"] => Some(Route::Page),
         ["status"] => Some(Route::Status),
         ["continue"] => Some(Route::ContinueAll),
         ["stop"] => Some(Route::StopAll),
@@ -49,7 +55,12 @@ impl Route {
     /// The methods that it allows, in the form of the `Allow` header.
     pub(super) fn allow(&self) -> &'static str {
         match self {
-            Self::Status | Self::Check | Self::Description | Self::Cron(_) => "GET",
+            Self::Home
+            | Self::Page
+            | Self::Status
+            | Self::Check
+            | Self::Description
+            | Self::Cron(_) => "GET",
             Self::All | Self::Ping | Self::Run(_) => "GET, POST",
             Self::ContinueAll | Self::StopAll | Self::Continue(_) | Self::Stop(_) => "POST",
         }
@@ -68,6 +79,8 @@ mod tests {
     /// The path of a route as the description has it. Names every route, so that a new one is not forgotten.
     fn template(route: &Route) -> &'static str {
         match route {
+            Route::Home => "/",
+            Route::Page => "/sync/page",
             Route::All => "/sync",
             Route::Status => "/sync/status",
             Route::ContinueAll => "/sync/continue",
@@ -105,6 +118,8 @@ mod tests {
             .collect();
         let mut answered = BTreeMap::new();
         for route in [
+            Route::Home,
+            Route::Page,
             Route::All,
             Route::Status,
             Route::ContinueAll,

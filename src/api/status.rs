@@ -47,7 +47,7 @@ pub(super) async fn all(engine: &Engine) -> Result<Response<Bytes>, Problem> {
         let mut status = run_view(engine, resource, run);
         if let Value::Object(fields) = &mut status {
             // the overview is short: these lists are in the resource's own status
-            for list in ["setAside", "samples", "lastReport"] {
+            for list in ["setAside", "samples", "history", "lastReport"] {
                 fields.remove(list);
             }
         }

@@ -44,6 +44,9 @@ async fn answer(
     body: impl Future<Output = Option<Bytes>>,
     ports: impl FnOnce() -> Ports,
 ) -> http::Response<Bytes> {
+    if let Some(response) = api::public(&head) {
+        return response;
+    }
     let values = match values {
         Ok(values) => values,
         Err(name) => return unread(name),

@@ -1,6 +1,7 @@
 //! Integration tests, in one binary, in folders by what they look at.
 
 mod api;
+mod browser;
 mod component;
 mod core;
 mod hostile;

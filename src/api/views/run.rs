@@ -58,12 +58,14 @@ pub(in crate::api) fn run_view(
         "finishedAt": run.finished_at,
         "window": run.window,
         "phase": cursor.and_then(|cursor| cursor.phase.as_ref()),
+        "phasePosition": cursor.and_then(|_| phase_position(engine, run)),
         "total": run.total,
         "totalIsAtLeast": run.total_is_at_least,
         "failedRecords": run.remembered_failures,
         "percent": percent,
         "rate": rate.map(|rate| (rate * 10.0).round() / 10.0),
         "estimatedEnd": estimated_end,
+        "history": run.history,
         "counts": run.counts,
         "variants": run.variants,
         "removal": run.removal.as_ref().filter(|removal| removal.count > 0).map(removal),
@@ -91,6 +93,12 @@ pub(in crate::api) fn run_view(
 /// What Klaviyo has and commercetools no longer has.
 fn removal(removal: &Removal) -> Value {
     json!({"kind": removal.kind, "count": removal.count, "of": removal.of})
+}
+
+/// The index of the phase that the run is in, and the number of its phases.
+fn phase_position(engine: &Engine, run: &RunDocument) -> Option<Value> {
+    let (index, of) = engine.import(run).phase_position()?;
+    Some(json!({"index": index, "of": of}))
 }
 
 /// The options that the run was started with; of `ids` only the number.

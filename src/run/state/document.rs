@@ -9,6 +9,7 @@ use super::counts::{Counts, MAX_COUNT};
 use super::cursor::Cursor;
 use super::destination::Destination;
 use super::failures::FailureNews;
+use super::history::History;
 use super::last_error::LastError;
 use super::lease::Lease;
 use super::options::RunOptions;
@@ -157,6 +158,9 @@ pub struct RunDocument {
     /// How far the latest windows got, for the rate.
     #[serde(default)]
     pub pace: Pace,
+    /// How the run went on from its start.
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub history: History,
     /// A dry run: the first documents of each kind, masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,
@@ -227,6 +231,7 @@ impl RunDocument {
             memory_halvings: 0,
             recent_calls: RecentCalls::default(),
             pace: Pace::begin(now),
+            history: History::begin(now),
             samples: Vec::new(),
             destination: None,
             is_adopted: false,
@@ -272,6 +277,13 @@ impl RunDocument {
             ]
             .iter()
             .all(|&count| count <= MAX_COUNT)
+    }
+
+    /// Records and variants read.
+    #[must_use]
+    pub fn read_in_all(&self) -> u64 {
+        let variants = self.variants.as_ref();
+        self.counts.read + variants.map_or(0, |variants| variants.read)
     }
 
     /// Whether there is a run that has not ended; a failed one that could be resumed counts.

@@ -7,6 +7,7 @@ mod document;
 mod entry_name;
 mod failed_records;
 mod failures;
+mod history;
 mod last_error;
 mod lease;
 mod options;
@@ -28,6 +29,7 @@ pub use document::{
 pub use entry_name::EntryName;
 pub use failed_records::{FAILED_RECORDS_SCHEMA, FailedRecords, MAX_REMEMBERED};
 pub use failures::{FailureNews, Failures};
+pub use history::{History, MAX_POINTS};
 pub use last_error::{LastError, REMOVAL_UNCONFIRMED};
 pub use lease::{CLOCK_TOLERANCE, Lease, MARGIN};
 pub use options::RunOptions;

@@ -61,11 +61,7 @@ impl Window<'_> {
             document.stalled_windows = 0;
             document.last_error = None;
         }
-        let variants = document.variants.as_ref();
-        let variants_read = variants.map_or(0, |variants| variants.read);
-        document
-            .pace
-            .note(now, document.counts.read + variants_read);
+        document.pace.note(now, document.read_in_all());
         if stands_still {
             document.stall(LastError {
                 at: now,
@@ -157,6 +153,7 @@ impl Window<'_> {
             document.counts = ours.counts;
             document.variants = ours.variants;
             document.last_id = ours.last_id;
+            document.history = ours.history;
             document.set_aside = ours.set_aside;
             document.set_aside_omitted = ours.set_aside_omitted;
             document.named_failures = ours.named_failures;

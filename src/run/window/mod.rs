@@ -364,6 +364,9 @@ impl Window<'_> {
             page_cap: self.reader.page_cap(),
         });
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
+        document
+            .history
+            .note(self.engine.now(), document.read_in_all());
         document.recent_calls = self.engine.klaviyo.recent_calls(self.engine.now());
     }
 

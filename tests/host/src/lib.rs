@@ -9,7 +9,7 @@
 //! | `routes`, `allowed_hosts` | who serves a path; whom a component may call |
 //! | `build`, `staleness`, `compile` | an up-to-date wasm file; its compiled code, kept between runs |
 //! | `instance`, `memory` | instances, of WASI 0.2 and 0.3: state, limits, reuse, killing |
-//! | `inbound`, `outbound`, `idle_body` | the HTTP server; the way out with its pool of connections |
+//! | `inbound`, `outbound`, `idle_body`, `tls` | the HTTP server; the way out with its pool of connections |
 //! | `command` | programs that run once, such as benchmarks |
 //! | `gate` | where tests hold up outbound requests |
 //! | `clocks`, `log`, `spin_variables` | what guests see of time, output and variables |
@@ -38,6 +38,7 @@ mod staleness;
 mod stats;
 mod template;
 mod threads;
+mod tls;
 pub mod values;
 mod variables;
 mod world;
@@ -51,6 +52,7 @@ pub use log::{Log, to_stdout};
 pub use manifest::unknown_keys;
 pub use outbound::{Held, Outbound, PassAll, Verdict};
 pub use stats::Stats;
+pub use tls::{tcp, with_tls};
 pub use world::world_imports;
 
 /// wasmtime has an error type of its own; this keeps its chain of causes.

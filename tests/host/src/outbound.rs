@@ -14,6 +14,7 @@ use http::header::HOST;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::BodyExt;
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -26,6 +27,7 @@ use crate::gate::Hold;
 use crate::idle_body::IdleBody;
 use crate::instance::Fleet;
 use crate::stats::Counters;
+use crate::tls::{tcp, with_tls};
 
 /// The host by which an application calls itself, as in Spin: `http://self.alt/<path>`.
 const SELF: &str = "self.alt";
@@ -83,7 +85,7 @@ impl Outbound for PassAll {
 
 /// The way out that all instances of a host share.
 pub(crate) struct Gateway {
-    client: Client<Connector, WasiBody>,
+    client: Client<HttpsConnector<Connector>, WasiBody>,
     /// Where the application itself listens.
     own: Authority,
     clock: Clock,
@@ -101,17 +103,15 @@ impl Gateway {
         fleet: Arc<Fleet>,
         counters: Arc<Counters>,
     ) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             // wasmtime sets the header from the guest's URI.
             .set_host(false)
-            .build(Connector {
-                plain: connector,
+            .build(with_tls(Connector {
+                plain: tcp(),
                 clock: clock.clone(),
-            });
+            }));
         Self {
             client,
             own,
@@ -186,11 +186,6 @@ impl Gateway {
                 "host: a component tried to call {scheme}://{authority}, which is not in its allowed_outbound_hosts"
             );
             return Err(Error::HttpRequestDenied);
-        }
-        if !to_self && scheme != "http" {
-            return Err(Error::InternalError(Some(format!(
-                "this host speaks no TLS: {scheme}://{authority} cannot be called"
-            ))));
         }
         Ok(to_self)
     }

@@ -14,11 +14,16 @@ use crate::support::CRON_TOKEN;
 use crate::support::described::run;
 use crate::support::description::{description, hold, operations, unseen};
 
-/// All operations, as calls of customers.
+/// What needs no token: the page, which has no data in it, and the way to it.
+const PUBLIC: [&str; 2] = ["/", "/sync/page"];
+
+/// All operations that need a token, as calls of customers.
 fn calls() -> Vec<Call> {
     let description = description();
-    let calls = operations(&description).map(|(path, method, _)| call(method, path));
-    calls.collect()
+    let guarded = operations(&description).filter(|(path, _, _)| !PUBLIC.contains(&path.as_str()));
+    guarded
+        .map(|(path, method, _)| call(method, path))
+        .collect()
 }
 
 /// A call of customers under a path as the description has it.
@@ -150,6 +155,8 @@ fn every_answer_that_is_described_is_given() {
             (&itself, "GET /sync/check/ping", "", 200, GoOn),
             (&itself, "POST /sync/check/ping", "", 200, GoOn),
             (&itself, "GET /sync/openapi.json", "", 200, GoOn),
+            (&itself, "GET /sync/page", "", 200, GoOn),
+            (&itself, "GET /", "", 303, GoOn),
             (&itself, "GET /sync/{resource}", "", 200, GoOn),
             // nothing is going on, and nothing has been
             (&itself, "POST /sync/stop", "", 400, GoOn),

@@ -8,6 +8,7 @@ mod destinations;
 mod errors;
 mod launches;
 mod operating;
+mod page;
 mod plans;
 mod status;
 mod stops;

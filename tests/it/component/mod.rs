@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod operating;
 mod orders;
+mod page;
 mod platform;
 mod ports;
 mod races;

@@ -301,7 +301,7 @@ fn calls_that_are_written_about_are_described() {
             let Some((method, path)) = call.split_once(' ') else {
                 continue;
             };
-            if !matches!(method, "GET" | "POST") || !path.starts_with("/sync") {
+            if !matches!(method, "GET" | "POST") || !(path.starts_with("/sync") || path == "/") {
                 continue;
             }
             let parts = path

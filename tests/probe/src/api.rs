@@ -30,6 +30,11 @@ impl Problem {
     }
 }
 
+/// Nothing is public here: every request reaches the app.
+pub(crate) fn public(_: &Request) -> Option<Response<Bytes>> {
+    None
+}
+
 /// Refuses what asks for it.
 pub(crate) fn admit(_: &App, head: &Request) -> Result<(), Problem> {
     if head.headers.contains_key("x-refuse") {

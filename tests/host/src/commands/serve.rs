@@ -58,7 +58,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ..Options::new(arguments.manifest)
     })
     .await?;
-    eprintln!("host: serving on http://{}", host.address());
+    let address = host.address();
+    eprintln!("host: serving on http://{address}; the page is at http://{address}/sync/page");
     tokio::signal::ctrl_c()
         .await
         .context("waiting for Ctrl-C")?;
