@@ -40,6 +40,9 @@ pub enum Mended {
     WithoutEmail(Vec<u8>),
 }
 
+/// A corrected document, with the place in the list of the one that it replaces.
+pub type Corrected = (usize, Vec<u8>);
+
 /// One bulk endpoint.
 #[derive(Debug)]
 pub struct BulkEndpoint {
@@ -68,7 +71,7 @@ pub struct BulkEndpoint {
     pub mend: fn(pointer: &str, document: &[u8]) -> Option<Mended>,
     /// Returns corrected documents, by their place in the list, in the place of those that may not be in one request
     /// together.
-    pub apart: fn(documents: &[&[u8]]) -> Vec<(usize, Vec<u8>)>,
+    pub apart: fn(documents: &[&[u8]]) -> Vec<Corrected>,
     /// The endpoint that reads the job that Klaviyo makes of a request; absent if there is no job that can be read.
     pub read_job: Option<&'static Endpoint>,
     /// Whether the run document names all entries of such a job: what is not known to have been done is looked up and
@@ -118,7 +121,7 @@ pub fn never_mended(_pointer: &str, _document: &[u8]) -> Option<Mended> {
 
 /// The [`BulkEndpoint::apart`] of endpoints whose documents have nothing to do with each other.
 #[must_use]
-pub fn never_apart(_documents: &[&[u8]]) -> Vec<(usize, Vec<u8>)> {
+pub fn never_apart(_documents: &[&[u8]]) -> Vec<Corrected> {
     Vec::new()
 }
 

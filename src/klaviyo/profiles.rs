@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::ErrorSource;
-use super::bulk::{BulkAction, BulkEndpoint, MAX_REQUEST_BYTES, Mended, Shape, job_path};
+use super::bulk::{
+    BulkAction, BulkEndpoint, Corrected, MAX_REQUEST_BYTES, Mended, Shape, job_path,
+};
 use super::client::Client;
 use super::job::{self, JobState};
 use super::links::{Links, next_path};
@@ -74,7 +76,7 @@ pub(super) fn without_identifier(pointer: &str, document: &[u8]) -> Option<Mende
 
 /// Profiles without the phone number that another one of the same request keeps: Klaviyo may take the two for one person,
 /// and write one customer's data over another's. The one with the first `external_id` keeps it.
-fn without_shared_phone_numbers(documents: &[&[u8]]) -> Vec<(usize, Vec<u8>)> {
+fn without_shared_phone_numbers(documents: &[&[u8]]) -> Vec<Corrected> {
     let numbers = documents.iter().enumerate().filter_map(|(at, document)| {
         let (number, id) = customer::phone_number_and_id(std::str::from_utf8(document).ok()?)?;
         Some((number, (id, at)))

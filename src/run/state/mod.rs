@@ -8,6 +8,7 @@ mod entry_name;
 mod failed_records;
 mod failures;
 mod history;
+mod killed_windows;
 mod last_error;
 mod lease;
 mod options;

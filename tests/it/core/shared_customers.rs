@@ -57,12 +57,12 @@ fn the_first_of_those_with_one_email_keeps_it_in_every_kind_of_run() {
             let (first, second) = (ids[3].clone(), ids[690].clone());
             change(
                 &shop,
-                &[first.clone()],
+                std::slice::from_ref(&first),
                 json!({"email": "jane@shop.example", "lastName": "First"}),
             );
             change(
                 &shop,
-                &[second.clone()],
+                std::slice::from_ref(&second),
                 json!({"email": " jane@shop.example", "lastName": "Second", "stores": of_a_store()}),
             );
             let status = shop.complete("customers", "").await;
@@ -122,7 +122,7 @@ fn a_number_that_several_have_stays_with_the_first_whatever_klaviyo_makes_of_it(
                     "addresses": [address], "billingAddressIds": [], "defaultBillingAddressId": "a",
                     "lastName": format!("Name {at}"),
                 });
-                change(&shop, &[id.clone()], members);
+                change(&shop, std::slice::from_ref(id), members);
             }
             for _ in 0..2 {
                 let status = shop.complete("customers", "").await;

@@ -42,7 +42,7 @@ fn batch_of(profile: &Value, events: &[Value]) -> Value {
 
 fn batch(events: &[Value]) -> Value {
     batch_of(
-        &json!({ "external_id": "c1", "email": "c1@example.com" }),
+        &json!({ "external_id": "c1", "email": "c1@shop.example" }),
         events,
     )
 }
@@ -74,7 +74,7 @@ fn events_arrive_once() {
     assert_eq!((events.len(), events.repeats()), (3, 1));
     let second = events.get("Placed Order", "c1", "o2").expect("there");
     assert_eq!((second.arrivals, second.contradicted), (2, false));
-    assert_eq!(second.identifiers.email.as_deref(), Some("c1@example.com"));
+    assert_eq!(second.identifiers.email.as_deref(), Some("c1@shop.example"));
     assert_eq!(
         second.time.to_string(),
         "2026-03-01T10:00:00Z",

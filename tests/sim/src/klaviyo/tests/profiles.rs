@@ -25,7 +25,7 @@ impl Account {
 }
 
 fn customer(n: usize) -> Value {
-    json!({ "external_id": format!("c{n:05}"), "email": format!("c{n}@example.com") })
+    json!({ "external_id": format!("c{n:05}"), "email": format!("c{n}@shop.example") })
 }
 
 #[test]
