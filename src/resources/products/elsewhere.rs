@@ -11,7 +11,7 @@ use super::completion::separate_variants;
 use crate::commercetools;
 use crate::commercetools::query::{MAX_LIMIT, Query, value_in};
 use crate::error::Error;
-use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
+use crate::klaviyo::catalog::listing::{CatalogCollection, existing, variants_of_items};
 use crate::mapping::product::{Product, compound_id, external_id};
 use crate::resources::context::Context;
 use crate::time::Deadline;
@@ -67,7 +67,26 @@ impl Elsewhere {
         let unlisted: Vec<String> = unlisted.into_iter().collect();
         let client = &context.klaviyo;
         let there = existing(client, CatalogCollection::Variants, &unlisted, deadline).await?;
-        found.there = there.iter().map(|id| external_id(id).to_owned()).collect();
+        if there.is_empty() {
+            return Ok(found);
+        }
+        // a job may have created them since the items were read: those that their item lists by now are not elsewhere
+        let affected: HashMap<String, Vec<String>> = wanted
+            .iter()
+            .filter(|(_, ids)| ids.iter().any(|id| there.contains(id)))
+            .map(|(product, ids)| (product.clone(), ids.clone()))
+            .collect();
+        let listed = variants_of_items(client, &affected, deadline).await?;
+        for (product, ids) in &affected {
+            let own = listed.get(&compound_id(product));
+            let is_elsewhere =
+                |id: &&String| there.contains(*id) && own.is_none_or(|own| !own.contains(*id));
+            let skus = ids
+                .iter()
+                .filter(is_elsewhere)
+                .map(|id| external_id(id).to_owned());
+            found.there.extend(skus);
+        }
         let contested: Vec<String> = found.there.iter().cloned().collect();
         found
             .note_owners(context, is_modular, &contested, deadline)

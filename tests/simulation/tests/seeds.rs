@@ -37,10 +37,14 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 3] = [
+const REGRESSIONS: [(u64, &str); 4] = [
     (
         747,
         "a stopped plan's run, written late, was worked on beside the next plan",
+    ),
+    (
+        6089,
+        "variants that a job made while a page was read were taken for another item's, and deleted",
     ),
     (
         6768,
