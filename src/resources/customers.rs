@@ -69,12 +69,18 @@ impl Import for Customers {
             let (owners, known) = futures_util::future::try_join(owners, known).await?;
             let options = context.options;
             Ok(records.into_page(Box::new(move |record, documents| {
-                let email = customer::email_key(record);
-                let id = mapping::id(record).unwrap_or_default();
+                // emails matter only where some are shared or looked up
+                let email = match owners.is_empty() && known.is_empty() {
+                    true => None,
+                    false => customer::email_key(record),
+                };
                 let email = email.as_deref();
-                if let Some(other) = email.and_then(|email| owners.other_than(&id, email)) {
-                    let other = other.to_owned();
-                    return Err(Skip::SharedEmail { other });
+                if let Some(email) = email {
+                    let id = mapping::id(record).unwrap_or_default();
+                    if let Some(other) = owners.other_than(&id, email) {
+                        let other = other.to_owned();
+                        return Err(Skip::SharedEmail { other });
+                    }
                 }
                 let profile_id = email.and_then(|email| known.get(email)).map(String::as_str);
                 let profile =

@@ -47,6 +47,11 @@ pub struct SharedEmails {
 pub(super) struct EmailOwners(HashMap<String, String>);
 
 impl EmailOwners {
+    /// Whether nobody shares an email.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The other customer that keeps this one's email.
     pub(super) fn other_than(&self, id: &str, email: &str) -> Option<&str> {
         let owner = self.0.get(email)?;

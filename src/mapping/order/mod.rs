@@ -18,7 +18,7 @@ use indexmap::IndexSet;
 pub use self::categories::{CategoryPaths, paths};
 pub use self::event::{EventKind, OrderEvent, OrderEvents};
 use self::events::{Events, Written};
-use self::record::Order;
+use self::record::{Order, OrderProfile};
 pub use self::refund::{PaymentRefunds, Refund, payment_ids, refund_of};
 use super::Skip;
 use crate::config::MappingOptions;
@@ -67,8 +67,11 @@ pub fn events<'a>(
 ) -> Result<OrderEvents, Skip> {
     let start = out.len();
     let events = Order::read(order.into()).and_then(|order| {
-        let (profile, email_left_out) = order.profile()?;
-        let is_of_tests = order.has_test_address();
+        let OrderProfile {
+            json: profile,
+            email_left_out,
+            is_of_tests,
+        } = order.profile()?;
         let events = Events::new(&order, &profile, options, trigger_flows, out);
         let Written {
             events,

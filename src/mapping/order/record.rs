@@ -37,6 +37,16 @@ pub(super) struct LineItem<'a> {
     name: Option<Part<'a>>,
 }
 
+/// The profile of an order's events.
+pub(super) struct OrderProfile {
+    /// Its JSON text.
+    pub(super) json: String,
+    /// Whether its email is left out.
+    pub(super) email_left_out: bool,
+    /// Whether Klaviyo drops the events because of the email's domain.
+    pub(super) is_of_tests: bool,
+}
+
 const LINE_ITEMS: &str = "lineItems";
 
 // Initial capacities that are enough for most orders: members, and bytes of a profile and of a list.
@@ -109,14 +119,8 @@ impl<'a> Order<'a> {
         self.member(key).and_then(Part::filled_text)
     }
 
-    /// Whether the email's domain is one of those whose events Klaviyo drops.
-    pub(super) fn has_test_address(&self) -> bool {
-        let email = Email::read(self.member("customerEmail"));
-        email.sent().is_some_and(email::is_of_tests)
-    }
-
-    /// The profile that the events belong to, and whether its email is left out.
-    pub(super) fn profile(&self) -> Result<(String, bool), Skip> {
+    /// The profile that the events belong to.
+    pub(super) fn profile(&self) -> Result<OrderProfile, Skip> {
         let email = Email::read(self.member("customerEmail"));
         let customer = self.text("customerId");
         match email {
@@ -135,7 +139,11 @@ impl<'a> Order<'a> {
         profile.push(b'}');
         let profile =
             String::from_utf8(profile).expect("what is put together from strings is UTF-8");
-        Ok((profile, email == Email::TooLong))
+        Ok(OrderProfile {
+            json: profile,
+            email_left_out: email == Email::TooLong,
+            is_of_tests: email.sent().is_some_and(email::is_of_tests),
+        })
     }
 
     /// The allowed properties of the order, then its allowed custom fields, then `ItemNames` and `Categories`.

@@ -117,8 +117,7 @@ impl<'a> Product<'a> {
     /// Whether the stock of a variant may not be read.
     #[must_use]
     pub fn has_unread_stock(&self) -> bool {
-        self.variants()
-            .any(|variant| variant.stock(None) == Stock::Unread)
+        self.variants().any(Variant::has_unread_stock)
     }
 
     /// The skus of the variants that have one, which are their external ids.
@@ -179,6 +178,10 @@ impl<'a> Variant<'a> {
         self.sku.as_deref()
     }
 
+    fn has_unread_stock(&self) -> bool {
+        self.availability.map(Part::get) == Some(UNREAD_STOCK)
+    }
+
     /// The first image's URL.
     pub(super) fn image_url(&self) -> Option<Cow<'a, str>> {
         let [url] = self.images?.array().first()?.pick(["url"])?;
@@ -193,7 +196,7 @@ impl<'a> Variant<'a> {
     /// The quantity in stock: in the channel with this id, if one is configured and its quantity is not 0, else
     /// overall. Without a configured channel and a quantity of its own, that of all channels together.
     pub(super) fn stock(&self, channel: Option<&str>) -> Stock {
-        if self.availability.map(Part::get) == Some(UNREAD_STOCK) {
+        if self.has_unread_stock() {
             return Stock::Unread;
         }
         let Some(overall) = self.availability.filter(|part| part.is_object()) else {

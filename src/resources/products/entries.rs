@@ -16,7 +16,7 @@ use crate::klaviyo::catalog::{
 };
 use crate::mapping::product::{Listing, Product, compound_id};
 use crate::ports::LocalFuture;
-use crate::resources::catalog_jobs::{self, write_of};
+use crate::resources::catalog_jobs::write_of;
 use crate::resources::collection::Collection;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
@@ -273,13 +273,10 @@ impl Import for Entries {
         job: Job,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.phase.context.klaviyo.clone();
         let collection = match self.job_entries(&job.kind) {
             JobEntries::Parts => CatalogCollection::Variants,
             _ => CatalogCollection::Items,
         };
-        Box::pin(
-            async move { catalog_jobs::poll(&client, &ENDPOINTS, collection, job, deadline).await },
-        )
+        self.phase.poll(&ENDPOINTS, collection, job, deadline)
     }
 }

@@ -1,15 +1,19 @@
-//! What both phases share: the products that they read, and the time that decides which prices apply.
+//! What the phases share: the products that they read, the time that decides which prices apply, and the results of jobs.
 
 use jiff::Timestamp;
 
 use super::reading::PRODUCTS;
 use crate::error::Error;
+use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::catalog::listing::CatalogCollection;
 use crate::ports::LocalFuture;
+use crate::resources::catalog_jobs;
 use crate::resources::context::Context;
-use crate::run::state::RunOptions;
+use crate::run::import::JobAnswer;
+use crate::run::state::{Job, RunOptions};
 use crate::time::Deadline;
 
-/// What both phases need.
+/// What the phases need.
 #[derive(Clone)]
 pub(super) struct Phase {
     pub(super) context: Context,
@@ -25,5 +29,19 @@ impl Phase {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
         PRODUCTS.total(&self.context.commercetools, options, deadline)
+    }
+
+    /// Reads the result of a job that writes to this collection.
+    pub(super) fn poll(
+        &self,
+        endpoints: &'static [&'static BulkEndpoint],
+        collection: CatalogCollection,
+        job: Job,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+        let client = self.context.klaviyo.clone();
+        Box::pin(
+            async move { catalog_jobs::poll(&client, endpoints, collection, job, deadline).await },
+        )
     }
 }

@@ -17,7 +17,7 @@ use crate::klaviyo::catalog::DELETE_VARIANTS;
 use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
 use crate::mapping::product::{Product, compound_id, external_id};
 use crate::ports::LocalFuture;
-use crate::resources::catalog_jobs::{self, JOBS_A_GROUP};
+use crate::resources::catalog_jobs::JOBS_A_GROUP;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
@@ -165,10 +165,7 @@ impl Import for Removals {
         job: Job,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.phase.context.klaviyo.clone();
         let collection = CatalogCollection::Variants;
-        Box::pin(
-            async move { catalog_jobs::poll(&client, &ENDPOINTS, collection, job, deadline).await },
-        )
+        self.phase.poll(&ENDPOINTS, collection, job, deadline)
     }
 }
