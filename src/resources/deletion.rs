@@ -98,6 +98,11 @@ impl Import for Deletion {
         None
     }
 
+    /// Klaviyo's catalog can be read in one part only.
+    fn ranges(&self, _configured: usize) -> usize {
+        1
+    }
+
     fn next_phase(&self, _run: &RunDocument) -> NextPhase {
         let next = Self {
             klaviyo: self.klaviyo.clone(),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::page::{Page, PageQuery};
-use super::state::{Job, Note, RunDocument, RunOptions};
+use super::state::{Job, Note, RemovalKind, RunDocument, RunOptions};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::ports::LocalFuture;
@@ -116,6 +116,16 @@ pub trait Import {
     /// The index of the run's phase, and the number of its phases; `None` if that is not known in advance.
     fn phase_position(&self) -> Option<(u64, u64)> {
         Some((0, 1))
+    }
+
+    /// The number of ranges that everything is read in, where so many are configured.
+    fn ranges(&self, configured: usize) -> usize {
+        configured
+    }
+
+    /// What it finds in Klaviyo that commercetools no longer has.
+    fn removal_kind(&self) -> RemovalKind {
+        RemovalKind::Variants
     }
 
     /// The phase that follows when everything of this one is read and Klaviyo's jobs are finished.

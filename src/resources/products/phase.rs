@@ -9,8 +9,9 @@ use crate::klaviyo::catalog::listing::CatalogCollection;
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs;
 use crate::resources::context::Context;
-use crate::run::import::JobAnswer;
-use crate::run::state::{Job, RunOptions};
+use crate::resources::withdrawal::Withdrawal;
+use crate::run::import::{JobAnswer, NextPhase};
+use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// What the phases need.
@@ -29,6 +30,11 @@ impl Phase {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
         PRODUCTS.total(&self.context.commercetools, options, deadline)
+    }
+
+    /// What follows when no variant is left to be removed.
+    pub(super) fn after_variants(&self, run: &RunDocument) -> NextPhase {
+        Withdrawal::after_import(&self.context, run)
     }
 
     /// Reads the result of a job that writes to this collection.

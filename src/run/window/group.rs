@@ -51,6 +51,8 @@ pub struct RemovalFound {
     pub count: u64,
     /// The records that seem to have lost some.
     pub records: Vec<String>,
+    /// Records that do not say whose they are.
+    pub unmarked: Vec<String>,
 }
 
 /// Everything that one group changes in the document.
@@ -227,6 +229,9 @@ impl Group {
         self.removal.count += documents.found.removals;
         if documents.found.has_obsolete {
             self.removal.records.extend(origin.id.map(str::to_owned));
+        }
+        if documents.found.is_unmarked {
+            self.removal.unmarked.extend(origin.id.map(str::to_owned));
         }
     }
 
