@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use jiff::Timestamp;
 
 use crate::app::Place;
@@ -10,8 +10,8 @@ use crate::operator::Resource;
 
 /// What the help ends with; the handbook has it, too.
 const EXIT_CODES: &str = "Exit codes: 0 everything completed and nothing failed; 1 everything completed, but records failed; 2 \
-nothing was done (the configuration is wrong, an import is in the way, the app cannot be reached); 3 an import failed, was \
-stopped or was left out; 130 interrupted, the cursor is kept.";
+it could not run (the configuration is wrong, an import is in the way, the app cannot be reached or refuses it); 3 an import \
+failed, was stopped or was left out; 130 interrupted, the cursor is kept.";
 
 /// Imports a commercetools project into Klaviyo from this terminal, or steers a deployed app.
 ///
@@ -33,6 +33,24 @@ pub struct Arguments {
     /// Write JSON to standard output, one object a line; the last one has `exitCode`
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Arguments {
+    /// Reads a command line, such as `cargo import orders --dry-run`, whose words are separated by blanks.
+    ///
+    /// # Errors
+    /// What is wrong with it, and its usage.
+    pub fn of_line(line: &str) -> Result<Self, String> {
+        let words = line.strip_prefix("cargo ").unwrap_or(line);
+        Self::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    /// The options that there are, such as `--dry-run`.
+    pub fn options() -> Vec<String> {
+        let command = Self::command();
+        let options = command.get_arguments().filter_map(clap::Arg::get_long);
+        options.map(|name| format!("--{name}")).collect()
+    }
 }
 
 /// What is done instead of an import.
@@ -138,7 +156,6 @@ fn since(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     use super::*;

@@ -9,7 +9,7 @@ pub enum Code {
     Done,
     /// Everything completed, but records failed.
     RecordsFailed,
-    /// Nothing was done: the configuration is wrong, an import is in the way, or the app cannot be reached.
+    /// It could not run: the configuration is wrong, an import is in the way, or the app cannot be reached or refuses it.
     CouldNotRun,
     /// An import failed, was stopped or was left out.
     NotCompleted,
@@ -18,6 +18,15 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Done,
+        Self::RecordsFailed,
+        Self::CouldNotRun,
+        Self::NotCompleted,
+        Self::Interrupted,
+    ];
+
     /// The number.
     pub fn number(self) -> u8 {
         match self {
@@ -32,7 +41,7 @@ impl Code {
     }
 }
 
-/// Why nothing was done.
+/// Why it could not run.
 #[derive(Debug)]
 pub struct CouldNotRun(pub anyhow::Error);
 
