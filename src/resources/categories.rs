@@ -10,10 +10,11 @@ use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::catalog::{CREATE_CATEGORIES, UPDATE_CATEGORIES};
+use crate::klaviyo::job::Look;
 use crate::mapping::category::Category;
 use crate::mapping::product::compound_id;
 use crate::ports::LocalFuture;
-use crate::run::import::{Import, JobAnswer};
+use crate::run::import::{Found, Import, JobAnswer};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{Job, RunOptions};
 use crate::time::Deadline;
@@ -67,7 +68,8 @@ impl Import for Categories {
             ..
         } = self.0.clone();
         Box::pin(async move {
-            let records = CATEGORIES.read(&commercetools, &query, deadline).await?;
+            let mut records = CATEGORIES.read(&commercetools, &query, deadline).await?;
+            records.retain(&query.range.digests);
             let (ids, ancestors) = {
                 let categories: Vec<Category<'_>> = records
                     .present()
@@ -94,6 +96,23 @@ impl Import for Categories {
                     Ok(entry.id)
                 })),
             )
+        })
+    }
+
+    fn lists_jobs(&self) -> bool {
+        true
+    }
+
+    fn look_for_jobs(
+        &self,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Found, Error>> {
+        let client = self.0.klaviyo.clone();
+        Box::pin(async move {
+            let collection = CatalogCollection::Categories;
+            catalog_jobs::look(&client, &ENDPOINTS, collection, jobs, look, deadline).await
         })
     }
 

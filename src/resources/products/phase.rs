@@ -6,10 +6,11 @@ use super::reading::PRODUCTS;
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::CatalogCollection;
+use crate::klaviyo::job::Look;
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs;
 use crate::resources::context::Context;
-use crate::run::import::JobAnswer;
+use crate::run::import::{Found, JobAnswer};
 use crate::run::state::{Job, RunOptions};
 use crate::time::Deadline;
 
@@ -43,5 +44,20 @@ impl Phase {
         Box::pin(
             async move { catalog_jobs::poll(&client, endpoints, collection, job, deadline).await },
         )
+    }
+
+    /// Looks for the finished ones of these jobs that write to this collection.
+    pub(super) fn look(
+        &self,
+        endpoints: &'static [&'static BulkEndpoint],
+        collection: CatalogCollection,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Found, Error>> {
+        let client = self.context.klaviyo.clone();
+        Box::pin(async move {
+            catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline).await
+        })
     }
 }

@@ -20,6 +20,9 @@ use crate::run::state::{EntryName, Note};
 /// as many windows as a run may be without progress.
 const SHRINK: usize = 10;
 
+/// The range of a document that was not read again to be sent.
+const NO_RANGE: usize = usize::MAX;
+
 /// Packs records and keeps groups in order until they can be committed.
 pub struct Packer {
     endpoints: &'static [&'static BulkEndpoint],
@@ -135,8 +138,15 @@ impl Packer {
             let part = document.part.as_deref();
             let record = match (part, whole) {
                 (None, Some(entry)) => entry,
-                (None, None) => *whole.insert(group.enter(id.to_owned(), endpoint, false)),
-                (Some(_), _) => group.enter(EntryName { id, part }.to_string(), endpoint, true),
+                (None, None) => {
+                    *whole.insert(group.enter(id.to_owned(), endpoint, false, origin.range))
+                }
+                (Some(_), _) => group.enter(
+                    EntryName { id, part }.to_string(),
+                    endpoint,
+                    true,
+                    origin.range,
+                ),
             };
             let batch = &mut batches[document.endpoint];
             let profile = document.profile.as_deref();
@@ -171,7 +181,7 @@ impl Packer {
             let pieces = Pieces::from(0..bytes.len());
             let batch = &mut batches[endpoint];
             let name = id.clone().unwrap_or_default();
-            let record = group.enter(name, self.endpoints[endpoint], false);
+            let record = group.enter(name, self.endpoints[endpoint], false, NO_RANGE);
             if !batch.push(record, None, &bytes, &pieces) {
                 let full =
                     std::mem::replace(batch, self::batch(self.endpoints[endpoint], self.cap));
