@@ -86,6 +86,11 @@ impl Batch {
         self.items.len()
     }
 
+    /// The records that its documents belong to, by the caller's numbers.
+    pub fn records(&self) -> impl Iterator<Item = usize> {
+        self.items.iter().map(|item| item.record)
+    }
+
     /// The size of the request in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -86,23 +86,34 @@ impl IdRange {
         }
     }
 
-    /// The range of the records that are left of it as the cursor keeps it. Many names of records are kept as their
-    /// digests with the span that they are in: the next window reads that, and takes those that are wanted.
+    /// The same range with the span of its entries, which are named by commercetools' ids: see [`IdRange::for_cursor`].
+    #[must_use]
+    pub fn with_span(mut self) -> Self {
+        let ids = || self.entries.iter().map(|name| EntryName::read(name).id);
+        self.from = ids().min().map(str::to_owned);
+        self.through = ids().max().map(str::to_owned);
+        self
+    }
+
+    /// What is left of the range as the cursor keeps it. Of many names in a span it keeps the digests: the next window
+    /// reads the span, and takes the records that are wanted.
     #[must_use]
     pub fn for_cursor(&self) -> Self {
-        let mut left = self.entries.iter().filter(|id| self.contains(id));
-        let names_records = self.only == Some(Only::Parts) && self.attempt == 0;
-        let (true, Some(first)) = (names_records && self.entries.len() > FEW_NAMES, left.next())
-        else {
+        let are_many = self.entries.len() > FEW_NAMES && self.through.is_some();
+        if !are_many {
             return self.clone();
-        };
-        let rest: Vec<&str> = left.map(String::as_str).collect();
+        }
+        let names = self.entries.iter().map(|name| EntryName::read(name));
+        let left: Vec<EntryName<'_>> = names.filter(|name| self.contains(name.id)).collect();
+        let ids = || left.iter().map(|name| name.id.to_owned());
         Self {
-            from: Some(first.clone()),
-            through: Some(rest.last().map_or(first.clone(), |&last| last.to_owned())),
-            digests: Digests::of([first.as_str()].into_iter().chain(rest)),
+            after: ids().min().is_none().then(|| self.after.clone()).flatten(),
+            from: ids().min(),
+            through: ids().max().or_else(|| self.through.clone()),
+            entries: Vec::new(),
+            digests: Digests::of(left.iter().map(|name| name.part.unwrap_or(name.id))),
             only: self.only,
-            ..Self::default()
+            attempt: self.attempt,
         }
     }
 

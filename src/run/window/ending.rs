@@ -26,6 +26,10 @@ const TOO_SHORT: &str =
 impl Window<'_> {
     /// Sets the document according to the window's end, and saves it.
     pub(super) async fn finish(mut self) -> Result<(Stored, End), Error> {
+        if matches!(self.findings.end, Some(End::Continue | End::Wait { .. })) {
+            // batches may be left that have to wait for jobs
+            self.packer.defer_unsent();
+        }
         self.commit();
         let end = self.findings.end.take().unwrap_or(End::Continue);
         if matches!(end, End::Lost) {

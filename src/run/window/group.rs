@@ -98,6 +98,8 @@ pub struct Group {
     pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
     pub(super) again: BTreeMap<usize, String>,
+    /// Entries that were not sent, as the window ended before.
+    pub(super) deferred: BTreeSet<usize>,
     pub(super) jobs: Vec<JobMade>,
     pub(super) effect: Option<JobEffect>,
 }
@@ -127,6 +129,8 @@ pub struct Commit {
     pub jobs: Vec<JobMade>,
     /// Entries that are to be looked up and decided again; they are not counted yet.
     pub again: Vec<SentEntry>,
+    /// Entries that were not sent; they are not counted either.
+    pub deferred: Vec<SentEntry>,
     /// Entries that Klaviyo rejected.
     pub refused: Vec<SentEntry>,
     /// What the result of a job changes.
@@ -285,7 +289,12 @@ impl Group {
             .keys()
             .filter_map(|&entry| self.entries.get(entry).cloned())
             .collect();
-        for entry in &again {
+        let deferred: Vec<SentEntry> = self
+            .deferred
+            .iter()
+            .filter_map(|&entry| self.entries.get(entry).cloned())
+            .collect();
+        for entry in again.iter().chain(&deferred) {
             self.counts_of(entry.is_part)
                 .take_back(&Counts::of_entries(1));
         }
@@ -322,6 +331,7 @@ impl Group {
             read_again: self.read_again,
             jobs: self.jobs,
             again,
+            deferred,
             refused: rejected,
             effect: self.effect,
             entries: self.entries,

@@ -22,7 +22,7 @@ const MAX_POLLS: usize = 8;
 const MAX_JOBS: usize = 500;
 /// What the jobs under way may take up in the document, in bytes. It is saved every 5 seconds; commercetools takes 16 MB
 /// and advises 100 KB.
-const MAX_JOB_BYTES: usize = 256 * 1024;
+const MAX_JOB_BYTES: usize = 230 * 1024;
 /// What a job takes up that is not known yet, about, in bytes: 100 digests and a span.
 const UNSEEN_JOB_BYTES: usize = 470;
 /// How often an entry is sent again because its job rejected it or was cancelled.

@@ -411,7 +411,11 @@ impl Window<'_> {
             End::Continue => {}
             End::Completed => self.packer.close(),
             End::Unconfirmed => {}
-            End::Wait { .. } | End::Broken(_) | End::GivenUp(_) | End::Lost => {
+            End::Wait { .. } => {
+                self.reader.discard();
+                self.packer.defer_unsent();
+            }
+            End::Broken(_) | End::GivenUp(_) | End::Lost => {
                 self.reader.discard();
                 self.packer.discard_unsent();
             }
@@ -423,7 +427,7 @@ impl Window<'_> {
     fn drop_unsent(&mut self, wait: Duration) {
         let until = later(self.engine.now(), wait);
         let what = self.waits_for_rate_limit();
-        self.packer.discard_unsent();
+        self.packer.defer_unsent();
         if matches!(self.findings.end, Some(End::Continue)) {
             self.findings.end = Some(End::Wait { until, what });
         }

@@ -275,6 +275,25 @@ impl Packer {
         self.open = None;
     }
 
+    /// Drops what has not been sent, as [`Packer::discard_unsent`] does, but commits groups of which something was sent:
+    /// their other entries are read again by name. Else what Klaviyo has taken of them would be sent again as well.
+    pub fn defer_unsent(&mut self) {
+        self.close();
+        let is_untouched = |group: &Group| group.taken.is_empty();
+        while self.waiting.back().is_some_and(is_untouched) {
+            self.waiting.pop_back();
+        }
+        for (seq, batch) in std::mem::take(&mut self.outbox) {
+            if !batch.endpoint().names_entries {
+                continue;
+            }
+            if let Some(group) = self.group(seq) {
+                group.deferred.extend(batch.records());
+                group.outstanding -= 1;
+            }
+        }
+    }
+
     /// A batch has been acknowledged.
     pub fn acknowledge(&mut self, seq: u64, sent: Sent) {
         if sent.refused.is_empty() && sent.again.is_empty() {

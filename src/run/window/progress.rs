@@ -49,6 +49,10 @@ impl Window<'_> {
         for (endpoint, names) in by_endpoint(commit.again) {
             self.read_again(endpoint.key, names, commit.attempt + 1);
         }
+        for (endpoint, names) in by_endpoint(commit.deferred) {
+            // not the first reading, and no attempt either
+            self.read_again(endpoint.key, names, commit.attempt.max(1));
+        }
         for (endpoint, names) in by_endpoint(commit.refused) {
             self.let_parts_follow(endpoint.key, names, &[]);
         }
@@ -141,7 +145,7 @@ impl Window<'_> {
         for records in of_spans {
             if !records.is_empty() {
                 let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
-                self.reader.add(parts);
+                self.reader.add(parts.with_span());
             }
         }
     }

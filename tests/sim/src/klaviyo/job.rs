@@ -128,6 +128,11 @@ impl Job {
         self.created + self.times.takes_effect
     }
 
+    /// How long it takes from its submission on.
+    pub(super) fn takes(&self) -> Duration {
+        self.times.ends
+    }
+
     pub(super) fn ends(&self) -> Timestamp {
         self.created + self.times.ends
     }

@@ -2,6 +2,7 @@
 //! overtake each other, and take effect before they are `complete`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -59,6 +60,15 @@ impl Jobs {
     /// Jobs in the order of creation.
     fn all(&self) -> impl DoubleEndedIterator<Item = &Job> {
         self.created.iter().filter_map(|id| self.by_id.get(id))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.created.len()
+    }
+
+    /// The kinds of all jobs with how long they take, in the order of creation.
+    pub(super) fn times(&self) -> impl Iterator<Item = (JobKind, Duration)> {
+        self.all().map(|job| (job.kind, job.takes()))
     }
 
     /// Jobs of this kind that are queued or processing.

@@ -4,6 +4,7 @@
 //! - `shape`, `bodies`: what request bodies may look like; `query`: what queries may
 //! - `profiles`, `events`, `catalog`, `listing`, `accounts`: what the operations do
 //! - `job`, `jobs`, `times`: the asynchronous jobs behind the bulk operations, and how long they take
+//! - `bound`: the end that a perfect client would have reached with these jobs
 //! - `options`: what a test can choose
 //!
 //! Answers have the shape of recorded answers of the real API; a test compares them with the recordings. What was never
@@ -15,6 +16,7 @@
 mod accounts;
 mod answer;
 mod bodies;
+mod bound;
 mod call;
 mod catalog;
 mod events;
@@ -36,6 +38,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Request, Response};
 use jiff::Timestamp;
 
+pub use bound::perfect_time;
 pub use operation::{Action, JobKind, Kind, Operation, Rate};
 pub use options::{
     Choice, EntryErrors, Existing, ImportErrors, Options, RateHeaders, SharedPhones,
@@ -109,6 +112,19 @@ impl Klaviyo {
     #[must_use]
     pub fn unfinished_jobs(&self, now: Timestamp) -> Vec<String> {
         self.jobs.unfinished(now)
+    }
+
+    /// How many jobs there have been, finished ones included.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// The kinds of the jobs after the first `so_many`, in the order of their submission, with how long they take from
+    /// then on: see [`perfect_time`].
+    #[must_use]
+    pub fn jobs_after(&self, so_many: usize) -> Vec<(JobKind, std::time::Duration)> {
+        self.jobs.times().skip(so_many).collect()
     }
 
     /// Cancels a job that is not over at `now`; what it has not done by then it does not do. Answers whether it was.

@@ -1,0 +1,208 @@
+//! `cargo bench-catalog`: the import of a large catalog in virtual time, created, imported again and deleted, beside what
+//! a perfect client would have needed with the same jobs. It prints and does not judge: only a wrong ledger ends it.
+//!
+//! Computing takes no time here, but calls take as long as they are told to, and jobs as long as recorded ones: what is
+//! measured is how long the import waits for something that it could have avoided. `cargo bench-import` measures the
+//! component itself.
+
+use clap::{Parser, ValueEnum};
+use klaviyo_bulk_import::run::state::Resource;
+use native::shop::run;
+use native::{CONTAINER, Operator, Setup, Shop};
+use serde_json::{Value, json};
+use sim::klaviyo::{JobKind, JobTimes, Operation, RateHeaders, perfect_time};
+use sim::ledger::Traffic;
+use sim::seed::Kind;
+
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Products
+    #[arg(long, default_value_t = 20_000)]
+    products: u32,
+    /// How often, each time with other times of jobs
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+    /// How long jobs take; both if absent
+    #[arg(long)]
+    times: Option<Times>,
+    /// Jobs on a page of Klaviyo's list of jobs
+    #[arg(long, default_value_t = 20)]
+    jobs_a_page: usize,
+    /// The mean time of a call
+    #[arg(long, default_value_t = 300)]
+    latency_ms: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Times {
+    /// The recorded times under a minute
+    Usual,
+    /// All recorded times
+    Recorded,
+}
+
+/// What one import was like.
+struct Measured {
+    took: f64,
+    bound: f64,
+    jobs: u64,
+    job_reads: u64,
+    other_calls: u64,
+    throttled: u64,
+    document: usize,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    println!(
+        "{:<9} {:<7} {:>4} {:>8} {:>8} {:>6} {:>6} {:>6} {:>7} {:>4} {:>9}",
+        "times",
+        "what",
+        "seed",
+        "took s",
+        "bound s",
+        "ratio",
+        "jobs",
+        "reads",
+        "calls",
+        "429",
+        "document"
+    );
+    let chosen = match arguments.times {
+        Some(times) => vec![times],
+        None => vec![Times::Usual, Times::Recorded],
+    };
+    for times in chosen {
+        let mut ratios: [Vec<f64>; 3] = Default::default();
+        for seed in 0..arguments.seeds {
+            let measured = measure(&arguments, times, seed);
+            for ((what, measured), ratios) in measured.into_iter().zip(&mut ratios) {
+                ratios.push(measured.took / measured.bound);
+                print(times, what, seed, &measured);
+            }
+        }
+        let medians = ratios.map(|mut ratios| {
+            ratios.sort_by(f64::total_cmp);
+            ratios.get(ratios.len() / 2).copied().unwrap_or_default()
+        });
+        let [create, again, delete] = medians;
+        let name = name(times);
+        println!(
+            "{name}: medians of the ratios: create {create:.3}, again {again:.3}, delete {delete:.3}"
+        );
+    }
+}
+
+fn name(times: Times) -> &'static str {
+    match times {
+        Times::Usual => "usual",
+        Times::Recorded => "recorded",
+    }
+}
+
+fn print(times: Times, what: &str, seed: u64, measured: &Measured) {
+    let Measured {
+        took,
+        bound,
+        jobs,
+        job_reads,
+        other_calls,
+        throttled,
+        document,
+    } = measured;
+    println!(
+        "{:<9} {what:<7} {seed:>4} {took:>8.1} {bound:>8.1} {:>6.3} {jobs:>6} {job_reads:>6} {other_calls:>7} \
+         {throttled:>4} {:>6} KB",
+        name(times),
+        took / bound,
+        document / 1000,
+    );
+}
+
+/// Creates the catalog, imports it again, and deletes it.
+fn measure(arguments: &Arguments, times: Times, seed: u64) -> Vec<(&'static str, Measured)> {
+    let mut setup = Setup::catalog(0, arguments.products).latency_ms(arguments.latency_ms);
+    setup.check_contract = false;
+    setup.longest = std::time::Duration::from_hours(24);
+    setup.klaviyo.seed = seed;
+    setup.klaviyo.jobs_a_page = arguments.jobs_a_page;
+    setup.klaviyo.rate_headers = RateHeaders::Recorded;
+    setup.klaviyo.job_times = match times {
+        Times::Usual => JobTimes::USUAL,
+        Times::Recorded => JobTimes::RECORDED,
+    };
+    let deletion = json!({"deleteAll": true, "confirmDeletion": "products"}).to_string();
+    run(setup, async |shop| {
+        let mut all = Vec::new();
+        for (what, body) in [("create", ""), ("again", ""), ("delete", &deletion)] {
+            all.push((what, one(&shop, body).await));
+            if what != "delete" {
+                let checked = shop.world.check_ledger_of(&[Kind::Product]);
+                assert!(checked.is_ok(), "{checked:?}");
+            }
+        }
+        all
+    })
+}
+
+async fn one(shop: &Shop, body: &str) -> Measured {
+    let before = shop.world.klaviyo(|klaviyo| klaviyo.jobs());
+    let traffic = traffic(shop);
+    let begun = shop.world.clock().now();
+    shop.start("products", body).await;
+    let mut document = 0;
+    let status = loop {
+        document = document.max(document_bytes(shop));
+        let status = shop.status("products").await;
+        if status["status"] != "running" {
+            break status;
+        }
+        shop.pass(std::time::Duration::from_millis(500)).await;
+    };
+    assert_eq!(status["status"], "completed", "{status}");
+    let ended: jiff::Timestamp = native::operator::moment(&status["finishedAt"]);
+    let jobs = shop.world.klaviyo(|klaviyo| klaviyo.jobs_after(before));
+    let of = |is_it: fn(Operation) -> bool| {
+        let calls = self::traffic(shop).into_iter();
+        let calls: u64 = calls
+            .filter(|(one, _)| is_it(*one))
+            .map(|(_, of)| of.calls)
+            .sum();
+        let earlier = traffic.iter().filter(|(one, _)| is_it(*one));
+        calls - earlier.map(|(_, of)| of.calls).sum::<u64>()
+    };
+    let is_read = |one| {
+        matches!(
+            one,
+            Operation::GetJob(JobKind::Catalog(..)) | Operation::ListJobs(JobKind::Catalog(..))
+        )
+    };
+    let is_job = |one| matches!(one, Operation::StartJob(_));
+    let throttled =
+        |of: &[(Operation, Traffic)]| of.iter().map(|(_, of)| of.throttled).sum::<u64>();
+    Measured {
+        took: ended.duration_since(begun).as_secs_f64(),
+        bound: perfect_time(&jobs).as_secs_f64(),
+        jobs: of(is_job),
+        job_reads: of(is_read),
+        other_calls: of(|_| true) - of(is_job) - of(is_read),
+        throttled: throttled(&self::traffic(shop)) - throttled(&traffic),
+        document,
+    }
+}
+
+fn traffic(shop: &Shop) -> Vec<(Operation, Traffic)> {
+    shop.world
+        .klaviyo(|klaviyo| klaviyo.ledger().all_traffic().collect())
+}
+
+/// What the run document takes up.
+fn document_bytes(shop: &Shop) -> usize {
+    let key = Resource::Products.to_string();
+    shop.world.commercetools(|project| {
+        let stored = project.custom_object(CONTAINER, &key);
+        let value: Option<&Value> = stored.map(|stored| &stored.value);
+        value.map_or(0, |value| value.to_string().len())
+    })
+}
