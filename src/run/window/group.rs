@@ -82,6 +82,7 @@ pub struct Group {
     pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
     pub(super) again: BTreeMap<usize, String>,
+    pub(super) refused_blindly: u64,
     pub(super) jobs: Vec<JobMade>,
     pub(super) effect: Option<JobEffect>,
 }
@@ -113,6 +114,8 @@ pub struct Commit {
     pub again: Vec<SentEntry>,
     /// Entries that Klaviyo rejected.
     pub refused: Vec<SentEntry>,
+    /// Documents that Klaviyo rejected without a pointer to any.
+    pub refused_blindly: u64,
     /// What the result of a job changes.
     pub effect: Option<JobEffect>,
     /// What was sent, as [`JobMade::records`] numbers it.
@@ -296,6 +299,7 @@ impl Group {
             removal: self.removal,
             set_aside: self.set_aside,
             read_again: self.read_again,
+            refused_blindly: self.refused_blindly,
             jobs: self.jobs,
             again,
             refused: rejected,
