@@ -1,6 +1,7 @@
 //! Imports categories as catalog categories, created or updated by id and named by their whole path.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use super::catalog_jobs::{self, JOBS_A_GROUP, write_of};
 use super::collection::Collection;
@@ -10,12 +11,14 @@ use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::catalog::{CREATE_CATEGORIES, UPDATE_CATEGORIES};
+use crate::klaviyo::job::Look;
 use crate::mapping::category::Category;
 use crate::mapping::product::compound_id;
 use crate::ports::LocalFuture;
-use crate::run::import::{Import, JobAnswer};
+use crate::resources::withdrawal::Withdrawal;
+use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, RunOptions};
+use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
@@ -26,14 +29,15 @@ const CATEGORIES: Collection = Collection {
     parameters: &[],
 };
 
-/// The import of categories.
-pub struct Categories(Context);
+/// The phase that creates and updates.
+struct Categories(Context);
 
-impl Categories {
-    /// The import in this context.
-    #[must_use]
-    pub fn new(context: &Context) -> Self {
-        Self(context.clone())
+/// The import of categories, in the phase that the run is in.
+#[must_use]
+pub fn categories(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
+    match Withdrawal::of_run(context, run) {
+        Some(phase) => Rc::new(phase),
+        None => Rc::new(Categories(context.clone())),
     }
 }
 
@@ -44,6 +48,10 @@ impl Import for Categories {
 
     fn batches_a_group(&self) -> usize {
         JOBS_A_GROUP
+    }
+
+    fn next_phase(&self, run: &RunDocument) -> NextPhase {
+        Withdrawal::after_import(&self.0, run)
     }
 
     fn total(
@@ -67,7 +75,8 @@ impl Import for Categories {
             ..
         } = self.0.clone();
         Box::pin(async move {
-            let records = CATEGORIES.read(&commercetools, &query, deadline).await?;
+            let mut records = CATEGORIES.read(&commercetools, &query, deadline).await?;
+            records.retain(&query.range.digests);
             let (ids, ancestors) = {
                 let categories: Vec<Category<'_>> = records
                     .present()
@@ -94,6 +103,23 @@ impl Import for Categories {
                     Ok(entry.id)
                 })),
             )
+        })
+    }
+
+    fn lists_jobs(&self) -> bool {
+        true
+    }
+
+    fn look_for_jobs(
+        &self,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let client = self.0.klaviyo.clone();
+        Box::pin(async move {
+            let collection = CatalogCollection::Categories;
+            catalog_jobs::look(&client, &ENDPOINTS, collection, jobs, look, deadline).await
         })
     }
 

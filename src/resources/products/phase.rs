@@ -6,11 +6,13 @@ use super::reading::PRODUCTS;
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::CatalogCollection;
+use crate::klaviyo::job::Look;
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs;
 use crate::resources::context::Context;
-use crate::run::import::JobAnswer;
-use crate::run::state::{Job, RunOptions};
+use crate::resources::withdrawal::Withdrawal;
+use crate::run::import::{Finished, JobAnswer, NextPhase};
+use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// What the phases need.
@@ -31,6 +33,11 @@ impl Phase {
         PRODUCTS.total(&self.context.commercetools, options, deadline)
     }
 
+    /// What follows when no variant is left to be removed.
+    pub(super) fn after_variants(&self, run: &RunDocument) -> NextPhase {
+        Withdrawal::after_import(&self.context, run)
+    }
+
     /// Reads the result of a job that writes to this collection.
     pub(super) fn poll(
         &self,
@@ -43,5 +50,20 @@ impl Phase {
         Box::pin(
             async move { catalog_jobs::poll(&client, endpoints, collection, job, deadline).await },
         )
+    }
+
+    /// Looks for the finished ones of these jobs that write to this collection.
+    pub(super) fn look(
+        &self,
+        endpoints: &'static [&'static BulkEndpoint],
+        collection: CatalogCollection,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let client = self.context.klaviyo.clone();
+        Box::pin(async move {
+            catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline).await
+        })
     }
 }

@@ -6,8 +6,10 @@ use super::job_list::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
-use crate::run::import::{JobEntries, NextPhase};
-use crate::run::state::{Counts, Cursor, IdRange, Only, Outcome, RunDocument, SetAside};
+use crate::run::import::{Import, JobEntries, NextPhase};
+use crate::run::state::{
+    Counts, Cursor, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
+};
 use crate::time::later;
 
 impl Window<'_> {
@@ -21,8 +23,9 @@ impl Window<'_> {
 
     fn apply(&mut self, commit: Commit) {
         let now = self.engine.now();
+        let are_listed_again = self.import.lists_again();
         self.jobs
-            .add(commit.cursor_jobs(now, later(now, FIRST_POLL)));
+            .add(commit.cursor_jobs(now, later(now, FIRST_POLL), are_listed_again));
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
                 self.reader.commit(*range, through);
@@ -39,7 +42,7 @@ impl Window<'_> {
             let variants = document.variants.get_or_insert_default();
             variants.add(&commit.parts);
         }
-        note_removal(document, commit.removal);
+        note_removal(document, self.import.removal_kind(), commit.removal);
         if commit.last_id.is_some() {
             document.last_id = commit.last_id;
         }
@@ -48,7 +51,7 @@ impl Window<'_> {
             self.read_again(endpoint.key, names, commit.attempt + 1);
         }
         for (endpoint, names) in by_endpoint(commit.refused) {
-            self.let_parts_follow(endpoint.key, names);
+            self.let_parts_follow(endpoint.key, names, &[]);
         }
         let document = &mut self.stored.document;
         for record in commit.set_aside {
@@ -87,21 +90,67 @@ impl Window<'_> {
 
     /// Reads entries of a job or a request of this kind once more, to decide about them again.
     pub(super) fn read_again(&mut self, kind: &str, names: Vec<String>, attempt: u32) {
-        let only = match self.import.job_entries(kind) {
-            // their parts have been sent
-            JobEntries::RecordsBesideParts => Some(Only::Records),
-            JobEntries::Records | JobEntries::RecordsBeforeParts | JobEntries::Parts => None,
-        };
+        let only = self.only_again(kind);
         self.reader
             .add(IdRange::of_entries(names, attempt).with_only(only));
     }
 
-    /// The result of records of this kind is known: their parts follow, if they have not been sent beside them.
-    pub(super) fn let_parts_follow(&mut self, kind: &str, records: Vec<String>) {
-        let follows = self.import.job_entries(kind) == JobEntries::RecordsBeforeParts;
-        if follows && !records.is_empty() {
-            let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
-            self.reader.add(parts);
+    /// Reads those entries of a job once more that have these digests.
+    pub(super) fn read_again_in(&mut self, job: &Job, digests: Digests) {
+        let only = self.only_again(&job.kind);
+        self.read_spans(job, digests, only, job.attempt + 1);
+    }
+
+    /// What is read again of entries of this kind.
+    fn only_again(&self, kind: &str) -> Option<Only> {
+        match self.import.job_entries(kind) {
+            // their parts have been sent
+            JobEntries::RecordsBesideParts => Some(Only::Records),
+            JobEntries::Records | JobEntries::RecordsBeforeParts | JobEntries::Parts => None,
+        }
+    }
+
+    /// Reads records of a job's spans whose digests, or those of their parts, are among these.
+    fn read_spans(&mut self, job: &Job, digests: Digests, only: Option<Only>, attempt: u32) {
+        if digests.is_empty() {
+            return;
+        }
+        for span in &job.spans {
+            self.reader.add(IdRange {
+                digests: digests.clone(),
+                only,
+                attempt,
+                ..span.clone()
+            });
+        }
+    }
+
+    /// The result of records of this kind is known: their parts follow, if they have not been sent beside them. They are
+    /// of these spans; a range for each, as a range of the cursor has no gaps.
+    pub(super) fn let_parts_follow(&mut self, kind: &str, records: Vec<String>, spans: &[IdRange]) {
+        if self.import.job_entries(kind) != JobEntries::RecordsBeforeParts {
+            return;
+        }
+        let mut left = records;
+        let of_spans = spans.iter().map(|span| {
+            let (of_span, others) = left.drain(..).partition(|id| span.contains(id));
+            left = others;
+            of_span
+        });
+        let mut of_spans: Vec<Vec<String>> = of_spans.collect();
+        of_spans.push(left);
+        for records in of_spans {
+            if !records.is_empty() {
+                let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
+                self.reader.add(parts);
+            }
+        }
+    }
+
+    /// The same for records of a job that are known by their digests.
+    pub(super) fn let_parts_follow_in(&mut self, job: &Job, digests: Digests) {
+        if self.import.job_entries(&job.kind) == JobEntries::RecordsBeforeParts {
+            self.read_spans(job, digests, Some(Only::Parts), 0);
         }
     }
 
@@ -123,12 +172,13 @@ impl Window<'_> {
             }
             NextPhase::Begin { import, records } => (import, records),
             NextPhase::Unconfirmed { records } => {
-                self.read_anew(records);
+                let import = self.import.clone();
+                self.read_anew(records, &*import);
                 self.begin_to_end(End::Unconfirmed);
                 return false;
             }
         };
-        self.read_anew(records);
+        self.read_anew(records, &*next);
         self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None)
             .watching(self.remembered.clone());
         self.import = next;
@@ -136,11 +186,12 @@ impl Window<'_> {
         true
     }
 
-    /// Begins to read from the start: all records, or those with these ids.
-    fn read_anew(&mut self, records: Vec<String>) {
+    /// Begins to read from the start: all records that `import` reads, or those with these ids.
+    fn read_anew(&mut self, records: Vec<String>, import: &dyn Import) {
+        let parts = import.ranges(self.engine.config.id_ranges);
         let document = &mut self.stored.document;
         let ranges = match records.is_empty() {
-            true => Cursor::all_ranges(&document.options, self.engine.config.id_ranges),
+            true => Cursor::all_ranges(&document.options, parts),
             false => vec![IdRange::of_entries(records, 0)],
         };
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
@@ -151,16 +202,24 @@ impl Window<'_> {
 }
 
 /// Adds what was found in Klaviyo that commercetools no longer has.
-fn note_removal(document: &mut RunDocument, found: RemovalFound) {
-    let RemovalFound { of, count, records } = found;
-    if of == 0 && count == 0 && records.is_empty() {
+fn note_removal(document: &mut RunDocument, kind: RemovalKind, found: RemovalFound) {
+    let RemovalFound {
+        of,
+        count,
+        records,
+        unmarked,
+    } = found;
+    if of == 0 && count == 0 && records.is_empty() && unmarked.is_empty() {
         return;
     }
-    let removal = document.removal.get_or_insert_default();
+    let removal = document.removal_of(kind);
     removal.of += of;
     removal.count += count;
     for id in records {
         removal.note_record(id);
+    }
+    for id in unmarked {
+        removal.note_unmarked(id);
     }
 }
 
