@@ -165,7 +165,7 @@ impl Client {
     pub fn remember_refused(&self, endpoints: &[&'static BulkEndpoint], refused_blindly: u64) {
         for endpoint in endpoints {
             self.tally(endpoint.post, |tally| {
-                tally.refused_blindly = refused_blindly
+                tally.refused_blindly = refused_blindly;
             });
         }
     }
