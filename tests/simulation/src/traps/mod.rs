@@ -36,7 +36,7 @@ pub(crate) const LITTLE_MEMORY: Memory = Memory {
 /// of it lives.
 const PROMISED_MEMORY: Memory = Memory {
     told_mib: 128,
-    bears_mib: 12,
+    bears_mib: 8,
 };
 
 /// A seed whose history is told in `tests/seeds.rs` as it was before there were traps.
@@ -191,8 +191,9 @@ pub(crate) fn set(schedule: &mut Schedule) {
         }
         Trap::Memory(_) => {
             calm(schedule);
+            schedule.refused = None;
             schedule.extremes.has_little_memory = true;
-            schedule.shop.sizes.orders = schedule.shop.sizes.orders.max(30);
+            schedule.shop.sizes.orders = schedule.shop.sizes.orders.max(60);
             schedule.id_ranges = 8;
             schedule.window_seconds = schedule.window_seconds.max(5);
         }
