@@ -171,6 +171,13 @@ impl Error {
         has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
     }
 
+    /// Whether a page took too long, so that fewer records may help.
+    #[must_use]
+    pub fn is_slow_page(&self) -> bool {
+        let is_slow = self.took_too_long() || matches!(self.status(), Some(408 | 502 | 503 | 504));
+        self.access == Access::Page && is_slow
+    }
+
     /// The response's status; `None` if there is no response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

@@ -49,12 +49,6 @@ fn from(error: &Error, peer: Peer, status: u16) -> bool {
     error.peer == peer && error.status() == Some(status)
 }
 
-/// Whether a page took too long, so that fewer records may help.
-fn is_slow_page(error: &Error) -> bool {
-    error.access == Access::Page
-        && (error.took_too_long() || matches!(error.status(), Some(408 | 502 | 503 | 504)))
-}
-
 /// What is done about which error. The first row that matches decides.
 pub const POLICY: &[Row] = &[
     Row {
@@ -77,7 +71,7 @@ pub const POLICY: &[Row] = &[
     },
     Row {
         what: "commercetools: a page that takes too long (QueryTimedOut, no response in time, 408, 502 to 504)",
-        matches: is_slow_page,
+        matches: Error::is_slow_page,
         action: Action::AskForLess,
         advice: "Check commercetools' status page; the run continues by itself when commercetools responds.",
     },
@@ -293,7 +287,7 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         match self.action() {
             Action::Retry | Action::Wait => true,
-            Action::AskForLess => is_slow_page(self),
+            Action::AskForLess => self.is_slow_page(),
             Action::RetryForAWhile | Action::RefreshToken | Action::SetAside | Action::GiveUp => {
                 false
             }

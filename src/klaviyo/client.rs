@@ -10,6 +10,7 @@ use http::{Method, Request, Response};
 use jiff::Timestamp;
 
 use super::answer::accept;
+use super::bulk::BulkEndpoint;
 use super::rate::{Endpoint, Limiter};
 use super::recent_calls::RecentCalls;
 use crate::config::KlaviyoConfig;
@@ -157,6 +158,16 @@ impl Client {
     ) -> Result<Bytes, Error> {
         self.send(endpoint, Method::POST, path, body, deadline)
             .await
+    }
+
+    /// Takes over how many documents earlier windows of a run sent to these endpoints that were rejected without a
+    /// pointer, while nothing of the run was accepted.
+    pub fn remember_refused(&self, endpoints: &[&'static BulkEndpoint], refused_blindly: u64) {
+        for endpoint in endpoints {
+            self.tally(endpoint.post, |tally| {
+                tally.refused_blindly = refused_blindly;
+            });
+        }
     }
 
     /// What this endpoint did with documents so far.

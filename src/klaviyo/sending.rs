@@ -42,6 +42,8 @@ pub struct Sent {
     pub without_email: usize,
     /// The number of profiles that were sent without a phone number that another one of the request has.
     pub shared_phone_numbers: usize,
+    /// The number of single documents that Klaviyo rejected without a pointer.
+    pub refused_blindly: u64,
 }
 
 /// Where the profile is in an entry of [`Shape::ByProfile`].
@@ -80,6 +82,7 @@ impl Batch {
             let part = sending.without_refused(part);
             if !part.is_empty() {
                 let (body, positions) = sending.body(&part);
+                let accepted = client.tally(endpoint, |tally| tally.accepted);
                 let answer = sending.post(client, &part, body, deadline).await;
                 match answer {
                     Ok(answer) => {
@@ -98,7 +101,7 @@ impl Batch {
                         parts.extend(more);
                     }
                     Err(error) if error.status().is_some_and(|status| status >= 500) => {
-                        parts.extend(sending.narrow_down(part, error, client)?);
+                        parts.extend(sending.narrow_down(part, error, accepted, client)?);
                     }
                     Err(error) => return Err(error),
                 }
@@ -137,7 +140,7 @@ struct Sending {
 
 /// The state since a request got a 5xx.
 struct Narrowing {
-    /// Requests that the endpoint had accepted before.
+    /// Requests that the endpoint had accepted when the part was sent that got it.
     accepted_before: u64,
     /// Single documents whose response was 5xx while nothing was accepted.
     suspects: Vec<usize>,
@@ -269,16 +272,18 @@ impl Sending {
         part
     }
 
-    /// Decides in which parts a part that got a 5xx is sent next.
+    /// Decides in which parts a part that got a 5xx is sent next. `accepted` is how many requests the endpoint had
+    /// accepted when the part was first sent.
     fn narrow_down(
         &mut self,
         part: Vec<usize>,
         error: Error,
+        accepted: u64,
         client: &Client,
     ) -> Result<Vec<Vec<usize>>, Error> {
         let endpoint = self.bulk.post;
         let narrowing = self.narrowing.get_or_insert_with(|| Narrowing {
-            accepted_before: client.tally(endpoint, |tally| tally.accepted),
+            accepted_before: accepted,
             suspects: Vec::new(),
             error: error.clone(),
         });
@@ -403,6 +408,7 @@ impl Sending {
             return Ok(halves(part));
         };
         let endpoint = self.bulk.post;
+        self.sent.refused_blindly += 1;
         let is_everything = client.tally(endpoint, |tally| {
             tally.refused_blindly += 1;
             tally.accepted == 0 && tally.refused_blindly >= MAX_REFUSED_BLINDLY

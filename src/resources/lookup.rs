@@ -123,10 +123,10 @@ impl Lookups {
                     let mut take = take.borrow_mut();
                     records.iter().try_for_each(&mut *take)?;
                 }
-                Err(error) if error.is_too_large() || error.took_too_long() => {
+                Err(error) if error.is_too_large() || error.is_slow_page() => {
                     drop(taken);
                     match ids {
-                        [_] if error.took_too_long() => return Err(error),
+                        [_] if error.is_slow_page() => return Err(error),
                         [id] if reserved >= self.room.most => too_large.push(id.clone()),
                         [_] => parts.push((ids, true)),
                         _ => {

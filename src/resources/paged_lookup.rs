@@ -104,7 +104,7 @@ impl Lookups {
                 ..Query::all(lookup.operation, lookup.path, reserved)
             };
             let records = match self.client.page(&query, deadline).await {
-                Err(error) if limit > 1 && (error.is_too_large() || error.took_too_long()) => {
+                Err(error) if limit > 1 && (error.is_too_large() || error.is_slow_page()) => {
                     drop(taken);
                     most = limit / 2;
                     if error.is_too_large() {

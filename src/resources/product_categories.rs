@@ -158,13 +158,20 @@ impl ProductCategories {
             }
         }
         unknown.sort_unstable();
-        while let Err(error) = self.request(lookups, &unknown, &mut found, deadline).await {
+        loop {
+            let tried = self.way.get();
+            let requested = self.request(lookups, tried, &unknown, &mut found, deadline);
+            let Err(error) = requested.await else { break };
             // a token that is refused (401) is no matter of the way
             let is_refused = error.is_rejection() || error.status() == Some(403);
             let next = match is_refused {
-                true => self.next_way(lookups, deadline).await?,
+                true => self.next_way(lookups, tried, deadline).await?,
                 false => None,
             };
+            // another page's look-up was refused at the same time, and has gone on already
+            if is_refused && self.way.get() > tried {
+                continue;
+            }
             self.way.set(next.unwrap_or_default());
             if next.is_none() {
                 return Err(error);
@@ -178,11 +185,12 @@ impl ProductCategories {
     async fn next_way(
         &self,
         lookups: &Lookups,
+        tried: usize,
         deadline: Deadline,
     ) -> Result<Option<usize>, Error> {
-        Ok(match WAYS[self.way.get()].source {
+        Ok(match WAYS[tried].source {
             Source::Graphql { .. } => Some(1),
-            _ if self.way.get() == PUBLISHED_WAY => None,
+            _ if tried == PUBLISHED_WAY => None,
             _ => {
                 let client = &lookups.client;
                 let has_all = client.may(VIEW_PRODUCTS, deadline).await?;
@@ -195,12 +203,13 @@ impl ProductCategories {
     async fn request(
         &self,
         lookups: &Lookups,
+        number: usize,
         ids: &[String],
         found: &mut Found,
         deadline: Deadline,
     ) -> Result<(), Error> {
         let now = self.ports.clock.monotonic();
-        let way = WAYS[self.way.get()];
+        let way = WAYS[number];
         let categories = &mut found.categories;
         let taken = lookups.run(way, ids, deadline, |record| {
             let (id, ids) = Product::read(record).ok_or_else(|| {

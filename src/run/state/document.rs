@@ -148,6 +148,9 @@ pub struct RunDocument {
     /// How often the memory that a window may use is halved, after windows that were killed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub memory_halvings: u32,
+    /// Documents that Klaviyo has rejected without a pointer to any, while it has accepted nothing of the run.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub refused_blindly: u64,
     /// The requests to Klaviyo of the last minute, for its rate limits.
     #[serde(default, skip_serializing_if = "RecentCalls::is_empty")]
     pub recent_calls: RecentCalls,
@@ -230,6 +233,7 @@ impl RunDocument {
             fruitless_waits: 0,
             killed_windows: 0,
             memory_halvings: 0,
+            refused_blindly: 0,
             recent_calls: RecentCalls::default(),
             pace: Pace::begin(now),
             history: History::begin(now),
@@ -372,12 +376,23 @@ impl RunDocument {
         self.take_up();
     }
 
+    /// Counts documents that were rejected without a pointer to any, beside these counts of the records they are of:
+    /// windows that are too short for as many as it takes to tell that it is not the documents add up.
+    pub fn note_refused(&mut self, records: &Counts, parts: &Counts, refused_blindly: u64) {
+        let is_accepted = |counts: &Counts| counts.sent > 0;
+        match is_accepted(records) || is_accepted(parts) {
+            true => self.refused_blindly = 0,
+            false => self.refused_blindly += refused_blindly,
+        }
+    }
+
     /// As [`RunDocument::resume`], by a `continue`: should it fail again, the pause is longer.
     pub fn take_up(&mut self) {
         self.status = Status::Running;
         self.plan = None;
         self.finished_at = None;
         self.stalled_windows = 0;
+        self.refused_blindly = 0;
         self.not_before = None;
         self.waiting_for = None;
         // the time that it lay idle says nothing about how fast it is

@@ -36,16 +36,27 @@ impl Store {
         let has_failures = run.remembered_failures > 0
             || run.counts.failed > 0
             || variants.is_some_and(|variants| variants.failed > 0);
+        let has_failures = has_failures || !run.news.is_empty();
         let is_over = run.is_completed() && run.sends_records();
-        if !run.news.is_empty() || is_over && has_failures {
-            self.save_news(run, deadline).await?;
+        if !run.news.is_empty() || is_over {
+            self.save_news(run, has_failures, deadline).await?;
         }
         self.save(stored, deadline).await
     }
 
-    async fn save_news(&self, run: &mut RunDocument, deadline: Deadline) -> Result<(), Error> {
+    /// Where the run knows of no failures there may be some all the same: stored by a window of it whose own save did not
+    /// get through.
+    async fn save_news(
+        &self,
+        run: &mut RunDocument,
+        has_failures: bool,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let found = self.load_failed_records(run.resource, deadline).await?;
+            if found.is_none() && !has_failures {
+                return Ok(());
+            }
             let mut stored = found.unwrap_or_else(|| Stored::new(FailedRecords::from_report(run)));
             if stored.document.is_of_later_run(run) {
                 return Ok(());

@@ -100,6 +100,7 @@ pub struct Group {
     pub(super) again: BTreeMap<usize, String>,
     /// Entries that were not sent, as the window ended before.
     pub(super) deferred: BTreeSet<usize>,
+    pub(super) refused_blindly: u64,
     pub(super) jobs: Vec<JobMade>,
     pub(super) effect: Option<JobEffect>,
 }
@@ -133,6 +134,8 @@ pub struct Commit {
     pub deferred: Vec<SentEntry>,
     /// Entries that Klaviyo rejected.
     pub refused: Vec<SentEntry>,
+    /// Documents that Klaviyo rejected without a pointer to any.
+    pub refused_blindly: u64,
     /// What the result of a job changes.
     pub effect: Option<JobEffect>,
     /// What was sent, as [`JobMade::records`] numbers it.
@@ -329,6 +332,7 @@ impl Group {
             removal: self.removal,
             set_aside: self.set_aside,
             read_again: self.read_again,
+            refused_blindly: self.refused_blindly,
             jobs: self.jobs,
             again,
             deferred,

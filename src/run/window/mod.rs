@@ -43,7 +43,7 @@ use self::timing::{CHECKPOINT, FINISHING, Timing};
 use super::documents::Documents;
 use super::engine::{Engine, WindowShare};
 use super::import::Import;
-use super::state::{Cursor, IdRange, RunDocument};
+use super::state::{Counts, Cursor, IdRange, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
@@ -111,6 +111,13 @@ pub async fn work(
     engine
         .klaviyo
         .remember(&document.recent_calls, engine.now());
+    let has_accepted = |counts: &Counts| counts.sent > 0;
+    if !has_accepted(&document.counts) && !document.variants.as_ref().is_some_and(has_accepted) {
+        let refused = document.refused_blindly;
+        engine
+            .klaviyo
+            .remember_refused(import.bulk_endpoints(), refused);
+    }
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
     let share = engine.begin_window();

@@ -311,6 +311,7 @@ impl Packer {
         group.jobs.extend(sent.jobs);
         group.refused.extend(sent.refused);
         group.again.extend(sent.again);
+        group.refused_blindly += sent.refused_blindly;
         for (mended, note) in [
             (sent.without_phone_number, Note::SentAgainWithoutPhoneNumber),
             (sent.without_email, Note::SentAgainWithoutEmail),

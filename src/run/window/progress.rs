@@ -36,6 +36,7 @@ impl Window<'_> {
         }
         self.phase_records += commit.records_reached;
         let document = &mut self.stored.document;
+        document.note_refused(&commit.counts, &commit.parts, commit.refused_blindly);
         document.counts.add(&commit.counts);
         if commit.parts != Counts::default() {
             let variants = document.variants.get_or_insert_default();

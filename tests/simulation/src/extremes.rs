@@ -16,14 +16,13 @@ use native::{CONTAINER, Call};
 use sim::commercetools::GraphqlRefusal;
 
 use crate::schedule::{Goal, pick, seconds};
+use crate::traps::LITTLE_MEMORY;
 use crate::world::World;
 
 /// The key of the other deployment's Klaviyo account.
 pub(crate) const STAGING_KEY: &str = "pk_staging";
-/// The memory of an instance that dies where it holds too much, in MiB.
-pub(crate) const LITTLE_MEMORY_MIB: usize = 48;
-/// What it may hold of answers, in bytes: the rest is for what is made of them.
-const MOST_HELD: usize = 32 << 20;
+/// What an instance with little memory may hold of answers, in bytes: the rest is for what is made of them.
+pub(crate) const MOST_HELD: usize = LITTLE_MEMORY.bears_mib << 20;
 
 /// Who does not answer for hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +149,7 @@ impl World {
         }
         let held = self.held.borrow_mut().entry(instance).or_default().clone();
         let before = held.fetch_add(bytes.len(), Ordering::Relaxed);
-        if before + bytes.len() > MOST_HELD {
+        if before + bytes.len() > self.bears() {
             self.note(format!("i{instance} holds too much"));
             self.kill(instance);
         }

@@ -150,9 +150,13 @@ impl Environment for World {
         to: Destination,
         request: http::Request<Bytes>,
     ) -> LocalFuture<'static, Answered> {
-        self.watch_call(instance, to, &request);
+        let sent = self.watch_call(instance, to, &request);
+        self.end_window(instance, &request);
+        if !sent.is_empty() {
+            self.stop_while_sending();
+        }
         let (sender, receiver) = oneshot::channel();
-        let flight = fly(Rc::clone(&self), instance, to, request, sender);
+        let flight = fly(Rc::clone(&self), instance, to, request, sent, sender);
         self.executor.spawn(None, flight);
         Box::pin(async { receiver.await.unwrap_or_else(|_| Err(lost())) })
     }

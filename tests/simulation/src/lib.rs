@@ -8,6 +8,7 @@
 //!
 //! - `schedule`: what a seed draws; `extremes`: what few seeds draw
 //! - `world`, `instances`, `network`: the world that the app lives in
+//! - `traps`: things that went wrong once, set up on purpose
 //! - `operator`: the people and programs around it
 //! - `records`: records that change, and records that Klaviyo refuses
 //! - `watch`: what must hold at every moment; `verdict`: what it must have come to
@@ -21,6 +22,7 @@ mod operator;
 mod records;
 mod removals;
 mod schedule;
+mod traps;
 mod verdict;
 mod watch;
 mod world;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use simulation::{Outcome, run};
+use simulation::{Outcome, Schedule, run};
 
 /// Imports in a simulated world, where one seed is one exact history.
 #[derive(Parser)]
@@ -24,6 +24,9 @@ struct Arguments {
     /// Seeds at a time
     #[arg(long, default_value_t = 2)]
     threads: u64,
+    /// Only seeds that set this trap, such as `SlowPages`
+    #[arg(long)]
+    trap: Option<String>,
     /// Goes on after a seed that failed, and prints which others do
     #[arg(long)]
     all: bool,
@@ -51,6 +54,7 @@ fn many(arguments: &Arguments) -> ExitCode {
     let begun = Instant::now();
     let next = AtomicU64::new(arguments.from);
     let end = arguments.from + arguments.seeds;
+    let ran = AtomicU64::new(0);
     let failed: Mutex<Vec<Outcome>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..arguments.threads.max(1) {
@@ -60,6 +64,11 @@ fn many(arguments: &Arguments) -> ExitCode {
                     if seed >= end {
                         return;
                     }
+                    let trap = arguments.trap.as_deref();
+                    if trap.is_some_and(|name| !Schedule::draw(seed).sets(name)) {
+                        continue;
+                    }
+                    ran.fetch_add(1, Ordering::Relaxed);
                     let outcome = run(seed);
                     if !outcome.is_well() {
                         if arguments.all {
@@ -82,7 +91,7 @@ fn many(arguments: &Arguments) -> ExitCode {
     let seconds = begun.elapsed().as_secs_f64();
     let mut failed = failed.into_inner().unwrap_or_default();
     failed.sort_by_key(|outcome| outcome.schedule.seed);
-    let done = next.into_inner().min(end) - arguments.from;
+    let done = ran.into_inner();
     println!(
         "{done} seeds in {seconds:.1} s, {:.1} seeds/s, {} failed",
         done as f64 / seconds,

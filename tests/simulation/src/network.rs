@@ -15,6 +15,7 @@ use sim::faults::Fault;
 use sim::peer::Peer;
 
 use crate::schedule::Link;
+use crate::traps::Caught;
 use crate::world::World;
 
 /// How much later the second copy of a call arrives, at most.
@@ -30,6 +31,7 @@ pub(crate) async fn fly(
     instance: u64,
     to: Destination,
     request: http::Request<Bytes>,
+    sent: Vec<String>,
     sender: oneshot::Sender<Answered>,
 ) {
     let fault = world.fault(Link::To(to));
@@ -54,15 +56,43 @@ pub(crate) async fn fly(
         world.executor.sleep(FOREVER).await;
         return;
     }
+    match world.caught(to, &request) {
+        None => {}
+        Some(Caught::Lost) => {
+            world.note(format!("i{instance} -> {what}: is caught"));
+            _ = sender.send(Err(lost()));
+            return;
+        }
+        Some(Caught::Silence) => {
+            world.note(format!("i{instance} -> {what}: is caught"));
+            world.executor.sleep(FOREVER).await;
+            return;
+        }
+        Some(Caught::Answered(response, after)) => {
+            let status = response.status().as_u16();
+            world.note(format!("i{instance} -> {what}: is caught, {status}"));
+            world.executor.sleep(after).await;
+            world.travel_back(None).await;
+            _ = sender.send(Ok(response));
+            return;
+        }
+    }
+    world.watch_arrival(instance, &what, &sent);
+    let fault = match world.arrives_twice(&request) {
+        true => Some(Fault::Double),
+        false => fault,
+    };
     let response = match (&fault, to) {
         (Some(Fault::Refuse(status, retry_after)), _) => Some(refusal(*status, *retry_after)),
         (Some(Fault::Double), Destination::Commercetools | Destination::Klaviyo) => {
-            world.ask(to, &request);
+            world.ask(instance, to, &request);
             world.note(format!("i{instance} -> {what}: arrives twice"));
             world.executor.sleep(world.up_to(SOON)).await;
-            Some(world.ask(to, &request))
+            Some(world.ask(instance, to, &request))
         }
-        (_, Destination::Commercetools | Destination::Klaviyo) => Some(world.ask(to, &request)),
+        (_, Destination::Commercetools | Destination::Klaviyo) => {
+            Some(world.ask(instance, to, &request))
+        }
         (_, Destination::Itself) => {
             if fault == Some(Fault::Double) {
                 world.deliver_later(itself(&request));
@@ -82,6 +112,9 @@ pub(crate) async fn fly(
         (Some(Fault::LoseAnswer | Fault::HalfAnswer), _) | (_, None) => Err(lost()),
         (_, Some(response)) => Ok(response.map(|body| world.hold(instance, body))),
     };
+    if answer.is_ok() && to == Destination::Commercetools {
+        world.note_answer(instance, &request, status);
+    }
     _ = sender.send(answer);
 }
 
@@ -141,18 +174,24 @@ impl World {
         });
     }
 
-    fn ask(&self, api: Destination, request: &http::Request<Bytes>) -> Response<Bytes> {
+    fn ask(
+        &self,
+        instance: u64,
+        api: Destination,
+        request: &http::Request<Bytes>,
+    ) -> Response<Bytes> {
         match api {
-            Destination::Commercetools => self.ask_commercetools(request),
+            Destination::Commercetools => self.ask_commercetools(instance, request),
             _ => self.ask_klaviyo(request),
         }
     }
 
-    fn ask_commercetools(&self, request: &http::Request<Bytes>) -> Response<Bytes> {
+    fn ask_commercetools(&self, instance: u64, request: &http::Request<Bytes>) -> Response<Bytes> {
         let mut response = self.project.borrow_mut().answer(self.now(), request);
         self.watch_stored(request, &response);
         // its servers' clocks differ by a second
         let skew = SignedDuration::from_secs(self.rng.borrow_mut().i64(-1..=1));
+        let skew = skew - self.clock_lag(instance);
         let date = self.now().checked_add(skew).ok();
         let date = date.and_then(|date| {
             DateTimePrinter::new()

@@ -68,7 +68,7 @@ impl World {
         Some((response.status().as_u16(), body))
     }
 
-    async fn post(self: &Rc<Self>, path: &str, body: &str) -> Option<(u16, Value)> {
+    pub(crate) async fn post(self: &Rc<Self>, path: &str, body: &str) -> Option<(u16, Value)> {
         self.call(Method::POST, path, body).await
     }
 
@@ -79,7 +79,7 @@ impl World {
         (code == 200).then_some(status)
     }
 
-    fn start_call(&self) -> (String, String) {
+    pub(crate) fn start_call(&self) -> (String, String) {
         match self.schedule.goal {
             Goal::Import(resource) => (format!("/sync/{resource}"), String::new()),
             Goal::Deletion(resource) => (
@@ -100,6 +100,7 @@ impl World {
     ) -> Result<(), Stuck> {
         self.prepare().await?;
         self.let_variants_go(unsettled);
+        self.set_trap().await;
         self.make_trouble();
         let is_over = Rc::new(Cell::new(false));
         self.schedule_ticks(&is_over);
@@ -122,6 +123,7 @@ impl World {
         }
         self.let_others_in();
         self.let_document_vanish();
+        self.let_trap_spring();
         let left = end.saturating_sub(self.executor.elapsed());
         self.executor.sleep(left).await;
         self.calm_down();
@@ -220,8 +222,14 @@ impl World {
             let is_errand = status["options"]["deleteAll"] == is_deletion
                 && status["runId"].as_str() != self.prepared.borrow().as_deref();
             match status["status"].as_str() {
-                Some("completed") if is_errand => return Ok(()),
+                Some("completed") if is_errand => {
+                    if !self.found(&status) {
+                        return Ok(());
+                    }
+                    self.post(&path, r#"{"retryFailed": true}"#).await;
+                }
                 Some("failed") => {
+                    self.found(&status);
                     self.mend(&status);
                     let confirmation = self.confirm(&status).await;
                     let resume = confirmation.as_deref().unwrap_or(r#"{"resume": true}"#);

@@ -157,9 +157,23 @@ impl World {
         self.note(format!("a record of {resource} changes: {id}"));
     }
 
+    /// The names of the record that Klaviyo does not bear.
+    fn poisoned(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        let kind = kind(self.schedule.goal.resources()[0]);
+        let project = self.project.borrow();
+        let poison = self.poison();
+        let record = poison.and_then(|id| project.record(kind, id.parse().ok()?));
+        if let Some(record) = record {
+            all_names(&project, kind, &record, &mut all);
+        }
+        all
+    }
+
     /// The names of everything that Klaviyo need not have as it is in commercetools now.
     pub(crate) fn not_asked_for(&self, unsettled: Unsettled) -> BTreeSet<String> {
         let mut except = unsettled.0.into_inner();
+        except.extend(self.poisoned());
         let (Some(one_of), Goal::Import(resource)) = (self.schedule.refused, self.schedule.goal)
         else {
             return except;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::extremes::{Down, Extremes};
+use crate::traps::{self, Trap};
 use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
@@ -138,6 +139,7 @@ pub struct Schedule {
     pub(crate) refused: Option<u64>,
     pub(crate) token_lifetime: Duration,
     pub(crate) extremes: Extremes,
+    pub(crate) trap: Option<Trap>,
 }
 
 /// How Klaviyo answers where that was never recorded.
@@ -237,7 +239,9 @@ impl Schedule {
                 &[Duration::from_secs(30), Duration::from_secs(172_800)],
             ),
             extremes,
+            trap: None,
         };
+        traps::set(&mut schedule);
         if schedule.extremes.kills_windows {
             schedule.kill = KILLS_WINDOWS;
         }
@@ -250,6 +254,12 @@ impl Schedule {
 }
 
 impl Schedule {
+    /// Whether it sets the trap with this name.
+    #[must_use]
+    pub fn sets(&self, name: &str) -> bool {
+        self.trap.is_some_and(|trap| trap.name() == name)
+    }
+
     /// Whether nothing goes wrong with calls to Klaviyo.
     pub(crate) fn klaviyo_always_answers(&self) -> bool {
         let klaviyo = Link::To(Destination::Klaviyo);

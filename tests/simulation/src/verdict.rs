@@ -136,7 +136,8 @@ impl World {
                 .variants
                 .as_ref()
                 .map_or(0, |variants| variants.failed);
-        if is_import && self.schedule.refused.is_none() && !is_changing && failed > 0 {
+        let bad_records = self.schedule.refused.is_some() || self.poison().is_some();
+        if is_import && !bad_records && !is_changing && failed > 0 {
             return Err(format!(
                 "{resource}: {failed} failed that nothing is wrong with: {:?}",
                 document.set_aside

@@ -32,6 +32,16 @@ impl Watch {
     pub(crate) fn violation(&self, text: String) {
         self.violations.borrow_mut().push(text);
     }
+
+    /// Whether this instance has the lease with this holder.
+    pub(crate) fn is_holder(&self, holder: &str, instance: u64) -> bool {
+        self.instance_of(holder) == Some(instance)
+    }
+
+    /// The instance that has the lease with this holder.
+    pub(crate) fn instance_of(&self, holder: &str) -> Option<u64> {
+        self.holders.borrow().get(holder).copied()
+    }
 }
 
 /// What a run must not fail for: an API that is away comes back.
@@ -64,8 +74,13 @@ fn written(request: &Request<Bytes>) -> Option<Resource> {
 }
 
 impl World {
-    /// An instance sends a call.
-    pub(crate) fn watch_call(&self, instance: u64, to: Destination, request: &Request<Bytes>) {
+    /// An instance sends a call. Returns the ids of the run and the plan whose documents it carries, if it does.
+    pub(crate) fn watch_call(
+        &self,
+        instance: u64,
+        to: Destination,
+        request: &Request<Bytes>,
+    ) -> Vec<String> {
         if request.uri().to_string().ends_with("/custom-objects") {
             let draft: Value = serde_json::from_slice(request.body()).unwrap_or_default();
             if let Some(holder) = draft["value"]["lease"]["holder"].as_str() {
@@ -82,10 +97,22 @@ impl World {
         if to == Destination::Klaviyo
             && let Some(resource) = written(request)
         {
-            self.watch_write(instance, resource);
             if request.uri().path().ends_with("variant-bulk-delete-jobs") {
                 self.watch_deletion(instance);
             }
+            return self.watch_write(instance, resource);
+        }
+        Vec::new()
+    }
+
+    /// A call with documents arrives: nothing does after a stop of its run has been answered.
+    pub(crate) fn watch_arrival(&self, instance: u64, what: &str, sent: &[String]) {
+        let stopped = self.watch.stopped.borrow();
+        for (id, since) in sent.iter().filter_map(|id| stopped.get_key_value(id)) {
+            self.watch.violation(format!(
+                "{what} of i{instance} arrives at {}, although the stop of {id} was answered at {since}",
+                self.now()
+            ));
         }
     }
 
@@ -99,13 +126,23 @@ impl World {
     }
 
     /// Only the holder of the lease sends, and nobody does after a stop has been answered.
-    fn watch_write(&self, instance: u64, resource: Resource) {
+    fn watch_write(&self, instance: u64, resource: Resource) -> Vec<String> {
         let now = self.now();
         let project = self.project.borrow();
         let object = project.custom_object(CONTAINER, resource.name());
         let document = object.map(|object| &object.value).unwrap_or(&Value::Null);
-        for id in [&document["runId"], &document["plan"]] {
-            let id = id.as_str().unwrap_or_default();
+        // who works on a run whose document is gone knows it when it saves; what it saves does not count
+        let is_strange = object.is_some_and(|object| {
+            let meant = document["objectId"].as_str();
+            meant.is_some_and(|meant| meant != object.id.to_string())
+        });
+        if is_strange || self.is_orphaned(instance, now) {
+            return Vec::new();
+        }
+        let ids = [&document["runId"], &document["plan"]];
+        let ids = ids.into_iter().filter_map(Value::as_str);
+        let ids: Vec<String> = ids.map(str::to_owned).collect();
+        for id in &ids {
             if let Some(since) = self.watch.stopped.borrow().get(id) {
                 self.watch.violation(format!(
                     "i{instance} sends {resource} at {now}, although the stop of {id} was answered at {since}"
@@ -123,6 +160,7 @@ impl World {
                 "i{instance} sends {resource} at {now} without their lease, which is {lease}"
             ));
         }
+        ids
     }
 
     /// commercetools has answered a call: what it has stored is sound.
@@ -138,6 +176,7 @@ impl World {
         if Resource::named(key).is_none() {
             return;
         }
+        self.watch_up_to_date(&object["value"]);
         match serde_json::from_value::<RunDocument>(object["value"].clone()) {
             Err(error) => self
                 .watch
@@ -159,6 +198,7 @@ impl World {
 
     /// The app has answered a call.
     pub(crate) fn watch_answer(&self, what: &str, response: &Response<Bytes>) {
+        self.watch_deleted(what, response);
         let Some(path) = what.strip_prefix("POST /sync") else {
             return;
         };

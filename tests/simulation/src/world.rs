@@ -17,11 +17,12 @@ use sim::klaviyo::{Choice, Klaviyo, Options};
 use sim::seed::expected::Rules;
 use sim::world::{COMMERCETOOLS, KLAVIYO, variables};
 
-use crate::extremes::{LITTLE_MEMORY_MIB, STAGING_KEY};
+use crate::extremes::STAGING_KEY;
 use crate::history::History;
 use crate::instances::Instance;
 use crate::records::is_refused;
 use crate::schedule::{Goal, Schedule};
+use crate::traps::{LITTLE_MEMORY, Memory, Sprung, Trap};
 use crate::watch::Watch;
 use native::executor::Executor;
 
@@ -62,6 +63,8 @@ pub(crate) struct World {
     pub(crate) held: RefCell<BTreeMap<u64, Arc<AtomicUsize>>>,
     /// The instances of another deployment.
     pub(crate) others: RefCell<BTreeSet<u64>>,
+    /// What the trap has come to.
+    pub(crate) sprung: Sprung,
     key: String,
 }
 
@@ -92,6 +95,7 @@ impl World {
             trouble_begun: Cell::new(None),
             held: RefCell::default(),
             others: RefCell::default(),
+            sprung: Sprung::default(),
             key,
             schedule,
         };
@@ -197,7 +201,11 @@ fn configuration(schedule: &Schedule, project: &Commercetools, rules: &Rules, ke
     ];
     values.extend(own.map(|(name, value)| (name.to_owned(), value)));
     if schedule.extremes.has_little_memory {
-        values.insert("memory_mib".to_owned(), LITTLE_MEMORY_MIB.to_string());
+        let Memory { told_mib, .. } = match schedule.trap {
+            Some(Trap::Memory(memory)) => memory,
+            _ => LITTLE_MEMORY,
+        };
+        values.insert("memory_mib".to_owned(), told_mib.to_string());
     }
     native::setup::configuration(&values).expect("a usable configuration")
 }

@@ -37,7 +37,19 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 4] = [
+const REGRESSIONS: [(u64, &str); 7] = [
+    (
+        24,
+        "look-ups that were answered 502 were not asked for in halves: the page they belong to never arrived",
+    ),
+    (
+        539,
+        "documents refused without a pointer were counted by the window: short ones completed with nothing sent",
+    ),
+    (
+        943,
+        "a record that Klaviyo answers with 503 was alone in its request, and all behind it waited for ever",
+    ),
     (
         747,
         "a stopped plan's run, written late, was worked on beside the next plan",
