@@ -38,6 +38,8 @@ pub struct Documents {
     pub parts_skipped: Vec<(String, Skip)>,
     /// What was done differently for its parts.
     pub part_notes: Vec<Note>,
+    /// Whether the record was not sent, but found to have changed.
+    pub changed: bool,
     /// What Klaviyo has of this record.
     pub found: Found,
 }
@@ -80,6 +82,7 @@ impl Documents {
         self.notes.clear();
         self.parts_skipped.clear();
         self.part_notes.clear();
+        self.changed = false;
         self.found = Found::default();
     }
 

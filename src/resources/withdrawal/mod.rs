@@ -39,7 +39,9 @@ use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::start::overlapped;
-use crate::run::state::{Job, Note, RemovalKind, Resource, RunDocument, RunOptions};
+use crate::run::state::{
+    Cursor, IdRange, Job, Note, RemovalKind, Resource, RunDocument, RunOptions,
+};
 use crate::time::Deadline;
 
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
@@ -195,8 +197,8 @@ impl Import for Withdrawal {
     }
 
     /// Klaviyo's catalog can be read in one part only, and few products are unpublished.
-    fn ranges(&self, _configured: usize) -> usize {
-        1
+    fn ranges(&self, run: &RunDocument, _configured: usize) -> Vec<IdRange> {
+        Cursor::all_ranges(&run.options, 1)
     }
 
     fn removal_kind(&self) -> RemovalKind {

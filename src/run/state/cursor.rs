@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::changes::Source;
 use super::counts::Counts;
 use super::entry_name::{self, EntryName};
 use super::options::RunOptions;
@@ -33,20 +34,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A phase that begins: the whole id space, or all from one id on, cut into `parts`.
-    #[must_use]
-    pub fn start(options: &RunOptions, phase: Option<String>, parts: usize) -> Self {
-        Self {
-            ranges: Self::all_ranges(options, parts),
-            jobs: Vec::new(),
-            phase,
-            phase_records: 0,
-            batch_cap: None,
-            page_cap: None,
-        }
-    }
-
-    /// The ranges of everything that a run reads.
+    /// The ranges of everything that a run reads: the whole id space, or all from one id on, cut into `parts`.
     #[must_use]
     pub fn all_ranges(options: &RunOptions, parts: usize) -> Vec<IdRange> {
         split(options.start_id.as_deref(), parts)
@@ -84,6 +72,9 @@ pub struct IdRange {
     /// What is wanted of the records that it has or names; absent where it is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Only>,
+    /// Where it reads, if that is not the collection that is imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// How often these entries have been sent before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
@@ -106,6 +97,15 @@ impl IdRange {
         Self {
             entries,
             attempt,
+            ..Self::default()
+        }
+    }
+
+    /// All of a source.
+    #[must_use]
+    pub fn of_source(source: Source) -> Self {
+        Self {
+            source: Some(source),
             ..Self::default()
         }
     }

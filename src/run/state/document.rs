@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::changes::Changes;
 use super::counts::{Counts, MAX_COUNT};
 use super::cursor::Cursor;
 use super::destination::Destination;
@@ -96,6 +97,9 @@ pub struct RunDocument {
     /// Products: how many variants, those that are deleted from Klaviyo included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variants: Option<Counts>,
+    /// A run of changes: the records that have changed without being modified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// What Klaviyo has and commercetools no longer has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
@@ -213,6 +217,7 @@ impl RunDocument {
             waiting_for: None,
             counts: Counts::default(),
             variants: None,
+            changes: None,
             removal: None,
             earlier_removals: Vec::new(),
             last_id: None,

@@ -1,5 +1,6 @@
 //! The run document and its parts: what is stored between windows, and what follows from it alone.
 
+mod changes;
 mod counts;
 mod cursor;
 mod destination;
@@ -21,6 +22,7 @@ mod set_aside;
 mod status;
 mod succession;
 
+pub use changes::{Changes, Source};
 pub use counts::{Counts, Note};
 pub use cursor::{Cursor, IdRange, Job, Only};
 pub use destination::Destination;

@@ -80,6 +80,7 @@ pub struct Group {
     /// The counts of records' parts.
     pub(super) parts: Counts,
     pub(super) removal: RemovalFound,
+    pub(super) changed: Vec<String>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
@@ -105,6 +106,8 @@ pub struct Commit {
     pub parts: Counts,
     /// What was found in Klaviyo that commercetools no longer has.
     pub removal: RemovalFound,
+    /// The ids of records that have changed without being modified.
+    pub changed: Vec<String>,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
     /// Ids of watched records that were read.
@@ -230,6 +233,9 @@ impl Group {
         if documents.found.has_obsolete {
             self.removal.records.extend(origin.id.map(str::to_owned));
         }
+        if documents.changed {
+            self.changed.extend(origin.id.map(str::to_owned));
+        }
         if documents.found.is_unmarked {
             self.removal.unmarked.extend(origin.id.map(str::to_owned));
         }
@@ -299,6 +305,7 @@ impl Group {
             counts: self.counts,
             parts: self.parts,
             removal: self.removal,
+            changed: self.changed,
             set_aside: self.set_aside,
             read_again: self.read_again,
             jobs: self.jobs,

@@ -7,9 +7,7 @@ use super::packer::Packer;
 use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::{Import, JobEntries, NextPhase};
-use crate::run::state::{
-    Counts, Cursor, IdRange, Only, Outcome, RemovalKind, RunDocument, SetAside,
-};
+use crate::run::state::{Counts, IdRange, Only, Outcome, RemovalKind, RunDocument, SetAside};
 use crate::time::later;
 
 impl Window<'_> {
@@ -41,6 +39,9 @@ impl Window<'_> {
             variants.add(&commit.parts);
         }
         note_removal(document, self.import.removal_kind(), commit.removal);
+        for id in commit.changed {
+            document.note_changed(id);
+        }
         if commit.last_id.is_some() {
             document.last_id = commit.last_id;
         }
@@ -140,10 +141,9 @@ impl Window<'_> {
 
     /// Begins to read from the start: all records that `import` reads, or those with these ids.
     fn read_anew(&mut self, records: Vec<String>, import: &dyn Import) {
-        let parts = import.ranges(self.engine.config.id_ranges);
         let document = &mut self.stored.document;
         let ranges = match records.is_empty() {
-            true => Cursor::all_ranges(&document.options, parts),
+            true => import.ranges(document, self.engine.config.id_ranges),
             false => vec![IdRange::of_entries(records, 0)],
         };
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);

@@ -2,6 +2,7 @@
 
 mod batches;
 mod catalog;
+mod changes;
 mod decided_again;
 mod deletion;
 mod error_table;

@@ -1,0 +1,156 @@
+//! Which products are made of something: their skus, or their categories.
+
+use std::collections::BTreeSet;
+
+use crate::commercetools::query::Query;
+use crate::error::Error;
+use crate::json::Json;
+use crate::mapping;
+use crate::mapping::category::Category;
+use crate::mapping::product::Product;
+use crate::resources::context::Context;
+use crate::resources::paged_lookup::{Member, PagedLookup};
+use crate::time::Deadline;
+
+/// Published products, in their published projection.
+const BY_SKU: PagedLookup = PagedLookup {
+    operation: "query products by sku",
+    path: "product-projections",
+    parameters: &[("staged", "false")],
+    member: Member::OfVariants("sku"),
+    unseen_bytes: 20_000,
+};
+/// Those in a category.
+const BY_CATEGORY: PagedLookup = PagedLookup {
+    operation: "query products by category",
+    member: Member::ReferencedBy("categories"),
+    ..BY_SKU
+};
+/// Published variants of products of a project with the catalog model `Modular`.
+const VARIANTS_BY_SKU: PagedLookup = PagedLookup {
+    operation: "query variants by sku",
+    path: "variant-projections",
+    parameters: &[("staged", "false")],
+    member: Member::Own("sku"),
+    unseen_bytes: 4_000,
+};
+/// Categories below others.
+const BELOW: PagedLookup = PagedLookup {
+    operation: "query categories by their ancestors",
+    path: "categories",
+    parameters: &[],
+    member: Member::ReferencedBy("ancestors"),
+    unseen_bytes: 4_000,
+};
+/// The largest response with one product that is read, in bytes.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+async fn ids(
+    context: &Context,
+    lookup: &PagedLookup,
+    values: &[String],
+    deadline: Deadline,
+    id: impl Fn(&Json) -> Option<String>,
+) -> Result<BTreeSet<String>, Error> {
+    let mut found = BTreeSet::new();
+    let lookups = context.catalog.lookups();
+    let taken = lookups.pages(lookup, values, deadline, |record| {
+        found.extend(id(record));
+        Ok(())
+    });
+    taken.await?;
+    Ok(found)
+}
+
+/// The ids of the published products with one of these skus.
+///
+/// # Errors
+/// If commercetools does not respond or rejects a request.
+pub(super) async fn of_skus(
+    context: &Context,
+    skus: &BTreeSet<String>,
+    deadline: Deadline,
+) -> Result<BTreeSet<String>, Error> {
+    let mut found = BTreeSet::new();
+    let mut left = skus.clone();
+    let asked: Vec<String> = skus.iter().cloned().collect();
+    let lookups = context.catalog.lookups();
+    let taken = lookups.pages(&BY_SKU, &asked, deadline, |record| {
+        if let Ok(product) = Product::read(record.part()) {
+            for sku in product.skus() {
+                left.remove(sku);
+            }
+            found.insert(product.id().to_owned());
+        }
+        Ok(())
+    });
+    taken.await?;
+    if left.is_empty() || !has_separate_variants(context, deadline).await? {
+        return Ok(found);
+    }
+    let left: Vec<String> = left.into_iter().collect();
+    let product = |variant: &Json| {
+        let [product] = variant.part().pick(["product"])?;
+        mapping::id(product?)
+    };
+    found.extend(ids(context, &VARIANTS_BY_SKU, &left, deadline, product).await?);
+    Ok(found)
+}
+
+/// Whether variants are resources of their own, as a product tells.
+async fn has_separate_variants(context: &Context, deadline: Deadline) -> Result<bool, Error> {
+    let query = Query {
+        limit: 1,
+        parameters: BY_SKU.parameters,
+        ..Query::all("query a product", BY_SKU.path, MAX_BYTES)
+    };
+    let products = match context.commercetools.page(&query, deadline).await {
+        // it has variants that are large
+        Err(error) if error.is_too_large() => return Ok(false),
+        products => products?,
+    };
+    let mut products = products.iter();
+    let is_without = |product: &Json| {
+        let product = Product::read(product.part());
+        product.is_ok_and(|product| product.is_without_variants())
+    };
+    Ok(products.any(is_without))
+}
+
+/// The ids of the categories below these.
+///
+/// # Errors
+/// If commercetools does not respond or rejects a request.
+pub(super) async fn below(
+    context: &Context,
+    categories: &BTreeSet<String>,
+    deadline: Deadline,
+) -> Result<BTreeSet<String>, Error> {
+    let asked: Vec<String> = categories.iter().cloned().collect();
+    let id = |category: &Json| {
+        note(context, category);
+        mapping::id(category.part())
+    };
+    ids(context, &BELOW, &asked, deadline, id).await
+}
+
+/// A category is as it is now, whatever was known of it.
+pub(super) fn note(context: &Context, category: &Json) {
+    if let Ok(category) = Category::read(category.part()) {
+        context.catalog.note(&[category]);
+    }
+}
+
+/// The ids of the published products in one of these categories.
+///
+/// # Errors
+/// If commercetools does not respond or rejects a request.
+pub(super) async fn of_categories(
+    context: &Context,
+    categories: &BTreeSet<String>,
+    deadline: Deadline,
+) -> Result<BTreeSet<String>, Error> {
+    let asked: Vec<String> = categories.iter().cloned().collect();
+    let id = |product: &Json| mapping::id(product.part());
+    ids(context, &BY_CATEGORY, &asked, deadline, id).await
+}
