@@ -7,11 +7,11 @@ use crate::klaviyo;
 use crate::klaviyo::bulk::{BulkAction, BulkEndpoint};
 use crate::klaviyo::catalog::job::{self, EntryError, Named, Outcome};
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
-use crate::klaviyo::job::JobState;
+use crate::klaviyo::job::{JobState, Look};
 use crate::mapping::product::{Write, compound_id};
-use crate::run::import::{JobAnswer, MAX_DECISIONS, Refused};
-use crate::run::state::{EntryName, Job};
-use crate::time::Deadline;
+use crate::run::import::{Finished, JobAnswer, MAX_DECISIONS, Refused};
+use crate::run::state::{Digests, EntryName, Job};
+use crate::time::{Deadline, between};
 
 /// The jobs of one group: enough that the last jobs of a group waste little capacity, few enough that little is sent
 /// again after a crash.
@@ -124,6 +124,57 @@ pub(super) async fn poll(
         JobState::Unknown => return Ok(JobAnswer::Unknown),
         JobState::Complete(outcome) => outcome,
     };
+    decide(client, endpoint, collection, job, outcome, deadline).await
+}
+
+/// The results of those of these jobs, all of one kind, that are in the list of complete jobs.
+///
+/// # Errors
+/// If Klaviyo does not respond or rejects the request.
+pub(super) async fn look(
+    client: &klaviyo::Client,
+    endpoints: &'static [&'static BulkEndpoint],
+    collection: CatalogCollection,
+    jobs: Vec<Job>,
+    look: Look,
+    deadline: Deadline,
+) -> Result<Finished, Error> {
+    let kind = jobs.first().map(|job| job.kind.as_str());
+    let Some(endpoint) = endpoints.iter().find(|endpoint| Some(endpoint.key) == kind) else {
+        return Ok(Finished::default());
+    };
+    let ids = jobs.iter().map(|job| job.id.as_str()).collect();
+    let listed = job::read_finished(client, endpoint, ids, look, deadline).await?;
+    let mut found = Finished {
+        pages: listed.pages,
+        ..Finished::default()
+    };
+    let mut jobs: HashMap<String, Job> =
+        jobs.into_iter().map(|job| (job.id.clone(), job)).collect();
+    for (id, created, outcome) in listed.jobs {
+        let Some(job) = jobs.remove(&id) else {
+            continue;
+        };
+        let ahead = created.map(|created| between(created, job.since));
+        found.clock_ahead = found.clock_ahead.max(ahead);
+        let answer = decide(client, endpoint, collection, job.clone(), outcome, deadline).await?;
+        found.jobs.push((job, answer));
+    }
+    Ok(found)
+}
+
+/// What is done about the entries of a finished job.
+async fn decide(
+    client: &klaviyo::Client,
+    endpoint: &'static BulkEndpoint,
+    collection: CatalogCollection,
+    job: Job,
+    outcome: Outcome,
+    deadline: Deadline,
+) -> Result<JobAnswer, Error> {
+    if job.entries.is_empty() && !job.digests.is_empty() {
+        return Ok(decide_by_digests(endpoint, &job, &outcome));
+    }
     if endpoint.action == BulkAction::Move {
         // deleted by this job or by somebody else: the variants are created now, or looked up another time
         let why = format!("Klaviyo did not {}", endpoint.post.name);
@@ -131,6 +182,7 @@ pub(super) async fn poll(
         return Ok(JobAnswer::Done {
             refused: Vec::new(),
             again: again.collect(),
+            again_digests: Digests::default(),
             left: 0,
         });
     }
@@ -157,8 +209,33 @@ pub(super) async fn poll(
     Ok(JobAnswer::Done {
         refused,
         again,
+        again_digests: Digests::default(),
         left: 0,
     })
+}
+
+/// The same for a job whose entries are known by their digests, as it was submitted by an earlier window: what it did not
+/// take is read again, and is known by name then.
+fn decide_by_digests(endpoint: &BulkEndpoint, job: &Job, outcome: &Outcome) -> JobAnswer {
+    let not_made = || job.digests.without(outcome.made.iter().map(String::as_str));
+    let again_digests = match endpoint.action {
+        BulkAction::Move => job.digests.clone(),
+        BulkAction::Create => not_made(),
+        _ if outcome.failed > 0 => not_made(),
+        _ => Digests::default(),
+    };
+    // more failures than entries that were not made: which of them failed is not known
+    let unnamed = outcome.failed.saturating_sub(again_digests.len());
+    let reason = format!(
+        "Klaviyo did not {}: it does not say which",
+        endpoint.post.name
+    );
+    JobAnswer::Done {
+        refused: std::iter::repeat_n((None, reason), unnamed).collect(),
+        again: Vec::new(),
+        again_digests,
+        left: 0,
+    }
 }
 
 /// The operation with Klaviyo's code and field; never its message, which can quote the record.

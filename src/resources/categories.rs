@@ -12,11 +12,12 @@ use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::catalog::{CREATE_CATEGORIES, UPDATE_CATEGORIES};
+use crate::klaviyo::job::Look;
 use crate::mapping::category::Category;
 use crate::mapping::product::compound_id;
 use crate::ports::LocalFuture;
 use crate::resources::withdrawal::Withdrawal;
-use crate::run::import::{Import, JobAnswer, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Job, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -98,9 +99,10 @@ impl Import for Categories {
         } = self.context.clone();
         let selection = self.selection.clone();
         Box::pin(async move {
-            let records = selection
+            let mut records = selection
                 .read(&commercetools, &CATEGORIES, &query, deadline)
                 .await?;
+            records.retain(&query.range.digests);
             let (ids, ancestors) = {
                 let categories: Vec<Category<'_>> = records
                     .present()
@@ -127,6 +129,23 @@ impl Import for Categories {
                     Ok(entry.id)
                 })),
             )
+        })
+    }
+
+    fn lists_jobs(&self) -> bool {
+        true
+    }
+
+    fn look_for_jobs(
+        &self,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let client = self.context.klaviyo.clone();
+        Box::pin(async move {
+            let collection = CatalogCollection::Categories;
+            catalog_jobs::look(&client, &ENDPOINTS, collection, jobs, look, deadline).await
         })
     }
 

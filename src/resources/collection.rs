@@ -12,7 +12,7 @@ use crate::json::{Json, Part};
 use crate::mapping;
 use crate::ports::LocalFuture;
 use crate::run::page::{Mapper, Page, PageQuery, Record};
-use crate::run::state::RunOptions;
+use crate::run::state::{Digests, RunOptions};
 use crate::time::Deadline;
 
 /// The largest response to a query without records that is read, in bytes.
@@ -187,6 +187,19 @@ impl Records {
             Record::Present(record) => Some(record.part()),
             Record::Missing(_) => None,
         })
+    }
+
+    /// Leaves out what is not wanted: records whose ids have none of these digests, if there are any.
+    pub fn retain(&mut self, digests: &Digests) {
+        if digests.is_empty() {
+            return;
+        }
+        self.list.retain(|record| match record {
+            Record::Present(record) => {
+                mapping::id(record.part()).is_none_or(|id| digests.contains(&id))
+            }
+            Record::Missing(id) => digests.contains(id),
+        });
     }
 
     /// The page, with the mapper of its records.

@@ -14,13 +14,14 @@ use crate::klaviyo;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{self, CatalogCollection};
 use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, DELETE_VARIANTS, identifier};
+use crate::klaviyo::job::Look;
 use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
-use crate::run::import::{Import, JobAnswer, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
-use crate::run::state::{Cursor, IdRange, Job, Note, RunDocument, RunOptions};
+use crate::run::state::{Cursor, Digests, IdRange, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// The most passes that delete.
@@ -194,27 +195,67 @@ impl Import for Deletion {
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
-        let is_listed_again = self.pass < MAX_PASSES;
+        let is_listed_again = self.lists_again();
         Box::pin(async move {
-            Ok(
-                match catalog_jobs::poll(&client, endpoints, collection, job, deadline).await? {
-                    // what is still there is listed by the next pass, and counts as failed after the last one
-                    JobAnswer::Done { refused, again, .. } if is_listed_again => JobAnswer::Done {
-                        left: (refused.len() + again.len()) as u64,
-                        refused: Vec::new(),
-                        again: Vec::new(),
-                    },
-                    JobAnswer::Done { refused, again, .. } => {
-                        let again = again.into_iter().map(|(name, reason)| (Some(name), reason));
-                        JobAnswer::Done {
-                            refused: refused.into_iter().chain(again).collect(),
-                            again: Vec::new(),
-                            left: 0,
-                        }
-                    }
-                    answer => answer,
-                },
-            )
+            let answer = catalog_jobs::poll(&client, endpoints, collection, job, deadline).await?;
+            Ok(of_a_pass(is_listed_again, answer))
         })
+    }
+
+    fn lists_again(&self) -> bool {
+        self.pass < MAX_PASSES
+    }
+
+    fn lists_jobs(&self) -> bool {
+        true
+    }
+
+    fn look_for_jobs(
+        &self,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
+        let collection = self.collection;
+        let is_listed_again = self.lists_again();
+        Box::pin(async move {
+            let found = catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline);
+            let mut found = found.await?;
+            let jobs = found.jobs.into_iter();
+            let jobs = jobs.map(|(job, answer)| (job, of_a_pass(is_listed_again, answer)));
+            found.jobs = jobs.collect();
+            Ok(found)
+        })
+    }
+}
+
+/// What is still there is listed by the next pass, and counts as failed after the last one.
+fn of_a_pass(is_listed_again: bool, answer: JobAnswer) -> JobAnswer {
+    let JobAnswer::Done {
+        refused,
+        again,
+        again_digests,
+        ..
+    } = answer
+    else {
+        return answer;
+    };
+    if is_listed_again {
+        return JobAnswer::Done {
+            left: (refused.len() + again.len() + again_digests.len()) as u64,
+            refused: Vec::new(),
+            again: Vec::new(),
+            again_digests: Digests::default(),
+        };
+    }
+    let again = again.into_iter().map(|(name, reason)| (Some(name), reason));
+    let unnamed = "Klaviyo did not delete it: it does not say which".to_owned();
+    let unnamed = std::iter::repeat_n((None, unnamed), again_digests.len());
+    JobAnswer::Done {
+        refused: refused.into_iter().chain(again).chain(unnamed).collect(),
+        again: Vec::new(),
+        again_digests: Digests::default(),
+        left: 0,
     }
 }

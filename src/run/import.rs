@@ -1,11 +1,13 @@
 //! What a run asks of a resource: the window drives an [`Import`] and knows nothing of what it imports.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::page::{Page, PageQuery};
-use super::state::{Cursor, IdRange, Job, Note, RemovalKind, RunDocument, RunOptions};
+use super::state::{Cursor, Digests, IdRange, Job, Note, RemovalKind, RunDocument, RunOptions};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::job::Look;
 use crate::ports::LocalFuture;
 use crate::time::Deadline;
 
@@ -38,6 +40,8 @@ pub enum JobAnswer {
         /// Entries that are to be read and sent another time, by their name in the cursor, and why it did not take
         /// them.
         again: Vec<(String, String)>,
+        /// The same, of a job whose entries are known by their digests.
+        again_digests: Digests,
         /// The number of rejected entries that a later phase reads again, so that they are not counted yet.
         left: u64,
     },
@@ -56,6 +60,17 @@ pub enum JobAnswer {
     Cancelled,
     /// Klaviyo does not know it, or no longer.
     Unknown,
+}
+
+/// What a look into Klaviyo's list of finished jobs has found.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// The results of those of the jobs that are finished.
+    pub jobs: Vec<(Job, JobAnswer)>,
+    /// The pages of the list that were read.
+    pub pages: u32,
+    /// By how much our clock is ahead of Klaviyo's, as far as the jobs show it.
+    pub clock_ahead: Option<Duration>,
 }
 
 /// What the entries of a job are.
@@ -165,6 +180,27 @@ pub trait Import {
         query: PageQuery,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>>;
+
+    /// Whether a later phase lists again what jobs have not done.
+    fn lists_again(&self) -> bool {
+        false
+    }
+
+    /// Whether finished jobs can be found by [`Import::look_for_jobs`].
+    fn lists_jobs(&self) -> bool {
+        false
+    }
+
+    /// Looks for those of these jobs, all of one kind, that are finished, in Klaviyo's list of such jobs. Gives the
+    /// results of those that it finds.
+    fn look_for_jobs(
+        &self,
+        _jobs: Vec<Job>,
+        _look: Look,
+        _deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        Box::pin(async { Ok(Finished::default()) })
+    }
 
     /// Polls a job.
     fn poll_job(

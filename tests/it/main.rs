@@ -7,4 +7,5 @@ mod core;
 mod hostile;
 mod mapping;
 mod support;
+mod terminal;
 mod written;

@@ -205,7 +205,9 @@ fn without_parts(import: &dyn Import, run: &RunDocument) -> u64 {
     let Some(cursor) = &run.cursor else { return 0 };
     let ranges = cursor.ranges.iter();
     let followed = ranges.filter(|range| range.only == Some(Only::Parts));
-    let followed: usize = followed.map(|range| range.entries.len()).sum();
+    let followed: usize = followed
+        .map(|range| range.entries.len().max(range.digests.len()))
+        .sum();
     let jobs = cursor.jobs.iter();
     let created =
         jobs.filter(|job| import.job_entries(&job.kind) == JobEntries::RecordsBeforeParts);

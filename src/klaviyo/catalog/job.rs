@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::error::{Error, plain_code, plain_field};
 use crate::klaviyo::answer::ErrorSource;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::client::Client;
-use crate::klaviyo::job::{self, JobState};
+use crate::klaviyo::job::{self, Finished, JobState, Look};
 use crate::mapping::product::external_id;
 use crate::time::Deadline;
 
@@ -90,18 +91,64 @@ pub async fn read(
     deadline: Deadline,
 ) -> Result<JobState<Outcome>, Error> {
     let state = job::read::<Attributes>(client, bulk, id, deadline).await?;
-    Ok(state.map(|(attributes, made)| {
-        // a job cannot have more failures than entries, even if the response says so
-        let most = bulk.max_documents;
-        let errors = entry_errors(bulk, attributes.errors.unwrap_or_default(), most);
-        let failed = attributes.failed_count.unwrap_or(0).min(most);
-        let made = made.iter().take(most).map(|id| external_id(id).to_owned());
-        Outcome {
-            failed: failed.max(errors.len()),
-            errors,
-            made: made.collect(),
+    Ok(state.map(|finished| outcome(bulk, finished)))
+}
+
+fn outcome(bulk: &BulkEndpoint, (attributes, made): Finished<Attributes>) -> Outcome {
+    // a job cannot have more failures than entries, even if the response says so
+    let most = bulk.max_documents;
+    let errors = entry_errors(bulk, attributes.errors.unwrap_or_default(), most);
+    let failed = attributes.failed_count.unwrap_or(0).min(most);
+    let made = made.iter().take(most).map(|id| external_id(id).to_owned());
+    Outcome {
+        failed: failed.max(errors.len()),
+        errors,
+        made: made.collect(),
+    }
+}
+
+/// The most pages of finished jobs that are read in one look.
+const MAX_PAGES: u32 = 60;
+
+/// Finished jobs, as a look into the list of them has found them.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The results by the jobs' ids, with when Klaviyo created them, if that can be read.
+    pub jobs: Vec<(String, Option<Timestamp>, Outcome)>,
+    /// The pages that were read.
+    pub pages: u32,
+}
+
+/// Reads the results of those of these jobs (by id) of an endpoint that are complete from the list of complete jobs: one
+/// request for many of them. The list is read as far back as one of them may be in it.
+///
+/// # Errors
+/// If Klaviyo does not respond or rejects a request.
+pub async fn read_finished(
+    client: &Client,
+    bulk: &'static BulkEndpoint,
+    mut wanted: HashSet<&str>,
+    look: Look,
+    deadline: Deadline,
+) -> Result<Listed, Error> {
+    let mut listed = Listed::default();
+    let mut path = job::finished_path(bulk);
+    while listed.pages < MAX_PAGES {
+        let page = job::read_finished::<Attributes>(client, bulk, &path, deadline).await?;
+        listed.pages += 1;
+        let mut may_have_more = true;
+        for (id, created, finished) in page.jobs {
+            may_have_more &= created.is_none_or(|created| look.reaches(created));
+            if wanted.remove(id.as_str()) {
+                listed.jobs.push((id, created, outcome(bulk, finished)));
+            }
         }
-    }))
+        match page.next {
+            Some(next) if may_have_more && !wanted.is_empty() => path = next,
+            _ => break,
+        }
+    }
+    Ok(listed)
 }
 
 /// One error per entry: the first one that names it.

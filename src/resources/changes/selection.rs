@@ -64,7 +64,8 @@ impl Selection {
     ) -> Result<Records, Error> {
         let asked = self.query(query.clone());
         let mut records = collection.read(client, &asked, deadline).await?;
-        if asked.range.source == Some(Source::Named) {
+        // entries that are sent again are known by their names
+        if asked.range.source == Some(Source::Named) && asked.range.entries.is_empty() {
             records.list.retain(|record| match record {
                 Record::Present(record) => self.is_left(record.part()),
                 // it is not published any more

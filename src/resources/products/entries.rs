@@ -14,6 +14,7 @@ use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
 use crate::klaviyo::catalog::{
     CREATE_ITEMS, CREATE_VARIANTS, DELETE_VARIANTS, MOVE_VARIANTS, UPDATE_ITEMS, UPDATE_VARIANTS,
 };
+use crate::klaviyo::job::Look;
 use crate::mapping::product::{Listing, Product, compound_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::write_of;
@@ -21,7 +22,7 @@ use crate::resources::changes::Selection;
 use crate::resources::collection::Collection;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Import, JobAnswer, JobEntries, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -154,6 +155,15 @@ impl Mapping {
     }
 }
 
+impl Entries {
+    fn collection_of(&self, kind: &str) -> CatalogCollection {
+        match self.job_entries(kind) {
+            JobEntries::Parts => CatalogCollection::Variants,
+            _ => CatalogCollection::Items,
+        }
+    }
+}
+
 impl Import for Entries {
     fn bulk_endpoints(&self) -> &'static [&'static BulkEndpoint] {
         &ENDPOINTS
@@ -273,15 +283,28 @@ impl Import for Entries {
         })
     }
 
+    fn lists_jobs(&self) -> bool {
+        true
+    }
+
+    fn look_for_jobs(
+        &self,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let kind = jobs.first().map(|job| job.kind.as_str());
+        let collection = self.collection_of(kind.unwrap_or_default());
+        self.phase
+            .look(&ENDPOINTS, collection, jobs, look, deadline)
+    }
+
     fn poll_job(
         &self,
         job: Job,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let collection = match self.job_entries(&job.kind) {
-            JobEntries::Parts => CatalogCollection::Variants,
-            _ => CatalogCollection::Items,
-        };
+        let collection = self.collection_of(&job.kind);
         self.phase.poll(&ENDPOINTS, collection, job, deadline)
     }
 }

@@ -6,12 +6,13 @@ use super::reading::{PRODUCTS, ProductPage};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::CatalogCollection;
+use crate::klaviyo::job::Look;
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs;
 use crate::resources::changes::Selection;
 use crate::resources::context::Context;
 use crate::resources::withdrawal::Withdrawal;
-use crate::run::import::{JobAnswer, NextPhase};
+use crate::run::import::{Finished, JobAnswer, NextPhase};
 use crate::run::page::PageQuery;
 use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -70,5 +71,20 @@ impl Phase {
         Box::pin(
             async move { catalog_jobs::poll(&client, endpoints, collection, job, deadline).await },
         )
+    }
+
+    /// Looks for the finished ones of these jobs that write to this collection.
+    pub(super) fn look(
+        &self,
+        endpoints: &'static [&'static BulkEndpoint],
+        collection: CatalogCollection,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let client = self.context.klaviyo.clone();
+        Box::pin(async move {
+            catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline).await
+        })
     }
 }

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::completion::complete;
+use super::wanted::Wanted;
 use crate::error::Error;
-use crate::mapping::Skip;
 use crate::mapping::product::{Product, compound_id};
+use crate::mapping::{self, Skip};
 use crate::resources::changes::Selection;
 use crate::resources::collection::{Collection, Records};
 use crate::resources::context::Context;
@@ -46,6 +47,14 @@ impl ProductPage {
     ) -> Result<Self, Error> {
         let client = &context.commercetools;
         let mut records = selection.read(client, &PRODUCTS, query, deadline).await?;
+        let wanted = Wanted::of(&query.range);
+        records.list.retain(|record| match record {
+            Record::Present(record) => {
+                let id = mapping::id(record.part());
+                id.is_none_or(|id| !wanted.nothing_of(&id))
+            }
+            Record::Missing(_) => true,
+        });
         let most = query.max_bytes;
         let is_modular = complete(context, &mut records, now, most, deadline).await?;
         Ok(Self {

@@ -14,12 +14,13 @@ use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::DELETE_VARIANTS;
 use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
+use crate::klaviyo::job::Look;
 use crate::mapping::product::{Product, compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::JOBS_A_GROUP;
 use crate::resources::changes::Selection;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Import, JobAnswer, JobEntries, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -162,6 +163,21 @@ impl Import for Removals {
                 Ok(product.id().to_owned())
             }))
         })
+    }
+
+    fn lists_jobs(&self) -> bool {
+        true
+    }
+
+    fn look_for_jobs(
+        &self,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let collection = CatalogCollection::Variants;
+        self.phase
+            .look(&ENDPOINTS, collection, jobs, look, deadline)
     }
 
     fn poll_job(

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
-use crate::run::state::{EntryName, IdRange, Only};
+use crate::run::state::{Digests, EntryName, IdRange, Only};
 
 /// What is wanted of the products of a range.
 #[derive(Debug)]
 pub(super) struct Wanted {
     /// Names of entries: an id is that of a whole product. Empty if everything is wanted.
     names: HashSet<String>,
+    /// Digests of such ids, or of variants' names.
+    digests: Digests,
     only: Option<Only>,
 }
 
@@ -17,12 +19,19 @@ impl Wanted {
     pub(super) fn of(range: &IdRange) -> Self {
         Self {
             names: range.entries.iter().cloned().collect(),
+            digests: range.digests.clone(),
             only: range.only,
         }
     }
 
     fn is_named(&self, product: &str) -> bool {
-        self.names.is_empty() || self.names.contains(product)
+        let is_everything = self.names.is_empty() && self.digests.is_empty();
+        is_everything || self.names.contains(product) || self.digests.contains(product)
+    }
+
+    /// Whether nothing of a product is wanted, whatever variants it has.
+    pub(super) fn nothing_of(&self, product: &str) -> bool {
+        self.only == Some(Only::Parts) && !self.is_named(product)
     }
 
     /// Whether the product's item is.
@@ -37,7 +46,7 @@ impl Wanted {
             part: Some(part),
         };
         let is_of_all = self.only != Some(Only::Records) && self.is_named(product);
-        is_of_all || self.names.contains(&name.to_string())
+        is_of_all || self.names.contains(&name.to_string()) || self.digests.contains(part)
     }
 }
 
@@ -64,5 +73,27 @@ mod tests {
         assert_eq!(wanted(&["p"], Some(Only::Parts)), [false, true, true]);
         assert_eq!(wanted(&["p/2"], None), [false, false, true]);
         assert_eq!(wanted(&["q", "q/1"], None), [false, false, false]);
+    }
+
+    #[test]
+    fn entries_are_wanted_by_digest() {
+        let wanted = |name: &str, only| {
+            let range = IdRange {
+                digests: Digests::of([name]),
+                only,
+                ..IdRange::default()
+            };
+            let wanted = Wanted::of(&range);
+            [
+                wanted.nothing_of("p"),
+                wanted.item("p"),
+                wanted.variant("p", "1"),
+            ]
+        };
+        assert_eq!(wanted("p", None), [false, true, true]);
+        assert_eq!(wanted("p", Some(Only::Parts)), [false, false, true]);
+        assert_eq!(wanted("1", None), [false, false, true]);
+        assert_eq!(wanted("q", None), [false, false, false]);
+        assert_eq!(wanted("q", Some(Only::Parts)), [true, false, false]);
     }
 }

@@ -32,11 +32,12 @@ use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{self, CatalogCollection};
 use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, identifier};
+use crate::klaviyo::job::Look;
 use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Import, JobAnswer, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::start::overlapped;
 use crate::run::state::{
@@ -265,5 +266,22 @@ impl Import for Withdrawal {
         Box::pin(
             async move { catalog_jobs::poll(&client, endpoints, collection, job, deadline).await },
         )
+    }
+
+    fn lists_jobs(&self) -> bool {
+        true
+    }
+
+    fn look_for_jobs(
+        &self,
+        jobs: Vec<Job>,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let (client, endpoints) = (self.context.klaviyo.clone(), self.bulk_endpoints());
+        let collection = self.collection;
+        Box::pin(async move {
+            catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline).await
+        })
     }
 }

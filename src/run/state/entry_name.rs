@@ -35,6 +35,14 @@ impl<'a> EntryName<'a> {
     }
 }
 
+/// What an entry is called in Klaviyo: a part has a name of its own, a record its id.
+pub fn own_name(name: &str, is_part: bool) -> &str {
+    match EntryName::read(name).part {
+        Some(part) if is_part => part,
+        _ => name,
+    }
+}
+
 impl fmt::Display for EntryName<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.id)?;

@@ -4,11 +4,14 @@ mod changes;
 mod counts;
 mod cursor;
 mod destination;
+mod digests;
 mod document;
 mod entry_name;
 mod failed_records;
 mod failures;
 mod history;
+mod id_range;
+mod job;
 mod killed_windows;
 mod last_error;
 mod lease;
@@ -24,15 +27,18 @@ mod succession;
 
 pub use changes::{Changes, Source};
 pub use counts::{Counts, Note};
-pub use cursor::{Cursor, IdRange, Job, Only};
+pub use cursor::Cursor;
 pub use destination::Destination;
+pub use digests::Digests;
 pub use document::{
     MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument, SCHEMA,
 };
-pub use entry_name::EntryName;
+pub use entry_name::{EntryName, own_name};
 pub use failed_records::{FAILED_RECORDS_SCHEMA, FailedRecords, MAX_REMEMBERED};
 pub use failures::{FailureNews, Failures};
 pub use history::{History, MAX_POINTS};
+pub use id_range::{IdRange, Only};
+pub use job::Job;
 pub use last_error::{LastError, REMOVAL_UNCONFIRMED};
 pub use lease::{CLOCK_TOLERANCE, Lease, MARGIN};
 pub use options::RunOptions;

@@ -5,8 +5,9 @@ use super::end::End;
 use super::in_flight::Arrival;
 use super::timing::CHECKPOINT;
 use crate::error::{Action, Error};
+use crate::run::import::Finished;
 use crate::run::page::Page;
-use crate::run::state::LastError;
+use crate::run::state::{Job, LastError};
 use crate::run::store::{Saved, Stored};
 use crate::time::later;
 
@@ -37,23 +38,59 @@ impl Window<'_> {
                 self.in_flight.polls -= 1;
                 match result {
                     Ok(answer) => self.take_answer(*job, answer),
-                    Err(error) => self.take_poll_error(&job.id, error),
+                    Err(error) => {
+                        self.take_poll_error(&job.id, &error);
+                        if !error.may_pass() {
+                            self.fail(error);
+                        }
+                    }
                 }
+            }
+            Arrival::Looked { jobs, result } => {
+                self.in_flight.polls -= 1;
+                self.take_look(&jobs, result);
             }
             Arrival::Saved { stored, result } => self.take_save(*stored, result),
         }
     }
 
     /// A poll has failed. If the error may pass, the job is only polled later, and the window continues.
-    fn take_poll_error(&mut self, job: &str, error: Error) {
+    fn take_poll_error(&mut self, job: &str, error: &Error) {
         let now = self.engine.now();
         let wait = error.refusal().and_then(|refusal| refusal.retry_after);
         self.jobs.poll_later(job, now, wait.unwrap_or_default());
         if error.may_pass() {
-            self.stored.document.last_error = Some(LastError::of(&error, now));
-        } else {
-            self.fail(error);
+            self.stored.document.last_error = Some(LastError::of(error, now));
         }
+    }
+
+    /// Handles what a look into the list of finished jobs has found; the other jobs are looked for later. If the list
+    /// cannot be read, the jobs are polled one by one.
+    fn take_look(&mut self, jobs: &[Job], result: Result<Finished, Error>) {
+        let now = self.engine.now();
+        let kind = jobs.first().map_or("", |job| job.kind.as_str());
+        let found = match result {
+            Ok(found) => {
+                self.findings.progress = true;
+                found
+            }
+            Err(error) => {
+                self.jobs.cannot_look(error.may_pass());
+                for job in jobs {
+                    self.take_poll_error(&job.id, &error);
+                }
+                Finished::default()
+            }
+        };
+        for (job, answer) in found.jobs {
+            self.take_answer(job, answer);
+        }
+        for job in jobs {
+            self.jobs.answered(&job.id);
+        }
+        let is_urgent = self.waits_for_jobs();
+        self.jobs
+            .end_look(kind, found.pages, found.clock_ahead, is_urgent, now);
     }
 
     fn take_save(&mut self, stored: Stored, result: Result<Saved, Error>) {

@@ -12,7 +12,9 @@ use crate::klaviyo::sending::JobMade;
 use crate::mapping::Skip;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::MAX_DECISIONS;
-use crate::run::state::{Counts, IdRange, Job, Note, Outcome, SetAside};
+use crate::run::state::{
+    Counts, Digests, EntryName, IdRange, Job, Note, Outcome, SetAside, own_name,
+};
 
 /// What the result of a job changes; applied when its group is committed.
 #[derive(Debug)]
@@ -34,12 +36,24 @@ pub struct JobEffect {
 /// An entry that was sent: a record, or a part of one.
 #[derive(Debug, Clone)]
 pub struct SentEntry {
-    /// The record's id, or the part's name (see [`EntryName`](crate::run::state::EntryName)).
+    /// The record's id, or the part's name (see [`EntryName`]).
     pub name: String,
     /// Where it was sent.
     pub endpoint: &'static BulkEndpoint,
     /// Whether it is a part of a record, which has counts of its own.
     pub is_part: bool,
+    /// The number of the range that its record was read in, if that is one of ids.
+    pub range: Option<usize>,
+}
+
+impl SentEntry {
+    /// The id of its record.
+    fn record(&self) -> &str {
+        match self.is_part {
+            true => EntryName::read(&self.name).id,
+            false => &self.name,
+        }
+    }
 }
 
 /// What was found in Klaviyo that commercetools no longer has.
@@ -144,6 +158,9 @@ pub struct Origin<'a> {
 /// The most entries of a job that the cursor names although the job's errors name them too: limits the document.
 const MAX_NAMED: usize = 200;
 
+/// The most spans that the cursor keeps for a job; more are made one. A phase begins with five ranges.
+const MAX_SPANS: usize = 6;
+
 impl Group {
     pub(super) fn reach(&mut self, origin: &Origin<'_>) {
         if let Some(id) = origin.id {
@@ -247,11 +264,13 @@ impl Group {
         name: String,
         endpoint: &'static BulkEndpoint,
         is_part: bool,
+        range: Option<usize>,
     ) -> usize {
         self.entries.push(SentEntry {
             name,
             endpoint,
             is_part,
+            range,
         });
         self.entries.len() - 1
     }
@@ -320,11 +339,41 @@ impl Group {
 }
 
 impl Commit {
+    /// The spans from the first to the last of these entries' records, one for each range that they are from.
+    fn spans_of<'a>(&self, entries: impl Iterator<Item = &'a SentEntry>) -> Vec<IdRange> {
+        let mut ends: BTreeMap<usize, (&str, &str)> = BTreeMap::new();
+        for entry in entries {
+            let Some(range) = entry.range else { continue };
+            let id = entry.record();
+            let (first, last) = ends.entry(range).or_insert((id, id));
+            *first = (*first).min(id);
+            *last = (*last).max(id);
+        }
+        let mut spans: Vec<(&str, &str)> = ends.into_values().collect();
+        if spans.len() > MAX_SPANS {
+            let first = spans.iter().map(|(first, _)| *first).min();
+            let last = spans.iter().map(|(_, last)| *last).max();
+            spans = first.zip(last).into_iter().collect();
+        }
+        let span = |(first, last): (&str, &str)| IdRange {
+            from: Some(first.to_owned()),
+            through: Some(last.to_owned()),
+            ..IdRange::default()
+        };
+        spans.into_iter().map(span).collect()
+    }
+
     /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
     /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do
-    /// not name them.
+    /// not name them. For many names digests are enough, where the entries are read again by the ids' spans, or
+    /// `are_listed_again` whatever becomes of them.
     #[must_use]
-    pub fn cursor_jobs(&self, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
+    pub fn cursor_jobs(
+        &self,
+        now: jiff::Timestamp,
+        due: jiff::Timestamp,
+        are_listed_again: bool,
+    ) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
         let job = |made: &JobMade| {
             let counts = Counts::of_entries(made.records.len() as u64);
@@ -339,16 +388,23 @@ impl Commit {
                 spans: Vec::new(),
                 counts,
                 entries: Vec::new(),
+                digests: Digests::default(),
                 attempt: self.attempt,
             };
             let are_few = !is_alone && made.records.len() <= MAX_NAMED;
-            if made.endpoint.names_entries || are_few {
+            let sent = || made.records.iter().map(|&entry| &self.entries[entry]);
+            let entries = || sent().map(|entry| entry.name.clone()).collect();
+            let are_found_again = are_listed_again || sent().all(|entry| entry.range.is_some());
+            if made.endpoint.names_entries && self.attempt == 0 && are_found_again {
                 Job {
-                    entries: made
-                        .records
-                        .iter()
-                        .map(|&entry| self.entries[entry].name.clone())
-                        .collect(),
+                    entries: entries(),
+                    digests: Digests::of(sent().map(|entry| own_name(&entry.name, entry.is_part))),
+                    spans: self.spans_of(sent()),
+                    ..job
+                }
+            } else if made.endpoint.names_entries || are_few {
+                Job {
+                    entries: entries(),
                     ..job
                 }
             } else if is_alone {

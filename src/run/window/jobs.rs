@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Window;
 use super::group::JobEffect;
 use super::in_flight::Arrival;
 use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::job::Look;
 use crate::run::import::{JobAnswer, Refused};
-use crate::run::state::{Counts, IdRange, Job, Note, SetAside};
+use crate::run::state::{Counts, Digests, IdRange, Job, Note, SetAside};
 use crate::time::later;
 
 /// How long a job may take before the run continues without its result.
@@ -20,8 +23,8 @@ const MAX_JOBS: usize = 500;
 /// What the jobs under way may take up in the document, in bytes. It is saved every 5 seconds; commercetools takes 16 MB
 /// and advises 100 KB.
 const MAX_JOB_BYTES: usize = 256 * 1024;
-/// What a job takes up that is not known yet, about, in bytes: 100 ids and as many counts.
-const UNSEEN_JOB_BYTES: usize = 4_400;
+/// What a job takes up that is not known yet, about, in bytes: 100 digests and a span.
+const UNSEEN_JOB_BYTES: usize = 470;
 /// How often an entry is sent again because its job rejected it or was cancelled.
 const MAX_ATTEMPTS: u32 = 4;
 
@@ -52,8 +55,13 @@ impl Window<'_> {
 
     pub(super) fn start_polls(&mut self) {
         let now = self.engine.now();
+        let listed = self.listed_jobs();
         while self.in_flight.polls < MAX_POLLS {
-            let Some(job) = self.jobs.begin_poll(now) else {
+            if let Some((jobs, look)) = self.jobs.begin_look(&listed, now) {
+                self.look_for(jobs, look);
+                continue;
+            }
+            let Some(job) = self.jobs.begin_poll(&listed, now) else {
                 break;
             };
             self.in_flight.polls += 1;
@@ -66,6 +74,37 @@ impl Window<'_> {
                 }
             }));
         }
+    }
+
+    /// The kinds of jobs that are looked for in Klaviyo's lists.
+    fn listed_jobs(&self) -> HashSet<String> {
+        match self.import.lists_jobs() {
+            true => self.jobs.listed_kinds(self.engine.now()),
+            false => HashSet::new(),
+        }
+    }
+
+    fn look_for(&mut self, jobs: Vec<Job>, look: Look) {
+        let found = self
+            .import
+            .look_for_jobs(jobs.clone(), look, self.timing.hard);
+        self.in_flight.polls += 1;
+        self.in_flight.calls.push(Box::pin(async move {
+            Arrival::Looked {
+                jobs,
+                result: found.await,
+            }
+        }));
+    }
+
+    /// When Klaviyo is to be asked next for a job.
+    pub(super) fn next_poll(&self) -> Option<Timestamp> {
+        self.jobs.next_due(&self.listed_jobs(), self.engine.now())
+    }
+
+    /// Whether nothing can be sent before a job is finished.
+    pub(super) fn waits_for_jobs(&self) -> bool {
+        self.next_batch_in().is_none() && (self.reader.is_fetched() || self.jobs_are_full())
     }
 
     pub(super) fn take_answer(&mut self, job: Job, answer: JobAnswer) {
@@ -83,7 +122,13 @@ impl Window<'_> {
                 self.jobs.remove(&job.id);
                 let counts = &mut self.stored.document.counts;
                 counts.note(Note::JobWithoutResult, 1);
-                self.let_parts_follow(&job.kind, job.entries);
+                let Settled { names, digests } = Settled::all_of(&job);
+                self.let_parts_follow(&job.kind, names, &job.spans);
+                self.let_parts_follow_in(&job, digests);
+            }
+            JobAnswer::Cancelled if job.entries.is_empty() && !job.digests.is_empty() => {
+                let again = job.digests.clone();
+                self.take_result(job, Vec::new(), Vec::new(), again, 0);
             }
             JobAnswer::Cancelled if !job.entries.is_empty() => {
                 let again = job
@@ -91,14 +136,15 @@ impl Window<'_> {
                     .iter()
                     .map(|name| (name.clone(), "Klaviyo cancelled the job".to_owned()));
                 let again = again.collect();
-                self.take_result(job, Vec::new(), again, 0);
+                self.take_result(job, Vec::new(), again, Digests::default(), 0);
             }
             JobAnswer::Cancelled => self.take_cancellation(job),
             JobAnswer::Done {
                 refused,
                 again,
+                again_digests,
                 left,
-            } => self.take_result(job, refused, again, left),
+            } => self.take_result(job, refused, again, again_digests, left),
             JobAnswer::Read {
                 refused,
                 mended,
@@ -146,6 +192,7 @@ impl Window<'_> {
         job: Job,
         mut refused: Refused,
         mut again: Vec<(String, String)>,
+        again_digests: Digests,
         left: u64,
     ) {
         self.jobs.remove(&job.id);
@@ -155,7 +202,7 @@ impl Window<'_> {
         }
         let counts = self.counts_of(&job.kind);
         counts.move_to_failed(refused.len() as u64);
-        let records = again.len() as u64 + left;
+        let records = (again.len() + again_digests.len()) as u64 + left;
         counts.take_back(&Counts::of_entries(records));
         for (name, reason) in refused {
             self.stored
@@ -163,12 +210,37 @@ impl Window<'_> {
                 .set_aside(SetAside::failed(name.as_deref(), reason));
         }
         let again: Vec<String> = again.into_iter().map(|(name, _)| name).collect();
-        let is_again: HashSet<&String> = again.iter().collect();
-        let settled = job.entries.iter().filter(|name| !is_again.contains(name));
-        let settled = settled.cloned().collect();
+        let Settled { names, digests } = Settled::all_of(&job).but(&again, &again_digests);
         if !again.is_empty() {
             self.read_again(&job.kind, again, job.attempt + 1);
         }
-        self.let_parts_follow(&job.kind, settled);
+        self.read_again_in(&job, again_digests);
+        self.let_parts_follow(&job.kind, names, &job.spans);
+        self.let_parts_follow_in(&job, digests);
+    }
+}
+
+/// The entries of a job that are not sent again: by name, or by digest where the names are not known.
+struct Settled {
+    names: Vec<String>,
+    digests: Digests,
+}
+
+impl Settled {
+    fn all_of(job: &Job) -> Self {
+        Self {
+            names: job.entries.clone(),
+            digests: match job.entries.is_empty() {
+                true => job.digests.clone(),
+                false => Digests::default(),
+            },
+        }
+    }
+
+    fn but(mut self, names: &[String], digests: &Digests) -> Self {
+        let again: HashSet<&String> = names.iter().collect();
+        self.names.retain(|name| !again.contains(name));
+        self.digests = self.digests.less(digests);
+        self
     }
 }

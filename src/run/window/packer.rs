@@ -128,6 +128,7 @@ impl Packer {
         group.meet(&origin, &self.watched);
         group.count(&origin, documents);
         let bytes = Bytes::copy_from_slice(&documents.bytes);
+        let range = origin.reached.map(|_| origin.range);
         let mut whole = None;
         for document in &documents.list {
             let id = origin.id.unwrap_or_default();
@@ -135,8 +136,10 @@ impl Packer {
             let part = document.part.as_deref();
             let record = match (part, whole) {
                 (None, Some(entry)) => entry,
-                (None, None) => *whole.insert(group.enter(id.to_owned(), endpoint, false)),
-                (Some(_), _) => group.enter(EntryName { id, part }.to_string(), endpoint, true),
+                (None, None) => *whole.insert(group.enter(id.to_owned(), endpoint, false, range)),
+                (Some(_), _) => {
+                    group.enter(EntryName { id, part }.to_string(), endpoint, true, range)
+                }
             };
             let batch = &mut batches[document.endpoint];
             let profile = document.profile.as_deref();
@@ -171,7 +174,7 @@ impl Packer {
             let pieces = Pieces::from(0..bytes.len());
             let batch = &mut batches[endpoint];
             let name = id.clone().unwrap_or_default();
-            let record = group.enter(name, self.endpoints[endpoint], false);
+            let record = group.enter(name, self.endpoints[endpoint], false, None);
             if !batch.push(record, None, &bytes, &pieces) {
                 let full =
                     std::mem::replace(batch, self::batch(self.endpoints[endpoint], self.cap));

@@ -7,7 +7,9 @@ use super::packer::Packer;
 use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::{Import, JobEntries, NextPhase};
-use crate::run::state::{Counts, IdRange, Only, Outcome, RemovalKind, RunDocument, SetAside};
+use crate::run::state::{
+    Counts, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside, Source,
+};
 use crate::time::later;
 
 impl Window<'_> {
@@ -21,8 +23,9 @@ impl Window<'_> {
 
     fn apply(&mut self, commit: Commit) {
         let now = self.engine.now();
+        let are_listed_again = self.import.lists_again();
         self.jobs
-            .add(commit.cursor_jobs(now, later(now, FIRST_POLL)));
+            .add(commit.cursor_jobs(now, later(now, FIRST_POLL), are_listed_again));
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
                 self.reader.commit(*range, through);
@@ -50,7 +53,7 @@ impl Window<'_> {
             self.read_again(endpoint.key, names, commit.attempt + 1);
         }
         for (endpoint, names) in by_endpoint(commit.refused) {
-            self.let_parts_follow(endpoint.key, names);
+            self.let_parts_follow(endpoint.key, names, &[]);
         }
         let document = &mut self.stored.document;
         for record in commit.set_aside {
@@ -89,21 +92,71 @@ impl Window<'_> {
 
     /// Reads entries of a job or a request of this kind once more, to decide about them again.
     pub(super) fn read_again(&mut self, kind: &str, names: Vec<String>, attempt: u32) {
-        let only = match self.import.job_entries(kind) {
-            // their parts have been sent
-            JobEntries::RecordsBesideParts => Some(Only::Records),
-            JobEntries::Records | JobEntries::RecordsBeforeParts | JobEntries::Parts => None,
-        };
+        let only = self.only_again(kind);
         self.reader
             .add(IdRange::of_entries(names, attempt).with_only(only));
     }
 
-    /// The result of records of this kind is known: their parts follow, if they have not been sent beside them.
-    pub(super) fn let_parts_follow(&mut self, kind: &str, records: Vec<String>) {
-        let follows = self.import.job_entries(kind) == JobEntries::RecordsBeforeParts;
-        if follows && !records.is_empty() {
-            let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
-            self.reader.add(parts);
+    /// Reads those entries of a job once more that have these digests.
+    pub(super) fn read_again_in(&mut self, job: &Job, digests: Digests) {
+        let only = self.only_again(&job.kind);
+        self.read_spans(job, digests, only, job.attempt + 1);
+    }
+
+    /// What is read again of entries of this kind.
+    fn only_again(&self, kind: &str) -> Option<Only> {
+        match self.import.job_entries(kind) {
+            // their parts have been sent
+            JobEntries::RecordsBesideParts => Some(Only::Records),
+            JobEntries::Records | JobEntries::RecordsBeforeParts | JobEntries::Parts => None,
+        }
+    }
+
+    /// Reads records of a job's spans whose digests, or those of their parts, are among these.
+    fn read_spans(&mut self, job: &Job, digests: Digests, only: Option<Only>, attempt: u32) {
+        if digests.is_empty() {
+            return;
+        }
+        for span in &job.spans {
+            self.reader.add(IdRange {
+                digests: digests.clone(),
+                only,
+                attempt,
+                ..span.clone()
+            });
+        }
+    }
+
+    /// The result of records of this kind is known: their parts follow, if they have not been sent beside them. They are
+    /// of these spans; a range for each, as a range of the cursor has no gaps.
+    pub(super) fn let_parts_follow(&mut self, kind: &str, records: Vec<String>, spans: &[IdRange]) {
+        if self.import.job_entries(kind) != JobEntries::RecordsBeforeParts {
+            return;
+        }
+        let are_of_changes = spans.iter().any(|span| span.source.is_some());
+        let mut left = records;
+        let of_spans = spans.iter().map(|span| {
+            let (of_span, others) = left.drain(..).partition(|id| span.contains(id));
+            left = others;
+            of_span
+        });
+        let mut of_spans: Vec<Vec<String>> = of_spans.collect();
+        of_spans.push(left);
+        for records in of_spans {
+            if !records.is_empty() {
+                let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
+                self.reader.add(IdRange {
+                    source: are_of_changes.then_some(Source::Named),
+                    ..parts
+                });
+            }
+        }
+    }
+
+    /// The same for records of a job that are known by their digests.
+    pub(super) fn let_parts_follow_in(&mut self, job: &Job, digests: Digests) {
+        if self.import.job_entries(&job.kind) == JobEntries::RecordsBeforeParts {
+            self.read_spans(job, digests, Some(Only::Parts), 0);
         }
     }
 

@@ -52,6 +52,19 @@ impl Range {
             needs_all: false,
         }
     }
+
+    /// How many records it has, about: those that are wanted by name are all that is read, and those that are wanted by
+    /// digest lie close to each other, as they were sent together.
+    fn records(&self) -> usize {
+        let IdRange {
+            entries, digests, ..
+        } = &self.committed;
+        match (entries.len(), digests.len()) {
+            (0, 0) => usize::MAX,
+            (0, digests) => digests + digests / 4 + 1,
+            (entries, _) => entries,
+        }
+    }
 }
 
 /// Everything that is being read.
@@ -133,10 +146,15 @@ impl Reader {
             let may_begin = is_idle || !range.needs_all;
             may_begin && !range.fetching && !range.is_fetched && range.ready <= READY_PAGES
         };
-        let number = (0..count)
-            .map(|turn| (self.next + turn) % count)
+        // what follows a job is read first: so there is never much of it in the cursor
+        let turns = || (0..count).map(|turn| (self.next + turn) % count);
+        let follows = |number: &usize| self.ranges[*number].committed.only.is_some();
+        let number = turns()
+            .filter(follows)
+            .chain(turns())
             .find(|&number| wants(&self.ranges[number]))?;
-        let limit = self.limit(self.ranges[number].cap);
+        let range = &self.ranges[number];
+        let limit = self.limit(range.cap).min(range.records());
         let reserved = self.room_for(limit, self.ranges[number].needs_all);
         if self.held() > 0 && self.held() + reserved > self.budget {
             return None;
@@ -310,7 +328,7 @@ impl Reader {
         self.ranges
             .iter()
             .filter(|range| !range.is_done)
-            .map(|range| range.committed.clone())
+            .map(|range| range.committed.for_cursor())
             .collect()
     }
 

@@ -33,7 +33,7 @@ impl Window<'_> {
             may_send: self.may_send(),
             has_jobs: !self.jobs.is_empty(),
             jobs_are_full: self.jobs_are_full(),
-            next_poll_in: self.jobs.next_due().map(|due| between(now, due)),
+            next_poll_in: self.next_poll().map(|due| between(now, due)),
             progress: self.findings.progress,
             has_mapped: self.findings.has_mapped,
             is_ending: self.findings.end.is_some(),

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use import::figures::{duration, grouped, megabytes, percent};
+use import::operator::{Document, Resource};
+use import::progress::Progress;
 use jiff::Timestamp;
 use sim::klaviyo::{JobKind, Operation, Rate};
 use sim::ledger::Traffic;
 
-use crate::figures::{duration, grouped, megabytes, percent};
-use crate::operator::{Errand, Resource, Status};
-use crate::progress::Progress;
 use crate::report;
 use crate::settings::Settings;
-use crate::testbed::{Run, Testbed, until_interrupted};
+use crate::testbed::{Errand, Run, Testbed, until_interrupted};
 
 /// How often the status is looked at, in real time: seldom, as looking costs, too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -89,12 +89,12 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
 
 /// Prints what an import sent a second, and how much of what Klaviyo would have taken in its time that is.
 fn throughput(run: &Run) {
-    let Status {
+    let Document {
         started_at: Some(from),
         finished_at: Some(to),
         ref counts,
         ..
-    } = run.status
+    } = *run.status
     else {
         return;
     };

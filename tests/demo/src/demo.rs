@@ -4,12 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use import::progress::Progress;
 
-use crate::operator::Errand;
-use crate::progress::Progress;
 use crate::report;
 use crate::settings::Settings;
-use crate::testbed::{Testbed, until_interrupted};
+use crate::testbed::{Errand, Testbed, until_interrupted};
 
 /// How often the status is looked at, in real time.
 const LOOK_EVERY: Duration = Duration::from_millis(300);

@@ -5,14 +5,12 @@
 //! | `demo`, `bench` | the two commands |
 //! | `settings` | what both let choose |
 //! | `testbed` | world, host and operator |
-//! | `operator` | the component's API as an operator's script uses it |
-//! | `progress`, `report`, `figures` | what is shown, and how numbers are written |
+//! | `report` | what is printed at the end |
+//!
+//! The client of the component's API and the progress are those of `cargo import`.
 
 mod bench;
 mod demo;
-mod figures;
-mod operator;
-mod progress;
 mod report;
 mod settings;
 mod testbed;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::figures::{duration, grouped, percent};
-use crate::operator::{Counts, Errand, State};
-use crate::testbed::{Run, Testbed};
+use import::figures::{duration, grouped, percent};
+use import::operator::State;
+use import::table;
+
+use crate::testbed::{Errand, Run, Testbed};
 
 /// The status of an answer to a call too many.
 const TOO_MANY_REQUESTS: u16 = 429;
@@ -25,51 +27,12 @@ pub(crate) fn name(run: &Run) -> String {
 
 /// Prints what became of every run.
 pub(crate) fn runs(runs: &[Run]) {
-    println!(
-        "{:<11} {:>9} {:>9} {:>8} {:>7} {:>10} {:>8} {:>12} {:>10}  status",
-        "", "read", "sent", "skipped", "failed", "documents", "windows", "duration", "records/s"
-    );
+    println!("{}", table::head());
     for run in runs {
-        let status = &run.status;
-        let seconds = status.seconds();
-        println!(
-            "{} {:>8} {:>12} {:>10}  {}",
-            counts(&name(run), &status.counts),
-            grouped(status.window),
-            seconds.map_or_else(|| "-".to_owned(), duration),
-            rate(status.counts.read, seconds).map_or_else(|| "-".to_owned(), grouped),
-            format!("{:?}", status.status).to_lowercase(),
-        );
-        if let Some(variants) = &status.variants {
-            println!("{}", counts("  variants", variants));
-        }
-        for (reason, count) in &status.counts.skipped {
-            println!("              skipped {}: {reason}", grouped(*count));
-        }
-        if let Some(error) = &status.last_error {
-            println!(
-                "              last error: {} {}",
-                error.message, error.advice
-            );
+        for line in table::lines(&name(run), &run.status) {
+            println!("{line}");
         }
     }
-}
-
-fn counts(name: &str, counts: &Counts) -> String {
-    format!(
-        "{name:<11} {:>9} {:>9} {:>8} {:>7} {:>10}",
-        grouped(counts.read),
-        grouped(counts.sent),
-        grouped(counts.skipped.values().sum()),
-        grouped(counts.failed),
-        grouped(counts.documents),
-    )
-}
-
-/// Records a second.
-fn rate(records: u64, seconds: Option<f64>) -> Option<u64> {
-    let seconds = seconds.filter(|seconds| *seconds > 0.0)?;
-    Some((records as f64 / seconds).round() as u64)
 }
 
 /// Prints how often the APIs were called.
@@ -183,12 +146,5 @@ mod tests {
     fn answers_tell_throttled_calls_from_errors() {
         let told = answers(&[(200, 97), (202, 1), (429, 1), (503, 1)].into());
         assert_eq!(told, "100 calls (1 x 429, 1.0 %, 1 x 503)");
-    }
-
-    #[test]
-    fn no_rate_without_time() {
-        assert_eq!(rate(10, Some(4.0)), Some(3));
-        assert_eq!(rate(10, Some(0.0)), None);
-        assert_eq!(rate(10, None), None);
     }
 }

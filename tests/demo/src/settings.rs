@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use clock::Clock;
 use host::Wasi;
+use import::operator::Resource;
 use sim::klaviyo::{JobTimes, Recorded};
 use sim::seed::{Seed, Shop, Sizes};
-
-use crate::operator::Resource;
 
 /// Which of the recorded times jobs take.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

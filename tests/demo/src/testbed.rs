@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use host::{Host, Log, Options, Stats};
+use import::operator::{Operator, Resource, State, Status};
+use import::progress::Progress;
+use serde_json::json;
 use sim::klaviyo::{self, Operation};
 use sim::ledger::Traffic;
 use sim::seed::Kind;
 use sim::server::{Calls, Latency};
 use sim::world::{API_TOKEN, World, WorldOptions};
 
-use crate::operator::{Errand, Operator, Resource, State, Status};
-use crate::progress::Progress;
 use crate::settings::Settings;
 
 /// Lines of the component's log that are kept for when something goes wrong.
@@ -24,6 +25,25 @@ const KEPT_LINES: usize = 20;
 const FAILURES: u32 = 10;
 /// The exit code of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
+
+/// What is to be done about a kind of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Import all of them.
+    Import,
+    /// Delete all of them from Klaviyo: catalogue entries only.
+    Delete,
+}
+
+impl Errand {
+    /// What the start of a resource's run asks for.
+    fn body(self, resource: Resource) -> serde_json::Value {
+        match self {
+            Self::Import => json!({}),
+            Self::Delete => json!({"deleteAll": true, "confirmDeletion": resource.name()}),
+        }
+    }
+}
 
 /// World, host and operator.
 pub(crate) struct Testbed {
@@ -88,7 +108,7 @@ impl Testbed {
             ..Options::new(&settings.manifest)
         })
         .await?;
-        let operator = Operator::new(format!("http://{}", host.address()), API_TOKEN);
+        let operator = Operator::new(&format!("http://{}", host.address()), API_TOKEN)?;
         Ok(Self {
             world,
             host,
@@ -109,7 +129,9 @@ impl Testbed {
         let mut runs = Vec::new();
         for &resource in resources {
             let before = self.counted();
-            self.operator.start(resource, errand).await?;
+            self.operator
+                .start(resource, &errand.body(resource))
+                .await?;
             let status = self.watch(resource, every, progress).await?;
             let completed = status.status == State::Completed;
             runs.push(self.counted().since(&before, resource, errand, status));
@@ -137,10 +159,10 @@ impl Testbed {
                         return Ok(status);
                     }
                     if status.chain_looks_cut {
-                        self.operator.proceed(resource).await?;
+                        self.operator.proceed(Some(resource)).await?;
                     }
                 }
-                Err(error) if failures == FAILURES => return Err(error),
+                Err(failure) if failures == FAILURES => return Err(failure.into()),
                 Err(_) => failures += 1,
             }
             tokio::time::sleep(every).await;
@@ -173,7 +195,7 @@ impl Testbed {
                 let found: Vec<_> = found
                     .into_iter()
                     .filter(|(count, _)| *count > 0)
-                    .map(|(count, name)| format!("{} {name}", crate::figures::grouped(count)))
+                    .map(|(count, name)| format!("{} {name}", import::figures::grouped(count)))
                     .collect();
                 (true, format!("equal to the seed ({})", found.join(", ")))
             }

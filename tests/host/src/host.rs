@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -109,6 +110,7 @@ pub struct Host {
     threads: Option<Threads>,
     address: SocketAddr,
     listening: JoinHandle<std::convert::Infallible>,
+    is_closed: Arc<AtomicBool>,
     fleet: Arc<Fleet>,
     counters: Arc<Counters>,
 }
@@ -185,7 +187,9 @@ impl Host {
                 .with_context(|| format!("linking component `{id}`"))?;
             components.insert(id.clone(), ProxyHandler::new(served));
         }
+        let is_closed = Arc::new(AtomicBool::new(false));
         let application = Arc::new(Application {
+            is_closed: is_closed.clone(),
             routes,
             components,
             fleet: fleet.clone(),
@@ -197,6 +201,7 @@ impl Host {
             threads: Some(threads),
             address,
             listening,
+            is_closed,
             fleet,
             counters,
         })
@@ -224,8 +229,10 @@ impl Host {
         self.end().await;
     }
 
-    /// Stops listening, lets instances finish their work (30 s at most), and ends.
+    /// Takes no further request, not even the application's own for its next window; lets instances finish their work (30 s
+    /// at most), and ends.
     pub async fn shutdown(mut self) {
+        self.is_closed.store(true, Ordering::Release);
         self.listening.abort();
         let _ = tokio::time::timeout(SHUTDOWN, self.fleet.generation().closed()).await;
         self.end().await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clock::Clock;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -28,9 +29,12 @@ pub(crate) struct Application {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
+    /// Set when no further request is served, also on connections that are kept open.
+    pub(crate) is_closed: Arc<AtomicBool>,
 }
 
-/// The instances were killed: as after a platform's kill, the connection breaks off without an answer.
+/// The instances were killed, or the application is ending: as after a platform's kill, the connection breaks off without an
+/// answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the instance was killed")]
 struct Killed;
@@ -70,6 +74,9 @@ impl Application {
         mut request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<Response<WasiBody>, Killed> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Killed);
+        }
         let arrived = self.clock.arrived(request.headers_mut());
         Counters::count(&self.counters.requests_in);
         let path = request.uri().path().to_owned();

@@ -53,6 +53,7 @@ pub use manifest::unknown_keys;
 pub use outbound::{Held, Outbound, PassAll, Verdict};
 pub use stats::Stats;
 pub use tls::{tcp, with_tls};
+pub use variables::environment_variable;
 pub use world::world_imports;
 
 /// wasmtime has an error type of its own; this keeps its chain of causes.

@@ -11,6 +11,15 @@ use crate::template::Template;
 /// What environment variables that set an application variable begin with.
 const PREFIX: &str = "SPIN_VARIABLE_";
 
+/// The value that the environment or the `.env` file in the current directory gives the variable `name`, if any does.
+///
+/// # Errors
+/// When there is a `.env` file that cannot be read.
+pub fn environment_variable(name: &str) -> Result<Option<String>> {
+    let sources = Sources::read(BTreeMap::new(), Path::new(".env"))?;
+    Ok(sources.value(name).map(str::to_owned))
+}
+
 /// Where values come from besides the manifest, the strongest first.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
@@ -85,7 +94,8 @@ impl Variables {
         }
         if !missing.is_empty() {
             bail!(
-                "no value for the required variables {}: give --variable name=value or {PREFIX}<NAME>",
+                "no value for the required variables {}: give --variable name=value, or {PREFIX}<NAME> in the environment or \
+                 in .env",
                 missing.join(", ")
             );
         }

@@ -104,6 +104,33 @@ fn what_is_there_already_is_updated_however_a_create_says_so() {
 }
 
 #[test]
+fn entries_of_a_job_that_another_window_submitted_are_decided_again() {
+    for entry_errors in EntryErrors::ALL {
+        // jobs take longer than windows: whoever reads their results knows the entries by their digests only
+        let mut setup = Setup::catalog(150, 150).variable("window_seconds", 5);
+        setup.klaviyo.entry_errors = entry_errors;
+        setup.klaviyo.job_times = JobTimes::taking(Duration::from_secs(12));
+        run(setup, async |shop| {
+            shop.complete("categories", "").await;
+            shop.complete("products", "").await;
+            let ids = published(&shop);
+            // some of what is to be updated goes before the jobs take effect
+            let update = "POST /api/catalog-item-bulk-update-jobs";
+            let somebody = after(&shop, update, || {
+                let gone: Vec<String> = ids.iter().step_by(7).cloned().collect();
+                remove(&shop, EntryKind::Item, &gone);
+            });
+            let (status, ()) = join(shop.complete("products", ""), somebody).await;
+            let what = format!("{entry_errors:?}: {status}");
+            assert_eq!(status["counts"]["failed"], 0, "{what}");
+            assert_eq!(status["variants"]["failed"], 0, "{what}");
+            assert_eq!(status["counts"]["sent"], status["total"], "{what}");
+            shop.assert_ledger(&[Kind::Category, Kind::Product]);
+        });
+    }
+}
+
+#[test]
 fn the_deletion_of_what_is_gone_is_done() {
     run(Setup::catalog(0, 12).scheduled(), async |shop| {
         shop.complete("products", "").await;

@@ -33,25 +33,40 @@ fn a_small_import_ends_within_two_seconds_of_its_last_job() {
     }
 }
 
-#[test]
-fn many_jobs_are_not_asked_for_again_and_again() {
-    let mut setup = Setup::catalog(0, 900).latency_ms(100);
+/// Imports this many products with jobs that take the usual time, and a list of them with so many a page. Returns how
+/// many jobs that took, and how many reads of jobs and of lists of them.
+fn jobs_and_reads(products: u32, jobs_a_page: usize) -> (u64, u64) {
+    let mut setup = Setup::catalog(0, products).latency_ms(300);
     setup.klaviyo.job_times = JobTimes::USUAL;
+    setup.klaviyo.jobs_a_page = jobs_a_page;
+    let (mut made, mut read) = (0, 0);
     run(setup, async |shop| {
         shop.complete("products", "").await;
-        let (mut made, mut read) = (0, 0);
         shop.world.klaviyo(|klaviyo| {
             for (operation, traffic) in klaviyo.ledger().all_traffic() {
                 match operation {
                     Operation::StartJob(JobKind::Catalog(..)) => made += traffic.calls,
-                    Operation::GetJob(JobKind::Catalog(..)) => read += traffic.calls,
+                    Operation::GetJob(JobKind::Catalog(..))
+                    | Operation::ListJobs(JobKind::Catalog(..)) => read += traffic.calls,
                     _ => {}
                 }
                 assert_eq!(traffic.throttled, 0, "{operation}");
             }
         });
-        assert!(made > 40, "{made} jobs");
-        assert!(read <= 5 * made, "{read} polls of {made} jobs");
         shop.assert_ledger(&[Kind::Product]);
     });
+    (made, read)
+}
+
+#[test]
+fn many_jobs_are_found_in_the_lists_of_finished_ones() {
+    let (made, read) = jobs_and_reads(8_000, 100);
+    assert!(made > 300, "{made} jobs");
+    assert!(read <= made / 10 + 30, "{read} reads of {made} jobs");
+    // a page cannot have more jobs than it has, and the last ones are not waited for in vain
+    for jobs_a_page in [10, 20] {
+        let (made, read) = jobs_and_reads(900, jobs_a_page);
+        assert!(made > 40, "{made} jobs");
+        assert!(read <= 2 * made, "{read} reads of {made} jobs");
+    }
 }

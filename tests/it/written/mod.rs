@@ -3,3 +3,4 @@
 mod description;
 mod documents;
 mod floors;
+mod terminal;

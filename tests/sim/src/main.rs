@@ -1,19 +1,27 @@
 //! `cargo run -p sim`: a simulated commercetools and Klaviyo to point a component at.
 
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use clock::Clock;
 use sim::faults::{Fault, Rule};
-use sim::klaviyo;
-use sim::seed::{Seed, Sizes};
+use sim::klaviyo::{self, Choice};
+use sim::seed::{Kind, Seed, Sizes};
 use sim::server::Latency;
 use sim::world::{World, WorldOptions};
 
-/// Simulated commercetools and Klaviyo on 127.0.0.1, until Ctrl-C.
+/// Simulated commercetools and Klaviyo on 127.0.0.1, until Ctrl-C. It exits with 0 only if Klaviyo then has all that the
+/// project holds.
 #[derive(Parser)]
 struct Arguments {
+    /// Write the variables into this file, such as the `.env` that `cargo import` reads, once both APIs can be called; without
+    /// this they are printed
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
     /// Port of commercetools (0: any free one)
     #[arg(long, default_value_t = 0)]
     commercetools_port: u16,
@@ -50,6 +58,9 @@ struct Arguments {
     /// Share of calls whose answer is lost after they have had their effect
     #[arg(long, default_value_t = 0.0)]
     lose_answers: f64,
+    /// So many customers are rejected by Klaviyo, those with the first ids
+    #[arg(long, default_value_t = 0)]
+    reject_customers: usize,
     /// Simulated seconds in a real one
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -68,16 +79,46 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let world = World::start(options(&arguments)).await?;
     add_faults(&world, &arguments);
-    for (name, value) in world.variables() {
-        println!("SPIN_VARIABLE_{}='{value}'", name.to_uppercase());
+    reject_customers(&world, arguments.reject_customers);
+    let variables = dotenv(&world);
+    match &arguments.env_file {
+        Some(file) => write(file, &variables)?,
+        None => print!("{variables}"),
     }
     tokio::signal::ctrl_c().await?;
-    report(&world);
+    Ok(match report(&world) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// The variables as a `.env` file has them. Between single quotes nothing is replaced.
+fn dotenv(world: &World) -> String {
+    let mut text = String::new();
+    for (name, value) in world.variables() {
+        let _ = writeln!(text, "SPIN_VARIABLE_{}='{value}'", name.to_uppercase());
+    }
+    text
+}
+
+/// Writes a file that is there whole or not at all: whoever waits for it may read it.
+fn write(file: &Path, text: &str) -> Result<()> {
+    let partial = file.with_extension("partial");
+    std::fs::write(&partial, text)
+        .and_then(|()| std::fs::rename(&partial, file))
+        .with_context(|| format!("writing {}", file.display()))?;
+    eprintln!("the variables are in {}; Ctrl-C ends", file.display());
     Ok(())
+}
+
+fn reject_customers(world: &World, count: usize) {
+    let ids = world.commercetools(|project| project.ids(Kind::Customer));
+    let ids = ids.iter().take(count).map(ToString::to_string);
+    world.klaviyo(|klaviyo| klaviyo.options_mut().refuse_profiles = Choice::ids(ids));
 }
 
 fn options(arguments: &Arguments) -> WorldOptions {
@@ -136,18 +177,22 @@ fn add_faults(world: &World, arguments: &Arguments) {
     }
 }
 
-fn report(world: &World) {
+/// Prints what was called and what arrived. Gives whether all is as it should be.
+fn report(world: &World) -> bool {
     println!();
     for server in [world.commercetools_server(), world.klaviyo_server()] {
         for ((operation, status), count) in server.calls() {
             println!("{count:>8}  {status:<3}  {operation}");
         }
     }
-    for violation in world.violations() {
+    let violations = world.violations();
+    for violation in &violations {
         println!("contract: {violation}");
     }
-    match world.check_ledger() {
+    let ledger = world.check_ledger();
+    match &ledger {
         Ok(summary) => println!("Klaviyo has it all: {summary:?}"),
         Err(differences) => println!("{differences}"),
     }
+    violations.is_empty() && ledger.is_ok()
 }

@@ -1,0 +1,123 @@
+//! Short digests of names: what the cursor keeps of a job's entries instead of their names.
+//!
+//! A digest has 18 bits, so that 500 jobs of 100 entries fit into a document that is saved every few seconds. Names are
+//! not read from it: records are read again, and those are wanted whose digests are in the list. Another record of the
+//! same span has one of 100 digests once in 2,600 times; it is sent again then, which changes nothing in Klaviyo.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+/// The characters that a digest is written with, six bits each.
+const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// The characters of one digest.
+const LENGTH: usize = 3;
+
+/// Digests of names, as many as there are names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Digests(Vec<[u8; LENGTH]>);
+
+impl Digests {
+    /// The digests of these names.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(names.into_iter().map(digest).collect())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them is that of this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        !self.0.is_empty() && self.0.contains(&digest(name))
+    }
+
+    /// Those that are left without one for each of these names: of two names with the same digest, one is left.
+    #[must_use]
+    pub fn without<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut left = self.0.clone();
+        for name in names {
+            let digest = digest(name);
+            if let Some(index) = left.iter().position(|one| *one == digest) {
+                left.swap_remove(index);
+            }
+        }
+        Self(left)
+    }
+
+    /// Those that are left without these.
+    #[must_use]
+    pub fn less(&self, others: &Self) -> Self {
+        let mut left = self.0.clone();
+        for other in &others.0 {
+            if let Some(index) = left.iter().position(|one| one == other) {
+                left.swap_remove(index);
+            }
+        }
+        Self(left)
+    }
+}
+
+/// The first 18 bits of the SHA-256 hash, as characters. Documents hold them, so they must not change.
+fn digest(name: &str) -> [u8; LENGTH] {
+    let hash = Sha256::digest(name.as_bytes());
+    let bits = u32::from_be_bytes([0, hash[0], hash[1], hash[2]]);
+    [18, 12, 6].map(|shift| CHARACTERS[(bits >> shift) as usize & 0x3f])
+}
+
+impl Serialize for Digests {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text: String = self.0.iter().flatten().map(|&byte| byte as char).collect();
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digests {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (digests, rest) = text.as_bytes().as_chunks::<LENGTH>();
+        let are_known = text.bytes().all(|byte| CHARACTERS.contains(&byte));
+        match are_known && rest.is_empty() {
+            true => Ok(Self(digests.to_vec())),
+            false => Err(D::Error::custom("digests have three characters each")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_read_as_they_were_written_and_stay_what_they_are() {
+        let digests = Digests::of(["a", "b", "00000000-0000-4000-8000-000000000001"]);
+        // printf a | sha256sum: ca978112…
+        let text = serde_json::to_string(&digests).unwrap();
+        assert!(text.starts_with("\"ypeP"), "{text}");
+        assert_eq!(text.len(), 2 + 9);
+        assert_eq!(serde_json::from_str::<Digests>(&text).unwrap(), digests);
+        for wrong in ["\"ab\"", "\"ab?\"", "\"äb\"", "7"] {
+            assert!(serde_json::from_str::<Digests>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn each_name_takes_one_digest_away() {
+        let digests = Digests::of(["a", "a", "b"]);
+        assert!(digests.contains("a") && !digests.contains("c"));
+        assert_eq!(digests.without(["a", "c"]).len(), 2);
+        assert!(digests.without(["a"]).contains("a"));
+        assert!(digests.without(["a", "a", "b"]).is_empty());
+        assert_eq!(digests.less(&Digests::of(["a"])), digests.without(["a"]));
+        assert!(!Digests::default().contains("a"));
+    }
+}

@@ -1,0 +1,143 @@
+//! Parts of the key space that are left to be read.
+
+use serde::{Deserialize, Serialize};
+
+use super::changes::Source;
+use super::digests::Digests;
+use super::entry_name::{self, EntryName};
+
+/// Names up to this number are kept as they are.
+const FEW_NAMES: usize = 8;
+
+/// The half of the records that is wanted of a range, where a record and its parts are entries of their own, such as a
+/// product's item and its variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Only {
+    /// The records without their parts: these were sent beside them.
+    Records,
+    /// The parts without the records: these are in Klaviyo now.
+    Parts,
+}
+
+/// A part of the key space: ids in the order that commercetools sorts them in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdRange {
+    /// Everything up to this id is done; absent at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The first id, where the range begins with one that is part of it and nothing is done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The last id; absent where the range is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
+    /// If only these entries of the range are wanted, because a job did not accept them: their names, sorted
+    /// (see [`EntryName`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "entry_name")]
+    pub entries: Vec<String>,
+    /// If only entries with these digests are wanted.
+    #[serde(default, skip_serializing_if = "Digests::is_empty")]
+    pub digests: Digests,
+    /// What is wanted of the records that it has or names; absent where it is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
+    /// Where it reads, if that is not the collection that is imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// How often these entries have been sent before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+}
+
+pub(super) fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl IdRange {
+    /// A range of these entries only, which are to be sent again.
+    #[must_use]
+    pub fn of_entries(mut entries: Vec<String>, attempt: u32) -> Self {
+        entries.sort_unstable();
+        entries.dedup();
+        Self {
+            entries,
+            attempt,
+            ..Self::default()
+        }
+    }
+
+    /// All of a source.
+    #[must_use]
+    pub fn of_source(source: Source) -> Self {
+        Self {
+            source: Some(source),
+            ..Self::default()
+        }
+    }
+
+    /// The same range with one half of its records only, or with all of them.
+    #[must_use]
+    pub fn with_only(self, only: Option<Only>) -> Self {
+        Self { only, ..self }
+    }
+
+    /// Whether its records are read for the first time.
+    #[must_use]
+    pub fn is_first_reading(&self) -> bool {
+        self.attempt == 0 && self.only.is_none()
+    }
+
+    /// The range with everything up to `id` done.
+    #[must_use]
+    pub fn advanced_to(&self, id: &str) -> Self {
+        Self {
+            after: Some(id.to_owned()),
+            from: None,
+            ..self.clone()
+        }
+    }
+
+    /// The range of the records that are left of it as the cursor keeps it. Many names of records are kept as their
+    /// digests with the span that they are in: the next window reads that, and takes those that are wanted. Those of a run of
+    /// changes are of no such span.
+    #[must_use]
+    pub fn for_cursor(&self) -> Self {
+        let mut left = self.entries.iter().filter(|id| self.contains(id));
+        let names_records =
+            self.only == Some(Only::Parts) && self.attempt == 0 && self.source.is_none();
+        let (true, Some(first)) = (names_records && self.entries.len() > FEW_NAMES, left.next())
+        else {
+            return self.clone();
+        };
+        let rest: Vec<&str> = left.map(String::as_str).collect();
+        Self {
+            from: Some(first.clone()),
+            through: Some(rest.last().map_or(first.clone(), |&last| last.to_owned())),
+            digests: Digests::of([first.as_str()].into_iter().chain(rest)),
+            only: self.only,
+            ..Self::default()
+        }
+    }
+
+    /// The ids of the records that the wanted entries belong to, each once; `None` if the whole range is wanted.
+    #[must_use]
+    pub fn wanted_ids(&self) -> Option<Vec<String>> {
+        let mut ids: Vec<String> = self
+            .entries
+            .iter()
+            .map(|name| EntryName::read(name).id.to_owned())
+            .collect();
+        ids.dedup();
+        (!ids.is_empty()).then_some(ids)
+    }
+
+    /// Whether the range has this id.
+    #[must_use]
+    pub fn contains(&self, id: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| id > after)
+            && self.from.as_deref().is_none_or(|from| id >= from)
+            && self.through.as_deref().is_none_or(|through| id <= through)
+    }
+}

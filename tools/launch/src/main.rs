@@ -1,0 +1,145 @@
+//! Says what is about to be built and how long that takes, then has Cargo build and run it, not quietly.
+//!
+//! `cargo import`, `cargo demo` and `cargo bench-import` are aliases of this program (`.cargo/config.toml`). It has no
+//! dependencies, so it is there within a second, while what it launches takes minutes where nothing is compiled yet.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// A program that can be launched.
+struct Program {
+    /// The name of the alias.
+    name: &'static str,
+    /// Its package, and the name of its binary.
+    package: &'static str,
+    /// What its arguments begin with.
+    before: &'static [&'static str],
+    /// What its first build compiles.
+    compiles: &'static str,
+}
+
+const PROGRAMS: [Program; 3] = [
+    Program {
+        name: "import",
+        package: "import",
+        before: &[],
+        compiles: "the command line with the embedded engine (wasmtime)",
+    },
+    Program {
+        name: "demo",
+        package: "demo",
+        before: &["demo"],
+        compiles: "the embedded engine (wasmtime) and the simulated APIs",
+    },
+    Program {
+        name: "bench-import",
+        package: "demo",
+        before: &["bench"],
+        compiles: "the embedded engine (wasmtime) and the simulated APIs",
+    },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let Some(program) = PROGRAMS.iter().find(|program| name == program.name) else {
+        let names = PROGRAMS.map(|program| program.name).join(", ");
+        eprintln!("launch: name one of {names}");
+        return ExitCode::from(2);
+    };
+    if let Some(said) = env::current_exe()
+        .ok()
+        .and_then(|own| announcement(program, &own))
+    {
+        eprintln!("{said}");
+    }
+    run(command(program, arguments))
+}
+
+/// What is said before the first build; nothing where the program was built before beside the launcher's own file.
+fn announcement(program: &Program, own: &Path) -> Option<String> {
+    let file = format!("{}{}", program.package, env::consts::EXE_SUFFIX);
+    if own.with_file_name(file).exists() {
+        return None;
+    }
+    Some(format!(
+        "cargo {}: this is the first build. Cargo now downloads and compiles about 300 crates: {}. Then the program builds \
+         the component for WebAssembly. With two cores all of it takes about nine minutes, with eight about three. Later \
+         starts take seconds.",
+        program.name, program.compiles,
+    ))
+}
+
+/// Cargo, which says what it compiles.
+fn command(program: &Program, arguments: impl Iterator<Item = OsString>) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["run", "--package", program.package, "--"])
+        .args(program.before)
+        .args(arguments);
+    command
+}
+
+/// Becomes the command, so that signals reach it and its exit code is this program's.
+#[cfg(unix)]
+fn run(mut command: Command) -> ExitCode {
+    use std::os::unix::process::CommandExt;
+
+    let error = command.exec();
+    eprintln!("launch: starting Cargo: {error}");
+    ExitCode::FAILURE
+}
+
+/// Waits for the command, and gives its exit code.
+#[cfg(not(unix))]
+fn run(mut command: Command) -> ExitCode {
+    match command.status() {
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            code.map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        Err(error) => {
+            eprintln!("launch: starting Cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_there_is_not_announced() {
+        let own = env::current_exe().expect("this test's file");
+        let folder = env::temp_dir().join(format!("launch-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let [import, demo, _] = &PROGRAMS;
+        let launcher = folder.join("launch");
+        std::fs::copy(
+            own,
+            folder.join(format!("import{}", env::consts::EXE_SUFFIX)),
+        )
+        .expect("a file");
+        assert_eq!(announcement(import, &launcher), None);
+        let said = announcement(demo, &launcher).expect("it is not there");
+        assert!(
+            said.starts_with("cargo demo: this is the first build"),
+            "{said}"
+        );
+        std::fs::remove_dir_all(folder).expect("it is removed");
+    }
+
+    #[test]
+    fn arguments_are_handed_on_and_nothing_is_hidden() {
+        let given = ["--orders", "7"].map(OsString::from);
+        let command = command(&PROGRAMS[2], given.into_iter());
+        let arguments: Vec<_> = command.get_args().collect();
+        assert_eq!(
+            arguments,
+            ["run", "--package", "demo", "--", "bench", "--orders", "7"]
+        );
+    }
+}
