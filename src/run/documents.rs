@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::state::Note;
+use super::state::{Drift, Note};
 use crate::json::pieces::Pieces;
 use crate::mapping::Skip;
 
@@ -40,6 +40,8 @@ pub struct Documents {
     pub part_notes: Vec<Note>,
     /// Whether the record was not sent, but found to have changed.
     pub changed: bool,
+    /// How far Klaviyo is from this record, in a comparison.
+    pub drift: Option<Box<Drift>>,
     /// What Klaviyo has of this record.
     pub found: Found,
 }
@@ -83,6 +85,7 @@ impl Documents {
         self.parts_skipped.clear();
         self.part_notes.clear();
         self.changed = false;
+        self.drift = None;
         self.found = Found::default();
     }
 

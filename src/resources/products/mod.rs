@@ -15,6 +15,7 @@
 //! Only published products are read, in their published projection.
 
 mod completion;
+mod drift;
 mod elsewhere;
 mod entries;
 mod phase;
@@ -25,6 +26,7 @@ mod wanted;
 
 use std::rc::Rc;
 
+use self::drift::Comparison;
 use self::entries::{Entries, Sends};
 use self::phase::Phase;
 use self::removals::{Removals, Step};
@@ -48,6 +50,9 @@ pub fn products(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
         now: run.started_at,
         selection: Selection::of(run),
     };
+    if run.options.drift {
+        return Rc::new(Comparison(phase));
+    }
     let cursor = run.cursor.as_ref();
     let name = cursor.and_then(|cursor| cursor.phase.as_deref());
     let step = Step::ALL.into_iter().find(|step| name == Some(step.name()));

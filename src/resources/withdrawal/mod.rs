@@ -90,7 +90,7 @@ impl Withdrawal {
     pub(super) fn after_import(context: &Context, run: &RunDocument) -> NextPhase {
         let source = match unpublished_since(run) {
             // a prune finds what was unpublished, too
-            _ if run.options.prune => Source::Listing,
+            _ if run.options.prune || run.options.drift => Source::Listing,
             Some(since) if run.resource == Resource::Products => Source::Unpublished(since),
             _ => return NextPhase::None,
         };

@@ -9,6 +9,7 @@ use super::changes::Changes;
 use super::counts::{Counts, MAX_COUNT};
 use super::cursor::Cursor;
 use super::destination::Destination;
+use super::drift::Drift;
 use super::failures::FailureNews;
 use super::history::History;
 use super::last_error::LastError;
@@ -100,6 +101,9 @@ pub struct RunDocument {
     /// A run of changes: the records that have changed without being modified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// A comparison: how far Klaviyo is from the shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// What Klaviyo has and commercetools no longer has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
@@ -218,6 +222,7 @@ impl RunDocument {
             counts: Counts::default(),
             variants: None,
             changes: None,
+            drift: None,
             removal: None,
             earlier_removals: Vec::new(),
             last_id: None,

@@ -6,6 +6,7 @@ mod cursor;
 mod destination;
 mod digests;
 mod document;
+mod drift;
 mod entry_name;
 mod failed_records;
 mod failures;
@@ -33,6 +34,7 @@ pub use digests::Digests;
 pub use document::{
     MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument, SCHEMA,
 };
+pub use drift::{Differences, Drift};
 pub use entry_name::{EntryName, own_name};
 pub use failed_records::{FAILED_RECORDS_SCHEMA, FailedRecords, MAX_REMEMBERED};
 pub use failures::{FailureNews, Failures};

@@ -13,7 +13,7 @@ use crate::mapping::Skip;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::MAX_DECISIONS;
 use crate::run::state::{
-    Counts, Digests, EntryName, IdRange, Job, Note, Outcome, SetAside, own_name,
+    Counts, Digests, Drift, EntryName, IdRange, Job, Note, Outcome, SetAside, own_name,
 };
 
 /// What the result of a job changes; applied when its group is committed.
@@ -95,6 +95,7 @@ pub struct Group {
     pub(super) parts: Counts,
     pub(super) removal: RemovalFound,
     pub(super) changed: Vec<String>,
+    pub(super) drift: Option<Drift>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
@@ -122,6 +123,8 @@ pub struct Commit {
     pub removal: RemovalFound,
     /// The ids of records that have changed without being modified.
     pub changed: Vec<String>,
+    /// How far Klaviyo is from these records, in a comparison.
+    pub drift: Option<Drift>,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
     /// Ids of watched records that were read.
@@ -250,6 +253,9 @@ impl Group {
         if documents.found.has_obsolete {
             self.removal.records.extend(origin.id.map(str::to_owned));
         }
+        if let Some(drift) = &documents.drift {
+            self.drift.get_or_insert_default().add((**drift).clone());
+        }
         if documents.changed {
             self.changed.extend(origin.id.map(str::to_owned));
         }
@@ -325,6 +331,7 @@ impl Group {
             parts: self.parts,
             removal: self.removal,
             changed: self.changed,
+            drift: self.drift,
             set_aside: self.set_aside,
             read_again: self.read_again,
             jobs: self.jobs,

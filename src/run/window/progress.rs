@@ -42,6 +42,9 @@ impl Window<'_> {
             variants.add(&commit.parts);
         }
         note_removal(document, self.import.removal_kind(), commit.removal);
+        if let Some(drift) = commit.drift {
+            document.drift.get_or_insert_default().add(drift);
+        }
         for id in commit.changed {
             document.note_changed(id);
         }

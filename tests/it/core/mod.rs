@@ -5,6 +5,7 @@ mod catalog;
 mod changes;
 mod decided_again;
 mod deletion;
+mod drift;
 mod error_table;
 mod events;
 mod failed_records;
