@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::commercetools::query::Query;
 use crate::error::Error;
 use crate::json::Json;
 use crate::mapping;
@@ -42,8 +41,6 @@ const BELOW: PagedLookup = PagedLookup {
     member: Member::ReferencedBy("ancestors"),
     unseen_bytes: 4_000,
 };
-/// The largest response with one product that is read, in bytes.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 async fn ids(
     context: &Context,
@@ -85,36 +82,19 @@ pub(super) async fn of_skus(
         Ok(())
     });
     taken.await?;
-    if left.is_empty() || !has_separate_variants(context, deadline).await? {
-        return Ok(found);
-    }
+    // those of unpublished products, and of variants that are resources of their own
     let left: Vec<String> = left.into_iter().collect();
     let product = |variant: &Json| {
         let [product] = variant.part().pick(["product"])?;
         mapping::id(product?)
     };
-    found.extend(ids(context, &VARIANTS_BY_SKU, &left, deadline, product).await?);
+    match ids(context, &VARIANTS_BY_SKU, &left, deadline, product).await {
+        Ok(products) => found.extend(products),
+        // a project whose variants are part of its products may not know them
+        Err(error) if error.is_rejection() => {}
+        Err(error) => return Err(error),
+    }
     Ok(found)
-}
-
-/// Whether variants are resources of their own, as a product tells.
-async fn has_separate_variants(context: &Context, deadline: Deadline) -> Result<bool, Error> {
-    let query = Query {
-        limit: 1,
-        parameters: BY_SKU.parameters,
-        ..Query::all("query a product", BY_SKU.path, MAX_BYTES)
-    };
-    let products = match context.commercetools.page(&query, deadline).await {
-        // it has variants that are large
-        Err(error) if error.is_too_large() => return Ok(false),
-        products => products?,
-    };
-    let mut products = products.iter();
-    let is_without = |product: &Json| {
-        let product = Product::read(product.part());
-        product.is_ok_and(|product| product.is_without_variants())
-    };
-    Ok(products.any(is_without))
 }
 
 /// The ids of the categories below these.

@@ -102,6 +102,8 @@ fn prices_and_stock_that_changed_bring_their_products_and_no_others() {
         (Kept::Modular, Beside::StandalonePrice),
         (Kept::Modular, Beside::InventoryEntry),
         (Kept::Mixed, Beside::StandalonePrice),
+        // some variants are of their products, others resources of their own
+        (Kept::Mixed, Beside::InventoryEntry),
     ] {
         run(
             Setup::catalog(10, 60).kept_as(kept).scheduled(),

@@ -9,6 +9,7 @@
 //! - `schedule`: what a seed draws; `extremes`: what few seeds draw
 //! - `world`, `instances`, `network`: the world that the app lives in
 //! - `operator`: the people and programs around it
+//! - `nightly`: shops that live on after their import
 //! - `records`: records that change, and records that Klaviyo refuses
 //! - `watch`: what must hold at every moment; `verdict`: what it must have come to
 //! - `history`: what happened
@@ -17,6 +18,7 @@ mod extremes;
 mod history;
 mod instances;
 mod network;
+mod nightly;
 mod operator;
 mod records;
 mod removals;
