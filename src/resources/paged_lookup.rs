@@ -37,6 +37,8 @@ pub(super) enum Member {
     Own(&'static str),
     /// The id of what this member refers to.
     ReferencedBy(&'static str),
+    /// The id of what a member of this member refers to.
+    ReferencedWithin(&'static str, &'static str),
     /// A member of a variant of the record, whichever it is.
     OfVariants(&'static str),
 }
@@ -45,7 +47,7 @@ impl Member {
     /// How often the values are part of the predicate.
     fn repeats(self) -> usize {
         match self {
-            Self::Own(_) | Self::ReferencedBy(_) => 1,
+            Self::Own(_) | Self::ReferencedBy(_) | Self::ReferencedWithin(..) => 1,
             Self::OfVariants(_) => 2,
         }
     }
@@ -56,6 +58,9 @@ impl Member {
             Self::OfVariants(name) => {
                 let is_one = value_in(name, values);
                 format!("masterVariant({is_one}) or variants({is_one})")
+            }
+            Self::ReferencedWithin(within, name) => {
+                format!("{within}({name}({}))", value_in("id", values))
             }
             Self::ReferencedBy(name) => format!("{name}({})", value_in("id", values)),
         }
@@ -208,6 +213,10 @@ mod tests {
         assert_eq!(
             Member::ReferencedBy("product").is_one_of(&values),
             r#"product(id in ("a\"b","c"))"#
+        );
+        assert_eq!(
+            Member::ReferencedWithin("paymentInfo", "payments").is_one_of(&values[1..]),
+            r#"paymentInfo(payments(id in ("c")))"#
         );
         assert_eq!(
             Member::OfVariants("sku").is_one_of(&values[1..]),

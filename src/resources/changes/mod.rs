@@ -4,6 +4,7 @@
 //! ```text
 //! products    standalone prices and stock that were modified; prices that have begun or ended; categories that were
 //!             modified, and those below them: an item is in the ancestors of its categories, too
+//! orders      payments that were modified, where refunds are sent
 //! categories  those below categories that were modified: their names are paths
 //! ```
 //!
@@ -25,7 +26,7 @@ use serde_json::value::to_raw_value;
 pub(super) use self::selection::Selection;
 use super::context::Context;
 use crate::commercetools::query::{MAX_LIMIT, Query, between};
-use crate::commercetools::scope::{VIEW_PRODUCTS, VIEW_STANDALONE_PRICES};
+use crate::commercetools::scope::{VIEW_PAYMENTS, VIEW_PRODUCTS, VIEW_STANDALONE_PRICES};
 use crate::error::{Error, Peer};
 use crate::json::{Json, Part};
 use crate::klaviyo::bulk::BulkEndpoint;
@@ -53,7 +54,8 @@ fn sources(resource: Resource) -> &'static [Source] {
             Source::Categories,
         ],
         Resource::Categories => &[Source::Categories],
-        Resource::Customers | Resource::Orders => &[],
+        Resource::Orders => &[Source::Payments],
+        Resource::Customers => &[],
     }
 }
 
@@ -140,9 +142,10 @@ impl FindChanges {
             }
             Some(Source::OwnPriceDates) => self.own_price_dates(query, deadline).await,
             Some(Source::Categories) => self.categories(query, deadline).await,
-            Some(Source::Named | Source::Prices | Source::PriceDates | Source::Stock) | None => {
-                Ok(nothing())
+            Some(Source::Payments) if may(VIEW_PAYMENTS).await? => {
+                self.payments(query, deadline).await
             }
+            _ => Ok(nothing()),
         }
     }
 
@@ -191,6 +194,15 @@ impl FindChanges {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn payments(&self, query: &PageQuery, deadline: Deadline) -> Result<Found, Error> {
+        let of = Of::small("query changed payments", "payments").since(self.since);
+        let page = of.page(&self.context, query, deadline).await?;
+        let ids = page.records.iter().map(Json::part);
+        let payments = ids.filter_map(mapping::id).collect();
+        let orders = owners::of_payments(&self.context, &payments, deadline).await?;
+        Ok(page.found(orders))
     }
 
     async fn categories(&self, query: &PageQuery, deadline: Deadline) -> Result<Found, Error> {

@@ -1,4 +1,4 @@
-//! Which products are made of something: their skus, or their categories.
+//! Which records are made of something: products of their skus or their categories, orders of their payments.
 
 use std::collections::BTreeSet;
 
@@ -32,6 +32,14 @@ const VARIANTS_BY_SKU: PagedLookup = PagedLookup {
     parameters: &[("staged", "false")],
     member: Member::Own("sku"),
     unseen_bytes: 4_000,
+};
+/// Orders by their payments.
+const BY_PAYMENT: PagedLookup = PagedLookup {
+    operation: "query orders by payment",
+    path: "orders",
+    parameters: &[],
+    member: Member::ReferencedWithin("paymentInfo", "payments"),
+    unseen_bytes: 20_000,
 };
 /// Categories below others.
 const BELOW: PagedLookup = PagedLookup {
@@ -119,6 +127,20 @@ pub(super) fn note(context: &Context, category: &Json) {
     if let Ok(category) = Category::read(category.part()) {
         context.catalog.note(&[category]);
     }
+}
+
+/// The ids of the orders with one of these payments.
+///
+/// # Errors
+/// If commercetools does not respond or rejects a request.
+pub(super) async fn of_payments(
+    context: &Context,
+    payments: &BTreeSet<String>,
+    deadline: Deadline,
+) -> Result<BTreeSet<String>, Error> {
+    let asked: Vec<String> = payments.iter().cloned().collect();
+    let id = |order: &Json| mapping::id(order.part());
+    ids(context, &BY_PAYMENT, &asked, deadline, id).await
 }
 
 /// The ids of the published products in one of these categories.

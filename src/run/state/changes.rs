@@ -24,6 +24,8 @@ pub enum Source {
     Stock,
     /// Categories that were modified.
     Categories,
+    /// Payments that were modified.
+    Payments,
 }
 
 /// The records whose parts have changed.
