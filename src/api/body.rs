@@ -33,6 +33,7 @@ struct StartBody {
     delete_all: bool,
     prune: bool,
     prune_unmarked: bool,
+    drift: bool,
     adopt: bool,
     confirm_removal: Option<u64>,
     // the Node plugin's documentation has the second spelling
@@ -162,6 +163,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         ("deleteAll", body.delete_all),
         ("prune", body.prune),
         ("pruneUnmarked", body.prune_unmarked),
+        ("drift", body.drift),
     ];
     let given: Vec<&str> = given
         .into_iter()
@@ -177,28 +179,10 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
     }
     let deletes = deletion(resource, &body)?;
     may_prune(resource, &given)?;
-    // each of these chooses the records in another way
-    let choices = |name: &&&str| {
-        matches!(
-            **name,
-            "ids" | "startId" | "since" | "retryFailed" | "dismissFailed" | "resume" | "deleteAll"
-        )
-    };
-    if let [first, second, ..] = given.iter().filter(choices).collect::<Vec<_>>()[..] {
-        return Err(bad_request(format!(
-            "{second}: cannot be combined with {first}"
-        )));
+    if body.drift && resource != Resource::Products {
+        return Err(bad_request("drift: is for products only"));
     }
-    for alone in ["resume", "deleteAll", "dismissFailed"] {
-        if let Some(other) = given
-            .iter()
-            .find(|name| given.contains(&alone) && **name != alone)
-        {
-            return Err(bad_request(format!(
-                "{other}: cannot be combined with {alone}"
-            )));
-        }
-    }
+    go_together(&given)?;
     if let Some(asked) = about_known_run(resource, &body)? {
         return Ok(asked);
     }
@@ -210,10 +194,12 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
             .transpose()?,
         trigger_flows: body.trigger_flows,
         since: None,
-        dry_run: body.dry_run,
+        // it sends nothing
+        dry_run: body.dry_run || body.drift,
         delete_all: deletes,
         prune: body.prune,
         prune_unmarked: body.prune_unmarked,
+        drift: body.drift,
     };
     Ok(Asked::Start(Box::new(StartRequest {
         options,
@@ -222,6 +208,32 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         adopt: body.adopt,
         plan: None,
     })))
+}
+
+/// Each of some members chooses the records in another way, and some stand alone.
+fn go_together(given: &[&str]) -> Result<(), Problem> {
+    let choices = |name: &&&str| {
+        matches!(
+            **name,
+            "ids" | "startId" | "since" | "retryFailed" | "dismissFailed" | "resume" | "deleteAll"
+        )
+    };
+    if let [first, second, ..] = given.iter().filter(choices).collect::<Vec<_>>()[..] {
+        return Err(bad_request(format!(
+            "{second}: cannot be combined with {first}"
+        )));
+    }
+    for alone in ["resume", "deleteAll", "dismissFailed", "drift"] {
+        if let Some(other) = given
+            .iter()
+            .find(|name| given.contains(&alone) && **name != alone)
+        {
+            return Err(bad_request(format!(
+                "{other}: cannot be combined with {alone}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What can be pruned, and with what that can be combined.

@@ -121,6 +121,13 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// The predicate of what has a time in this field that is neither before the one nor after the other.
+#[must_use]
+pub fn between(field: &str, from: Timestamp, until: Timestamp) -> String {
+    let [from, until] = [from, until].map(|time| quoted(&time.to_string()));
+    format!("({field} >= {from} and {field} <= {until})")
+}
+
 /// The predicate of the records with these ids.
 pub(super) fn id_in(ids: &[String]) -> String {
     value_in("id", ids)

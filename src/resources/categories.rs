@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::catalog_jobs::{self, JOBS_A_GROUP, write_of};
+use super::changes::{FindChanges, Selection};
 use super::collection::Collection;
 use super::context::Context;
 use crate::error::Error;
@@ -18,7 +19,7 @@ use crate::ports::LocalFuture;
 use crate::resources::withdrawal::Withdrawal;
 use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Job, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
@@ -30,14 +31,27 @@ const CATEGORIES: Collection = Collection {
 };
 
 /// The phase that creates and updates.
-struct Categories(Context);
+struct Categories {
+    context: Context,
+    /// Which categories are read.
+    selection: Selection,
+    /// Whether the run has more phases than this one before its removals.
+    is_of_changes: bool,
+}
 
 /// The import of categories, in the phase that the run is in.
 #[must_use]
 pub fn categories(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
-    match Withdrawal::of_run(context, run) {
+    if let Some(phase) = Withdrawal::of_run(context, run) {
+        return Rc::new(phase);
+    }
+    match FindChanges::of_run(context, run, categories) {
         Some(phase) => Rc::new(phase),
-        None => Rc::new(Categories(context.clone())),
+        None => Rc::new(Categories {
+            context: context.clone(),
+            selection: Selection::of(run),
+            is_of_changes: run.options.since.is_some(),
+        }),
     }
 }
 
@@ -50,8 +64,17 @@ impl Import for Categories {
         JOBS_A_GROUP
     }
 
+    fn phase(&self) -> Option<String> {
+        let name = Resource::Categories.name().to_owned();
+        self.is_of_changes.then_some(name)
+    }
+
+    fn ranges(&self, run: &RunDocument, configured: usize) -> Vec<IdRange> {
+        Selection::ranges(run, configured)
+    }
+
     fn next_phase(&self, run: &RunDocument) -> NextPhase {
-        Withdrawal::after_import(&self.0, run)
+        Withdrawal::after_import(&self.context, run)
     }
 
     fn total(
@@ -59,7 +82,7 @@ impl Import for Categories {
         options: &RunOptions,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
-        CATEGORIES.total(&self.0.commercetools, options, deadline)
+        CATEGORIES.total(&self.context.commercetools, options, deadline)
     }
 
     fn fetch(
@@ -73,9 +96,12 @@ impl Import for Categories {
             catalog,
             options,
             ..
-        } = self.0.clone();
+        } = self.context.clone();
+        let selection = self.selection.clone();
         Box::pin(async move {
-            let mut records = CATEGORIES.read(&commercetools, &query, deadline).await?;
+            let mut records = selection
+                .read(&commercetools, &CATEGORIES, &query, deadline)
+                .await?;
             records.retain(&query.range.digests);
             let (ids, ancestors) = {
                 let categories: Vec<Category<'_>> = records
@@ -116,7 +142,7 @@ impl Import for Categories {
         look: Look,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
-        let client = self.0.klaviyo.clone();
+        let client = self.context.klaviyo.clone();
         Box::pin(async move {
             let collection = CatalogCollection::Categories;
             catalog_jobs::look(&client, &ENDPOINTS, collection, jobs, look, deadline).await
@@ -128,7 +154,7 @@ impl Import for Categories {
         job: Job,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.0.klaviyo.clone();
+        let client = self.context.klaviyo.clone();
         Box::pin(async move {
             catalog_jobs::poll(
                 &client,

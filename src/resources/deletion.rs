@@ -21,7 +21,7 @@ use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
 use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
-use crate::run::state::{Digests, Job, Note, RunDocument, RunOptions};
+use crate::run::state::{Cursor, Digests, IdRange, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// The most passes that delete.
@@ -100,8 +100,8 @@ impl Import for Deletion {
     }
 
     /// Klaviyo's catalog can be read in one part only.
-    fn ranges(&self, _configured: usize) -> usize {
-        1
+    fn ranges(&self, run: &RunDocument, _configured: usize) -> Vec<IdRange> {
+        Cursor::all_ranges(&run.options, 1)
     }
 
     fn next_phase(&self, _run: &RunDocument) -> NextPhase {

@@ -20,7 +20,7 @@ impl ImportFactory for Context {
                 Rc::new(deletion::Deletion::new(self, CatalogCollection::Items, run))
             }
             Resource::Customers => Rc::new(customers::Customers::new(self)),
-            Resource::Orders => Rc::new(orders::Orders::new(self, &run.options)),
+            Resource::Orders => orders::orders(self, run),
             Resource::Categories => categories::categories(self, run),
             Resource::Products => products::products(self, run),
         }

@@ -2,6 +2,7 @@
 //!
 //! - [`customers`], [`orders`], [`categories`], [`products`]: the imports.
 //! - [`deletion`]: deletes all items or all categories of Klaviyo's catalog.
+//! - `changes`: finds the records whose parts have changed.
 //! - `withdrawal`: takes entries out of Klaviyo that commercetools no longer has.
 //! - [`collection`]: reads a commercetools collection page by page.
 //! - [`shop_catalog`]: looks up categories, and the categories of products (`product_categories`), with a `cache`;
@@ -14,6 +15,7 @@
 mod cache;
 mod catalog_jobs;
 pub mod categories;
+mod changes;
 pub mod collection;
 pub mod context;
 pub mod customers;

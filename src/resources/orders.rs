@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::changes::{FindChanges, Selection};
 use super::collection::Collection;
 use super::context::Context;
 use super::refunds::Refunds;
@@ -19,7 +20,7 @@ use crate::ports::LocalFuture;
 use crate::run::documents::{Document, Documents, RecordOutcome};
 use crate::run::import::{Import, JobAnswer};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, Note, RunOptions};
+use crate::run::state::{IdRange, Job, Note, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&events::BULK_CREATE];
@@ -30,23 +31,38 @@ const ORDERS: Collection = Collection {
     parameters: &[],
 };
 
-/// The import of orders.
-pub struct Orders {
+/// The import of orders, in the phase that the run is in.
+#[must_use]
+pub fn orders(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
+    // what changes an order without modifying it are refunds of its payments
+    let changes = FindChanges::of_run(context, run, orders);
+    match changes.filter(|_| context.options.refunds) {
+        Some(phase) => Rc::new(phase),
+        None => Rc::new(Orders::new(context, run)),
+    }
+}
+
+/// The phase that sends events.
+struct Orders {
     commercetools: Rc<commercetools::Client>,
     catalog: Rc<ShopCatalog>,
     options: Rc<MappingOptions>,
     trigger_flows: bool,
+    /// Which orders are read.
+    selection: Selection,
+    /// Whether the run has more phases than this one.
+    is_of_changes: bool,
 }
 
 impl Orders {
-    /// The import, with the clients and options of the context and the options of the run.
-    #[must_use]
-    pub fn new(context: &Context, options: &RunOptions) -> Self {
+    fn new(context: &Context, run: &RunDocument) -> Self {
         Self {
             commercetools: context.commercetools.clone(),
             catalog: context.catalog.clone(),
             options: context.options.clone(),
-            trigger_flows: options.trigger_flows,
+            trigger_flows: run.options.trigger_flows,
+            selection: Selection::of(run),
+            is_of_changes: run.options.since.is_some() && context.options.refunds,
         }
     }
 }
@@ -60,6 +76,15 @@ impl Import for Orders {
         // events have no jobs that need to be traced back to a batch, and an order's events may be split over two
         // requests: larger groups fill the requests better
         4
+    }
+
+    fn phase(&self) -> Option<String> {
+        let name = Resource::Orders.name().to_owned();
+        self.is_of_changes.then_some(name)
+    }
+
+    fn ranges(&self, run: &RunDocument, configured: usize) -> Vec<IdRange> {
+        Selection::ranges(run, configured)
     }
 
     fn total(
@@ -80,9 +105,9 @@ impl Import for Orders {
             self.catalog.clone(),
             self.options.clone(),
         );
-        let trigger_flows = self.trigger_flows;
+        let (trigger_flows, selection) = (self.trigger_flows, self.selection.clone());
         Box::pin(async move {
-            let records = ORDERS.read(&client, &query, deadline).await?;
+            let records = selection.read(&client, &ORDERS, &query, deadline).await?;
             let products: HashSet<String> =
                 records.present().flat_map(order::product_ids).collect();
             let refunds = async {

@@ -37,12 +37,31 @@ pub(super) enum Member {
     Own(&'static str),
     /// The id of what this member refers to.
     ReferencedBy(&'static str),
+    /// The id of what a member of this member refers to.
+    ReferencedWithin(&'static str, &'static str),
+    /// A member of a variant of the record, whichever it is.
+    OfVariants(&'static str),
 }
 
 impl Member {
+    /// How often the values are part of the predicate.
+    fn repeats(self) -> usize {
+        match self {
+            Self::Own(_) | Self::ReferencedBy(_) | Self::ReferencedWithin(..) => 1,
+            Self::OfVariants(_) => 2,
+        }
+    }
+
     fn is_one_of(self, values: &[String]) -> String {
         match self {
             Self::Own(name) => value_in(name, values),
+            Self::OfVariants(name) => {
+                let is_one = value_in(name, values);
+                format!("masterVariant({is_one}) or variants({is_one})")
+            }
+            Self::ReferencedWithin(within, name) => {
+                format!("{within}({name}({}))", value_in("id", values))
+            }
             Self::ReferencedBy(name) => format!("{name}({})", value_in("id", values)),
         }
     }
@@ -63,7 +82,8 @@ impl Lookups {
         take: impl FnMut(&Json) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let take = RefCell::new(take);
-        let chunks = chunks(values).into_iter();
+        let most = VALUES_BYTES / lookup.member.repeats();
+        let chunks = chunks(values, most).into_iter();
         let chunks = chunks.map(|chunk| self.pages_of(lookup, &values[chunk], deadline, &take));
         let answers = stream::iter(chunks).buffered(CHUNKS_AT_A_TIME);
         pin_mut!(answers);
@@ -139,8 +159,8 @@ impl Lookups {
     }
 }
 
-/// The values in chunks of one query each.
-fn chunks(values: &[String]) -> Vec<Range<usize>> {
+/// The values in chunks of one query each, with at most so many bytes.
+fn chunks(values: &[String], most_bytes: usize) -> Vec<Range<usize>> {
     let mut chunks: Vec<Range<usize>> = Vec::new();
     let mut bytes = 0;
     for (at, value) in values.iter().enumerate() {
@@ -148,7 +168,7 @@ fn chunks(values: &[String]) -> Vec<Range<usize>> {
         let plain = value.bytes().filter(u8::is_ascii_alphanumeric).count();
         let length = (value.len() - plain) + plain.div_ceil(3) + 3;
         match chunks.last_mut() {
-            Some(chunk) if chunk.len() < IDS_A_QUERY && bytes + length <= VALUES_BYTES => {
+            Some(chunk) if chunk.len() < IDS_A_QUERY && bytes + length <= most_bytes => {
                 chunk.end = at + 1;
                 bytes += length;
             }
@@ -169,7 +189,7 @@ mod tests {
     fn chunks_have_all_values_and_fit_into_a_url() {
         for value in ["A1", "Größe \"L\" :::, \\ ", &"長".repeat(80)] {
             let values: Vec<String> = (0..1_000).map(|at| format!("{value}{at}")).collect();
-            let chunks = chunks(&values);
+            let chunks = chunks(&values, VALUES_BYTES);
             let covered: Vec<usize> = chunks.iter().flat_map(Clone::clone).collect();
             assert_eq!(covered, (0..1_000).collect::<Vec<_>>());
             for chunk in chunks {
@@ -180,7 +200,7 @@ mod tests {
                 assert!(escaped.len() < 7_000, "{}", escaped.len());
             }
         }
-        assert!(chunks(&[]).is_empty());
+        assert!(chunks(&[], VALUES_BYTES).is_empty());
     }
 
     #[test]
@@ -193,6 +213,14 @@ mod tests {
         assert_eq!(
             Member::ReferencedBy("product").is_one_of(&values),
             r#"product(id in ("a\"b","c"))"#
+        );
+        assert_eq!(
+            Member::ReferencedWithin("paymentInfo", "payments").is_one_of(&values[1..]),
+            r#"paymentInfo(payments(id in ("c")))"#
+        );
+        assert_eq!(
+            Member::OfVariants("sku").is_one_of(&values[1..]),
+            r#"masterVariant(sku in ("c")) or variants(sku in ("c"))"#
         );
     }
 }

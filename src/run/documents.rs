@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::state::Note;
+use super::state::{Drift, Note};
 use crate::json::pieces::Pieces;
 use crate::mapping::Skip;
 
@@ -38,6 +38,10 @@ pub struct Documents {
     pub parts_skipped: Vec<(String, Skip)>,
     /// What was done differently for its parts.
     pub part_notes: Vec<Note>,
+    /// Whether the record was not sent, but found to have changed.
+    pub changed: bool,
+    /// How far Klaviyo is from this record, in a comparison.
+    pub drift: Option<Box<Drift>>,
     /// What Klaviyo has of this record.
     pub found: Found,
 }
@@ -80,6 +84,8 @@ impl Documents {
         self.notes.clear();
         self.parts_skipped.clear();
         self.part_notes.clear();
+        self.changed = false;
+        self.drift = None;
         self.found = Found::default();
     }
 

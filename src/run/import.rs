@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::page::{Page, PageQuery};
-use super::state::{Digests, Job, Note, RemovalKind, RunDocument, RunOptions};
+use super::state::{Cursor, Digests, IdRange, Job, Note, RemovalKind, RunDocument, RunOptions};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::job::Look;
@@ -133,9 +133,14 @@ pub trait Import {
         Some((0, 1))
     }
 
-    /// The number of ranges that everything is read in, where so many are configured.
-    fn ranges(&self, configured: usize) -> usize {
-        configured
+    /// The ranges of everything that the phase reads: of the id space so many, if it can be cut.
+    fn ranges(&self, run: &RunDocument, configured: usize) -> Vec<IdRange> {
+        Cursor::all_ranges(&run.options, configured)
+    }
+
+    /// Whether what the phase has found says enough: nothing more is read in it.
+    fn needs_no_more(&self, _run: &RunDocument) -> bool {
+        false
     }
 
     /// What it finds in Klaviyo that commercetools no longer has.

@@ -9,7 +9,9 @@ use super::{advice, destination, patience};
 use crate::run::destination::is_surely_ours;
 use crate::run::engine::Engine;
 use crate::run::import::{Import, JobEntries};
-use crate::run::state::{Only, Removal, RemovalKind, Resource, RunDocument, RunOptions, Status};
+use crate::run::state::{
+    Differences, Drift, Only, Removal, RemovalKind, Resource, RunDocument, RunOptions, Status,
+};
 use crate::time::later;
 
 /// The status of a run. `status` is `idle` if there never was a run.
@@ -68,6 +70,7 @@ pub(in crate::api) fn run_view(
         "history": run.history,
         "counts": run.counts,
         "variants": run.variants,
+        "drift": run.drift.as_ref().map(|drift| drift_view(run, drift)),
         "removal": run.removal.as_ref().filter(|removal| removal.count > 0).map(removal),
         "removals": run.removals().filter(|removal| removal.has_found()).map(removal_in_full).collect::<Vec<_>>(),
         "lastId": run.last_id,
@@ -89,6 +92,27 @@ pub(in crate::api) fn run_view(
         "upToDateSince": run.up_to_date_since,
         "lastReport": run.last_report,
     })
+}
+
+/// How far Klaviyo is from the shop, with what only a listing of Klaviyo shows.
+fn drift_view(run: &RunDocument, drift: &Drift) -> Value {
+    let removals = run.removals();
+    let surplus: u64 = removals
+        .filter(|removal| removal.kind == RemovalKind::Items)
+        .map(|removal| removal.count)
+        .sum();
+    let view = |found: &Differences, surplus: u64| {
+        json!({
+            "compared": found.compared,
+            "lacking": found.lacking,
+            "different": found.different,
+            "surplus": found.surplus + surplus,
+            "fields": found.fields,
+            "lackingIds": found.lacking_ids,
+            "differentIds": found.different_ids,
+        })
+    };
+    json!({"items": view(&drift.items, surplus), "variants": view(&drift.variants, 0)})
 }
 
 /// What Klaviyo has and commercetools no longer has.
@@ -127,6 +151,7 @@ fn options(options: &RunOptions) -> Value {
         "deleteAll": options.delete_all,
         "prune": options.prune,
         "pruneUnmarked": options.prune_unmarked,
+        "drift": options.drift,
     })
 }
 

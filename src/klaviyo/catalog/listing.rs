@@ -17,7 +17,7 @@ use crate::time::Deadline;
 /// not documented; for an item with at least this many, the variants are listed separately.
 const SURELY_ALL_INCLUDED: usize = 10;
 
-pub(super) static LIST_ITEMS: Endpoint = Endpoint {
+static LIST_ITEMS: Endpoint = Endpoint {
     name: "list catalog items",
     burst: 350,
     steady: 3_500,
@@ -50,7 +50,7 @@ pub enum CatalogCollection {
 }
 
 impl CatalogCollection {
-    fn endpoint(self) -> &'static Endpoint {
+    pub(super) fn endpoint(self) -> &'static Endpoint {
         match self {
             Self::Categories => &LIST_CATEGORIES,
             Self::Items => &LIST_ITEMS,
@@ -72,6 +72,16 @@ impl CatalogCollection {
                 "/api/catalog-variants?fields%5Bcatalog-variant%5D=external_id&page%5Bsize%5D=100"
             }
         }
+    }
+
+    /// The path of all entries with these fields of each.
+    pub(super) fn path_with_fields(self, fields: &str) -> String {
+        let (collection, kind) = match self {
+            Self::Categories => ("catalog-categories", "catalog-category"),
+            Self::Items => ("catalog-items", "catalog-item"),
+            Self::Variants => ("catalog-variants", "catalog-variant"),
+        };
+        format!("/api/{collection}?fields%5B{kind}%5D={fields}&page%5Bsize%5D=100")
     }
 
     /// The paths of the entries with these external ids, each with as many ids as a query takes.

@@ -1,6 +1,7 @@
 //! The catalog: bulk jobs that create, update and delete entries, 100 per job
 //! (<https://developers.klaviyo.com/en/reference/catalogs_api_overview>), and listings of the entries that exist.
 
+pub mod attributes;
 pub mod job;
 pub mod listing;
 pub mod marks;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::elsewhere::Elsewhere;
 use super::phase::Phase;
-use super::reading::{PRODUCTS, ProductPage};
+use super::reading::PRODUCTS;
 use super::removals::{Removals, Step};
 use super::variants::{self, InKlaviyo};
 use super::wanted::Wanted;
@@ -18,12 +18,13 @@ use crate::klaviyo::job::Look;
 use crate::mapping::product::{Listing, Product, compound_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::write_of;
+use crate::resources::changes::Selection;
 use crate::resources::collection::Collection;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, Note, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 6] = [
@@ -184,6 +185,10 @@ impl Import for Entries {
         })
     }
 
+    fn ranges(&self, run: &RunDocument, configured: usize) -> Vec<IdRange> {
+        Selection::ranges(run, configured)
+    }
+
     fn next_phase(&self, run: &RunDocument) -> NextPhase {
         let phase = self.phase.clone();
         if self.sends == Sends::Items {
@@ -240,7 +245,7 @@ impl Import for Entries {
         let (phase, sends) = (self.phase.clone(), self.sends);
         Box::pin(async move {
             let wanted = Wanted::of(&query.range);
-            let page = ProductPage::read(&phase.context, &query, phase.now, deadline).await?;
+            let page = phase.read(&query, deadline).await?;
             // ids that do not exist are counted where their item is
             let counts_item = |id: &str| sends != Sends::Variants && wanted.item(id);
             let page = page.without_missing(counts_item);

@@ -1,6 +1,7 @@
 //! Imports products as catalog items, and their variants as catalog variants.
 //!
 //! ```text
+//! changes    in an import of changes: finds products whose prices, stock or categories have changed
 //! products   items are created and updated; the variants of an item that Klaviyo has are sent beside it, those of a new
 //!            one when Klaviyo has finished its job
 //! removals   if variants seem to be gone: they are compared again and counted
@@ -14,6 +15,7 @@
 //! Only published products are read, in their published projection.
 
 mod completion;
+mod drift;
 mod elsewhere;
 mod entries;
 mod phase;
@@ -24,9 +26,11 @@ mod wanted;
 
 use std::rc::Rc;
 
+use self::drift::Comparison;
 use self::entries::{Entries, Sends};
 use self::phase::Phase;
 use self::removals::{Removals, Step};
+use super::changes::{FindChanges, Selection};
 use super::context::Context;
 use super::withdrawal::Withdrawal;
 use crate::run::import::Import;
@@ -38,10 +42,17 @@ pub fn products(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
     if let Some(phase) = Withdrawal::of_run(context, run) {
         return Rc::new(phase);
     }
+    if let Some(phase) = FindChanges::of_run(context, run, products) {
+        return Rc::new(phase);
+    }
     let phase = Phase {
         context: context.clone(),
         now: run.started_at,
+        selection: Selection::of(run),
     };
+    if run.options.drift {
+        return Rc::new(Comparison(phase));
+    }
     let cursor = run.cursor.as_ref();
     let name = cursor.and_then(|cursor| cursor.phase.as_deref());
     let step = Step::ALL.into_iter().find(|step| name == Some(step.name()));

@@ -2,16 +2,18 @@
 
 use jiff::Timestamp;
 
-use super::reading::PRODUCTS;
+use super::reading::{PRODUCTS, ProductPage};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::CatalogCollection;
 use crate::klaviyo::job::Look;
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs;
+use crate::resources::changes::Selection;
 use crate::resources::context::Context;
 use crate::resources::withdrawal::Withdrawal;
 use crate::run::import::{Finished, JobAnswer, NextPhase};
+use crate::run::page::PageQuery;
 use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
 
@@ -21,6 +23,8 @@ pub(super) struct Phase {
     pub(super) context: Context,
     /// The time that decides which prices apply: the start of the run.
     pub(super) now: Timestamp,
+    /// Which products are read.
+    pub(super) selection: Selection,
 }
 
 impl Phase {
@@ -31,6 +35,23 @@ impl Phase {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
         PRODUCTS.total(&self.context.commercetools, options, deadline)
+    }
+
+    /// Reads the next page of a range.
+    ///
+    /// # Errors
+    /// As [`ProductPage::read`].
+    pub(super) async fn read(
+        &self,
+        query: &PageQuery,
+        deadline: Deadline,
+    ) -> Result<ProductPage, Error> {
+        let Self {
+            context,
+            now,
+            selection,
+        } = self;
+        ProductPage::read(context, selection, query, *now, deadline).await
     }
 
     /// What follows when no variant is left to be removed.

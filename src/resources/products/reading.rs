@@ -12,6 +12,7 @@ use super::wanted::Wanted;
 use crate::error::Error;
 use crate::mapping::product::{Product, compound_id};
 use crate::mapping::{self, Skip};
+use crate::resources::changes::Selection;
 use crate::resources::collection::{Collection, Records};
 use crate::resources::context::Context;
 use crate::run::documents::Documents;
@@ -39,12 +40,13 @@ impl ProductPage {
     /// If commercetools does not respond or rejects the request, and if a record in the response has no id.
     pub(super) async fn read(
         context: &Context,
+        selection: &Selection,
         query: &PageQuery,
         now: Timestamp,
         deadline: Deadline,
     ) -> Result<Self, Error> {
         let client = &context.commercetools;
-        let mut records = PRODUCTS.read(client, query, deadline).await?;
+        let mut records = selection.read(client, &PRODUCTS, query, deadline).await?;
         let wanted = Wanted::of(&query.range);
         records.list.retain(|record| match record {
             Record::Present(record) => {

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 
 use super::elsewhere::Elsewhere;
 use super::phase::Phase;
-use super::reading::ProductPage;
 use super::variants::push_deletion;
 use super::wanted::Wanted;
 use crate::error::Error;
@@ -19,10 +18,11 @@ use crate::klaviyo::job::Look;
 use crate::mapping::product::{Product, compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::JOBS_A_GROUP;
+use crate::resources::changes::Selection;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, Note, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
@@ -111,6 +111,10 @@ impl Import for Removals {
         Some((0, 1))
     }
 
+    fn ranges(&self, run: &RunDocument, configured: usize) -> Vec<IdRange> {
+        Selection::ranges(run, configured)
+    }
+
     fn next_phase(&self, run: &RunDocument) -> NextPhase {
         let removal = run.removal.clone().unwrap_or_default();
         let count = removal.count;
@@ -147,7 +151,7 @@ impl Import for Removals {
         Box::pin(async move {
             let context = &phase.context;
             let wanted = Wanted::of(&query.range);
-            let page = ProductPage::read(context, &query, phase.now, deadline).await?;
+            let page = phase.read(&query, deadline).await?;
             let page = page.without_missing(|_| false);
             let (skus, is_modular) = (page.skus(), page.is_modular);
             let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;

@@ -40,7 +40,9 @@ use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::start::overlapped;
-use crate::run::state::{Job, Note, RemovalKind, Resource, RunDocument, RunOptions};
+use crate::run::state::{
+    Cursor, IdRange, Job, Note, RemovalKind, Resource, RunDocument, RunOptions,
+};
 use crate::time::Deadline;
 
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
@@ -88,7 +90,7 @@ impl Withdrawal {
     pub(super) fn after_import(context: &Context, run: &RunDocument) -> NextPhase {
         let source = match unpublished_since(run) {
             // a prune finds what was unpublished, too
-            _ if run.options.prune => Source::Listing,
+            _ if run.options.prune || run.options.drift => Source::Listing,
             Some(since) if run.resource == Resource::Products => Source::Unpublished(since),
             _ => return NextPhase::None,
         };
@@ -196,8 +198,8 @@ impl Import for Withdrawal {
     }
 
     /// Klaviyo's catalog can be read in one part only, and few products are unpublished.
-    fn ranges(&self, _configured: usize) -> usize {
-        1
+    fn ranges(&self, run: &RunDocument, _configured: usize) -> Vec<IdRange> {
+        Cursor::all_ranges(&run.options, 1)
     }
 
     fn removal_kind(&self) -> RemovalKind {

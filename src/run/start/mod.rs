@@ -26,7 +26,8 @@ use crate::time::Deadline;
 /// How long it may take to write a run down.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 /// How much earlier than the last run's start "lastRun" is: queries show a change a little after it was made
-/// (<https://docs.commercetools.com/api/general-concepts#eventual-consistency>), and what arrives twice is harmless.
+/// (<https://docs.commercetools.com/api/general-concepts#eventual-consistency>), which takes seconds as a rule, and what
+/// arrives twice is harmless.
 const OVERLAP: Duration = Duration::from_secs(60);
 
 /// A run that has begun.
@@ -232,11 +233,11 @@ async fn prepare(
     for (note, count) in notes {
         document.counts.note(note, count);
     }
-    document.cursor = Some(Cursor::start(
-        &document.options,
-        import.phase(),
-        import.ranges(engine.config.id_ranges),
-    ));
+    document.cursor = Some(Cursor {
+        ranges: import.ranges(&document, engine.config.id_ranges),
+        phase: import.phase(),
+        ..Cursor::default()
+    });
     document.plan = request.plan.as_ref().map(|plan| plan.plan_id.clone());
     document.destination = destination;
     let mut stored = Stored::over(known.as_ref(), document);

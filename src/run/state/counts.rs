@@ -36,6 +36,9 @@ pub enum Note {
     UnpublishedDeleted,
     /// An entry that was deleted, because commercetools does not have it, or not published.
     Pruned,
+    /// commercetools has not said which products have prices that began or ended: a request of changes was rejected, or
+    /// took too long.
+    PriceDatesUnread,
     /// An order with a product that was not found among the published ones, while the API client may not read the
     /// others: their categories may be missing.
     UnpublishedProductsUnread,
@@ -53,7 +56,7 @@ pub enum Note {
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PhoneNumberLeftOut,
         Self::EmailLeftOut,
         Self::SentAgainWithoutPhoneNumber,
@@ -66,6 +69,7 @@ impl Note {
         Self::UnpublishedLeftAlone,
         Self::UnpublishedDeleted,
         Self::Pruned,
+        Self::PriceDatesUnread,
         Self::UnpublishedProductsUnread,
         Self::StandalonePricesUnread,
         Self::EventLeftOut,
@@ -90,6 +94,7 @@ impl Note {
             Self::UnpublishedLeftAlone => "unpublished-left-alone",
             Self::UnpublishedDeleted => "unpublished-deleted",
             Self::Pruned => "pruned",
+            Self::PriceDatesUnread => "price-dates-unread",
             Self::UnpublishedProductsUnread => "unpublished-products-unread",
             Self::StandalonePricesUnread => "standalone-prices-unread",
             Self::EventLeftOut => "event-left-out",

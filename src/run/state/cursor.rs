@@ -32,20 +32,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A phase that begins: the whole id space, or all from one id on, cut into `parts`.
-    #[must_use]
-    pub fn start(options: &RunOptions, phase: Option<String>, parts: usize) -> Self {
-        Self {
-            ranges: Self::all_ranges(options, parts),
-            jobs: Vec::new(),
-            phase,
-            phase_records: 0,
-            batch_cap: None,
-            page_cap: None,
-        }
-    }
-
-    /// The ranges of everything that a run reads.
+    /// The ranges of everything that a run reads: the whole id space, or all from one id on, cut into `parts`.
     #[must_use]
     pub fn all_ranges(options: &RunOptions, parts: usize) -> Vec<IdRange> {
         split(options.start_id.as_deref(), parts)

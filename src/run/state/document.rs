@@ -5,9 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::changes::Changes;
 use super::counts::{Counts, MAX_COUNT};
 use super::cursor::Cursor;
 use super::destination::Destination;
+use super::drift::Drift;
 use super::failures::FailureNews;
 use super::history::History;
 use super::last_error::LastError;
@@ -96,6 +98,12 @@ pub struct RunDocument {
     /// Products: how many variants, those that are deleted from Klaviyo included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variants: Option<Counts>,
+    /// A run of changes: the records that have changed without being modified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+    /// A comparison: how far Klaviyo is from the shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// What Klaviyo has and commercetools no longer has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
@@ -216,6 +224,8 @@ impl RunDocument {
             waiting_for: None,
             counts: Counts::default(),
             variants: None,
+            changes: None,
+            drift: None,
             removal: None,
             earlier_removals: Vec::new(),
             last_id: None,

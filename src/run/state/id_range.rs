@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::changes::Source;
 use super::digests::Digests;
 use super::entry_name::{self, EntryName};
 
@@ -42,6 +43,9 @@ pub struct IdRange {
     /// What is wanted of the records that it has or names; absent where it is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Only>,
+    /// Where it reads, if that is not the collection that is imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// How often these entries have been sent before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
@@ -60,6 +64,15 @@ impl IdRange {
         Self {
             entries,
             attempt,
+            ..Self::default()
+        }
+    }
+
+    /// All of a source.
+    #[must_use]
+    pub fn of_source(source: Source) -> Self {
+        Self {
+            source: Some(source),
             ..Self::default()
         }
     }
@@ -113,6 +126,7 @@ impl IdRange {
             entries: Vec::new(),
             digests: Digests::of(left.iter().map(|name| name.part.unwrap_or(name.id))),
             only: self.only,
+            source: self.source,
             attempt: self.attempt,
         }
     }

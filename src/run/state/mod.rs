@@ -1,10 +1,12 @@
 //! The run document and its parts: what is stored between windows, and what follows from it alone.
 
+mod changes;
 mod counts;
 mod cursor;
 mod destination;
 mod digests;
 mod document;
+mod drift;
 mod entry_name;
 mod failed_records;
 mod failures;
@@ -24,6 +26,7 @@ mod set_aside;
 mod status;
 mod succession;
 
+pub use changes::{Changes, Source};
 pub use counts::{Counts, Note};
 pub use cursor::Cursor;
 pub use destination::Destination;
@@ -31,6 +34,7 @@ pub use digests::Digests;
 pub use document::{
     MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument, SCHEMA,
 };
+pub use drift::{Differences, Drift};
 pub use entry_name::{EntryName, own_name};
 pub use failed_records::{FAILED_RECORDS_SCHEMA, FailedRecords, MAX_REMEMBERED};
 pub use failures::{FailureNews, Failures};

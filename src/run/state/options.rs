@@ -32,6 +32,9 @@ pub struct RunOptions {
     /// With `prune`: also entries that do not say whose they are, if their ids are of commercetools' form.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prune_unmarked: bool,
+    /// Products: a dry run that compares Klaviyo's catalog with the shop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drift: bool,
 }
 
 impl RunOptions {

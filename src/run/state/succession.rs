@@ -33,6 +33,18 @@ impl RunDocument {
         }
     }
 
+    /// A record has changed without being modified: it is read, too.
+    pub fn note_changed(&mut self, id: String) {
+        let changes = self.changes.get_or_insert_default();
+        let is_new = changes.note(id);
+        if changes.is_everywhere {
+            self.total = None;
+            self.total_is_at_least = false;
+        } else if let Some(total) = &mut self.total {
+            *total += u64::from(is_new);
+        }
+    }
+
     /// What is found to be removed of this kind. What was found of another kind is kept.
     pub fn removal_of(&mut self, kind: RemovalKind) -> &mut Removal {
         let of_another = self.removal.take_if(|removal| removal.kind != kind);

@@ -13,7 +13,7 @@ use crate::mapping::Skip;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::MAX_DECISIONS;
 use crate::run::state::{
-    Counts, Digests, EntryName, IdRange, Job, Note, Outcome, SetAside, own_name,
+    Counts, Digests, Drift, EntryName, IdRange, Job, Note, Outcome, SetAside, own_name,
 };
 
 /// What the result of a job changes; applied when its group is committed.
@@ -56,6 +56,17 @@ impl SentEntry {
     }
 }
 
+/// How a later window finds the entries of a job again, to decide about them once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundAgain {
+    /// By their names.
+    ByName,
+    /// By reading the spans that their ids are in.
+    BySpan,
+    /// A later phase lists what is left of them.
+    ByListing,
+}
+
 /// What was found in Klaviyo that commercetools no longer has.
 #[derive(Debug, Default)]
 pub struct RemovalFound {
@@ -94,6 +105,8 @@ pub struct Group {
     /// The counts of records' parts.
     pub(super) parts: Counts,
     pub(super) removal: RemovalFound,
+    pub(super) changed: Vec<String>,
+    pub(super) drift: Option<Drift>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) read_again: Vec<String>,
     pub(super) refused: BTreeMap<usize, String>,
@@ -122,6 +135,10 @@ pub struct Commit {
     pub parts: Counts,
     /// What was found in Klaviyo that commercetools no longer has.
     pub removal: RemovalFound,
+    /// The ids of records that have changed without being modified.
+    pub changed: Vec<String>,
+    /// How far Klaviyo is from these records, in a comparison.
+    pub drift: Option<Drift>,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
     /// Ids of watched records that were read.
@@ -254,6 +271,12 @@ impl Group {
         if documents.found.has_obsolete {
             self.removal.records.extend(origin.id.map(str::to_owned));
         }
+        if let Some(drift) = &documents.drift {
+            self.drift.get_or_insert_default().add((**drift).clone());
+        }
+        if documents.changed {
+            self.changed.extend(origin.id.map(str::to_owned));
+        }
         if documents.found.is_unmarked {
             self.removal.unmarked.extend(origin.id.map(str::to_owned));
         }
@@ -330,6 +353,8 @@ impl Group {
             counts: self.counts,
             parts: self.parts,
             removal: self.removal,
+            changed: self.changed,
+            drift: self.drift,
             set_aside: self.set_aside,
             read_again: self.read_again,
             refused_blindly: self.refused_blindly,
@@ -372,14 +397,13 @@ impl Commit {
 
     /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
     /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do
-    /// not name them. For many names digests are enough, where the entries are read again by the ids' spans, or
-    /// `are_listed_again` whatever becomes of them.
+    /// not name them. For many names digests are enough, unless the entries can only be found by their names.
     #[must_use]
     pub fn cursor_jobs(
         &self,
         now: jiff::Timestamp,
         due: jiff::Timestamp,
-        are_listed_again: bool,
+        found_again: FoundAgain,
     ) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
         let job = |made: &JobMade| {
@@ -401,7 +425,11 @@ impl Commit {
             let are_few = !is_alone && made.records.len() <= MAX_NAMED;
             let sent = || made.records.iter().map(|&entry| &self.entries[entry]);
             let entries = || sent().map(|entry| entry.name.clone()).collect();
-            let are_found_again = are_listed_again || sent().all(|entry| entry.range.is_some());
+            let are_found_again = match found_again {
+                FoundAgain::ByName => false,
+                FoundAgain::BySpan => sent().all(|entry| entry.range.is_some()),
+                FoundAgain::ByListing => true,
+            };
             if made.endpoint.names_entries && self.attempt == 0 && are_found_again {
                 Job {
                     entries: entries(),

@@ -238,6 +238,9 @@ impl Window<'_> {
             ..
         } = self.limits;
         self.reader.set_limits(pages, answer, alone);
+        if self.import.needs_no_more(&self.stored.document) {
+            self.reader.finish();
+        }
         if !self.jobs_are_full() {
             let is_idle = self.in_flight.sends == 0 && self.packer.outbox() == 0;
             while let Some((range, query)) = self.reader.next_fetch(is_idle) {

@@ -1,14 +1,14 @@
 //! Progress: what has been acknowledged goes into the document, and the next phase begins when one is over.
 
 use super::end::End;
-use super::group::{Commit, RemovalFound, SentEntry};
+use super::group::{Commit, FoundAgain, RemovalFound, SentEntry};
 use super::job_list::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::{Import, JobEntries, NextPhase};
 use crate::run::state::{
-    Counts, Cursor, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
+    Counts, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
 };
 use crate::time::later;
 
@@ -23,9 +23,8 @@ impl Window<'_> {
 
     fn apply(&mut self, commit: Commit) {
         let now = self.engine.now();
-        let are_listed_again = self.import.lists_again();
-        self.jobs
-            .add(commit.cursor_jobs(now, later(now, FIRST_POLL), are_listed_again));
+        let jobs = commit.cursor_jobs(now, later(now, FIRST_POLL), self.found_again());
+        self.jobs.add(jobs);
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
                 self.reader.commit(*range, through);
@@ -43,6 +42,12 @@ impl Window<'_> {
             variants.add(&commit.parts);
         }
         note_removal(document, self.import.removal_kind(), commit.removal);
+        if let Some(drift) = commit.drift {
+            document.drift.get_or_insert_default().add(drift);
+        }
+        for id in commit.changed {
+            document.note_changed(id);
+        }
         if commit.last_id.is_some() {
             document.last_id = commit.last_id;
         }
@@ -89,6 +94,18 @@ impl Window<'_> {
                 }
             }
             None => self.jobs.remove(&effect.id),
+        }
+    }
+
+    /// How a later window finds entries again.
+    fn found_again(&self) -> FoundAgain {
+        if self.import.lists_again() {
+            FoundAgain::ByListing
+        } else if self.stored.document.options.since.is_some() {
+            // spans of a run of changes have records that were not modified themselves
+            FoundAgain::ByName
+        } else {
+            FoundAgain::BySpan
         }
     }
 
@@ -146,7 +163,10 @@ impl Window<'_> {
         for records in of_spans {
             if !records.is_empty() {
                 let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
-                self.reader.add(parts.with_span());
+                self.reader.add(match self.found_again() {
+                    FoundAgain::BySpan => parts.with_span(),
+                    FoundAgain::ByName | FoundAgain::ByListing => parts,
+                });
             }
         }
     }
@@ -192,10 +212,9 @@ impl Window<'_> {
 
     /// Begins to read from the start: all records that `import` reads, or those with these ids.
     fn read_anew(&mut self, records: Vec<String>, import: &dyn Import) {
-        let parts = import.ranges(self.engine.config.id_ranges);
         let document = &mut self.stored.document;
         let ranges = match records.is_empty() {
-            true => Cursor::all_ranges(&document.options, parts),
+            true => import.ranges(document, self.engine.config.id_ranges),
             false => vec![IdRange::of_entries(records, 0)],
         };
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);

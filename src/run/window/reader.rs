@@ -307,6 +307,16 @@ impl Reader {
         range.committed = range.committed.advanced_to(through);
     }
 
+    /// Nothing more is read: what has been fetched is dropped.
+    pub fn finish(&mut self) {
+        self.ready.clear();
+        for range in &mut self.ranges {
+            range.ready = 0;
+            range.is_fetched = true;
+            range.is_done = true;
+        }
+    }
+
     /// What has been committed: a range is done.
     pub fn commit_end(&mut self, number: usize) {
         self.ranges[number].is_done = true;

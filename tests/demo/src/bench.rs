@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use sim::klaviyo::{JobKind, Operation, Rate};
 use sim::ledger::Traffic;
 
+use crate::day;
 use crate::report;
 use crate::settings::Settings;
 use crate::testbed::{Errand, Run, Testbed, until_interrupted};
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
     /// Import everything a second time
     #[arg(long)]
     again: bool,
+    /// Let one per cent of the products change, and measure the night after that and a prune
+    #[arg(long)]
+    then_changes: bool,
     /// Delete the catalogue from Klaviyo at the end
     #[arg(long)]
     delete: bool,
@@ -58,6 +62,12 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     }
     println!();
     let mut is_as_expected = report::ledger(&testbed, &runs);
+    if arguments.then_changes {
+        let nights = testbed.nights(&settings.resources, LOOK_EVERY, &progress);
+        let nights = day::of_catalogue(nights.await?);
+        is_as_expected &= report::ledger(&testbed, &nights);
+        runs.extend(nights);
+    }
     if arguments.delete {
         // what was imported last goes first: items refer to categories
         let resources = settings.resources.iter().rev().copied();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use import::progress::Progress;
 
+use crate::day;
 use crate::report;
 use crate::settings::Settings;
 use crate::testbed::{Errand, Testbed, until_interrupted};
@@ -18,6 +19,9 @@ pub(crate) struct Arguments {
     /// Check all traffic against the APIs' OpenAPI descriptions (in the folder CONTRACTS_DIR), which costs time
     #[arg(long)]
     check_contract: bool,
+    /// Let a day of changes pass after the import, and show the night after it and a prune
+    #[arg(long)]
+    then_changes: bool,
     #[command(flatten)]
     pub(crate) settings: Settings,
 }
@@ -30,16 +34,23 @@ async fn demonstrate(arguments: &Arguments) -> Result<bool> {
     let Arguments { settings, .. } = arguments;
     let testbed = Testbed::start(settings, arguments.check_contract).await?;
     let progress = Progress::new();
-    let runs = testbed
+    let mut runs = testbed
         .run(&settings.resources, Errand::Import, LOOK_EVERY, &progress)
         .await?;
+    println!();
+    let mut is_equal = report::ledger(&testbed, &runs);
+    if arguments.then_changes {
+        let nights = testbed.nights(&settings.resources, LOOK_EVERY, &progress);
+        let nights = day::of_catalogue(nights.await?);
+        is_equal &= report::ledger(&testbed, &nights);
+        runs.extend(nights);
+    }
     println!();
     report::runs(&runs);
     println!();
     report::calls(&runs);
     report::guest(&testbed, settings.memory_limit_mib);
     report::plugin(&runs, settings.latency());
-    let is_equal = report::ledger(&testbed, &runs);
     let well = report::verdict(&testbed, &runs, is_equal);
     testbed.end().await;
     Ok(well)

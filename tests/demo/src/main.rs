@@ -3,6 +3,7 @@
 //! | module | what it is about |
 //! | --- | --- |
 //! | `demo`, `bench` | the two commands |
+//! | `day` | what changes in the shop between two nights |
 //! | `settings` | what both let choose |
 //! | `testbed` | world, host and operator |
 //! | `report` | what is printed at the end |
@@ -10,6 +11,7 @@
 //! The client of the component's API and the progress are those of `cargo import`.
 
 mod bench;
+mod day;
 mod demo;
 mod report;
 mod settings;

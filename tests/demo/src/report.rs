@@ -21,6 +21,8 @@ const PLUGIN_PAUSE_SECONDS: f64 = 2.0;
 pub(crate) fn name(run: &Run) -> String {
     match run.errand {
         Errand::Import => run.resource.name().to_owned(),
+        Errand::Changes => format!("{}+", run.resource.name()),
+        Errand::Prune => format!("{}-", run.resource.name()),
         Errand::Delete => format!("-{}", run.resource.name()),
     }
 }

@@ -17,6 +17,7 @@ use sim::seed::Kind;
 use sim::server::{Calls, Latency};
 use sim::world::{API_TOKEN, World, WorldOptions};
 
+use crate::day;
 use crate::settings::Settings;
 
 /// Lines of the component's log that are kept for when something goes wrong.
@@ -31,6 +32,10 @@ const INTERRUPTED: u8 = 130;
 pub(crate) enum Errand {
     /// Import all of them.
     Import,
+    /// Import what has changed since the last run.
+    Changes,
+    /// Remove what commercetools no longer has: catalogue entries only.
+    Prune,
     /// Delete all of them from Klaviyo: catalogue entries only.
     Delete,
 }
@@ -40,6 +45,8 @@ impl Errand {
     fn body(self, resource: Resource) -> serde_json::Value {
         match self {
             Self::Import => json!({}),
+            Self::Changes => json!({"since": "lastRun"}),
+            Self::Prune => json!({"prune": true}),
             Self::Delete => json!({"deleteAll": true, "confirmDeletion": resource.name()}),
         }
     }
@@ -139,6 +146,31 @@ impl Testbed {
                 break;
             }
         }
+        Ok(runs)
+    }
+
+    /// Lets a day of changes pass, and then imports what has changed and removes what is gone.
+    pub(crate) async fn nights(
+        &self,
+        resources: &[Resource],
+        every: Duration,
+        progress: &Progress,
+    ) -> Result<Vec<Run>> {
+        let changed = day::pass(&self.world);
+        println!(
+            "a day       {} products changed",
+            import::figures::grouped(changed as u64)
+        );
+        let mut runs = self
+            .run(resources, Errand::Changes, every, progress)
+            .await?;
+        let catalogue: Vec<Resource> = resources
+            .iter()
+            .copied()
+            .filter(|resource| resource.is_catalogue())
+            .collect();
+        runs.extend(self.run(&catalogue, Errand::Prune, every, progress).await?);
+        runs.iter().for_each(day::calls);
         Ok(runs)
     }
 

@@ -2,8 +2,10 @@
 
 mod batches;
 mod catalog;
+mod changes;
 mod decided_again;
 mod deletion;
+mod drift;
 mod error_table;
 mod events;
 mod failed_records;

@@ -18,7 +18,7 @@ fn ranges(start_id: Option<String>, parts: usize) -> Vec<IdRange> {
         start_id,
         ..RunOptions::default()
     };
-    Cursor::start(&order, None, parts).ranges
+    Cursor::all_ranges(&order, parts)
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! Refunds: one event for an order whose payments have successful ones, where they are wanted.
 
+use std::time::Duration;
+
 use native::{Operator, Setup, Shop};
 use serde_json::json;
 use sim::seed::{Beside, Kind, refund};
@@ -111,5 +113,54 @@ fn without_the_scope_the_run_says_what_is_missing() {
         let check = shop.read("/sync/check").await;
         let line = crate::support::views::line(&check, "commercetools: scope for payments");
         assert_eq!(line["state"], "failed", "{line}");
+    });
+}
+
+#[test]
+fn a_payment_that_changed_brings_its_order_and_each_event_arrives_once() {
+    let mut wanted = setup().variable("refunds", true);
+    wanted.refunds = true;
+    run(wanted, async |shop| {
+        shop.complete("orders", "").await;
+        shop.pass(Duration::from_secs(3_600)).await;
+        let (before, now) = (refunds(&shop), shop.world.clock().now());
+        // an order without a refund gets one, and is not modified by that
+        let found = shop.world.commercetools(|project| {
+            let ids = project.ids(Kind::Order);
+            ids.into_iter().find_map(|id| {
+                let order = project.record(Kind::Order, id)?;
+                let is_sent = order["customerId"].is_string();
+                let payment = order["paymentInfo"]["payments"][0]["id"].as_str()?;
+                let mut payment = project.payment(payment).filter(|_| is_sent)?;
+                let has_refund = payment.to_string().contains("Refund");
+                let currency = order["totalPrice"]["currencyCode"].as_str()?.to_owned();
+                payment["lastModifiedAt"] = now.to_string().into();
+                payment["transactions"] = json!([refund("a", 100, &currency, now)]);
+                (!has_refund).then(|| (id.to_string(), payment))
+            })
+        });
+        let (order, payment) = found.expect("an order with a payment and no refund");
+        shop.world
+            .commercetools(|project| project.put_beside(Beside::Payment, &payment));
+        let status = shop.complete("orders", json!({"since": "lastRun"})).await;
+        assert_eq!(status["counts"]["read"], 1, "{status}");
+        assert_eq!(status["lastId"], order);
+        assert_eq!(refunds(&shop), before + 1);
+        shop.assert_ledger(&[Kind::Order]);
+
+        // an order that was modified sends what it did not have
+        shop.pass(Duration::from_secs(3_600)).await;
+        shop.change_record(Kind::Order, &order, |order| {
+            order["orderState"] = "Cancelled".into();
+        });
+        shop.complete("orders", json!({"since": "lastRun"})).await;
+        let cancelled = shop.world.klaviyo(|klaviyo| {
+            let events = klaviyo.ledger().events().iter();
+            let of = |metric: &str, id: &str| metric == "Cancelled Order" && id == order;
+            events
+                .filter(|(key, _)| of(&key.metric, &key.unique_id))
+                .count()
+        });
+        assert_eq!(cancelled, 1);
     });
 }

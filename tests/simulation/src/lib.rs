@@ -10,6 +10,7 @@
 //! - `world`, `instances`, `network`: the world that the app lives in
 //! - `traps`: things that went wrong once, set up on purpose
 //! - `operator`: the people and programs around it
+//! - `nightly`: shops that live on after their import
 //! - `records`: records that change, and records that Klaviyo refuses
 //! - `watch`: what must hold at every moment; `verdict`: what it must have come to
 //! - `history`: what happened
@@ -18,6 +19,7 @@ mod extremes;
 mod history;
 mod instances;
 mod network;
+mod nightly;
 mod operator;
 mod records;
 mod removals;

@@ -21,7 +21,7 @@ const LONGEST_RUN: Duration = Duration::from_secs(12 * 3_600);
 /// The longest window that can be configured.
 const LONGEST_WINDOW: Duration = Duration::from_secs(25);
 /// The pause between two looks.
-const LOOK: Duration = Duration::from_secs(15);
+pub(crate) const LOOK: Duration = Duration::from_secs(15);
 /// Callers that continue at once.
 const MANY: usize = 7;
 /// How often all jobs are cancelled at most: after that many times an entry is counted as refused.
@@ -139,6 +139,7 @@ impl World {
         for &resource in self.schedule.goal.resources() {
             self.see_through(resource, deadline).await?;
         }
+        self.live_on(LONGEST_RUN).await?;
         is_over.set(true);
         Ok(())
     }
@@ -185,7 +186,7 @@ impl World {
         });
     }
 
-    async fn wait_for(
+    pub(crate) async fn wait_for(
         self: &Rc<Self>,
         resource: Resource,
         deadline: Duration,
@@ -245,7 +246,7 @@ impl World {
     }
 
     /// Follows the advice of a run that has failed: where windows are too short, the app is deployed anew with longer ones.
-    fn mend(&self, status: &Value) {
+    pub(crate) fn mend(&self, status: &Value) {
         self.watch_failure(status);
         let advice = status["lastError"]["advice"].as_str().unwrap_or_default();
         let mut config = self.config.borrow_mut();

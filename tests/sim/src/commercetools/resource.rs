@@ -114,6 +114,7 @@ impl Resource {
                 "anonymousId",
                 "shipmentState",
                 "paymentState",
+                "paymentInfo",
                 "totalPrice",
                 "lineItems",
                 "country",
