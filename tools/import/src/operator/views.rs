@@ -131,6 +131,8 @@ pub struct Document {
     pub percent: Option<f64>,
     /// Records a second over the latest windows, while the run goes on.
     pub rate: Option<f64>,
+    /// Klaviyo's jobs that are not finished.
+    pub jobs_under_way: u64,
     /// When it will end at that rate.
     pub estimated_end: Option<Timestamp>,
     /// Records.

@@ -199,11 +199,36 @@ async fn resume(
             false => could_not_run!("{}", refused.join("\n")),
         }
     }
+    let skipped = skipped(&overview, &target);
     let mut report = report(session, &target).await?;
     for text in refused {
         report.trouble(text);
     }
+    for resource in skipped {
+        let name = resource.name();
+        report.note(format!(
+            "{name}: the plan left them out; {} imports them",
+            session.command(name)
+        ));
+    }
     Ok(report)
+}
+
+/// What a plan has left out because a run failed that is resumed now. The plan is over, so nobody starts it any more.
+fn skipped(overview: &Overview, target: &Target) -> Vec<Resource> {
+    let over = overview
+        .plan
+        .iter()
+        .filter(|plan| plan.status != State::Running);
+    let resumed = over.filter(|plan| {
+        let mut steps = plan.steps.iter();
+        steps.any(|step| target.runs.iter().any(|(_, id)| *id == step.run_id))
+    });
+    let steps = resumed.flat_map(|plan| &plan.steps);
+    steps
+        .filter(|step| step.state == State::Skipped)
+        .map(|step| step.resource)
+        .collect()
 }
 
 /// Nothing is in the way of imports of these, or it is said what.
@@ -237,4 +262,35 @@ fn clear(
         session.command("--resume"),
         session.command("stop")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plan_left_out_is_named_when_its_failed_run_is_resumed() {
+        let overview = |plan: &str| {
+            let idle = json!({"status": "idle"});
+            let failed = json!({"status": "failed", "runId": "c1"});
+            let steps = json!([
+                {"resource": "categories", "state": "failed", "runId": "c1", "note": null},
+                {"resource": "products", "state": "skipped", "runId": "p1", "note": "its categories failed"},
+            ]);
+            let plan = json!({"planId": "x", "status": plan, "steps": steps});
+            let all = json!({"categories": failed, "products": idle, "customers": idle, "orders": idle, "plan": plan});
+            serde_json::from_value::<Overview>(all).expect("an overview")
+        };
+        let target = |id: &str| Target {
+            plan: None,
+            runs: vec![(Resource::Categories, id.to_owned())],
+        };
+        assert_eq!(
+            skipped(&overview("failed"), &target("c1")),
+            [Resource::Products]
+        );
+        // a run of somebody else's, and a plan that goes on
+        assert_eq!(skipped(&overview("failed"), &target("c2")), []);
+        assert_eq!(skipped(&overview("running"), &target("c1")), []);
+    }
 }
