@@ -12,3 +12,5 @@ cd "$(dirname "$0")/../.."
 spin aka cron create --name continue-imports --schedule "* * * * *" --path-and-query "/sync/cron/$CRON_TOKEN/continue"
 # every night at two: what has changed since the last complete run
 spin aka cron create --name import-changes --schedule "0 2 * * *" --path-and-query "/sync/cron/$CRON_TOKEN/changes"
+# every Sunday at four: what commercetools no longer has leaves the catalog
+spin aka cron create --name prune-products --schedule "0 4 * * 0" --path-and-query "/sync/cron/$CRON_TOKEN/prune/products"

@@ -31,6 +31,8 @@ struct StartBody {
     retry_failed: bool,
     dismiss_failed: bool,
     delete_all: bool,
+    prune: bool,
+    prune_unmarked: bool,
     adopt: bool,
     confirm_removal: Option<u64>,
     // the Node plugin's documentation has the second spelling
@@ -46,6 +48,8 @@ struct PlanBody {
     since: Option<Since>,
     dry_run: bool,
     trigger_flows: bool,
+    prune: bool,
+    prune_unmarked: bool,
     adopt: bool,
 }
 
@@ -128,8 +132,8 @@ fn is_past(since: Option<Since>, now: Timestamp) -> Result<(), Problem> {
 /// What is asked about the run that there is, if it is that.
 fn about_known_run(resource: Resource, body: &StartBody) -> Result<Option<Asked>, Problem> {
     let confirms = body.confirm_removal.is_some();
-    if confirms && !(body.resume && resource == Resource::Products) {
-        let what = "confirmRemoval: is for resuming an import of products";
+    if confirms && !(body.resume && resource.is_of_catalog()) {
+        let what = "confirmRemoval: is for resuming a run of categories or products";
         return Err(bad_request(what));
     }
     Ok(match (body.dismiss_failed, body.resume) {
@@ -156,6 +160,8 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         ("triggerFlows", body.trigger_flows),
         ("dryRun", body.dry_run),
         ("deleteAll", body.delete_all),
+        ("prune", body.prune),
+        ("pruneUnmarked", body.prune_unmarked),
     ];
     let given: Vec<&str> = given
         .into_iter()
@@ -170,6 +176,7 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         return Err(bad_request(format!("{name}: is for orders only")));
     }
     let deletes = deletion(resource, &body)?;
+    may_prune(resource, &given)?;
     // each of these chooses the records in another way
     let choices = |name: &&&str| {
         matches!(
@@ -205,6 +212,8 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
         since: None,
         dry_run: body.dry_run,
         delete_all: deletes,
+        prune: body.prune,
+        prune_unmarked: body.prune_unmarked,
     };
     Ok(Asked::Start(Box::new(StartRequest {
         options,
@@ -215,13 +224,33 @@ pub(super) fn start(resource: Resource, body: &Bytes, now: Timestamp) -> Result<
     })))
 }
 
+/// What can be pruned, and with what that can be combined.
+fn may_prune(resource: Resource, given: &[&str]) -> Result<(), Problem> {
+    if !given.contains(&"prune") {
+        return match given.contains(&"pruneUnmarked") {
+            true => Err(bad_request("pruneUnmarked: is for prune only")),
+            false => Ok(()),
+        };
+    }
+    if !resource.is_of_catalog() {
+        return Err(bad_request("prune: is for categories and products only"));
+    }
+    let is_other = |name: &&&str| !matches!(**name, "prune" | "pruneUnmarked" | "since" | "dryRun");
+    match given.iter().find(is_other) {
+        Some(other) => Err(bad_request(format!(
+            "{other}: cannot be combined with prune"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Whether everything of a kind is to be deleted, which the caller has to confirm.
 fn deletion(resource: Resource, body: &StartBody) -> Result<bool, Problem> {
     let confirmed = body.confirm_deletion.as_deref();
     if !body.delete_all && confirmed.is_none() {
         return Ok(false);
     }
-    if !matches!(resource, Resource::Categories | Resource::Products) {
+    if !resource.is_of_catalog() {
         return Err(bad_request(
             "deleteAll: is for categories and products only; nothing has been started",
         ));
@@ -239,7 +268,13 @@ fn deletion(resource: Resource, body: &StartBody) -> Result<bool, Problem> {
 pub(super) fn plan(body: &Bytes, now: Timestamp) -> Result<(Vec<Resource>, PlanOptions), Problem> {
     let body: PlanBody = parse(body)?;
     is_past(body.since, now)?;
-    let resources = body.resources.unwrap_or_else(|| Resource::ALL.to_vec());
+    let only_prunes = body.prune && body.since.is_none();
+    let all = || {
+        let all = Resource::ALL.into_iter();
+        all.filter(|resource| !only_prunes || resource.is_of_catalog())
+            .collect()
+    };
+    let resources = body.resources.unwrap_or_else(all);
     if resources.is_empty() {
         return Err(bad_request(
             "resources: must name at least one, or be left out for all",
@@ -248,10 +283,21 @@ pub(super) fn plan(body: &Bytes, now: Timestamp) -> Result<(Vec<Resource>, PlanO
     if body.trigger_flows && !resources.contains(&Resource::Orders) {
         return Err(bad_request("triggerFlows: is for orders only"));
     }
+    if body.prune_unmarked && !body.prune {
+        return Err(bad_request("pruneUnmarked: is for prune only"));
+    }
+    let is_pruned = |resource: &Resource| resource.is_of_catalog();
+    if only_prunes && !resources.iter().all(is_pruned)
+        || body.prune && !resources.iter().any(is_pruned)
+    {
+        return Err(bad_request("prune: is for categories and products only"));
+    }
     let PlanBody {
         since,
         dry_run,
         trigger_flows,
+        prune,
+        prune_unmarked,
         adopt,
         ..
     } = body;
@@ -261,6 +307,8 @@ pub(super) fn plan(body: &Bytes, now: Timestamp) -> Result<(Vec<Resource>, PlanO
             since,
             dry_run,
             trigger_flows,
+            prune,
+            prune_unmarked,
             adopt,
         },
     ))
@@ -439,9 +487,8 @@ mod tests {
             options,
             PlanOptions {
                 since: Some(Since::LastRun),
-                dry_run: false,
                 trigger_flows: true,
-                adopt: false,
+                ..PlanOptions::default()
             }
         );
         for body in [

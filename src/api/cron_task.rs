@@ -13,6 +13,8 @@ pub(super) enum CronTask {
     Changes,
     /// As `POST /sync/{resource}` with `{"since": "lastRun"}`.
     ChangesOf(Resource),
+    /// As `POST /sync/{resource}` with `{"prune": true}`: of categories or products.
+    PruneOf(Resource),
 }
 
 impl CronTask {
@@ -22,6 +24,7 @@ impl CronTask {
             ["continue"] => Some(Self::Continue),
             ["changes"] => Some(Self::Changes),
             ["changes", resource] => Resource::named(resource).map(Self::ChangesOf),
+            ["prune", resource] => Resource::named(resource).map(Self::PruneOf),
             _ => None,
         }
     }
@@ -33,6 +36,7 @@ impl fmt::Display for CronTask {
         match self {
             Self::Continue => formatter.write_str("continue"),
             Self::Changes => formatter.write_str("changes"),
+            Self::PruneOf(resource) => write!(formatter, "prune/{resource}"),
             Self::ChangesOf(resource) => write!(formatter, "changes/{resource}"),
         }
     }

@@ -91,6 +91,7 @@ mod tests {
             Route::Cron(CronTask::Continue) => "/sync/cron/{token}/continue",
             Route::Cron(CronTask::Changes) => "/sync/cron/{token}/changes",
             Route::Cron(CronTask::ChangesOf(_)) => "/sync/cron/{token}/changes/{resource}",
+            Route::Cron(CronTask::PruneOf(_)) => "/sync/cron/{token}/prune/{resource}",
             Route::Run(_) => "/sync/{resource}",
             Route::Continue(_) => "/sync/{resource}/continue",
             Route::Stop(_) => "/sync/{resource}/stop",

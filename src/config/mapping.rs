@@ -5,6 +5,9 @@ use super::sync::SyncConfig;
 /// The variables that decide how records are mapped, `sync_config` among them.
 #[derive(Debug, Clone, Default)]
 pub struct MappingOptions {
+    /// `ct_project_id`: the project's key, which catalog items carry, so that it is known whose they are. Empty: they carry
+    /// none.
+    pub project: String,
     /// `preferred_locale`: the locale whose texts are sent, if a record has them.
     pub preferred_locale: Option<String>,
     /// `preferred_currency`: ISO 4217 code of the prices that are sent, if a product has them.

@@ -150,11 +150,12 @@ impl Config {
             problems: Vec::new(),
         };
         let client = reader.api_client();
+        let project = reader.project();
         let config = Self {
             commercetools: CommercetoolsConfig {
                 api_url: reader.url("ct_api_url", None),
                 auth_url: reader.url("ct_auth_url", None),
-                project: reader.project(),
+                project: project.clone(),
                 scope: reader
                     .text("ct_scope")
                     .split_whitespace()
@@ -186,6 +187,7 @@ impl Config {
                 MAX_MEMORY_MIB as u64,
             ) as usize,
             mapping: MappingOptions {
+                project,
                 preferred_locale: reader.optional("preferred_locale"),
                 preferred_currency: reader.currency(),
                 product_url_template: reader.optional("product_url_template"),

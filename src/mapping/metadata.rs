@@ -1,4 +1,5 @@
-//! `custom_metadata` of catalog items and variants: names and slugs in every locale, prices and currencies by country.
+//! `custom_metadata` of catalog items and variants: names and slugs in every locale, prices and currencies by country,
+//! and of items the project that they are of.
 //!
 //! Klaviyo accepts a flat object, so each value is a JSON text, with numbers as JavaScript writes them. The keys in
 //! these texts are the Node plugin's, because mail templates refer to them.
@@ -17,6 +18,9 @@ use crate::json::{ObjectWriter, Part};
 /// object as it is sent, the smaller of the two meanings.
 const CUSTOM_METADATA_MAX_BYTES: usize = 100_000;
 
+/// The member that has the key of the commercetools project that an item is of. The Node plugin writes none.
+pub const PROJECT: &str = "commercetools_project";
+
 /// The `custom_metadata` object of an item or a variant.
 #[derive(Serialize)]
 pub(super) struct CustomMetadata<'a> {
@@ -26,6 +30,9 @@ pub(super) struct CustomMetadata<'a> {
     price_json: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     currency_json: Option<String>,
+    /// Under the name [`PROJECT`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commercetools_project: Option<&'a str>,
 }
 
 impl<'a> CustomMetadata<'a> {
@@ -42,6 +49,15 @@ impl<'a> CustomMetadata<'a> {
             slug_json,
             price_json,
             currency_json,
+            commercetools_project: None,
+        }
+    }
+
+    /// The same with the key of the project that the entry is of.
+    pub(super) fn of_project(self, key: &'a str) -> Self {
+        Self {
+            commercetools_project: Some(key).filter(|key| !key.is_empty()),
+            ..self
         }
     }
 

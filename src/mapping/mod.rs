@@ -11,7 +11,7 @@ pub mod customer;
 mod email;
 mod limits;
 pub mod locale;
-mod metadata;
+pub mod metadata;
 mod money;
 pub mod order;
 mod phone;

@@ -9,7 +9,7 @@ use crate::klaviyo::catalog::job::{self, EntryError, Named, Outcome};
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::job::{JobState, Look};
 use crate::mapping::product::{Write, compound_id};
-use crate::run::import::{Found, JobAnswer, MAX_DECISIONS, Refused};
+use crate::run::import::{Finished, JobAnswer, MAX_DECISIONS, Refused};
 use crate::run::state::{Digests, EntryName, Job};
 use crate::time::{Deadline, between};
 
@@ -138,16 +138,16 @@ pub(super) async fn look(
     jobs: Vec<Job>,
     look: Look,
     deadline: Deadline,
-) -> Result<Found, Error> {
+) -> Result<Finished, Error> {
     let kind = jobs.first().map(|job| job.kind.as_str());
     let Some(endpoint) = endpoints.iter().find(|endpoint| Some(endpoint.key) == kind) else {
-        return Ok(Found::default());
+        return Ok(Finished::default());
     };
     let ids = jobs.iter().map(|job| job.id.as_str()).collect();
     let listed = job::read_finished(client, endpoint, ids, look, deadline).await?;
-    let mut found = Found {
+    let mut found = Finished {
         pages: listed.pages,
-        ..Found::default()
+        ..Finished::default()
     };
     let mut jobs: HashMap<String, Job> =
         jobs.into_iter().map(|job| (job.id.clone(), job)).collect();

@@ -1,6 +1,7 @@
 //! Imports categories as catalog categories, created or updated by id and named by their whole path.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use super::catalog_jobs::{self, JOBS_A_GROUP, write_of};
 use super::collection::Collection;
@@ -14,9 +15,10 @@ use crate::klaviyo::job::Look;
 use crate::mapping::category::Category;
 use crate::mapping::product::compound_id;
 use crate::ports::LocalFuture;
-use crate::run::import::{Found, Import, JobAnswer};
+use crate::resources::withdrawal::Withdrawal;
+use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, RunOptions};
+use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
@@ -27,14 +29,15 @@ const CATEGORIES: Collection = Collection {
     parameters: &[],
 };
 
-/// The import of categories.
-pub struct Categories(Context);
+/// The phase that creates and updates.
+struct Categories(Context);
 
-impl Categories {
-    /// The import in this context.
-    #[must_use]
-    pub fn new(context: &Context) -> Self {
-        Self(context.clone())
+/// The import of categories, in the phase that the run is in.
+#[must_use]
+pub fn categories(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
+    match Withdrawal::of_run(context, run) {
+        Some(phase) => Rc::new(phase),
+        None => Rc::new(Categories(context.clone())),
     }
 }
 
@@ -45,6 +48,10 @@ impl Import for Categories {
 
     fn batches_a_group(&self) -> usize {
         JOBS_A_GROUP
+    }
+
+    fn next_phase(&self, run: &RunDocument) -> NextPhase {
+        Withdrawal::after_import(&self.0, run)
     }
 
     fn total(
@@ -108,7 +115,7 @@ impl Import for Categories {
         jobs: Vec<Job>,
         look: Look,
         deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Found, Error>> {
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
         let client = self.0.klaviyo.clone();
         Box::pin(async move {
             let collection = CatalogCollection::Categories;

@@ -19,7 +19,7 @@ use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
-use crate::run::import::{Found, Import, JobAnswer, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::state::{Digests, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -97,6 +97,11 @@ impl Import for Deletion {
 
     fn phase_position(&self) -> Option<(u64, u64)> {
         None
+    }
+
+    /// Klaviyo's catalog can be read in one part only.
+    fn ranges(&self, _configured: usize) -> usize {
+        1
     }
 
     fn next_phase(&self, _run: &RunDocument) -> NextPhase {
@@ -190,11 +195,15 @@ impl Import for Deletion {
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
-        let is_listed_again = self.pass < MAX_PASSES;
+        let is_listed_again = self.lists_again();
         Box::pin(async move {
             let answer = catalog_jobs::poll(&client, endpoints, collection, job, deadline).await?;
             Ok(of_a_pass(is_listed_again, answer))
         })
+    }
+
+    fn lists_again(&self) -> bool {
+        self.pass < MAX_PASSES
     }
 
     fn lists_jobs(&self) -> bool {
@@ -206,10 +215,10 @@ impl Import for Deletion {
         jobs: Vec<Job>,
         look: Look,
         deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Found, Error>> {
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
         let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
-        let is_listed_again = self.pass < MAX_PASSES;
+        let is_listed_again = self.lists_again();
         Box::pin(async move {
             let found = catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline);
             let mut found = found.await?;

@@ -21,7 +21,7 @@ impl ImportFactory for Context {
             }
             Resource::Customers => Rc::new(customers::Customers::new(self)),
             Resource::Orders => Rc::new(orders::Orders::new(self, &run.options)),
-            Resource::Categories => Rc::new(categories::Categories::new(self)),
+            Resource::Categories => categories::categories(self, run),
             Resource::Products => products::products(self, run),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`customers`], [`orders`], [`categories`], [`products`]: the imports.
 //! - [`deletion`]: deletes all items or all categories of Klaviyo's catalog.
+//! - `withdrawal`: takes entries out of Klaviyo that commercetools no longer has.
 //! - [`collection`]: reads a commercetools collection page by page.
 //! - [`shop_catalog`]: looks up categories, and the categories of products (`product_categories`), with a `cache`;
 //!   `lookup`: looks up records by id within a memory limit (`room`).
@@ -27,3 +28,4 @@ mod refunds;
 mod room;
 pub mod shared_emails;
 pub mod shop_catalog;
+mod withdrawal;

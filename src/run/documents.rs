@@ -63,6 +63,8 @@ pub struct Found {
     pub has_obsolete: bool,
     /// How many of them are to be removed, as counted in the end.
     pub removals: u64,
+    /// Whether the record is not in commercetools, and does not say whose it is.
+    pub is_unmarked: bool,
 }
 
 impl Documents {

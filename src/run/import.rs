@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::page::{Page, PageQuery};
-use super::state::{Digests, Job, Note, RunDocument, RunOptions};
+use super::state::{Digests, Job, Note, RemovalKind, RunDocument, RunOptions};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::job::Look;
@@ -64,7 +64,7 @@ pub enum JobAnswer {
 
 /// What a look into Klaviyo's list of finished jobs has found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Finished {
     /// The results of those of the jobs that are finished.
     pub jobs: Vec<(Job, JobAnswer)>,
     /// The pages of the list that were read.
@@ -133,6 +133,16 @@ pub trait Import {
         Some((0, 1))
     }
 
+    /// The number of ranges that everything is read in, where so many are configured.
+    fn ranges(&self, configured: usize) -> usize {
+        configured
+    }
+
+    /// What it finds in Klaviyo that commercetools no longer has.
+    fn removal_kind(&self) -> RemovalKind {
+        RemovalKind::Variants
+    }
+
     /// The phase that follows when everything of this one is read and Klaviyo's jobs are finished.
     fn next_phase(&self, _run: &RunDocument) -> NextPhase {
         NextPhase::None
@@ -166,6 +176,11 @@ pub trait Import {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>>;
 
+    /// Whether a later phase lists again what jobs have not done.
+    fn lists_again(&self) -> bool {
+        false
+    }
+
     /// Whether finished jobs can be found by [`Import::look_for_jobs`].
     fn lists_jobs(&self) -> bool {
         false
@@ -178,8 +193,8 @@ pub trait Import {
         _jobs: Vec<Job>,
         _look: Look,
         _deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Found, Error>> {
-        Box::pin(async { Ok(Found::default()) })
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        Box::pin(async { Ok(Finished::default()) })
     }
 
     /// Polls a job.

@@ -15,8 +15,8 @@ function actions(resource) {
     {
       label: ({ removal }) => `Remove ${grouped(removal?.count)} ${removal?.kind ?? ""}`,
       says: ({ removal }) => `Goes on with the import and removes ${grouped(removal?.count)} of ${grouped(removal?.of)} ${removal?.kind ?? "entries"} from Klaviyo: those that commercetools no longer has.`,
-      shown: (run) => Boolean(run.removal),
-      can: (run) => Boolean(run.removal),
+      shown: (run) => run.status === "failed" && Boolean(run.removal),
+      can: (run) => run.status === "failed" && Boolean(run.removal),
       danger: true,
       body: ({ removal }) => ({ resume: true, confirmRemoval: removal.count }),
     },
@@ -48,6 +48,13 @@ function actions(resource) {
     },
   ];
   if (resource === "categories" || resource === "products") {
+    list.push({
+      label: () => "Prune",
+      says: () => `Removes ${resource} of this project from Klaviyo's catalog that commercetools no longer has. A large number of them is not removed before it is confirmed. Nothing is imported.`,
+      can: (run) => !isBusy(run),
+      danger: true,
+      body: () => ({ prune: true }),
+    });
     list.push({
       label: () => "Delete all…",
       says: () => `Deletes ALL ${resource} from Klaviyo's catalog, whoever made them, not only those imported by this app. Only an import brings them back.`,

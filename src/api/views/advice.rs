@@ -104,6 +104,13 @@ fn completed(resource: Resource, run: &RunDocument) -> String {
              again, {{\"dismissFailed\": true}} forgets them."
         ));
     }
+    let unmarked: u64 = run.removals().map(|removal| removal.unmarked).sum();
+    if unmarked > 0 {
+        advice.push(format!(
+            "{unmarked} entries are not in commercetools and do not say whose they are (removals names them): POST \
+             {{\"prune\": true, \"pruneUnmarked\": true}} to /sync/{resource} removes them."
+        ));
+    }
     match noted(Note::LeftInKlaviyo) {
         0 => {}
         left => advice.push(format!(

@@ -9,7 +9,7 @@ use super::{advice, destination, patience};
 use crate::run::destination::is_surely_ours;
 use crate::run::engine::Engine;
 use crate::run::import::{Import, JobEntries};
-use crate::run::state::{Only, Removal, Resource, RunDocument, RunOptions, Status};
+use crate::run::state::{Only, Removal, RemovalKind, Resource, RunDocument, RunOptions, Status};
 use crate::time::later;
 
 /// The status of a run. `status` is `idle` if there never was a run.
@@ -69,6 +69,7 @@ pub(in crate::api) fn run_view(
         "counts": run.counts,
         "variants": run.variants,
         "removal": run.removal.as_ref().filter(|removal| removal.count > 0).map(removal),
+        "removals": run.removals().filter(|removal| removal.has_found()).map(removal_in_full).collect::<Vec<_>>(),
         "lastId": run.last_id,
         "rangesLeft": cursor.map_or(0, |cursor| cursor.ranges.len()),
         "jobsUnderWay": cursor.map_or(0, |cursor| cursor.jobs.len()),
@@ -95,6 +96,20 @@ fn removal(removal: &Removal) -> Value {
     json!({"kind": removal.kind, "count": removal.count, "of": removal.of})
 }
 
+/// The same with the ids of entries, as far as they are known.
+fn removal_in_full(removal: &Removal) -> Value {
+    let of_products = removal.kind == RemovalKind::Variants;
+    json!({
+        "kind": removal.kind,
+        "count": removal.count,
+        "of": removal.of,
+        // of variants it is known only which products have them
+        "ids": removal.records.iter().filter(|_| !of_products).collect::<Vec<_>>(),
+        "unmarked": removal.unmarked,
+        "unmarkedIds": removal.unmarked_ids,
+    })
+}
+
 /// The index of the phase that the run is in, and the number of its phases.
 fn phase_position(engine: &Engine, run: &RunDocument) -> Option<Value> {
     let (index, of) = engine.import(run).phase_position()?;
@@ -110,6 +125,8 @@ fn options(options: &RunOptions) -> Value {
         "triggerFlows": options.trigger_flows,
         "dryRun": options.dry_run,
         "deleteAll": options.delete_all,
+        "prune": options.prune,
+        "pruneUnmarked": options.prune_unmarked,
     })
 }
 

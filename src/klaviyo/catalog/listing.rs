@@ -17,7 +17,7 @@ use crate::time::Deadline;
 /// not documented; for an item with at least this many, the variants are listed separately.
 const SURELY_ALL_INCLUDED: usize = 10;
 
-static LIST_ITEMS: Endpoint = Endpoint {
+pub(super) static LIST_ITEMS: Endpoint = Endpoint {
     name: "list catalog items",
     burst: 350,
     steady: 3_500,

@@ -3,6 +3,7 @@
 
 pub mod job;
 pub mod listing;
+pub mod marks;
 
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::entry::{self, Entry, Reference, Relationship, Write};
-use super::listing::Listing;
+use super::listing::{Listing, MetadataOf};
 use super::record::{Product, Variant};
 use crate::mapping::Skip;
 use crate::mapping::category::referenced_ids;
@@ -75,7 +75,7 @@ impl Listing<'_> {
             image_full_url: op.or_clear(master.and_then(Variant::image_url)),
             price: self.price(prices.as_deref()),
             published: true,
-            custom_metadata: self.custom_metadata(prices.as_deref(), op)?,
+            custom_metadata: self.custom_metadata(MetadataOf::Item, prices.as_deref(), op)?,
         };
         let categories = self.categories(categories);
         let is_sent = op == Write::Update || !categories.is_empty();

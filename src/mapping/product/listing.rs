@@ -19,6 +19,15 @@ const SLUG_PLACEHOLDER: &str = "{{productSlug}}";
 /// The `url` if there is no template, as the Node plugin sends it: Klaviyo requires a value.
 const NO_URL: &str = "None";
 
+/// What a `custom_metadata` is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MetadataOf {
+    /// An item, which carries the key of its project: a variant goes with its item.
+    Item,
+    /// A variant.
+    Variant,
+}
+
 /// The texts of a product. Made once per product, so that hundreds of variants share them.
 #[derive(Debug)]
 pub struct Listing<'p> {
@@ -102,13 +111,14 @@ impl<'p> Listing<'p> {
             .as_deref()
     }
 
-    /// `custom_metadata` for a variant with these prices. `None` for an update of a product whose prices may not be read:
-    /// it would take those away that are there.
+    /// `custom_metadata` for a variant with these prices, or for the item with those of its master variant. `None` for an
+    /// update of a product whose prices may not be read: it would take those away that are there.
     ///
     /// # Errors
     /// [`Skip::CustomMetadataTooLarge`].
     pub(super) fn custom_metadata(
         &self,
+        of: MetadataOf,
         prices: Option<&[Price<'_>]>,
         op: Write,
     ) -> Result<Option<Box<RawValue>>, Skip> {
@@ -117,6 +127,10 @@ impl<'p> Listing<'p> {
             return Ok(None);
         }
         let metadata = CustomMetadata::new(&self.title_json, &self.slug_json, prices, self.now);
+        let metadata = match of {
+            MetadataOf::Item => metadata.of_project(&self.options.project),
+            MetadataOf::Variant => metadata,
+        };
         metadata.to_json().map(Some)
     }
 }

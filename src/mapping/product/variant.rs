@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::entry::{self, Entry, Reference, Relationship, Write};
-use super::listing::Listing;
+use super::listing::{Listing, MetadataOf};
 use super::record::{Stock, Variant};
 use crate::mapping::Skip;
 
@@ -79,7 +79,7 @@ impl Listing<'_> {
             inventory_policy: policy,
             price,
             published: true,
-            custom_metadata: self.custom_metadata(prices.as_deref(), op)?,
+            custom_metadata: self.custom_metadata(MetadataOf::Variant, prices.as_deref(), op)?,
         };
         let relationships = create.then(|| Relationships {
             item: Relationship {

@@ -21,7 +21,7 @@ use crate::resources::catalog_jobs::write_of;
 use crate::resources::collection::Collection;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Found, Import, JobAnswer, JobEntries, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -287,7 +287,7 @@ impl Import for Entries {
         jobs: Vec<Job>,
         look: Look,
         deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Found, Error>> {
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
         let kind = jobs.first().map(|job| job.kind.as_str());
         let collection = self.collection_of(kind.unwrap_or_default());
         self.phase

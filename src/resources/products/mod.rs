@@ -5,13 +5,13 @@
 //!            one when Klaviyo has finished its job
 //! removals   if variants seem to be gone: they are compared again and counted
 //! deletions  if they may be: they are compared again and deleted
+//! ...        products that are not published any more, or do not exist: see `withdrawal`
 //! ```
 //!
 //! Earlier versions had a phase `items` and then a phase `variants`, which their documents can be in: these go on as they
 //! were begun.
 //!
-//! Only published products are read, in their published projection. Items in Klaviyo whose products are no longer
-//! published are not touched.
+//! Only published products are read, in their published projection.
 
 mod completion;
 mod elsewhere;
@@ -28,12 +28,16 @@ use self::entries::{Entries, Sends};
 use self::phase::Phase;
 use self::removals::{Removals, Step};
 use super::context::Context;
+use super::withdrawal::Withdrawal;
 use crate::run::import::Import;
 use crate::run::state::RunDocument;
 
 /// The import of products, in the phase that the run is in.
 #[must_use]
 pub fn products(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
+    if let Some(phase) = Withdrawal::of_run(context, run) {
+        return Rc::new(phase);
+    }
     let phase = Phase {
         context: context.clone(),
         now: run.started_at,

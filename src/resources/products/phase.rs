@@ -10,8 +10,9 @@ use crate::klaviyo::job::Look;
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs;
 use crate::resources::context::Context;
-use crate::run::import::{Found, JobAnswer};
-use crate::run::state::{Job, RunOptions};
+use crate::resources::withdrawal::Withdrawal;
+use crate::run::import::{Finished, JobAnswer, NextPhase};
+use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// What the phases need.
@@ -30,6 +31,11 @@ impl Phase {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<u64, Error>> {
         PRODUCTS.total(&self.context.commercetools, options, deadline)
+    }
+
+    /// What follows when no variant is left to be removed.
+    pub(super) fn after_variants(&self, run: &RunDocument) -> NextPhase {
+        Withdrawal::after_import(&self.context, run)
     }
 
     /// Reads the result of a job that writes to this collection.
@@ -54,7 +60,7 @@ impl Phase {
         jobs: Vec<Job>,
         look: Look,
         deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Found, Error>> {
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
         let client = self.context.klaviyo.clone();
         Box::pin(async move {
             catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline).await

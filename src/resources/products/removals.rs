@@ -20,9 +20,9 @@ use crate::mapping::product::{Product, compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::JOBS_A_GROUP;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Found, Import, JobAnswer, JobEntries, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Job, Note, Removal, RunDocument, RunOptions};
+use crate::run::state::{Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
@@ -58,10 +58,10 @@ impl Removals {
     /// The phase, as the one that follows; none if there is nothing to remove.
     pub(super) fn begin(self, run: &RunDocument) -> NextPhase {
         match run.removal.as_ref().filter(|removal| removal.is_due()) {
-            None => NextPhase::None,
+            None => self.phase.after_variants(run),
             Some(removal) => NextPhase::Begin {
                 import: std::rc::Rc::new(self),
-                records: removal.records.clone(),
+                records: removal.records_to_read(),
             },
         }
     }
@@ -113,13 +113,13 @@ impl Import for Removals {
 
     fn next_phase(&self, run: &RunDocument) -> NextPhase {
         let removal = run.removal.clone().unwrap_or_default();
-        let Removal { count, records, .. } = &removal;
-        let is_over = self.step == Step::Deleting || *count == 0 || run.options.dry_run;
+        let count = removal.count;
+        let is_over = self.step == Step::Deleting || count == 0 || run.options.dry_run;
         if is_over {
-            return NextPhase::None;
+            return self.phase.after_variants(run);
         }
         if !removal.may_begin() {
-            let records = records.clone();
+            let records = removal.records_to_read();
             return NextPhase::Unconfirmed { records };
         }
         let (phase, step) = (self.phase.clone(), Step::Deleting);
@@ -170,7 +170,7 @@ impl Import for Removals {
         jobs: Vec<Job>,
         look: Look,
         deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Found, Error>> {
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
         let collection = CatalogCollection::Variants;
         self.phase
             .look(&ENDPOINTS, collection, jobs, look, deadline)

@@ -32,7 +32,7 @@ impl InKlaviyo<'_> {
         Found {
             parts: self.of_item.map_or(0, |known| known.len() as u64),
             has_obsolete: !product.obsolete(known.map(String::as_str)).is_empty(),
-            removals: 0,
+            ..Found::default()
         }
     }
 }

@@ -94,6 +94,12 @@ pub struct PlanOptions {
     /// The events of orders are to trigger flows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trigger_flows: bool,
+    /// What Klaviyo has of this project and commercetools no longer has is removed from the catalog.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prune: bool,
+    /// As [`RunOptions::prune_unmarked`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prune_unmarked: bool,
     /// Documents that name another Klaviyo account are taken over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
@@ -250,6 +256,8 @@ impl Plan {
             options: RunOptions {
                 trigger_flows,
                 dry_run: self.options.dry_run,
+                prune: self.options.prune && resource.is_of_catalog(),
+                prune_unmarked: self.options.prune_unmarked && resource.is_of_catalog(),
                 ..RunOptions::default()
             },
             since: self.options.since,
@@ -261,6 +269,11 @@ impl Plan {
                 destination: self.destination.clone(),
             }),
         }
+    }
+
+    /// Whether nothing is imported: then nothing depends on anything else.
+    fn only_prunes(&self) -> bool {
+        self.options.prune && self.options.since.is_none()
     }
 
     fn state(&self, resource: Resource) -> Option<StepState> {
@@ -304,6 +317,7 @@ impl Plan {
                 resource, state, ..
             } = self.steps[number];
             let needed = needs(resource)
+                .filter(|_| !self.only_prunes())
                 .and_then(|(other, well)| Some((other, well, self.state(other)?)))
                 .filter(|(_, _, needed)| *needed != StepState::Omitted);
             let note = match needed {

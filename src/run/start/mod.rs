@@ -6,6 +6,7 @@ mod request;
 use std::time::Duration;
 
 use futures_util::future::{try_join, try_join3};
+use jiff::Timestamp;
 use serde_json::json;
 
 pub use self::failed_records::{Dismissed, MAX_IDS, Retried, dismiss};
@@ -71,6 +72,12 @@ impl From<Error> for NotStarted {
     }
 }
 
+/// The time from which on changes are read, where everything modified before `last` is known to be in Klaviyo.
+#[must_use]
+pub fn overlapped(last: Timestamp) -> Timestamp {
+    last.checked_sub(OVERLAP).unwrap_or(last)
+}
+
 /// Since when changes are to be read, as far as earlier runs decide it.
 fn resolve(request: &StartRequest, known: Option<&RunDocument>) -> Result<RunOptions, NotStarted> {
     let mut options = request.options.clone();
@@ -81,7 +88,7 @@ fn resolve(request: &StartRequest, known: Option<&RunDocument>) -> Result<RunOpt
             let last = known
                 .and_then(|known| known.up_to_date_since)
                 .ok_or(NotStarted::NoLastRun)?;
-            Some(last.checked_sub(OVERLAP).unwrap_or(last))
+            Some(overlapped(last))
         }
     };
     Ok(options)
@@ -228,7 +235,7 @@ async fn prepare(
     document.cursor = Some(Cursor::start(
         &document.options,
         import.phase(),
-        engine.config.id_ranges,
+        import.ranges(engine.config.id_ranges),
     ));
     document.plan = request.plan.as_ref().map(|plan| plan.plan_id.clone());
     document.destination = destination;

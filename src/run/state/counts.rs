@@ -32,6 +32,10 @@ pub enum Note {
     LeftInKlaviyo,
     /// A product that is not published: neither sent nor deleted.
     UnpublishedLeftAlone,
+    /// An item that was deleted, because its product is not published any more.
+    UnpublishedDeleted,
+    /// An entry that was deleted, because commercetools does not have it, or not published.
+    Pruned,
     /// An order with a product that was not found among the published ones, while the API client may not read the
     /// others: their categories may be missing.
     UnpublishedProductsUnread,
@@ -49,7 +53,7 @@ pub enum Note {
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::PhoneNumberLeftOut,
         Self::EmailLeftOut,
         Self::SentAgainWithoutPhoneNumber,
@@ -60,6 +64,8 @@ impl Note {
         Self::JobWithoutResult,
         Self::LeftInKlaviyo,
         Self::UnpublishedLeftAlone,
+        Self::UnpublishedDeleted,
+        Self::Pruned,
         Self::UnpublishedProductsUnread,
         Self::StandalonePricesUnread,
         Self::EventLeftOut,
@@ -82,6 +88,8 @@ impl Note {
             Self::JobWithoutResult => "jobs-without-result",
             Self::LeftInKlaviyo => "left-in-klaviyo",
             Self::UnpublishedLeftAlone => "unpublished-left-alone",
+            Self::UnpublishedDeleted => "unpublished-deleted",
+            Self::Pruned => "pruned",
             Self::UnpublishedProductsUnread => "unpublished-products-unread",
             Self::StandalonePricesUnread => "standalone-prices-unread",
             Self::EventLeftOut => "event-left-out",

@@ -32,8 +32,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A phase that begins: the whole id space, or all from one id on, cut into `parts`. A deletion reads Klaviyo's
-    /// catalog, which can be read in one part only.
+    /// A phase that begins: the whole id space, or all from one id on, cut into `parts`.
     #[must_use]
     pub fn start(options: &RunOptions, phase: Option<String>, parts: usize) -> Self {
         Self {
@@ -49,7 +48,6 @@ impl Cursor {
     /// The ranges of everything that a run reads.
     #[must_use]
     pub fn all_ranges(options: &RunOptions, parts: usize) -> Vec<IdRange> {
-        let parts = if options.delete_all { 1 } else { parts };
         split(options.start_id.as_deref(), parts)
     }
 }

@@ -99,6 +99,9 @@ pub struct RunDocument {
     /// What Klaviyo has and commercetools no longer has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
+    /// What was found before that of another kind, by an earlier phase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_removals: Vec<Removal>,
     /// The id that was read last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_id: Option<String>,
@@ -170,6 +173,10 @@ pub struct RunDocument {
     /// from run to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_to_date_since: Option<Timestamp>,
+    /// Products: when the last run was started that has taken those out of Klaviyo that were unpublished by then. Stays from run
+    /// to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_unpublished_since: Option<Timestamp>,
     /// The report of the run before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_report: Option<Report>,
@@ -207,6 +214,7 @@ impl RunDocument {
             counts: Counts::default(),
             variants: None,
             removal: None,
+            earlier_removals: Vec::new(),
             last_id: None,
             set_aside: Vec::new(),
             set_aside_omitted: 0,
@@ -230,6 +238,7 @@ impl RunDocument {
             is_adopted: false,
             plan: None,
             up_to_date_since: None,
+            without_unpublished_since: None,
             last_report: None,
             write_id: String::new(),
             object_id: None,
@@ -247,7 +256,8 @@ impl RunDocument {
             .flatten()
             .chain(jobs().map(|job| &job.counts));
         let phase_records = cursor.map_or(0, |cursor| cursor.phase_records);
-        let removal = self.removal.as_ref();
+        let removals = self.removal.iter().chain(&self.earlier_removals);
+        let removed = removals.map(|removal| removal.count.max(removal.of).max(removal.unmarked));
         let mut attempts = jobs().flat_map(|job| [job.asked, job.attempt]).chain(
             cursor
                 .into_iter()
@@ -266,7 +276,7 @@ impl RunDocument {
                 self.named_failures,
                 self.remembered_failures,
                 phase_records,
-                removal.map_or(0, |removal| removal.count.max(removal.of)),
+                removed.max().unwrap_or_default(),
             ]
             .iter()
             .all(|&count| count <= MAX_COUNT)
@@ -332,6 +342,7 @@ impl RunDocument {
             finished_at: self.finished_at,
             dry_run: self.options.dry_run,
             delete_all: self.options.delete_all,
+            prune: self.options.prune && !self.options.imports(),
             counts: self.counts.clone(),
             variants: self.variants.clone(),
             set_aside: Vec::new(),
@@ -343,7 +354,7 @@ impl RunDocument {
     /// Whether the run brings records to Klaviyo: a dry run sends nothing, and what a deletion deletes is Klaviyo's.
     #[must_use]
     pub fn sends_records(&self) -> bool {
-        !self.options.dry_run && !self.options.delete_all
+        !self.options.dry_run && self.options.imports()
     }
 
     /// Whether the run has completed.
@@ -448,6 +459,9 @@ impl RunDocument {
     pub fn end(&mut self, status: Status, now: Timestamp) {
         if status == Status::Completed && self.brings_up_to_date() {
             self.up_to_date_since = Some(self.started_at);
+        }
+        if status == Status::Completed && self.takes_out_unpublished() {
+            self.without_unpublished_since = Some(self.started_at);
         }
         if status == Status::Completed && self.total_is_at_least {
             self.total = Some(self.counts.read);

@@ -25,4 +25,20 @@ pub struct RunOptions {
     /// Categories, products: nothing is imported; everything of the kind that Klaviyo has is deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub delete_all: bool,
+    /// Categories, products: what Klaviyo has of this project and commercetools no longer has is removed. Without `since`
+    /// nothing is imported.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prune: bool,
+    /// With `prune`: also entries that do not say whose they are, if their ids are of commercetools' form.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prune_unmarked: bool,
+}
+
+impl RunOptions {
+    /// Whether records are read to be imported.
+    #[must_use]
+    pub fn imports(&self) -> bool {
+        let only_prunes = self.prune && self.since.is_none();
+        !self.delete_all && !only_prunes
+    }
 }

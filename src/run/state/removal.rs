@@ -17,6 +17,10 @@ pub enum RemovalKind {
     /// Catalog variants that their product no longer has.
     #[default]
     Variants,
+    /// Catalog items, with their variants, whose product is not published any more or does not exist.
+    Items,
+    /// Catalog categories that do not exist any more.
+    Categories,
 }
 
 /// What a run has found to be removed.
@@ -31,18 +35,61 @@ pub struct Removal {
     /// How many entries of the kind Klaviyo has, as far as the run has seen them.
     #[serde(default)]
     pub of: u64,
-    /// The ids of the records with something to remove, if there are few.
+    /// The ids of the records with something to remove, if there are few. Of items and categories the first ones, however
+    /// many there are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<String>,
     /// Whether there are more records than `records` names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_everywhere: bool,
+    /// Entries that are not in commercetools and do not say whose they are: they stay.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unmarked: u64,
+    /// The ids of the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmarked_ids: Vec<String>,
     /// How many an operator has confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<u64>,
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Removal {
+    /// Nothing is found yet.
+    #[must_use]
+    pub fn of_kind(kind: RemovalKind) -> Self {
+        Self {
+            kind,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is something to tell of it.
+    #[must_use]
+    pub fn has_found(&self) -> bool {
+        self.count > 0 || self.unmarked > 0
+    }
+
+    /// The records that the next phase reads; empty for all of them.
+    #[must_use]
+    pub fn records_to_read(&self) -> Vec<String> {
+        match self.is_everywhere {
+            true => Vec::new(),
+            false => self.records.clone(),
+        }
+    }
+
+    /// An entry does not say whose it is.
+    pub fn note_unmarked(&mut self, id: String) {
+        self.unmarked += 1;
+        if self.unmarked_ids.len() < MAX_NAMED {
+            self.unmarked_ids.push(id);
+        }
+    }
+
     /// Whether there is anything to look at when everything else is done.
     #[must_use]
     pub fn is_due(&self) -> bool {
@@ -54,16 +101,28 @@ impl Removal {
         if self.is_everywhere || self.records.contains(&id) {
             return;
         }
-        self.records.push(id);
-        if self.records.len() > MAX_NAMED {
+        if self.records.len() < MAX_NAMED {
+            self.records.push(id);
+            return;
+        }
+        self.is_everywhere = true;
+        if self.kind == RemovalKind::Variants {
             self.records.clear();
-            self.is_everywhere = true;
         }
     }
 
     /// They are counted once more, from the beginning.
     pub(super) fn count_again(&mut self) {
-        self.count = 0;
+        match self.kind {
+            RemovalKind::Variants => self.count = 0,
+            // what counts them counts all that there are of the kind, too
+            RemovalKind::Items | RemovalKind::Categories => {
+                *self = Self {
+                    confirmed: self.confirmed,
+                    ..Self::of_kind(self.kind)
+                }
+            }
+        }
     }
 
     /// Whether so many are removed without an operator's word, or with the one that there is.

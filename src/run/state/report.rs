@@ -29,6 +29,9 @@ pub struct Report {
     /// Whether it deleted instead of importing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub delete_all: bool,
+    /// Whether it only removed what commercetools no longer has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prune: bool,
     /// How many records.
     pub counts: Counts,
     /// Products: how many variants.

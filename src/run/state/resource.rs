@@ -38,6 +38,12 @@ impl Resource {
         }
     }
 
+    /// Whether it is imported into Klaviyo's catalog, where entries can be deleted.
+    #[must_use]
+    pub fn is_of_catalog(self) -> bool {
+        matches!(self, Self::Categories | Self::Products)
+    }
+
     /// The resource of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

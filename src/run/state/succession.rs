@@ -10,6 +10,8 @@ use super::failures::Failures;
 use super::last_error::REMOVAL_UNCONFIRMED;
 use super::lease::Lease;
 use super::options::RunOptions;
+use super::removal::{Removal, RemovalKind};
+use super::resource::Resource;
 use super::set_aside::Outcome;
 use super::status::Status;
 use crate::config::MAX_WINDOW_SECONDS;
@@ -29,6 +31,19 @@ impl RunDocument {
         {
             removal.count_again();
         }
+    }
+
+    /// What is found to be removed of this kind. What was found of another kind is kept.
+    pub fn removal_of(&mut self, kind: RemovalKind) -> &mut Removal {
+        let of_another = self.removal.take_if(|removal| removal.kind != kind);
+        let found = of_another.filter(Removal::has_found);
+        self.earlier_removals.extend(found);
+        self.removal.get_or_insert_with(|| Removal::of_kind(kind))
+    }
+
+    /// What is found to be removed, of each kind.
+    pub fn removals(&self) -> impl Iterator<Item = &Removal> {
+        self.earlier_removals.iter().chain(&self.removal)
     }
 
     /// Whether the run reads all records that there are, to send them.
@@ -60,7 +75,7 @@ impl RunDocument {
         let report = self
             .last_report
             .as_ref()
-            .filter(|report| !report.delete_all);
+            .filter(|report| !report.delete_all && !report.prune);
         report.map_or_else(Failures::default, |report| {
             Failures::listed(&report.set_aside, &report.counts, report.variants.as_ref())
         })
@@ -71,7 +86,7 @@ impl RunDocument {
     pub fn failures(&self) -> Failures {
         match &self.last_report {
             // what could not be deleted is no record of commercetools
-            _ if self.options.delete_all => Failures::default(),
+            _ if !self.options.imports() => Failures::default(),
             Some(_) if self.options.dry_run => self.earlier_failures(),
             _ => Failures::listed(&self.set_aside, &self.counts, self.variants.as_ref()),
         }
@@ -83,6 +98,10 @@ impl RunDocument {
         self.up_to_date_since = previous
             .up_to_date_since
             .filter(|_| !self.options.delete_all);
+        // earlier versions left unpublished products where they were
+        self.without_unpublished_since = previous
+            .without_unpublished_since
+            .or(previous.up_to_date_since);
         self.remembered_failures = previous.remembered_failures;
         self.recent_calls = previous.recent_calls.clone();
         self.last_report = match previous.last_report {
@@ -101,9 +120,18 @@ impl RunDocument {
         options.ids.is_none()
             && options.start_id.is_none()
             && !options.dry_run
-            && !options.delete_all
+            && options.imports()
             && !self.is_adopted
             && !leaves_gap
+    }
+
+    /// Whether Klaviyo has no product that was unpublished before this run began, once it has completed: one of changes, a
+    /// prune, or the first one.
+    pub(super) fn takes_out_unpublished(&self) -> bool {
+        let options = &self.options;
+        let is_first = self.without_unpublished_since.is_none() && self.brings_up_to_date();
+        let looks_for_them = options.since.is_some() || options.prune;
+        self.resource == Resource::Products && !options.dry_run && (looks_for_them || is_first)
     }
 
     /// Another account takes the document over: a run that was going on is over, and what it and those before it have
@@ -113,6 +141,7 @@ impl RunDocument {
             self.end(Status::Stopped, now);
         }
         self.up_to_date_since = None;
+        self.without_unpublished_since = None;
     }
 
     /// The run feeds another account from here on: what is known of the former one is not so of this.

@@ -5,7 +5,7 @@ use super::end::End;
 use super::in_flight::Arrival;
 use super::timing::CHECKPOINT;
 use crate::error::{Action, Error};
-use crate::run::import::Found;
+use crate::run::import::Finished;
 use crate::run::page::Page;
 use crate::run::state::{Job, LastError};
 use crate::run::store::{Saved, Stored};
@@ -66,7 +66,7 @@ impl Window<'_> {
 
     /// Handles what a look into the list of finished jobs has found; the other jobs are looked for later. If the list
     /// cannot be read, the jobs are polled one by one.
-    fn take_look(&mut self, jobs: &[Job], result: Result<Found, Error>) {
+    fn take_look(&mut self, jobs: &[Job], result: Result<Finished, Error>) {
         let now = self.engine.now();
         let kind = jobs.first().map_or("", |job| job.kind.as_str());
         let found = match result {
@@ -79,7 +79,7 @@ impl Window<'_> {
                 for job in jobs {
                     self.take_poll_error(&job.id, &error);
                 }
-                Found::default()
+                Finished::default()
             }
         };
         for (job, answer) in found.jobs {

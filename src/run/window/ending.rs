@@ -12,7 +12,7 @@ use super::timing::FINISHING;
 use crate::error::{Action, Error};
 use crate::run::engine::Engine;
 use crate::run::log::LogEvent;
-use crate::run::state::{LastError, REMOVAL_UNCONFIRMED, RunDocument, Status};
+use crate::run::state::{LastError, REMOVAL_UNCONFIRMED, RemovalKind, RunDocument, Status};
 use crate::run::store::{Saved, Stored};
 use crate::time::{Deadline, later};
 
@@ -169,15 +169,29 @@ impl Window<'_> {
 fn unconfirmed(document: &RunDocument, now: Timestamp) -> LastError {
     let removal = document.removal.clone().unwrap_or_default();
     let (count, of) = (removal.count, removal.of);
+    let (entries, mend) = match removal.kind {
+        RemovalKind::Variants => ("variants that Klaviyo has of these products", "products"),
+        RemovalKind::Items => ("items that Klaviyo has of this project", "products"),
+        RemovalKind::Categories => ("categories that Klaviyo has of this project", "categories"),
+    };
+    let what = match removal.kind {
+        RemovalKind::Variants | RemovalKind::Categories => "in commercetools",
+        RemovalKind::Items => "published in commercetools",
+    };
+    let those = match removal.kind {
+        RemovalKind::Variants => "variants",
+        RemovalKind::Items => "items",
+        RemovalKind::Categories => "categories",
+    };
     LastError {
         at: now,
         message: format!(
-            "{count} of the {of} variants that Klaviyo has of these products are not in commercetools any more: \
+            "{count} of the {of} {entries} are not {what} any more: \
              more than a run deletes without being asked"
         ),
         advice: format!(
-            "Look whether these variants are meant to be gone. If so, resume with \
-             {{\"resume\": true, \"confirmRemoval\": {count}}}; if not, mend the products and resume, or stop the run."
+            "Look whether these {those} are meant to be gone. If so, resume with \
+             {{\"resume\": true, \"confirmRemoval\": {count}}}; if not, mend the {mend} and resume, or stop the run."
         ),
         is_of_credentials: false,
         code: Some(REMOVAL_UNCONFIRMED.to_owned()),

@@ -42,8 +42,8 @@ pub struct SentEntry {
     pub endpoint: &'static BulkEndpoint,
     /// Whether it is a part of a record, which has counts of its own.
     pub is_part: bool,
-    /// The number of the range that its record was read in.
-    pub range: usize,
+    /// The number of the range that its record was read in, if that is one of ids.
+    pub range: Option<usize>,
 }
 
 impl SentEntry {
@@ -65,6 +65,8 @@ pub struct RemovalFound {
     pub count: u64,
     /// The records that seem to have lost some.
     pub records: Vec<String>,
+    /// Records that do not say whose they are.
+    pub unmarked: Vec<String>,
 }
 
 /// Everything that one group changes in the document.
@@ -245,6 +247,9 @@ impl Group {
         if documents.found.has_obsolete {
             self.removal.records.extend(origin.id.map(str::to_owned));
         }
+        if documents.found.is_unmarked {
+            self.removal.unmarked.extend(origin.id.map(str::to_owned));
+        }
     }
 
     /// Adds an entry that is sent; returns its number.
@@ -253,7 +258,7 @@ impl Group {
         name: String,
         endpoint: &'static BulkEndpoint,
         is_part: bool,
-        range: usize,
+        range: Option<usize>,
     ) -> usize {
         self.entries.push(SentEntry {
             name,
@@ -330,14 +335,10 @@ impl Commit {
     /// The spans from the first to the last of these entries' records, one for each range that they are from.
     fn spans_of<'a>(&self, entries: impl Iterator<Item = &'a SentEntry>) -> Vec<IdRange> {
         let mut ends: BTreeMap<usize, (&str, &str)> = BTreeMap::new();
-        // what a position in somebody else's list has named is not in any span of ids
-        let by_id = entries.filter(|entry| {
-            let span = self.spans.get(&entry.range);
-            span.is_some_and(|span| span.contains(entry.record()))
-        });
-        for entry in by_id {
+        for entry in entries {
+            let Some(range) = entry.range else { continue };
             let id = entry.record();
-            let (first, last) = ends.entry(entry.range).or_insert((id, id));
+            let (first, last) = ends.entry(range).or_insert((id, id));
             *first = (*first).min(id);
             *last = (*last).max(id);
         }
@@ -357,9 +358,15 @@ impl Commit {
 
     /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
     /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do
-    /// not name them.
+    /// not name them. For many names digests are enough, where the entries are read again by the ids' spans, or
+    /// `are_listed_again` whatever becomes of them.
     #[must_use]
-    pub fn cursor_jobs(&self, now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<Job> {
+    pub fn cursor_jobs(
+        &self,
+        now: jiff::Timestamp,
+        due: jiff::Timestamp,
+        are_listed_again: bool,
+    ) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
         let job = |made: &JobMade| {
             let counts = Counts::of_entries(made.records.len() as u64);
@@ -380,7 +387,8 @@ impl Commit {
             let are_few = !is_alone && made.records.len() <= MAX_NAMED;
             let sent = || made.records.iter().map(|&entry| &self.entries[entry]);
             let entries = || sent().map(|entry| entry.name.clone()).collect();
-            if made.endpoint.names_entries && self.attempt == 0 {
+            let are_found_again = are_listed_again || sent().all(|entry| entry.range.is_some());
+            if made.endpoint.names_entries && self.attempt == 0 && are_found_again {
                 Job {
                     entries: entries(),
                     digests: Digests::of(sent().map(|entry| own_name(&entry.name, entry.is_part))),

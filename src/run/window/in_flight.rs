@@ -5,7 +5,7 @@ use futures_util::stream::FuturesUnordered;
 use crate::error::Error;
 use crate::klaviyo::sending::Sent;
 use crate::ports::LocalFuture;
-use crate::run::import::{Found, JobAnswer};
+use crate::run::import::{Finished, JobAnswer};
 use crate::run::page::Page;
 use crate::run::state::Job;
 use crate::run::store::{Saved, Stored};
@@ -32,7 +32,7 @@ pub(super) enum Arrival {
     /// A look into the list of finished jobs, for these.
     Looked {
         jobs: Vec<Job>,
-        result: Result<Found, Error>,
+        result: Result<Finished, Error>,
     },
     /// The document.
     Saved {

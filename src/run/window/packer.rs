@@ -20,9 +20,6 @@ use crate::run::state::{EntryName, Note};
 /// as many windows as a run may be without progress.
 const SHRINK: usize = 10;
 
-/// The range of a document that was not read again to be sent.
-const NO_RANGE: usize = usize::MAX;
-
 /// Packs records and keeps groups in order until they can be committed.
 pub struct Packer {
     endpoints: &'static [&'static BulkEndpoint],
@@ -131,6 +128,7 @@ impl Packer {
         group.meet(&origin, &self.watched);
         group.count(&origin, documents);
         let bytes = Bytes::copy_from_slice(&documents.bytes);
+        let range = origin.reached.map(|_| origin.range);
         let mut whole = None;
         for document in &documents.list {
             let id = origin.id.unwrap_or_default();
@@ -138,15 +136,10 @@ impl Packer {
             let part = document.part.as_deref();
             let record = match (part, whole) {
                 (None, Some(entry)) => entry,
-                (None, None) => {
-                    *whole.insert(group.enter(id.to_owned(), endpoint, false, origin.range))
+                (None, None) => *whole.insert(group.enter(id.to_owned(), endpoint, false, range)),
+                (Some(_), _) => {
+                    group.enter(EntryName { id, part }.to_string(), endpoint, true, range)
                 }
-                (Some(_), _) => group.enter(
-                    EntryName { id, part }.to_string(),
-                    endpoint,
-                    true,
-                    origin.range,
-                ),
             };
             let batch = &mut batches[document.endpoint];
             let profile = document.profile.as_deref();
@@ -181,7 +174,7 @@ impl Packer {
             let pieces = Pieces::from(0..bytes.len());
             let batch = &mut batches[endpoint];
             let name = id.clone().unwrap_or_default();
-            let record = group.enter(name, self.endpoints[endpoint], false, NO_RANGE);
+            let record = group.enter(name, self.endpoints[endpoint], false, None);
             if !batch.push(record, None, &bytes, &pieces) {
                 let full =
                     std::mem::replace(batch, self::batch(self.endpoints[endpoint], self.cap));

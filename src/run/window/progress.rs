@@ -6,9 +6,9 @@ use super::job_list::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
-use crate::run::import::{JobEntries, NextPhase};
+use crate::run::import::{Import, JobEntries, NextPhase};
 use crate::run::state::{
-    Counts, Cursor, Digests, IdRange, Job, Only, Outcome, RunDocument, SetAside,
+    Counts, Cursor, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
 };
 use crate::time::later;
 
@@ -23,8 +23,9 @@ impl Window<'_> {
 
     fn apply(&mut self, commit: Commit) {
         let now = self.engine.now();
+        let are_listed_again = self.import.lists_again();
         self.jobs
-            .add(commit.cursor_jobs(now, later(now, FIRST_POLL)));
+            .add(commit.cursor_jobs(now, later(now, FIRST_POLL), are_listed_again));
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
                 self.reader.commit(*range, through);
@@ -40,7 +41,7 @@ impl Window<'_> {
             let variants = document.variants.get_or_insert_default();
             variants.add(&commit.parts);
         }
-        note_removal(document, commit.removal);
+        note_removal(document, self.import.removal_kind(), commit.removal);
         if commit.last_id.is_some() {
             document.last_id = commit.last_id;
         }
@@ -170,12 +171,13 @@ impl Window<'_> {
             }
             NextPhase::Begin { import, records } => (import, records),
             NextPhase::Unconfirmed { records } => {
-                self.read_anew(records);
+                let import = self.import.clone();
+                self.read_anew(records, &*import);
                 self.begin_to_end(End::Unconfirmed);
                 return false;
             }
         };
-        self.read_anew(records);
+        self.read_anew(records, &*next);
         self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None)
             .watching(self.remembered.clone());
         self.import = next;
@@ -183,11 +185,12 @@ impl Window<'_> {
         true
     }
 
-    /// Begins to read from the start: all records, or those with these ids.
-    fn read_anew(&mut self, records: Vec<String>) {
+    /// Begins to read from the start: all records that `import` reads, or those with these ids.
+    fn read_anew(&mut self, records: Vec<String>, import: &dyn Import) {
+        let parts = import.ranges(self.engine.config.id_ranges);
         let document = &mut self.stored.document;
         let ranges = match records.is_empty() {
-            true => Cursor::all_ranges(&document.options, self.engine.config.id_ranges),
+            true => Cursor::all_ranges(&document.options, parts),
             false => vec![IdRange::of_entries(records, 0)],
         };
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
@@ -198,16 +201,24 @@ impl Window<'_> {
 }
 
 /// Adds what was found in Klaviyo that commercetools no longer has.
-fn note_removal(document: &mut RunDocument, found: RemovalFound) {
-    let RemovalFound { of, count, records } = found;
-    if of == 0 && count == 0 && records.is_empty() {
+fn note_removal(document: &mut RunDocument, kind: RemovalKind, found: RemovalFound) {
+    let RemovalFound {
+        of,
+        count,
+        records,
+        unmarked,
+    } = found;
+    if of == 0 && count == 0 && records.is_empty() && unmarked.is_empty() {
         return;
     }
-    let removal = document.removal.get_or_insert_default();
+    let removal = document.removal_of(kind);
     removal.of += of;
     removal.count += count;
     for id in records {
         removal.note_record(id);
+    }
+    for id in unmarked {
+        removal.note_unmarked(id);
     }
 }
 

@@ -26,8 +26,9 @@ fn calls() -> Vec<Call> {
         .collect()
 }
 
-/// A call of customers under a path as the description has it.
+/// A call of customers under a path as the description has it; of products where only the catalog has it.
 fn call(method: Method, path: &str) -> Call {
+    let path = path.replace("prune/{resource}", "prune/products");
     let path = path.replace("{resource}", "customers");
     Call::new(method, path.replace("{token}", CRON_TOKEN))
 }
@@ -75,6 +76,9 @@ const DISMISS: &str = r#"{"dismissFailed": true}"#;
 /// Changes of one resource, for schedulers.
 const OF_ONE: &str = "GET /sync/cron/{token}/changes/{resource}";
 
+/// The prune of one resource, for schedulers.
+const PRUNE: &str = "GET /sync/cron/{token}/prune/{resource}";
+
 /// Answers of an app with the key of another account.
 async fn another_account(shop: &Shop) {
     shop.world.klaviyo(|klaviyo| {
@@ -84,6 +88,7 @@ async fn another_account(shop: &Shop) {
     let other = shop.another(&[("klaviyo_auth_key", "pk_other")]);
     let customers = r#"{"resources": ["customers"]}"#;
     shop.posted("/sync", customers, 202).await;
+    shop.start("products", "").await;
     for (what, body) in [
         ("POST /sync", customers),
         ("POST /sync/continue", ""),
@@ -94,6 +99,7 @@ async fn another_account(shop: &Shop) {
         ("GET /sync/cron/{token}/continue", ""),
         ("GET /sync/cron/{token}/changes", ""),
         (OF_ONE, ""),
+        (PRUNE, ""),
     ] {
         let (method, path) = what.split_once(' ').expect("a method and a path");
         let method = method.parse().expect("a method");
@@ -101,7 +107,7 @@ async fn another_account(shop: &Shop) {
         assert_eq!(answer.status, 409, "{what}: {}", answer.body);
     }
     shop.posted("/sync/stop", "", 200).await;
-    for document in ["customers", "plan"] {
+    for document in ["customers", "products", "plan"] {
         assert!(shop.delete_document(document));
     }
 }
@@ -214,6 +220,16 @@ fn every_answer_that_is_described_is_given() {
             ),
             (&itself, "POST /sync/products", "", 202, Over("products")),
             (&itself, OF_ONE, "", 202, Over("customers")),
+            (&scheduled, PRUNE, "", 202, GoOn),
+            (&scheduled, PRUNE, "", 423, GoOn),
+            (&itself, "POST /sync/continue", "", 202, Over("products")),
+            (
+                &itself,
+                "GET /sync/cron/{token}/prune/customers",
+                "",
+                400,
+                GoOn,
+            ),
             (&itself, "GET /sync/cron/{token}/changes", "", 202, GoOn),
         ] {
             let (method, path) = what.split_once(' ').expect("a method and a path");

@@ -21,6 +21,7 @@ pub(crate) fn now() -> Timestamp {
 
 pub(crate) fn options() -> MappingOptions {
     MappingOptions {
+        project: "shop".to_owned(),
         preferred_locale: Some("en-US".to_owned()),
         preferred_currency: None,
         product_url_template: Some(

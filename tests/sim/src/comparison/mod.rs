@@ -289,6 +289,7 @@ impl Comparison<'_> {
             catalog.entries(klaviyo::Kind::Variant),
         );
         let (mut items, mut variants) = (BTreeSet::new(), BTreeSet::new());
+        let key = self.project.project_key();
         let Self {
             rules,
             now,
@@ -337,6 +338,11 @@ impl Comparison<'_> {
             summary.items += 1;
             if found.attributes.get("title") != Some(&Value::from(expected.title.as_str())) {
                 differences.add(|| format!("item {id}: title is not {:?}", expected.title));
+            }
+            let metadata = found.attributes.get("custom_metadata");
+            if metadata.and_then(|metadata| metadata["commercetools_project"].as_str()) != Some(key)
+            {
+                differences.add(|| format!("item {id}: does not carry the project's key"));
             }
             if !has_price(&found.attributes, expected.price) {
                 let price = expected.price;

@@ -128,6 +128,17 @@ impl Klaviyo {
         made.0
     }
 
+    /// Somebody else creates a catalog entry, which must not be there.
+    ///
+    /// # Panics
+    /// When the attributes are no object, and when the entry is there.
+    pub fn put_entry(&mut self, kind: Kind, external_id: &str, attributes: &serde_json::Value) {
+        let attributes = attributes.as_object().expect("attributes").clone();
+        let catalog = &mut self.ledger.catalog;
+        let made = catalog.create(Timestamp::UNIX_EPOCH, kind, external_id, attributes, &[]);
+        assert!(made.is_ok(), "{external_id} is there");
+    }
+
     /// Somebody else removes a catalog entry, by its external id. Answers whether it was there.
     pub fn remove_entry(&mut self, kind: Kind, external_id: &str) -> bool {
         self.ledger.catalog.delete(kind, external_id).is_ok()
