@@ -176,6 +176,15 @@ impl Document {
         self.counts.failed + variants.map_or(0, |variants| variants.failed)
     }
 
+    /// Whether its latest error is that somebody has to confirm a removal.
+    pub fn asks_for_confirmation(&self) -> bool {
+        let code = self
+            .last_error
+            .as_ref()
+            .and_then(|error| error.code.as_deref());
+        code == Some("removal_unconfirmed")
+    }
+
     /// Whether it keeps a new one from being started.
     pub fn is_going_on(&self) -> bool {
         matches!(self.status, State::Running | State::Failed)

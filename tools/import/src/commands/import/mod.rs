@@ -12,7 +12,7 @@ use crate::ask;
 use crate::ending::{CouldNotRun, could_not_run};
 use crate::follow::Target;
 use crate::ids;
-use crate::operator::{Overview, Resource, State};
+use crate::operator::{Overview, Resource, State, Status};
 use crate::progress::message;
 use crate::report::Report;
 
@@ -43,6 +43,8 @@ impl Errand {
             ("dryRun", import.dry_run),
             ("triggerFlows", import.trigger_flows),
             ("adopt", import.adopt),
+            ("prune", import.prune),
+            ("pruneUnmarked", import.prune_unmarked),
         ] {
             if is_set {
                 options.insert(name.to_owned(), true.into());
@@ -174,6 +176,15 @@ async fn resume(
     }
     options.insert("resume".to_owned(), true.into());
     let confirms = options.remove("confirmRemoval");
+    let asking = resources
+        .iter()
+        .filter(|resource| asks(overview.of(**resource)));
+    if confirms.is_some() && asking.count() != 1 {
+        could_not_run!(
+            "--confirm-removal: name the one import that waits for it, as {} says",
+            session.command("status")
+        );
+    }
     let mut refused = Vec::new();
     for &resource in resources {
         let run = overview.of(resource);
@@ -182,7 +193,7 @@ async fn resume(
         };
         if run.status == State::Failed {
             let mut body = options.clone();
-            if let Some(count) = confirms.clone().filter(|_| resource == Resource::Products) {
+            if let Some(count) = confirms.clone().filter(|_| asks(run)) {
                 body.insert("confirmRemoval".to_owned(), count);
             }
             // the others can go on all the same
@@ -212,6 +223,11 @@ async fn resume(
         ));
     }
     Ok(report)
+}
+
+/// Whether it has failed because somebody has to confirm a removal.
+fn asks(run: &Status) -> bool {
+    run.status == State::Failed && run.asks_for_confirmation()
 }
 
 /// What a plan has left out because a run failed that is resumed now. The plan is over, so nobody starts it any more.
