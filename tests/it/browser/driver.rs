@@ -183,9 +183,17 @@ impl Browser {
 
     /// Keeps a picture of the whole page in `target/screenshots`.
     pub(crate) async fn shoot(&self, state: &str) {
-        let size = self
-            .eval("[innerWidth, document.documentElement.scrollHeight]")
+        self.shoot_to(state, "document.documentElement.scrollHeight")
             .await;
+    }
+
+    /// Keeps a picture of what the window shows of the page.
+    pub(crate) async fn shoot_window(&self, state: &str) {
+        self.shoot_to(state, "innerHeight").await;
+    }
+
+    async fn shoot_to(&self, state: &str, height: &str) {
+        let size = self.eval(&format!("[innerWidth, {height}]")).await;
         let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
         let parameters = json!({"captureBeyondViewport": true, "clip": clip});
         let shot = self.command("Page.captureScreenshot", parameters).await;

@@ -6,4 +6,5 @@
 mod driver;
 mod looks;
 mod operating;
+mod picture;
 mod visit;

@@ -209,6 +209,14 @@ fn a_deletion_is_asked_for() {
         "--customers 0 --orders 0 --categories 3 --products 0 --job-scale 0.02",
     );
     folder.run("categories").with(0);
+    // there is nothing in Klaviyo that commercetools has not
+    let prune = folder.run("--prune --prune-unmarked --json").with(0);
+    let prune = prune.last_event();
+    for resource in ["categories", "products"] {
+        let run = &prune["runs"][resource][0];
+        assert_eq!(run["status"], "completed", "{prune}");
+        assert!(run["removal"].is_null(), "{prune}");
+    }
     for answer in ["", "yes\n", "products\n"] {
         let ended = folder.answer("--delete-all categories", answer).with(2);
         assert!(ended.stderr.contains("ALL categories"), "{}", ended.stderr);

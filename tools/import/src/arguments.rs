@@ -104,13 +104,19 @@ pub struct Import {
     /// Delete ALL categories or products from Klaviyo, whoever made them; asks first
     #[arg(long, value_name = "RESOURCE", value_enum, group = "which", conflicts_with_all = ["resources", "dry_run", "trigger_flows", "adopt"])]
     pub delete_all: Option<Catalog>,
+    /// Delete from Klaviyo's catalog what this project has brought and no longer has; without --since it imports nothing
+    #[arg(long, conflicts_with_all = ["ids_file", "start_id", "retry_failed", "dismiss_failed", "delete_all", "trigger_flows", "adopt"])]
+    pub prune: bool,
+    /// With --prune: also what does not say which project it is of
+    #[arg(long, requires = "prune")]
+    pub prune_unmarked: bool,
     /// With --delete-all: do not ask
     #[arg(long, requires = "delete_all")]
     pub yes: bool,
     /// Go on with imports that run or have failed
-    #[arg(long, conflicts_with_all = ["since", "start_id", "retry_failed", "dismiss_failed", "delete_all", "dry_run", "trigger_flows"])]
+    #[arg(long, conflicts_with_all = ["since", "start_id", "retry_failed", "dismiss_failed", "delete_all", "dry_run", "trigger_flows", "prune"])]
     pub resume: bool,
-    /// With --resume, products: up to so many variants may be deleted
+    /// With --resume, of categories or products: up to so many entries may be deleted
     #[arg(long, value_name = "COUNT", requires = "resume")]
     pub confirm_removal: Option<u64>,
     /// Orders: their events may trigger flows, so customers may get mail about old orders
@@ -139,10 +145,13 @@ impl From<Catalog> for Resource {
 }
 
 impl Import {
-    /// The resources that are named, each once, or all.
+    /// The resources that are named, each once, or all that it can be about.
     pub fn resources(&self) -> Vec<Resource> {
-        let is_wanted =
-            |resource: &Resource| self.resources.is_empty() || self.resources.contains(resource);
+        let only_prunes = self.prune && self.since.is_none();
+        let is_wanted = |resource: &Resource| match self.resources[..] {
+            [] => !only_prunes || resource.is_catalogue(),
+            _ => self.resources.contains(resource),
+        };
         Resource::ALL.into_iter().filter(is_wanted).collect()
     }
 }
@@ -170,6 +179,13 @@ mod tests {
         let all = parse("").expect("everything");
         assert!(all.command.is_none());
         assert_eq!(all.import.resources(), Resource::ALL);
+        let catalog = parse("--prune --prune-unmarked").expect("a prune").import;
+        assert_eq!(
+            catalog.resources(),
+            [Resource::Categories, Resource::Products]
+        );
+        let changes = parse("--prune --since lastRun").expect("changes").import;
+        assert_eq!(changes.resources(), Resource::ALL);
         let two = parse("orders customers orders --dry-run").expect("two");
         assert_eq!(
             two.import.resources(),
@@ -197,6 +213,9 @@ mod tests {
             "orders --delete-all products",
             "orders --skip 3",
             "--dismiss-failed --dry-run",
+            "--prune --retry-failed",
+            "--prune-unmarked",
+            "--resume --prune",
         ] {
             let error = parse(line).expect_err(line).kind();
             let is_combination = matches!(

@@ -180,6 +180,11 @@ pub fn message(status: &Document, now: Timestamp) -> String {
         parts.push(phase.clone());
     }
     parts.push(format!("window {}", status.window));
+    if is_running && status.jobs_under_way > 0 {
+        let jobs = status.jobs_under_way;
+        let plural = if jobs == 1 { "" } else { "s" };
+        parts.push(format!("{jobs} job{plural} of Klaviyo under way"));
+    }
     let until = |moment: Option<Timestamp>| {
         let seconds = moment?.duration_since(now).as_secs_f64();
         (seconds >= 1.0).then(|| duration(seconds.round()))
@@ -215,12 +220,12 @@ mod tests {
         let running = status(json!({
             "status": "running", "window": 3, "percent": 41, "total": 12_000, "rate": 812.4, "phase": "products",
             "counts": {"read": 5_000, "failed": 2}, "estimatedEnd": "2026-08-01T10:02:05Z",
-            "waitingFor": "a rate limit of Klaviyo's", "notBefore": "2026-08-01T10:00:12Z",
+            "jobsUnderWay": 2, "waitingFor": "a rate limit of Klaviyo's", "notBefore": "2026-08-01T10:00:12Z",
         }));
         assert_eq!(
             message(&running, now),
-            "41 %, 5,000 of 12,000, 2 failed, 812/s, products, window 3, about 2 min 5 s left, waiting for a rate limit of \
-             Klaviyo's, for 12.0 s"
+            "41 %, 5,000 of 12,000, 2 failed, 812/s, products, window 3, 2 jobs of Klaviyo under way, about 2 min 5 s left, \
+             waiting for a rate limit of Klaviyo's, for 12.0 s"
         );
         assert_eq!(position(&running), 41);
         let over = status(

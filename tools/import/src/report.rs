@@ -145,13 +145,7 @@ impl Report {
             let run = merged(runs);
             match run.status {
                 State::Failed => {
-                    let removal = run.removal.as_ref().filter(|_| {
-                        let code = run
-                            .last_error
-                            .as_ref()
-                            .and_then(|error| error.code.as_deref());
-                        code == Some("removal_unconfirmed")
-                    });
+                    let removal = run.removal.as_ref().filter(|_| run.asks_for_confirmation());
                     let resume = match removal {
                         Some(removal) => {
                             format!("{name} --resume --confirm-removal {}", removal.count)

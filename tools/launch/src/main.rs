@@ -65,9 +65,9 @@ fn announcement(program: &Program, own: &Path) -> Option<String> {
         return None;
     }
     Some(format!(
-        "cargo {}: this is the first build. Cargo now downloads and compiles about 300 crates: {}. Then the program builds \
-         the component for WebAssembly. With two cores all of it takes about nine minutes, with eight about three. Later \
-         starts take seconds.",
+        "cargo {}: this is the first build. Cargo now compiles about 300 crates: {}. Then the program builds the component \
+         for WebAssembly.\nWith two cores all of it takes about nine minutes, with eight about three. Later starts take \
+         seconds.",
         program.name, program.compiles,
     ))
 }

@@ -131,6 +131,8 @@ pub struct Document {
     pub percent: Option<f64>,
     /// Records a second over the latest windows, while the run goes on.
     pub rate: Option<f64>,
+    /// Klaviyo's jobs that are not finished.
+    pub jobs_under_way: u64,
     /// When it will end at that rate.
     pub estimated_end: Option<Timestamp>,
     /// Records.
@@ -172,6 +174,15 @@ impl Document {
     pub fn failed(&self) -> u64 {
         let variants = self.variants.as_ref();
         self.counts.failed + variants.map_or(0, |variants| variants.failed)
+    }
+
+    /// Whether its latest error is that somebody has to confirm a removal.
+    pub fn asks_for_confirmation(&self) -> bool {
+        let code = self
+            .last_error
+            .as_ref()
+            .and_then(|error| error.code.as_deref());
+        code == Some("removal_unconfirmed")
     }
 
     /// Whether it keeps a new one from being started.

@@ -23,6 +23,8 @@ pub(crate) struct ByIds {
     skip: usize,
     /// Whether the run of the first 5,000 after those is going on already.
     resume: bool,
+    /// How many variants that run may delete.
+    confirm_removal: Option<u64>,
     options: Map<String, Value>,
 }
 
@@ -34,17 +36,17 @@ impl ByIds {
         import: &Import,
         options: Map<String, Value>,
     ) -> Result<Self, CouldNotRun> {
-        let Import { skip, resume, .. } = *import;
+        let Import {
+            skip,
+            resume,
+            confirm_removal,
+            ..
+        } = *import;
         if skip >= ids.len() {
             could_not_run!(
                 "--skip {skip}: {} has only {} ids",
                 file.display(),
                 ids.len()
-            );
-        }
-        if import.confirm_removal.is_some() {
-            could_not_run!(
-                "--confirm-removal: an import of named products deletes nothing that has to be confirmed together"
             );
         }
         Ok(Self {
@@ -53,6 +55,7 @@ impl ByIds {
             ids,
             skip,
             resume,
+            confirm_removal,
             options,
         })
     }
@@ -120,7 +123,10 @@ impl ByIds {
             );
         }
         if run.status == State::Failed {
-            let body = json!({"resume": true, "adopt": self.options.contains_key("adopt")});
+            let mut body = json!({"resume": true, "adopt": self.options.contains_key("adopt")});
+            if let Some(count) = self.confirm_removal {
+                body["confirmRemoval"] = count.into();
+            }
             return begin::run(session, self.resource, &body, overview).await;
         }
         let id = run.run_id.clone().unwrap_or_default();

@@ -51,11 +51,14 @@ async fn retry_one(
     // What fails again is there again: not for ever. Orders of runs that triggered flows have a run of their own.
     let most = failed.div_ceil(A_RUN as u64) + 1;
     for _ in 0..most {
-        let run = match session.operator().start(resource, &body).await {
+        let start = session
+            .briefly(|| session.operator().start(resource, &body))
+            .await;
+        let run = match start {
             Ok(run) => run,
-            Err(failure) if report.is_empty() => return Err(failure.into()),
-            Err(failure) => {
-                report.trouble(format!("{}: {failure}", resource.name()));
+            Err(error) if report.is_empty() => return Err(error),
+            Err(error) => {
+                report.trouble(format!("{}: {error}", resource.name()));
                 return Ok(());
             }
         };

@@ -12,7 +12,7 @@ use crate::ask;
 use crate::ending::{CouldNotRun, could_not_run};
 use crate::follow::Target;
 use crate::ids;
-use crate::operator::{Overview, Resource, State};
+use crate::operator::{Overview, Resource, State, Status};
 use crate::progress::message;
 use crate::report::Report;
 
@@ -43,6 +43,8 @@ impl Errand {
             ("dryRun", import.dry_run),
             ("triggerFlows", import.trigger_flows),
             ("adopt", import.adopt),
+            ("prune", import.prune),
+            ("pruneUnmarked", import.prune_unmarked),
         ] {
             if is_set {
                 options.insert(name.to_owned(), true.into());
@@ -174,6 +176,15 @@ async fn resume(
     }
     options.insert("resume".to_owned(), true.into());
     let confirms = options.remove("confirmRemoval");
+    let asking = resources
+        .iter()
+        .filter(|resource| asks(overview.of(**resource)));
+    if confirms.is_some() && asking.count() != 1 {
+        could_not_run!(
+            "--confirm-removal: name the one import that waits for it, as {} says",
+            session.command("status")
+        );
+    }
     let mut refused = Vec::new();
     for &resource in resources {
         let run = overview.of(resource);
@@ -182,7 +193,7 @@ async fn resume(
         };
         if run.status == State::Failed {
             let mut body = options.clone();
-            if let Some(count) = confirms.clone().filter(|_| resource == Resource::Products) {
+            if let Some(count) = confirms.clone().filter(|_| asks(run)) {
                 body.insert("confirmRemoval".to_owned(), count);
             }
             // the others can go on all the same
@@ -199,11 +210,41 @@ async fn resume(
             false => could_not_run!("{}", refused.join("\n")),
         }
     }
+    let skipped = skipped(&overview, &target);
     let mut report = report(session, &target).await?;
     for text in refused {
         report.trouble(text);
     }
+    for resource in skipped {
+        let name = resource.name();
+        report.note(format!(
+            "{name}: the plan left them out; {} imports them",
+            session.command(name)
+        ));
+    }
     Ok(report)
+}
+
+/// Whether it has failed because somebody has to confirm a removal.
+fn asks(run: &Status) -> bool {
+    run.status == State::Failed && run.asks_for_confirmation()
+}
+
+/// What a plan has left out because a run failed that is resumed now. The plan is over, so nobody starts it any more.
+fn skipped(overview: &Overview, target: &Target) -> Vec<Resource> {
+    let over = overview
+        .plan
+        .iter()
+        .filter(|plan| plan.status != State::Running);
+    let resumed = over.filter(|plan| {
+        let mut steps = plan.steps.iter();
+        steps.any(|step| target.runs.iter().any(|(_, id)| *id == step.run_id))
+    });
+    let steps = resumed.flat_map(|plan| &plan.steps);
+    steps
+        .filter(|step| step.state == State::Skipped)
+        .map(|step| step.resource)
+        .collect()
 }
 
 /// Nothing is in the way of imports of these, or it is said what.
@@ -237,4 +278,35 @@ fn clear(
         session.command("--resume"),
         session.command("stop")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plan_left_out_is_named_when_its_failed_run_is_resumed() {
+        let overview = |plan: &str| {
+            let idle = json!({"status": "idle"});
+            let failed = json!({"status": "failed", "runId": "c1"});
+            let steps = json!([
+                {"resource": "categories", "state": "failed", "runId": "c1", "note": null},
+                {"resource": "products", "state": "skipped", "runId": "p1", "note": "its categories failed"},
+            ]);
+            let plan = json!({"planId": "x", "status": plan, "steps": steps});
+            let all = json!({"categories": failed, "products": idle, "customers": idle, "orders": idle, "plan": plan});
+            serde_json::from_value::<Overview>(all).expect("an overview")
+        };
+        let target = |id: &str| Target {
+            plan: None,
+            runs: vec![(Resource::Categories, id.to_owned())],
+        };
+        assert_eq!(
+            skipped(&overview("failed"), &target("c1")),
+            [Resource::Products]
+        );
+        // a run of somebody else's, and a plan that goes on
+        assert_eq!(skipped(&overview("failed"), &target("c2")), []);
+        assert_eq!(skipped(&overview("running"), &target("c1")), []);
+    }
 }
