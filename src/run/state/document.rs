@@ -389,10 +389,9 @@ impl RunDocument {
     /// Counts documents that were rejected without a pointer to any, beside these counts of the records they are of:
     /// windows that are too short for as many as it takes to tell that it is not the documents add up.
     pub fn note_refused(&mut self, records: &Counts, parts: &Counts, refused_blindly: u64) {
-        let is_accepted = |counts: &Counts| counts.sent > 0;
-        match is_accepted(records) || is_accepted(parts) {
-            true => self.refused_blindly = 0,
-            false => self.refused_blindly += refused_blindly,
+        match records.sent + parts.sent {
+            0 => self.refused_blindly += refused_blindly,
+            _ => self.refused_blindly = 0,
         }
     }
 

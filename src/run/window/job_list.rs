@@ -275,7 +275,7 @@ fn is_listed(job: &Job, now: Timestamp) -> bool {
 /// What a job takes up in the document, about, in bytes: names leave out an id that is that of the name before.
 fn stored_bytes(job: &Job) -> usize {
     if !job.digests.is_empty() {
-        return SHORT_JOB_BYTES + 3 * job.digests.len() + SPAN_BYTES * job.spans.len();
+        return SHORT_JOB_BYTES + 4 * job.digests.len() + SPAN_BYTES * job.spans.len();
     }
     let mut last = "";
     let names = job.entries.iter().map(|name| {

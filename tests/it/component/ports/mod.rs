@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use host::{Host, Options, Wasi};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::component::on_each_wasi;
 use peer::{Peer, checksum, closed, pattern};
@@ -52,13 +52,14 @@ struct Probe {
     host: Host,
     peer: Peer,
     closed: String,
+    _held: TcpSocket,
     client: reqwest::Client,
 }
 
 impl Probe {
     async fn open(wasi: Wasi) -> Self {
         let peer = Peer::start().await;
-        let closed = closed();
+        let (closed, held) = closed();
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/probe/spin.toml");
         let host = Host::start(Options {
             variables: BTreeMap::from([
@@ -72,6 +73,7 @@ impl Probe {
             host: host.await.expect("the host starts"),
             peer,
             closed,
+            _held: held,
             client: reqwest::Client::builder()
                 .timeout(HANG)
                 .build()
@@ -123,7 +125,7 @@ impl Probe {
 
 async fn a_host_that_is_not_allowed_is_denied(wasi: Wasi) {
     let probe = Probe::open(wasi).await;
-    let other = closed();
+    let (other, _held) = closed();
     assert_eq!(probe.error(json!({"url": other})).await, "denied");
     assert_eq!(probe.host.stats().denied, 1);
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use host::Gate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// What is written at a time, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -64,11 +64,13 @@ impl Peer {
     }
 }
 
-/// A URL where nobody listens.
-pub(super) fn closed() -> String {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let address: SocketAddr = listener.local_addr().expect("an address");
-    format!("http://{address}")
+/// A URL where nobody listens, as long as the socket is held: its port is taken, so that nobody else begins to.
+pub(super) fn closed() -> (String, TcpSocket) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(any).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    (format!("http://{address}"), socket)
 }
 
 /// The bytes of a body.
