@@ -45,14 +45,7 @@ impl Digests {
     /// Those that are left without one for each of these names: of two names with the same digest, one is left.
     #[must_use]
     pub fn without<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut left = self.0.clone();
-        for name in names {
-            let digest = digest(name);
-            if let Some(index) = left.iter().position(|one| *one == digest) {
-                left.swap_remove(index);
-            }
-        }
-        Self(left)
+        self.less(&Self::of(names))
     }
 
     /// Those that are left without these.

@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use klaviyo_bulk_import::run::state::Resource;
 use native::shop::run;
 use native::{CONTAINER, Operator, Setup, Shop};
-use serde_json::{Value, json};
+use serde_json::json;
 use sim::klaviyo::{JobKind, JobTimes, Operation, RateHeaders, perfect_time};
 use sim::ledger::Traffic;
 use sim::seed::Kind;
@@ -202,7 +202,6 @@ fn document_bytes(shop: &Shop) -> usize {
     let key = Resource::Products.to_string();
     shop.world.commercetools(|project| {
         let stored = project.custom_object(CONTAINER, &key);
-        let value: Option<&Value> = stored.map(|stored| &stored.value);
-        value.map_or(0, |value| value.to_string().len())
+        stored.map_or(0, |stored| stored.value.to_string().len())
     })
 }
