@@ -3,7 +3,7 @@
 //! | module | what it is about |
 //! | --- | --- |
 //! | `demo`, `bench` | the two commands |
-//! | `day` | what changes in the shop between two nights |
+//! | `day` | what the nights after a day of changes come to |
 //! | `settings` | what both let choose |
 //! | `testbed` | world, host and operator |
 //! | `report` | what is printed at the end |

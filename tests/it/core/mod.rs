@@ -12,6 +12,7 @@ mod failed_records;
 mod identifiers;
 mod job_waits;
 mod missing_categories;
+mod nights;
 mod order_products;
 mod outages;
 mod phases;
