@@ -52,7 +52,7 @@ impl Window<'_> {
                 }
                 Record::Present(record) => {
                     bytes += record.get().len();
-                    self.documents.clear(record.get().len());
+                    self.documents.clear();
                     let outcome = (page.mapper)(record.part(), &mut self.documents);
                     self.pack(range, &before, by_id, &record, outcome, now)
                 }
