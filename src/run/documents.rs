@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::state::{Drift, Note};
+use super::state::{Drift, IdRange, Note};
 use crate::json::pieces::Pieces;
 use crate::mapping::Skip;
 
@@ -44,6 +44,8 @@ pub struct Documents {
     pub drift: Option<Box<Drift>>,
     /// What Klaviyo has of this record.
     pub found: Found,
+    /// Where the rest of its parts is read, if these are only a portion of them.
+    pub rest: Option<Box<IdRange>>,
 }
 
 /// What becomes of a record, apart from its parts.
@@ -87,6 +89,7 @@ impl Documents {
         self.changed = false;
         self.drift = None;
         self.found = Found::default();
+        self.rest = None;
     }
 
     /// Adds the bytes from `start` on as a document.

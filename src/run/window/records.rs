@@ -120,6 +120,10 @@ impl Window<'_> {
                     &self.documents,
                     now,
                 );
+                if self.documents.rest.is_some() {
+                    // the rest is read when this is committed
+                    self.packer.close();
+                }
                 Some(id)
             }
             Err(skip) => {

@@ -11,6 +11,7 @@ mod events;
 mod failed_records;
 mod identifiers;
 mod job_waits;
+mod many_variants;
 mod order_products;
 mod outages;
 mod phases;
