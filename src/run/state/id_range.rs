@@ -172,6 +172,20 @@ impl IdRange {
         }
     }
 
+    /// What it takes up in a document as [`IdRange::for_cursor`] makes it, about, in bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        const MEMBERS: usize = 80;
+        let ids = [&self.after, &self.from, &self.through];
+        let ids: usize = ids.into_iter().flatten().map(String::len).sum();
+        let entries = match self.entries.len() {
+            0 => self.digests.stored_bytes(),
+            names if names > FEW_NAMES && self.through.is_some() => Digests::stored_bytes_of(names),
+            _ => entry_name::stored_bytes(&self.entries),
+        };
+        MEMBERS + ids + entries
+    }
+
     /// The ids of the records that the wanted entries belong to, each once; `None` if the whole range is wanted.
     #[must_use]
     pub fn wanted_ids(&self) -> Option<Vec<String>> {

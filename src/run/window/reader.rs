@@ -333,6 +333,13 @@ impl Reader {
             .collect()
     }
 
+    /// What that takes up in the document, about, in bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        let left = self.ranges.iter().filter(|range| !range.is_done);
+        left.map(|range| range.committed.stored_bytes()).sum()
+    }
+
     /// Mean size of a record in bytes, if it is known.
     #[must_use]
     pub fn record_bytes(&self) -> Option<usize> {
