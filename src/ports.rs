@@ -88,6 +88,12 @@ pub enum TransportError {
         /// The caller's limit in bytes.
         limit: usize,
     },
+    /// The instance has no memory for the response, although the caller could hold it: others hold it now.
+    #[error("no memory for a response of {bytes} bytes")]
+    NoMemory {
+        /// How much was asked for, in bytes.
+        bytes: usize,
+    },
     /// The platform does not let the component send requests to this host (`allowed_outbound_hosts` in `spin.toml`).
     #[error("the host is not among the app's allowed outbound hosts")]
     Denied,

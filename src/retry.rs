@@ -55,6 +55,8 @@ where
         };
         let asked_for = error.refusal().and_then(|refusal| refusal.retry_after);
         let pause = match error.action() {
+            // fewer records at a time can help, the same ones cannot
+            _ if error.lacks_memory() => None,
             Action::Retry | Action::RetryForAWhile | Action::Wait => {
                 pauses.next().map(|pause| asked_for.unwrap_or(pause))
             }

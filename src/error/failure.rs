@@ -71,6 +71,8 @@ pub enum Kind {
     Unreadable(String),
     /// A stored document of this app has a form that this version does not read; the text names it.
     UnreadableDocument(String),
+    /// A stored document of this app, named by the text, was changed by another invocation at each attempt to write it.
+    Contended(String),
     /// Klaviyo rejected every document that was sent, without a pointer to any: the cause is not the documents.
     EverythingRefused(Refusal),
 }
@@ -97,6 +99,12 @@ impl fmt::Display for Error {
             Kind::Transport(error) => write!(formatter, "{error}"),
             Kind::Unreadable(what) => write!(formatter, "the response could not be read: {what}"),
             Kind::UnreadableDocument(which) => write!(formatter, "custom object {which}"),
+            Kind::Contended(which) => {
+                write!(
+                    formatter,
+                    "custom object {which} was changed by others each time"
+                )
+            }
             Kind::Refused(refusal) => write!(formatter, "{refusal}"),
             Kind::EverythingRefused(refusal) => {
                 write!(formatter, "every document is rejected: {refusal}")
@@ -144,6 +152,17 @@ impl Error {
         }
     }
 
+    /// A stored document of this app, named by the text, that another invocation changed at each attempt to write it.
+    #[must_use]
+    pub fn contended(operation: &'static str, which: impl Into<String>) -> Self {
+        Self {
+            peer: Peer::Commercetools,
+            operation,
+            access: Access::Write,
+            kind: Kind::Contended(which.into()),
+        }
+    }
+
     /// The error with this kind of request.
     #[must_use]
     pub fn of(self, access: Access) -> Self {
@@ -159,10 +178,17 @@ impl Error {
         })
     }
 
-    /// Whether the response has more bytes than the caller can hold.
+    /// Whether the response has more bytes than the caller, or the instance now, can hold.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
-        matches!(self.kind, Kind::Transport(TransportError::TooLarge { .. }))
+        let too_large = |error: &TransportError| matches!(error, TransportError::TooLarge { .. });
+        matches!(&self.kind, Kind::Transport(error) if too_large(error)) || self.lacks_memory()
+    }
+
+    /// Whether the instance has no memory now for a response that the caller could hold.
+    #[must_use]
+    pub fn lacks_memory(&self) -> bool {
+        matches!(self.kind, Kind::Transport(TransportError::NoMemory { .. }))
     }
 
     /// Whether the API took too long for the request.

@@ -64,10 +64,22 @@ pub const POLICY: &[Row] = &[
         advice: "Raise memory_mib (and the platform's limit with it): a single record is larger than the buffers.",
     },
     Row {
+        what: "any: the instance has no memory for the response now",
+        matches: Error::lacks_memory,
+        action: Action::RetryForAWhile,
+        advice: "Set memory_mib to what the platform allows an instance, or lower.",
+    },
+    Row {
         what: "commercetools: a run document that this version cannot read",
         matches: |error| matches!(error.kind, Kind::UnreadableDocument(_)),
         action: Action::GiveUp,
         advice: "Deploy the version that wrote it, or delete the custom object that the message names: then a new import can start.",
+    },
+    Row {
+        what: "commercetools: a document that others change each time",
+        matches: |error| matches!(error.kind, Kind::Contended(_)),
+        action: Action::Retry,
+        advice: "Nothing, if it passes. If it stays: see whether a second deployment works on the same project and container.",
     },
     Row {
         what: "commercetools: a page that takes too long (QueryTimedOut, no response in time, 408, 502 to 504)",

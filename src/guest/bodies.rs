@@ -48,6 +48,17 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// The capacity of a buffer for so many bytes: an eighth of a power of two more at most. Buffers of about the same length
+/// then have the same capacity, and one takes the place of another that is gone. Buffers of their exact lengths do not: each
+/// that is a few bytes longer than all before needs new memory, as small allocations keep what is free in pieces, and
+/// linear memory never shrinks.
+fn rounded(length: usize) -> usize {
+    match length {
+        0..READ_BYTES => length,
+        _ => length.next_multiple_of(length.next_power_of_two() / 8),
+    }
+}
+
 /// A body that arrives: never more than a limit, and in one buffer. Where its length is announced, that is all that is
 /// allocated, once; where it is not, the buffer grows, but not beyond the limit.
 pub(super) struct Arriving {
@@ -60,7 +71,7 @@ impl Arriving {
     /// A body of `max_bytes` at most.
     ///
     /// # Errors
-    /// Where more than that is announced.
+    /// Where more than that is announced, or more than there is memory for.
     pub(super) fn new(announced: Option<u64>, max_bytes: usize) -> Result<Self, TransportError> {
         let mut body = Self {
             bytes: Vec::new(),
@@ -70,8 +81,8 @@ impl Arriving {
         if let Some(announced) = announced {
             match usize::try_from(announced) {
                 Ok(length) if length <= max_bytes => {
-                    body.bytes.reserve_exact(length);
                     body.announced = Some(length);
+                    body.grow_to(rounded(length).min(max_bytes))?;
                 }
                 _ => return Err(body.too_large()),
             }
@@ -87,10 +98,10 @@ impl Arriving {
     /// Takes in the next bytes, as many as there may be.
     ///
     /// # Errors
-    /// Where there are more.
+    /// Where there are more, or no memory for them.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), TransportError> {
         let fitting = piece.len().min(self.max_bytes - self.bytes.len());
-        self.reserve(fitting);
+        self.reserve(fitting)?;
         self.bytes.extend_from_slice(&piece[..fitting]);
         if fitting < piece.len() {
             return Err(self.too_large());
@@ -100,13 +111,16 @@ impl Arriving {
 
     /// Hands out a buffer to be read into, with room in it; [`Self::restore`] takes it back. Where as much has arrived as
     /// may, it is another one: only the end can follow.
+    ///
+    /// # Errors
+    /// Where there is no memory for more.
     #[cfg(feature = "wasi-0-3")]
-    pub(super) fn take(&mut self) -> Vec<u8> {
+    pub(super) fn take(&mut self) -> Result<Vec<u8>, TransportError> {
         if self.bytes.len() == self.max_bytes {
-            return Vec::with_capacity(1);
+            return Ok(Vec::with_capacity(1));
         }
-        self.reserve(1);
-        std::mem::take(&mut self.bytes)
+        self.reserve(1)?;
+        Ok(std::mem::take(&mut self.bytes))
     }
 
     /// Takes back what [`Self::take`] handed out, with what has been read.
@@ -123,13 +137,20 @@ impl Arriving {
     }
 
     /// Makes room for `length` more bytes, which there may be.
-    fn reserve(&mut self, length: usize) {
+    fn reserve(&mut self, length: usize) -> Result<(), TransportError> {
         let needed = self.bytes.len() + length;
-        if needed > self.bytes.capacity() {
-            let doubled = self.bytes.capacity().saturating_mul(2).max(READ_BYTES);
-            let capacity = doubled.max(needed).min(self.max_bytes);
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+        if needed <= self.bytes.capacity() {
+            return Ok(());
         }
+        let doubled = self.bytes.capacity().saturating_mul(2).max(READ_BYTES);
+        self.grow_to(doubled.max(needed).min(self.max_bytes))
+    }
+
+    fn grow_to(&mut self, capacity: usize) -> Result<(), TransportError> {
+        let more = capacity.saturating_sub(self.bytes.len());
+        self.bytes
+            .try_reserve_exact(more)
+            .map_err(|_| TransportError::NoMemory { bytes: capacity })
     }
 
     fn too_large(&self) -> TransportError {

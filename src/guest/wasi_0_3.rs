@@ -190,7 +190,7 @@ async fn read(response: types::Response, into: &mut Arriving) -> Result<(), Tran
     let (_done, done) = wit_future::new(|| Ok(()));
     let (mut stream, trailers) = IncomingMessage::consume_body(response, done);
     while !into.is_whole() {
-        let (result, read) = stream.read(into.take()).await;
+        let (result, read) = stream.read(into.take()?).await;
         into.restore(read)?;
         if !matches!(result, StreamResult::Complete(_)) {
             // with what was wrong, where something was

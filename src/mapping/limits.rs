@@ -24,7 +24,7 @@ const MAX_PROFILE_BYTES: usize = 95_000;
 
 /// "The size of the event payload must not exceed 5 MB", read as 5,000,000 bytes. [`ENVELOPE_BYTES`] of these are for
 /// the request around a single event.
-const MAX_PAYLOAD_BYTES: usize = 5_000_000;
+pub(super) const MAX_PAYLOAD_BYTES: usize = 5_000_000;
 
 /// An upper bound for what a request to `event-bulk-create-jobs` has around one event and its profile.
 const ENVELOPE_BYTES: usize = 500;

@@ -126,7 +126,7 @@ impl Lookups {
                 Err(error) if error.is_too_large() || error.is_slow_page() => {
                     drop(taken);
                     match ids {
-                        [_] if error.is_slow_page() => return Err(error),
+                        [_] if error.is_slow_page() || error.lacks_memory() => return Err(error),
                         [id] if reserved >= self.room.most => too_large.push(id.clone()),
                         [_] => parts.push((ids, true)),
                         _ => {

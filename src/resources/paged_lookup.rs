@@ -93,8 +93,7 @@ impl Lookups {
         Ok(())
     }
 
-    /// Looks up the records of one chunk. A page that is larger than the memory reserved for it, or takes too long, is
-    /// requested again with fewer records.
+    /// Looks up the records of one chunk.
     async fn pages_of(
         &self,
         lookup: &PagedLookup,
@@ -102,23 +101,54 @@ impl Lookups {
         deadline: Deadline,
         take: &RefCell<impl FnMut(&Json) -> Result<(), Error>>,
     ) -> Result<(), Error> {
-        let predicate = lookup.member.is_one_of(values);
+        let mut paging = Paging::of(lookup, values, None, MAX_LIMIT);
+        let mut take_one = |record: &Json| (take.borrow_mut())(record);
+        while self.next_page(&mut paging, deadline, &mut take_one).await? {}
+        Ok(())
+    }
+
+    /// Looks up the next records that belong to a value, at most `most` of them, in the order of their ids from the one
+    /// after `after` on. Returns the last one's id where there may be more.
+    ///
+    /// # Errors
+    /// As [`Lookups::pages`].
+    pub(super) async fn portion(
+        &self,
+        lookup: &PagedLookup,
+        value: &str,
+        after: Option<&str>,
+        most: usize,
+        deadline: Deadline,
+        mut take: impl FnMut(&Json) -> Result<(), Error>,
+    ) -> Result<Option<String>, Error> {
+        let after = after.map(str::to_owned);
+        let mut paging = Paging::of(lookup, &[value.to_owned()], after, most);
+        let is_more = self.next_page(&mut paging, deadline, &mut take).await?;
+        Ok(paging.after.filter(|_| is_more))
+    }
+
+    /// Reads the next page; `false` if it was the last. One that is larger than the memory reserved for it, or takes too
+    /// long, is requested again with fewer records.
+    async fn next_page(
+        &self,
+        paging: &mut Paging<'_>,
+        deadline: Deadline,
+        take: &mut impl FnMut(&Json) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let lookup = paging.lookup;
         let mut parameters = lookup.parameters.to_vec();
-        parameters.push(("where", &predicate));
-        let mut record_bytes = lookup.unseen_bytes;
-        let mut most = MAX_LIMIT;
-        let mut after: Option<String> = None;
+        parameters.push(("where", &paging.predicate));
         loop {
             // twice the known size of a record
-            let fits = self.room.most / (2 * record_bytes).max(1);
-            let limit = most.min(fits).max(1);
+            let fits = self.room.most / (2 * paging.record_bytes).max(1);
+            let limit = paging.most.min(fits).max(1);
             let reserved = match limit {
                 1 => self.room.most,
-                _ => (2 * record_bytes * limit).min(self.room.most),
+                _ => (2 * paging.record_bytes * limit).min(self.room.most),
             };
             let taken = self.room.take(&self.ports, reserved).await;
             let query = Query {
-                after: after.as_deref(),
+                after: paging.after.as_deref(),
                 limit,
                 parameters: &parameters,
                 ..Query::all(lookup.operation, lookup.path, reserved)
@@ -126,9 +156,9 @@ impl Lookups {
             let records = match self.client.page(&query, deadline).await {
                 Err(error) if limit > 1 && (error.is_too_large() || error.is_slow_page()) => {
                     drop(taken);
-                    most = limit / 2;
+                    paging.most = limit / 2;
                     if error.is_too_large() {
-                        record_bytes = record_bytes.max(reserved / limit);
+                        paging.record_bytes = paging.record_bytes.max(reserved / limit);
                     }
                     continue;
                 }
@@ -136,25 +166,43 @@ impl Lookups {
             };
             let bytes: usize = records.iter().map(|record| record.get().len()).sum();
             if let Some(mean) = bytes.checked_div(records.len()) {
-                record_bytes = mean.max(1);
+                paging.record_bytes = mean.max(1);
             }
-            {
-                let mut take = take.borrow_mut();
-                records.iter().try_for_each(&mut *take)?;
-            }
-            let last = records.last().map(|record| mapping::id(record.part()));
-            drop(taken);
-            match last {
-                Some(last) if records.len() == limit => {
-                    // else the next page would be this one again
-                    let is_later = |last: &String| after.as_ref().is_none_or(|after| last > after);
-                    after = Some(last.filter(is_later).ok_or_else(|| {
-                        let expected = "records with their ids, which come after those before";
-                        Error::unreadable(Peer::Commercetools, lookup.operation, expected)
-                    })?);
-                }
-                _ => return Ok(()),
-            }
+            records.iter().try_for_each(take)?;
+            let Some(last) = records.last().filter(|_| records.len() == limit) else {
+                return Ok(false);
+            };
+            // else the next page would be this one again
+            let is_later = |last: &String| paging.after.as_ref().is_none_or(|after| last > after);
+            let last = mapping::id(last.part()).filter(is_later).ok_or_else(|| {
+                let expected = "records with their ids, which come after those before";
+                Error::unreadable(Peer::Commercetools, lookup.operation, expected)
+            })?;
+            paging.after = Some(last);
+            return Ok(true);
+        }
+    }
+}
+
+/// How far the records of one chunk of values have been read.
+struct Paging<'l> {
+    lookup: &'l PagedLookup,
+    predicate: String,
+    /// The size of a record in bytes, as far as it is known.
+    record_bytes: usize,
+    /// The most records of a page.
+    most: usize,
+    after: Option<String>,
+}
+
+impl<'l> Paging<'l> {
+    fn of(lookup: &'l PagedLookup, values: &[String], after: Option<String>, most: usize) -> Self {
+        Self {
+            lookup,
+            predicate: lookup.member.is_one_of(values),
+            record_bytes: lookup.unseen_bytes,
+            most,
+            after,
         }
     }
 }

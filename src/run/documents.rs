@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::state::{Drift, Note};
+use super::state::{Drift, IdRange, Note};
 use crate::json::pieces::Pieces;
 use crate::mapping::Skip;
 
@@ -19,7 +19,7 @@ pub struct Document {
     pub part: Option<String>,
 }
 
-/// The size of a large record in bytes.
+/// The size of a large buffer in bytes.
 const LARGE: usize = 1024 * 1024;
 
 /// The documents of one record, in a buffer that is used again for the next.
@@ -44,6 +44,8 @@ pub struct Documents {
     pub drift: Option<Box<Drift>>,
     /// What Klaviyo has of this record.
     pub found: Found,
+    /// Where the rest of its parts is read, if these are only a portion of them.
+    pub rest: Option<Box<IdRange>>,
 }
 
 /// What becomes of a record, apart from its parts.
@@ -72,12 +74,12 @@ pub struct Found {
 }
 
 impl Documents {
-    /// Clears everything for a record of this many bytes. The buffers are kept, unless they are much larger than most
-    /// records need. A buffer for a large record is made once, because growing step by step takes twice its size.
-    pub fn clear(&mut self, record_bytes: usize) {
+    /// Clears everything for another record. The buffers are kept, unless they are much larger than most records need: what
+    /// a large record needs, its mapping reserves.
+    pub fn clear(&mut self) {
         self.bytes.clear();
-        if self.bytes.capacity().max(record_bytes) > LARGE {
-            self.bytes = Vec::with_capacity(record_bytes + LARGE / 4);
+        if self.bytes.capacity() > LARGE {
+            self.bytes = Vec::new();
         }
         self.list.clear();
         self.record = RecordOutcome::Sent;
@@ -87,6 +89,7 @@ impl Documents {
         self.changed = false;
         self.drift = None;
         self.found = Found::default();
+        self.rest = None;
     }
 
     /// Adds the bytes from `start` on as a document.

@@ -125,6 +125,15 @@ struct Identifier {
     id: String,
 }
 
+/// What is looked up of the variants of items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All that Klaviyo has.
+    All,
+    /// Those that are expected: of an item with very many.
+    Wanted,
+}
+
 /// A page of a listing.
 #[derive(Debug)]
 pub struct ListedPage {
@@ -206,7 +215,8 @@ pub async fn existing(
 }
 
 /// The variants that Klaviyo has of items, both by compound id; items that Klaviyo does not have are left out. `wanted`
-/// has the compound ids of the expected variants by the item's external id. The variants of an item are listed
+/// has the compound ids of the expected variants by the item's external id; `extent` says whether others are looked up,
+/// too. The variants of an item are listed
 /// separately if an expected one is not included with it, and if it has so many that they may not all be included.
 ///
 /// # Errors
@@ -214,8 +224,15 @@ pub async fn existing(
 pub async fn variants_of_items(
     client: &Client,
     wanted: &HashMap<String, Vec<String>>,
+    extent: Extent,
     deadline: Deadline,
 ) -> Result<HashMap<String, HashSet<String>>, Error> {
+    if extent == Extent::Wanted {
+        let items = wanted.iter();
+        let items = items.map(|(id, skus)| expected_of_item(client, id, skus, deadline));
+        let known = try_join_all(items).await?.into_iter().flatten();
+        return Ok(known.collect());
+    }
     let mut ids: Vec<String> = wanted.keys().cloned().collect();
     ids.sort_unstable();
     let chunks = CatalogCollection::Items
@@ -236,15 +253,20 @@ pub async fn variants_of_items(
         .map(|(id, skus)| (compound_id(id), skus))
         .collect();
     let complete = items.into_iter().map(|(item, linked)| {
-        let lacks_one = wanted.get(&item).is_some_and(|wanted| wanted.iter().any(|id| !linked.contains(id)));
-        let may_have_more = linked.len() >= SURELY_ALL_INCLUDED || (!linked.is_empty() && lacks_one);
+        let lacks_one = wanted
+            .get(&item)
+            .is_some_and(|wanted| wanted.iter().any(|id| !linked.contains(id)));
+        let may_have_more =
+            linked.len() >= SURELY_ALL_INCLUDED || (!linked.is_empty() && lacks_one);
         async move {
             if !may_have_more {
                 return Ok((item, linked));
             }
-            let path = format!("/api/catalog-items/{item}/variants?fields%5Bcatalog-variant%5D=external_id&page%5Bsize%5D=100");
-            match pages(client, &LIST_VARIANTS, path, deadline).await {
-                Ok(variants) => Ok((item, variants.into_iter().map(|variant| variant.id).collect())),
+            match pages(client, &LIST_VARIANTS, variants_path(&item), deadline).await {
+                Ok(variants) => Ok((
+                    item,
+                    variants.into_iter().map(|variant| variant.id).collect(),
+                )),
                 // the item was deleted after it was listed
                 Err(error) if error.status() == Some(404) => Ok((item, HashSet::new())),
                 Err(error) => Err(error),
@@ -252,6 +274,68 @@ pub async fn variants_of_items(
         }
     });
     Ok(try_join_all(complete).await?.into_iter().collect())
+}
+
+/// Those of these variants that Klaviyo has of an item, both by compound id; `None` if it does not have the item.
+async fn expected_of_item(
+    client: &Client,
+    id: &str,
+    wanted: &[String],
+    deadline: Deadline,
+) -> Result<Option<(String, HashSet<String>)>, Error> {
+    let there = existing(client, CatalogCollection::Items, &[id.to_owned()], deadline).await?;
+    let Some(item) = there.into_iter().next() else {
+        return Ok(None);
+    };
+    let filters = filters_of_any("ids", wanted.iter().map(String::as_str));
+    let answers = filters.into_iter().map(|filter| {
+        let path = format!("{}&filter={filter}", variants_path(&item));
+        pages(client, &LIST_VARIANTS, path, deadline)
+    });
+    match try_join_all(answers).await {
+        Ok(found) => {
+            let found = found.into_iter().flatten();
+            let ids = found.map(|variant| variant.id).collect();
+            Ok(Some((item, ids)))
+        }
+        // the item was deleted after it was listed
+        Err(error) if error.status() == Some(404) => Ok(Some((item, HashSet::new()))),
+        Err(error) => Err(error),
+    }
+}
+
+/// The path of all variants of an item.
+fn variants_path(item: &str) -> String {
+    format!(
+        "/api/catalog-items/{item}/variants?fields%5Bcatalog-variant%5D=external_id&page%5Bsize%5D=100"
+    )
+}
+
+/// A page of the variants of an item (by external id), by compound id. `path` is the `next` of the page before; `None` for
+/// the first page.
+///
+/// # Errors
+/// If Klaviyo does not respond or rejects the request.
+pub async fn list_variants_of(
+    client: &Client,
+    id: &str,
+    path: Option<&str>,
+    deadline: Deadline,
+) -> Result<ListedPage, Error> {
+    let first = variants_path(&compound_id(id));
+    let path = path.unwrap_or(&first);
+    match page(client, &LIST_VARIANTS, path, deadline).await {
+        Ok((entries, next)) => Ok(ListedPage {
+            ids: entries.into_iter().map(|entry| entry.id).collect(),
+            next,
+        }),
+        // Klaviyo does not have the item
+        Err(error) if error.status() == Some(404) => Ok(ListedPage {
+            ids: Vec::new(),
+            next: None,
+        }),
+        Err(error) => Err(error),
+    }
 }
 
 fn linked(item: ListedEntry) -> (String, HashSet<String>) {

@@ -51,7 +51,9 @@ impl<'o, 'a> Events<'o, 'a> {
         trigger_flows: bool,
         out: &'o mut Vec<u8>,
     ) -> Self {
-        out.reserve(order.json.len() + (order.line_items.len() + 2) * USUAL_FRAME);
+        // a larger order is not written as a whole
+        let whole = order.json.len().min(limits::MAX_PAYLOAD_BYTES);
+        out.reserve(whole + (order.line_items.len() + 2) * USUAL_FRAME);
         let tail = append(out, TAIL);
         Self {
             order,
@@ -79,6 +81,11 @@ impl<'o, 'a> Events<'o, 'a> {
         let properties = order.properties(catalog, self.options);
         let whole = check_whole(&properties).map(|()| self.properties(&properties));
         let line_items = whole.as_ref().map_or(None, |(_, start)| *start);
+        if line_items.is_none() {
+            let bytes = order.line_items.iter().map(|item| item.json.len());
+            self.out
+                .reserve_exact(bytes.sum::<usize>() + order.line_items.len() * USUAL_FRAME);
+        }
         let whole = whole.map(|(place, _)| place);
         let mut left_out = 0;
         let placed = whole

@@ -22,6 +22,9 @@ pub struct Completion {
     variants: HashMap<String, Vec<SeparateVariant>>,
     prices: Option<HashMap<String, Prices>>,
     stock: Option<HashMap<String, SkuStock>>,
+    is_portion: bool,
+    /// The default variant of a product that has a portion of its variants.
+    default_variant: Option<SeparateVariant>,
     bytes: usize,
 }
 
@@ -33,6 +36,38 @@ struct SeparateVariant {
     sku: Option<String>,
     /// Its first image, as a JSON array.
     images: String,
+}
+
+impl SeparateVariant {
+    /// Reads a variant projection; gives the id of its product, too.
+    fn read(variant: Part<'_>) -> Result<(String, Self), Skip> {
+        let missing = |missing| Skip::Malformed { missing };
+        let [product, number, is_default, sku, images] = variant
+            .pick(["product", "variantId", "default", "sku", "images"])
+            .ok_or(missing("product"))?;
+        let product = product
+            .and_then(|product| product.pick(["id"])?[0]?.id())
+            .ok_or(missing("product"))?;
+        let number: u64 = number
+            .and_then(|number| number.get().parse().ok())
+            .ok_or(missing("variantId"))?;
+        let image = images.and_then(|images| images.array().first().copied());
+        let read = Self {
+            place: (is_default.map(Part::get) != Some("true"), number),
+            sku: sku.and_then(Part::id).map(std::borrow::Cow::into_owned),
+            images: format!("[{}]", image.map_or("", Part::get)),
+        };
+        Ok((product.into_owned(), read))
+    }
+
+    fn is_default(&self) -> bool {
+        !self.place.0
+    }
+
+    /// Bytes that it holds.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.images.len() + self.sku.as_ref().map_or(0, String::len)
+    }
 }
 
 /// What is in stock of a sku.
@@ -52,6 +87,8 @@ impl Completion {
             variants: HashMap::new(),
             prices: may_read_prices.then(HashMap::new),
             stock: may_read_stock.then(HashMap::new),
+            is_portion: false,
+            default_variant: None,
             bytes: 0,
         }
     }
@@ -62,32 +99,32 @@ impl Completion {
         self.bytes
     }
 
-    /// Adds a variant of a response to `variant-projections`.
+    /// Adds a variant of a response to `variant-projections`. Returns how many its product has by now.
     ///
     /// # Errors
     /// [`Skip::Malformed`] if it does not say which product it belongs to, or which of its variants it is.
-    pub fn note_variant(&mut self, variant: Part<'_>) -> Result<(), Skip> {
-        let missing = |missing| Skip::Malformed { missing };
-        let [product, number, is_default, sku, images] = variant
-            .pick(["product", "variantId", "default", "sku", "images"])
-            .ok_or(missing("product"))?;
-        let product = product
-            .and_then(|product| product.pick(["id"])?[0]?.id())
-            .ok_or(missing("product"))?;
-        let number: u64 = number
-            .and_then(|number| number.get().parse().ok())
-            .ok_or(missing("variantId"))?;
-        let image = images.and_then(|images| images.array().first().copied());
-        let variant = SeparateVariant {
-            place: (is_default.map(Part::get) != Some("true"), number),
-            sku: sku.and_then(Part::id).map(std::borrow::Cow::into_owned),
-            images: format!("[{}]", image.map_or("", Part::get)),
-        };
-        self.bytes += size_of::<SeparateVariant>()
-            + variant.images.len()
-            + variant.sku.as_ref().map_or(0, String::len);
-        let of_product = self.variants.entry(product.into_owned()).or_default();
+    pub fn note_variant(&mut self, variant: Part<'_>) -> Result<usize, Skip> {
+        let (product, variant) = SeparateVariant::read(variant)?;
+        self.bytes += variant.bytes();
+        let of_product = self.variants.entry(product).or_default();
         of_product.push(variant);
+        Ok(of_product.len())
+    }
+
+    /// The variants that are added are a portion of those that their product has.
+    pub fn is_portion(&mut self) {
+        self.is_portion = true;
+    }
+
+    /// Adds a variant of a response to `variant-projections` for the item, if it is the default one of its product.
+    ///
+    /// # Errors
+    /// As [`Completion::note_variant`].
+    pub fn note_default_variant(&mut self, variant: Part<'_>) -> Result<(), Skip> {
+        let (_, variant) = SeparateVariant::read(variant)?;
+        if variant.is_default() {
+            self.default_variant = Some(variant);
+        }
         Ok(())
     }
 
@@ -138,6 +175,7 @@ impl Completion {
     /// The skus of the variants that were added.
     pub fn skus(&self) -> impl Iterator<Item = &str> {
         let variants = self.variants.values().flatten();
+        let variants = variants.chain(&self.default_variant);
         variants.filter_map(|variant| variant.sku.as_deref())
     }
 
@@ -145,10 +183,16 @@ impl Completion {
     #[must_use]
     pub fn complete(&self, product: Part<'_>) -> Option<Json> {
         let read = Product::read(product).ok()?;
-        let mut variants: Vec<String> = if read.is_without_variants() {
+        let is_separate = read.is_without_variants();
+        let mut has_master = true;
+        let mut variants: Vec<String> = if is_separate {
             let mut separate: Vec<&SeparateVariant> =
                 self.variants.get(read.id()).into_iter().flatten().collect();
             separate.sort_unstable_by_key(|variant| variant.place);
+            if self.is_portion {
+                has_master = self.default_variant.is_none()
+                    || separate.first().is_some_and(|first| first.is_default());
+            }
             separate
                 .iter()
                 .map(|variant| self.variant(variant))
@@ -169,7 +213,13 @@ impl Completion {
             }
         }
         out.push_str("\"priceMode\":\"Standalone\"");
-        if !variants.is_empty() {
+        if is_separate && self.is_portion {
+            out.push_str(",\"isPortion\":true");
+            if let Some(variant) = self.default_variant.as_ref().filter(|_| !has_master) {
+                _ = write!(out, ",\"itemVariant\":{}", self.variant(variant));
+            }
+        }
+        if has_master && !variants.is_empty() {
             _ = write!(out, ",\"masterVariant\":{}", variants.remove(0));
         }
         _ = write!(out, ",\"variants\":[{}]}}", variants.join(","));

@@ -66,7 +66,7 @@ impl Listing<'_> {
         op: Write,
         out: &mut Vec<u8>,
     ) -> Result<Entry, Skip> {
-        let master = self.product.master_variant.as_ref();
+        let master = self.product.item_variant();
         let prices = master.and_then(Variant::prices);
         let attributes = Attributes {
             title: &self.title,

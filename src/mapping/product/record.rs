@@ -25,6 +25,10 @@ pub struct Product<'a> {
     pub(super) master_variant: Option<Variant<'a>>,
     variants: Vec<Variant<'a>>,
     pub(super) price_mode: PriceMode,
+    /// Whether these are some of its variants: [`Completion`](super::Completion) says so.
+    is_portion: bool,
+    /// The variant that the item is made of, where it is not among them.
+    item_variant: Option<Variant<'a>>,
 }
 
 /// Where the prices of a product are (`priceMode`,
@@ -52,6 +56,8 @@ impl<'a> Product<'a> {
             "masterVariant",
             "variants",
             "priceMode",
+            "isPortion",
+            "itemVariant",
         ];
         let [
             id,
@@ -62,6 +68,8 @@ impl<'a> Product<'a> {
             master_variant,
             variants,
             price_mode,
+            is_portion,
+            item_variant,
         ] = product.into().pick(parts).ok_or(NO_ID)?;
         Ok(Self {
             id: id.and_then(Part::id).ok_or(NO_ID)?.into_owned(),
@@ -80,6 +88,8 @@ impl<'a> Product<'a> {
                 Some("\"Standalone\"") => PriceMode::Standalone,
                 _ => PriceMode::Embedded,
             },
+            is_portion: is_portion.is_some(),
+            item_variant: item_variant.map(Variant::read),
         })
     }
 
@@ -92,6 +102,17 @@ impl<'a> Product<'a> {
     /// The master variant first, then the others.
     pub fn variants(&self) -> impl Iterator<Item = &Variant<'a>> {
         self.master_variant.iter().chain(&self.variants)
+    }
+
+    /// The variant that the item is made of: the master variant.
+    pub(super) fn item_variant(&self) -> Option<&Variant<'a>> {
+        self.item_variant.as_ref().or(self.master_variant.as_ref())
+    }
+
+    /// Whether these are only some of its variants, as there are so many.
+    #[must_use]
+    pub fn is_portion(&self) -> bool {
+        self.is_portion
     }
 
     /// Whether the projection has no variant at all. In a project with the catalog model `Modular` variants are resources
@@ -126,10 +147,11 @@ impl<'a> Product<'a> {
     }
 
     /// Of the variants that Klaviyo has of this item, by compound id, those that the product no longer has: they are to
-    /// be deleted. None, if no variant of the product could be read: nothing is deleted because a list is empty.
+    /// be deleted. None, if no variant of the product could be read, or only some: nothing is deleted because a list is
+    /// empty.
     #[must_use]
     pub fn obsolete<'k>(&self, in_klaviyo: impl IntoIterator<Item = &'k str>) -> Vec<&'k str> {
-        if self.is_without_variants() {
+        if self.is_portion || self.is_without_variants() {
             return Vec::new();
         }
         let present: HashSet<String> = self.skus().map(compound_id).collect();

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::attributes;
-use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
+use crate::klaviyo::catalog::listing::{CatalogCollection, Extent, variants_of_items};
 use crate::mapping::Skip;
 use crate::mapping::product::{Listing, Product, Write, compound_id};
 use crate::ports::LocalFuture;
@@ -118,9 +118,10 @@ impl InKlaviyo {
     async fn read(
         client: &klaviyo::Client,
         skus: &HashMap<String, Vec<String>>,
+        extent: Extent,
         deadline: Deadline,
     ) -> Result<Self, Error> {
-        let variants_of = variants_of_items(client, skus, deadline).await?;
+        let variants_of = variants_of_items(client, skus, extent, deadline).await?;
         let items: Vec<String> = variants_of.keys().cloned().collect();
         let variants: Vec<String> = variants_of.values().flatten().cloned().collect();
         let read = async |collection, fields, ids: &[String]| {
@@ -146,11 +147,12 @@ fn taken(bytes: &mut Vec<u8>) -> Value {
     document
 }
 
-/// Compares a product with what Klaviyo has of it.
+/// Compares a product with what Klaviyo has of it: its item, if this is its first portion, and its variants.
 fn compare(
     phase: &Phase,
     product: &Product<'_>,
     found: &InKlaviyo,
+    is_first: bool,
     documents: &mut Documents,
 ) -> Result<Drift, Skip> {
     let options = &phase.context.options;
@@ -160,6 +162,7 @@ fn compare(
     listing.item(&Nodes::default(), Write::Update, &mut documents.bytes)?;
     let update = taken(&mut documents.bytes);
     match found.items.get(&item) {
+        _ if !is_first => {}
         None => drift.items.note_lacking(product.id()),
         Some(found) => {
             let fields = differing(&update, found, ITEM_FIELDS);
@@ -237,12 +240,18 @@ impl Import for Comparison {
         Box::pin(async move {
             let page = phase.read(&query, deadline).await?;
             let client = phase.context.klaviyo.clone();
-            let found = InKlaviyo::read(&client, &page.skus(), deadline).await?;
+            let found = InKlaviyo::read(&client, &page.skus(), page.extent(), deadline).await?;
+            let (rest, is_first) = (page.rest(), query.range.is_first_reading());
             Ok(page.into_page(move |product, documents| {
-                match compare(&phase, product, &found, documents) {
+                match compare(&phase, product, &found, is_first, documents) {
                     Ok(drift) => documents.drift = Some(Box::new(drift)),
-                    Err(skip) => documents.record = RecordOutcome::Skipped(skip),
+                    Err(skip) if is_first => documents.record = RecordOutcome::Skipped(skip),
+                    Err(_) => {}
                 }
+                if !is_first {
+                    documents.record = RecordOutcome::Uncounted;
+                }
+                documents.rest = rest.clone().map(Box::new);
                 documents.bytes.clear();
                 Ok(product.id().to_owned())
             }))

@@ -11,7 +11,7 @@ use super::completion::separate_variants;
 use crate::commercetools;
 use crate::commercetools::query::{MAX_LIMIT, Query, value_in};
 use crate::error::Error;
-use crate::klaviyo::catalog::listing::{CatalogCollection, existing, variants_of_items};
+use crate::klaviyo::catalog::listing::{CatalogCollection, Extent, existing, variants_of_items};
 use crate::mapping::product::{Product, compound_id, external_id};
 use crate::resources::context::Context;
 use crate::time::Deadline;
@@ -43,7 +43,8 @@ pub(super) struct Elsewhere {
 
 impl Elsewhere {
     /// Looks up the skus that `wanted` has by product, and that `known` does not have for the item; both have compound
-    /// ids of variants. `is_modular` says whether there are products whose variants are resources of their own.
+    /// ids of variants, `extent` says what of them. `is_modular` says whether there are products whose variants are
+    /// resources of their own.
     ///
     /// # Errors
     /// If one of the APIs does not respond or rejects the request.
@@ -51,7 +52,7 @@ impl Elsewhere {
         context: &Context,
         is_modular: bool,
         wanted: &HashMap<String, Vec<String>>,
-        known: &HashMap<String, HashSet<String>>,
+        (known, extent): (&HashMap<String, HashSet<String>>, Extent),
         deadline: Deadline,
     ) -> Result<Self, Error> {
         let mut found = Self::default();
@@ -76,7 +77,7 @@ impl Elsewhere {
             .filter(|(_, ids)| ids.iter().any(|id| there.contains(id)))
             .map(|(product, ids)| (product.clone(), ids.clone()))
             .collect();
-        let listed = variants_of_items(client, &affected, deadline).await?;
+        let listed = variants_of_items(client, &affected, extent, deadline).await?;
         for (product, ids) in &affected {
             let own = listed.get(&compound_id(product));
             let is_elsewhere =

@@ -92,8 +92,12 @@ struct Mapping {
     /// The variants that Klaviyo has of the items that it has, by the items' compound ids.
     known: HashMap<String, HashSet<String>>,
     elsewhere: Elsewhere,
-    /// Whether the products are read for the first time: what Klaviyo has of them is counted once.
+    /// Whether the products are read for the first time.
     is_first_reading: bool,
+    /// Whether what Klaviyo has of them is counted: once for each variant.
+    counts_known: bool,
+    /// Where the rest of the variants is read, if there is only a portion of them.
+    rest: Option<IdRange>,
     is_dry_run: bool,
 }
 
@@ -125,9 +129,13 @@ impl Mapping {
             documents,
         );
         documents.found = in_klaviyo.found(product);
-        if !self.is_first_reading {
+        if !self.counts_known {
             documents.found.parts = 0;
         }
+        // Klaviyo's variants of an item with very many are compared by themselves
+        documents.found.has_obsolete |=
+            product.is_portion() && self.is_first_reading && known.is_some();
+        documents.rest = self.rest.clone().map(Box::new);
     }
 
     /// Maps the item, if it is wanted; returns whether it is sent and new to Klaviyo.
@@ -259,7 +267,8 @@ impl Import for Entries {
                 .filter(|product| counts_item(product.id()))
                 .flat_map(|product| product.category_ids())
                 .collect();
-            let (skus, is_modular) = (page.skus(), page.is_modular);
+            let (skus, is_modular, extent) = (page.skus(), page.is_modular(), page.extent());
+            let rest = page.rest();
             let context = &phase.context;
             let is_first_reading = query.range.is_first_reading();
             let categories = async {
@@ -277,9 +286,10 @@ impl Import for Entries {
                 Ok((categories, created))
             };
             let known = async {
-                let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
+                let known = variants_of_items(&context.klaviyo, &skus, extent, deadline).await?;
+                let of_known = (&known, extent);
                 let elsewhere =
-                    Elsewhere::find(context, is_modular, &skus, &known, deadline).await?;
+                    Elsewhere::find(context, is_modular, &skus, of_known, deadline).await?;
                 Ok((known, elsewhere))
             };
             let ((categories, created), (known, elsewhere)) =
@@ -293,6 +303,8 @@ impl Import for Entries {
                 known,
                 elsewhere,
                 is_first_reading,
+                counts_known: is_first_reading || query.range.is_rest(),
+                rest,
                 is_dry_run: query.options.dry_run,
             };
             Ok(page.into_page(move |product, documents| {

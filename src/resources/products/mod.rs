@@ -21,6 +21,7 @@ mod entries;
 mod phase;
 mod reading;
 mod removals;
+mod surplus;
 mod variants;
 mod wanted;
 

@@ -54,6 +54,19 @@ impl Phase {
         ProductPage::read(context, selection, query, *now, deadline).await
     }
 
+    /// Reads the next page of a range without what commercetools keeps beside its products.
+    ///
+    /// # Errors
+    /// As [`ProductPage::read`].
+    pub(super) async fn read_bare(
+        &self,
+        query: &PageQuery,
+        deadline: Deadline,
+    ) -> Result<ProductPage, Error> {
+        let client = &self.context.commercetools;
+        ProductPage::read_bare(client, &self.selection, query, deadline).await
+    }
+
     /// What follows when no variant is left to be removed.
     pub(super) fn after_variants(&self, run: &RunDocument) -> NextPhase {
         Withdrawal::after_import(&self.context, run)

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::completion::complete;
+use super::completion::{Completed, complete};
 use super::wanted::Wanted;
+use crate::commercetools::Client;
 use crate::error::Error;
+use crate::klaviyo::catalog::listing::Extent;
 use crate::mapping::product::{Product, compound_id};
 use crate::mapping::{self, Skip};
 use crate::resources::changes::Selection;
@@ -17,6 +19,7 @@ use crate::resources::collection::{Collection, Records};
 use crate::resources::context::Context;
 use crate::run::documents::Documents;
 use crate::run::page::{Page, PageQuery, Record};
+use crate::run::state::IdRange;
 use crate::time::Deadline;
 
 /// The published products, in their published projection.
@@ -29,8 +32,8 @@ pub(super) const PRODUCTS: Collection = Collection {
 /// A page of products.
 pub(super) struct ProductPage {
     records: Records,
-    /// Whether there are products whose variants are resources of their own.
-    pub(super) is_modular: bool,
+    completed: Completed,
+    range: IdRange,
 }
 
 impl ProductPage {
@@ -46,6 +49,23 @@ impl ProductPage {
         deadline: Deadline,
     ) -> Result<Self, Error> {
         let client = &context.commercetools;
+        let mut page = Self::read_bare(client, selection, query, deadline).await?;
+        let most = query.max_bytes;
+        let after = query.range.parts_after.as_deref();
+        page.completed = complete(context, &mut page.records, now, most, after, deadline).await?;
+        Ok(page)
+    }
+
+    /// The same without what commercetools keeps beside its products.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) async fn read_bare(
+        client: &Client,
+        selection: &Selection,
+        query: &PageQuery,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
         let mut records = selection.read(client, &PRODUCTS, query, deadline).await?;
         let wanted = Wanted::of(&query.range);
         records.list.retain(|record| match record {
@@ -55,12 +75,32 @@ impl ProductPage {
             }
             Record::Missing(_) => true,
         });
-        let most = query.max_bytes;
-        let is_modular = complete(context, &mut records, now, most, deadline).await?;
         Ok(Self {
             records,
-            is_modular,
+            completed: Completed::default(),
+            range: query.range.clone(),
         })
+    }
+
+    /// Whether there are products whose variants are resources of their own.
+    pub(super) fn is_modular(&self) -> bool {
+        self.completed.is_modular
+    }
+
+    /// What of the products' variants is looked up in Klaviyo.
+    pub(super) fn extent(&self) -> Extent {
+        match self.completed.is_portion {
+            true => Extent::Wanted,
+            false => Extent::All,
+        }
+    }
+
+    /// Where the rest of its variants is read, if there is only a portion of them.
+    pub(super) fn rest(&self) -> Option<IdRange> {
+        let after = self.completed.rest.clone()?;
+        let product = self.products().next()?;
+        let is_named = Wanted::of(&self.range).is_named(product.id());
+        Some(self.range.rest_of(product.id(), is_named, after))
     }
 
     /// The page without the ids that were requested and do not exist, but for those that are `counted`.

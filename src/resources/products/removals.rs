@@ -4,18 +4,18 @@
 //! Both compare again: what has moved to its new item by then is not obsolete any more. Between them stands the
 //! [guard](crate::run::state::Removal::may_begin).
 
-use std::collections::HashSet;
-
 use super::elsewhere::Elsewhere;
 use super::phase::Phase;
+use super::reading::ProductPage;
+use super::surplus::Surplus;
 use super::variants::push_deletion;
 use super::wanted::Wanted;
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::DELETE_VARIANTS;
-use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
+use crate::klaviyo::catalog::listing::{CatalogCollection, Extent, variants_of_items};
 use crate::klaviyo::job::Look;
-use crate::mapping::product::{Product, compound_id, external_id};
+use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::JOBS_A_GROUP;
 use crate::resources::changes::Selection;
@@ -49,6 +49,7 @@ impl Step {
 }
 
 /// A phase that removes.
+#[derive(Clone)]
 pub(super) struct Removals {
     pub(super) phase: Phase,
     pub(super) step: Step,
@@ -66,23 +67,24 @@ impl Removals {
         }
     }
 
+    /// Maps the variants of a product that are obsolete, by compound id.
     fn map(
-        step: Step,
-        product: &Product<'_>,
-        known: Option<&HashSet<String>>,
+        &self,
+        product: &str,
+        obsolete: Vec<&str>,
         elsewhere: &Elsewhere,
         wanted: &Wanted,
         documents: &mut Documents,
     ) {
         documents.record = RecordOutcome::Uncounted;
-        for id in product.obsolete(known.into_iter().flatten().map(String::as_str)) {
+        for id in obsolete {
             let part = external_id(id);
             // another product's import moves it
-            let has_moved = elsewhere.is_of_another(product.id(), part);
-            if has_moved || !wanted.variant(product.id(), part) {
+            let has_moved = elsewhere.is_of_another(product, part);
+            if has_moved || !wanted.variant(product, part) {
                 continue;
             }
-            match step {
+            match self.step {
                 Step::Counting => documents.found.removals += 1,
                 Step::Deleting => {
                     push_deletion(0, id, part.to_owned(), documents);
@@ -90,6 +92,71 @@ impl Removals {
                 }
             }
         }
+    }
+
+    /// Reads products with what Klaviyo has of them.
+    async fn compare(self, query: PageQuery, deadline: Deadline) -> Result<Page, Error> {
+        if query.range.parts_after.is_some() {
+            let page = self.phase.read_bare(&query, deadline).await?;
+            return self.compare_one(page, &query, deadline).await;
+        }
+        let context = &self.phase.context;
+        let page = self.phase.read(&query, deadline).await?;
+        if page.extent() == Extent::Wanted {
+            return self.compare_one(page, &query, deadline).await;
+        }
+        let page = page.without_missing(|_| false);
+        let (skus, is_modular) = (page.skus(), page.is_modular());
+        let known = variants_of_items(&context.klaviyo, &skus, Extent::All, deadline).await?;
+        let elsewhere =
+            Elsewhere::of_obsolete(context, is_modular, &skus, &known, deadline).await?;
+        let wanted = Wanted::of(&query.range);
+        Ok(page.into_page(move |product, documents| {
+            let known = known.get(&compound_id(product.id())).into_iter().flatten();
+            let obsolete = product.obsolete(known.map(String::as_str));
+            self.map(product.id(), obsolete, &elsewhere, &wanted, documents);
+            Ok(product.id().to_owned())
+        }))
+    }
+
+    /// Reads a part of what Klaviyo has of a page's only product, which has very many variants.
+    async fn compare_one(
+        self,
+        page: ProductPage,
+        query: &PageQuery,
+        deadline: Deadline,
+    ) -> Result<Page, Error> {
+        let page = page.without_missing(|_| false);
+        let wanted = Wanted::of(&query.range);
+        let range = &query.range;
+        let id = page
+            .products()
+            .next()
+            .map(|product| product.id().to_owned());
+        let (surplus, rest) = match id {
+            Some(id) => {
+                let path = range.parts_after.as_deref();
+                let surplus = Surplus::find(&self.phase.context, &id, path, deadline).await?;
+                let next = surplus.next.clone();
+                let rest = next.map(|next| range.rest_of(&id, wanted.is_named(&id), next));
+                (Some(surplus), rest)
+            }
+            None => (None, None),
+        };
+        Ok(page.into_page(move |product, documents| {
+            if let Some(surplus) = &surplus {
+                let obsolete = surplus.obsolete.iter().map(String::as_str).collect();
+                self.map(
+                    product.id(),
+                    obsolete,
+                    &surplus.elsewhere,
+                    &wanted,
+                    documents,
+                );
+                documents.rest = rest.clone().map(Box::new);
+            }
+            Ok(product.id().to_owned())
+        }))
     }
 }
 
@@ -147,22 +214,7 @@ impl Import for Removals {
         query: PageQuery,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>> {
-        let (phase, step) = (self.phase.clone(), self.step);
-        Box::pin(async move {
-            let context = &phase.context;
-            let wanted = Wanted::of(&query.range);
-            let page = phase.read(&query, deadline).await?;
-            let page = page.without_missing(|_| false);
-            let (skus, is_modular) = (page.skus(), page.is_modular);
-            let known = variants_of_items(&context.klaviyo, &skus, deadline).await?;
-            let elsewhere =
-                Elsewhere::of_obsolete(context, is_modular, &skus, &known, deadline).await?;
-            Ok(page.into_page(move |product, documents| {
-                let known = known.get(&compound_id(product.id()));
-                Self::map(step, product, known, &elsewhere, &wanted, documents);
-                Ok(product.id().to_owned())
-            }))
-        })
+        Box::pin(self.clone().compare(query, deadline))
     }
 
     fn lists_jobs(&self) -> bool {

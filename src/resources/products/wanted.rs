@@ -24,7 +24,8 @@ impl Wanted {
         }
     }
 
-    fn is_named(&self, product: &str) -> bool {
+    /// Whether a product is wanted with its variants.
+    pub(super) fn is_named(&self, product: &str) -> bool {
         let is_everything = self.names.is_empty() && self.digests.is_empty();
         is_everything || self.names.contains(product) || self.digests.contains(product)
     }

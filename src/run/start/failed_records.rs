@@ -102,8 +102,6 @@ pub async fn dismiss(engine: &Engine, resource: Resource) -> Result<Dismissed, E
             return Ok(Dismissed::Done(count));
         }
     }
-    Err(Error::unreadable_document(
-        "dismiss the failed records",
-        format!("{resource} is changed by others each time"),
-    ))
+    let which = format!("{}/{resource}", engine.config.container);
+    Err(Error::contended("dismiss the failed records", which))
 }

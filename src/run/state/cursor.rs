@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::id_range::IdRange;
-use super::job::{self, Job};
+use super::job::Job;
 use super::options::RunOptions;
+use super::stored_jobs;
 
 /// How far a run is: what is left to read, and what Klaviyo has not finished yet. When both are empty, the run goes on
 /// with its next phase, or is over.
@@ -15,7 +16,7 @@ pub struct Cursor {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ranges: Vec<IdRange>,
     /// Klaviyo's jobs that are not known to be finished.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "job")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored_jobs")]
     pub jobs: Vec<Job>,
     /// The run's phase, as the resource names it; absent if there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,33 +1,44 @@
 //! Short digests of names: what the cursor keeps of a job's entries instead of their names.
 //!
-//! A digest has 24 bits, so that 400 jobs of 100 entries fit into a document that is saved every few seconds. Names are
+//! A digest has 24 bits, so that 500 jobs of 100 entries fit into a document that is saved every few seconds. Names are
 //! not read from it: records are read again, and those are wanted whose digests are in the list. Another record of the
 //! same span has one of 100 digests once in 168,000 times; it is sent and counted again then, which changes nothing in
 //! Klaviyo.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-/// The bytes of one digest, four characters in base64.
-const LENGTH: usize = 3;
+use super::digest_text;
 
-/// Digests of names, as many as there are names.
+/// Digests of names, as many as there are names, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Digests(Vec<[u8; LENGTH]>);
+pub struct Digests(Vec<u32>);
 
 impl Digests {
     /// The digests of these names.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(names.into_iter().map(digest).collect())
+        let mut digests: Vec<u32> = names.into_iter().map(digest).collect();
+        digests.sort_unstable();
+        Self(digests)
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// What their text takes up with its quotes, about, in bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        Self::stored_bytes_of(self.0.len())
+    }
+
+    /// What the text of so many takes up with its quotes, about, in bytes.
+    #[must_use]
+    pub fn stored_bytes_of(digests: usize) -> usize {
+        digest_text::length(digests) + 2
     }
 
     /// Whether there are none.
@@ -39,7 +50,7 @@ impl Digests {
     /// Whether one of them is that of this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        !self.0.is_empty() && self.0.contains(&digest(name))
+        !self.0.is_empty() && self.0.binary_search(&digest(name)).is_ok()
     }
 
     /// Those that are left without one for each of these names: of two names with the same digest, one is left.
@@ -53,35 +64,30 @@ impl Digests {
     pub fn less(&self, others: &Self) -> Self {
         let mut left = self.0.clone();
         for other in &others.0 {
-            if let Some(index) = left.iter().position(|one| one == other) {
-                left.swap_remove(index);
+            if let Ok(index) = left.binary_search(other) {
+                left.remove(index);
             }
         }
         Self(left)
     }
 }
 
-/// The first bytes of the SHA-256 hash. Documents hold them, so they must not change.
-fn digest(name: &str) -> [u8; LENGTH] {
+/// The first 24 bits of the SHA-256 hash. Documents hold them, so they must not change.
+fn digest(name: &str) -> u32 {
     let hash = Sha256::digest(name.as_bytes());
-    [hash[0], hash[1], hash[2]]
+    u32::from_be_bytes([0, hash[0], hash[1], hash[2]])
 }
 
 impl Serialize for Digests {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0.as_flattened()))
+        serializer.serialize_str(&digest_text::write(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Digests {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(String::deserialize(deserializer)?);
-        let bytes = bytes.map_err(|_| D::Error::custom("digests are in base64"))?;
-        let (digests, rest) = bytes.as_chunks::<LENGTH>();
-        match rest.is_empty() {
-            true => Ok(Self(digests.to_vec())),
-            false => Err(D::Error::custom("digests have three bytes each")),
-        }
+        let digests = digest_text::read(&String::deserialize(deserializer)?);
+        digests.map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -93,9 +99,8 @@ mod tests {
     fn digests_are_read_as_they_were_written_and_stay_what_they_are() {
         let digests = Digests::of(["a", "b", "00000000-0000-4000-8000-000000000001"]);
         // printf a | sha256sum: ca978112…
+        assert!(digests.0.contains(&0x00ca_9781));
         let text = serde_json::to_string(&digests).unwrap();
-        assert!(text.starts_with("\"ypeB"), "{text}");
-        assert_eq!(text.len(), 2 + 12);
         assert_eq!(serde_json::from_str::<Digests>(&text).unwrap(), digests);
         for wrong in ["\"ypeB/peB\"", "\"yp\"", "\"äb\"", "7"] {
             assert!(serde_json::from_str::<Digests>(wrong).is_err(), "{wrong}");

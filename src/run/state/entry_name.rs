@@ -63,6 +63,19 @@ pub(super) fn serialize<S: Serializer>(names: &[String], serializer: S) -> Resul
     short.collect::<Vec<&str>>().serialize(serializer)
 }
 
+/// What names take up as [`serialize`] writes them, about, in bytes.
+pub(super) fn stored_bytes(names: &[String]) -> usize {
+    let mut last = "";
+    let names = names.iter().map(|name| {
+        let EntryName { id, part } = EntryName::read(name);
+        let is_repeated = id == last;
+        last = id;
+        let id = if is_repeated { 0 } else { id.len() };
+        id + part.map_or(0, str::len) + r#""/","#.len()
+    });
+    names.sum()
+}
+
 /// Reads what [`serialize`] has written.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -98,5 +111,9 @@ mod tests {
         let text = serde_json::to_string(&List(names.clone())).unwrap();
         assert_eq!(text, r#"["a/1","/2/x","b","b","c/","/3"]"#);
         assert_eq!(serde_json::from_str::<List>(&text).unwrap().0, names);
+        assert_eq!(
+            super::stored_bytes(&names),
+            "a1b".len() + "2/xc".len() + 3 + 4 * 6 - 2
+        );
     }
 }

@@ -43,6 +43,10 @@ pub struct IdRange {
     /// What is wanted of the records that it has or names; absent where it is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Only>,
+    /// Everything of its record's parts up to here is done, where there are so many that they are read in portions. What
+    /// that says is up to the import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts_after: Option<String>,
     /// Where it reads, if that is not the collection that is imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -89,6 +93,12 @@ impl IdRange {
         self.attempt == 0 && self.only.is_none()
     }
 
+    /// Whether it is the rest of a record of which a portion has been read for the first time.
+    #[must_use]
+    pub fn is_rest(&self) -> bool {
+        self.attempt == 0 && self.parts_after.is_some()
+    }
+
     /// The range with everything up to `id` done.
     #[must_use]
     pub fn advanced_to(&self, id: &str) -> Self {
@@ -126,9 +136,54 @@ impl IdRange {
             entries: Vec::new(),
             digests: Digests::of(left.iter().map(|name| name.part.unwrap_or(name.id))),
             only: self.only,
+            parts_after: None,
             source: self.source,
             attempt: self.attempt,
         }
+    }
+
+    /// What is left of one record of this range whose parts have been read up to `after`. `is_named` says whether the record
+    /// is wanted as a whole: then it has been dealt with itself. Else some of its parts are.
+    #[must_use]
+    pub fn rest_of(&self, record: &str, is_named: bool, after: String) -> Self {
+        let names = self.entries.iter();
+        let own: Vec<String> = names
+            .filter(|name| EntryName::read(name).id == record)
+            .cloned()
+            .collect();
+        let entries = match is_named {
+            true => vec![record.to_owned()],
+            false => own,
+        };
+        let in_span = (!is_named && entries.is_empty()).then(|| record.to_owned());
+        Self {
+            after: None,
+            from: in_span.clone(),
+            through: in_span,
+            digests: match is_named {
+                true => Digests::default(),
+                false => self.digests.clone(),
+            },
+            entries,
+            only: is_named.then_some(Only::Parts).or(self.only),
+            parts_after: Some(after),
+            source: self.source,
+            attempt: self.attempt,
+        }
+    }
+
+    /// What it takes up in a document as [`IdRange::for_cursor`] makes it, about, in bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        const MEMBERS: usize = 80;
+        let ids = [&self.after, &self.from, &self.through];
+        let ids: usize = ids.into_iter().flatten().map(String::len).sum();
+        let entries = match self.entries.len() {
+            0 => self.digests.stored_bytes(),
+            names if names > FEW_NAMES && self.through.is_some() => Digests::stored_bytes_of(names),
+            _ => entry_name::stored_bytes(&self.entries),
+        };
+        MEMBERS + ids + entries
     }
 
     /// The ids of the records that the wanted entries belong to, each once; `None` if the whole range is wanted.

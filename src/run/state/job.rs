@@ -1,10 +1,9 @@
 //! Klaviyo's jobs in the cursor.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::counts::Counts;
-
 use super::digests::Digests;
 use super::entry_name;
 use super::id_range::{IdRange, is_zero};
@@ -49,74 +48,4 @@ pub struct Job {
 
 fn is_none_yet(count: &u64) -> bool {
     *count == 0
-}
-
-/// How a job is stored whose entries are known by their digests: kind, id, time of submission, digests, and the first and
-/// the last id of each span that the entries are in.
-#[derive(Serialize, Deserialize)]
-struct Short(String, String, Timestamp, Digests, Vec<(String, String)>);
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Stored {
-    Short(Short),
-    Full(Box<Job>),
-}
-
-impl From<&Job> for Stored {
-    fn from(job: &Job) -> Self {
-        if job.digests.is_empty() {
-            return Self::Full(Box::new(job.clone()));
-        }
-        let ends = |span: &IdRange| Some((span.from.clone()?, span.through.clone()?));
-        Self::Short(Short(
-            job.kind.clone(),
-            job.id.clone(),
-            // fractions of a second take up room and change nothing
-            Timestamp::from_second(job.since.as_second()).unwrap_or(job.since),
-            job.digests.clone(),
-            job.spans.iter().filter_map(ends).collect(),
-        ))
-    }
-}
-
-impl From<Stored> for Job {
-    fn from(stored: Stored) -> Self {
-        let Short(kind, id, since, digests, spans) = match stored {
-            Stored::Full(job) => return *job,
-            Stored::Short(short) => short,
-        };
-        let spans = spans.into_iter().map(|(first, last)| IdRange {
-            from: Some(first),
-            through: Some(last),
-            ..IdRange::default()
-        });
-        Self {
-            id,
-            kind,
-            since,
-            due: since,
-            asked: 0,
-            errors_at: None,
-            errors_read: 0,
-            spans: spans.collect(),
-            counts: Counts::of_entries(digests.len() as u64),
-            entries: Vec::new(),
-            digests,
-            attempt: 0,
-        }
-    }
-}
-
-/// Writes the jobs of a cursor.
-pub(super) fn serialize<S: Serializer>(jobs: &[Job], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(jobs.iter().map(Stored::from))
-}
-
-/// Reads what [`serialize`] has written, and what earlier versions have.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<Job>, D::Error> {
-    let stored: Vec<Stored> = Vec::deserialize(deserializer)?;
-    Ok(stored.into_iter().map(Job::from).collect())
 }

@@ -70,13 +70,8 @@ impl Store {
                 return Ok(());
             }
         }
-        Err(Error::unreadable_document(
-            "save the failed records",
-            format!(
-                "{}/{} is changed by others each time",
-                self.container,
-                failed_records_key(run.resource)
-            ),
-        ))
+        let key = failed_records_key(run.resource);
+        let which = format!("{}/{key}", self.container);
+        Err(Error::contended("save the failed records", which))
     }
 }

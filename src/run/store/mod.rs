@@ -373,6 +373,6 @@ fn is_ambiguous(error: &Error) -> bool {
     match &error.kind {
         Kind::Transport(_) | Kind::Unreadable(_) => true,
         Kind::Refused(refusal) => refusal.status >= 500,
-        Kind::UnreadableDocument(_) | Kind::EverythingRefused(_) => false,
+        Kind::UnreadableDocument(_) | Kind::Contended(_) | Kind::EverythingRefused(_) => false,
     }
 }

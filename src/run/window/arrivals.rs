@@ -123,9 +123,13 @@ impl Window<'_> {
                     self.begin_to_end(End::Broken(error));
                 }
             }
-            Err(error) if error.action() == Action::AskForLess => {
+            Err(error) if error.is_too_large() => {
                 if !self.reader.too_large(range, limit) {
-                    self.begin_to_end(End::GivenUp(error));
+                    // another instance, or this one a little later, may have the memory that is lacking
+                    self.begin_to_end(match error.lacks_memory() {
+                        true => End::Broken(error),
+                        false => End::GivenUp(error),
+                    });
                 }
             }
             Err(error) => {

@@ -109,6 +109,8 @@ pub struct Group {
     pub(super) drift: Option<Drift>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) read_again: Vec<String>,
+    /// Where records are read on of which this has a portion of their parts.
+    pub(super) rests: Vec<IdRange>,
     pub(super) refused: BTreeMap<usize, String>,
     pub(super) again: BTreeMap<usize, String>,
     /// Entries that were not sent, as the window ended before.
@@ -143,6 +145,8 @@ pub struct Commit {
     pub set_aside: Vec<SetAside>,
     /// Ids of watched records that were read.
     pub read_again: Vec<String>,
+    /// Where records are read on of which this has a portion of their parts.
+    pub rests: Vec<IdRange>,
     /// Jobs that Klaviyo made.
     pub jobs: Vec<JobMade>,
     /// Entries that are to be looked up and decided again; they are not counted yet.
@@ -274,6 +278,7 @@ impl Group {
         if let Some(drift) = &documents.drift {
             self.drift.get_or_insert_default().add((**drift).clone());
         }
+        self.rests.extend(documents.rest.as_deref().cloned());
         if documents.changed {
             self.changed.extend(origin.id.map(str::to_owned));
         }
@@ -357,6 +362,7 @@ impl Group {
             drift: self.drift,
             set_aside: self.set_aside,
             read_again: self.read_again,
+            rests: self.rests,
             refused_blindly: self.refused_blindly,
             jobs: self.jobs,
             again,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::klaviyo::job::Look;
-use crate::run::state::{EntryName, Job};
+use crate::run::state::Job;
 use crate::time::{between, later};
 
 /// When Klaviyo is asked for a job for the first time, at the earliest.
@@ -43,13 +43,6 @@ const URGENT_PAUSE_PER_PAGE: Duration = Duration::from_millis(600);
 const UNKNOWN_CLOCK: Duration = Duration::from_secs(60);
 /// By how much that may vary from job to job.
 const CLOCK_MARGIN: Duration = Duration::from_secs(3);
-/// What a job takes up in the document beside the names of its entries, about, in bytes.
-const JOB_BYTES: usize = 300;
-/// What a job takes up beside the digests of its entries and their spans.
-const SHORT_JOB_BYTES: usize = 90;
-/// What a span takes up: two ids.
-const SPAN_BYTES: usize = 80;
-
 /// The jobs of a window.
 #[derive(Debug, Default)]
 pub(super) struct JobList {
@@ -71,7 +64,7 @@ pub(super) struct JobList {
 impl JobList {
     pub(super) fn new(list: Vec<Job>) -> Self {
         Self {
-            bytes: list.iter().map(stored_bytes).sum(),
+            bytes: list.iter().map(Job::stored_bytes).sum(),
             list,
             ..Self::default()
         }
@@ -100,7 +93,7 @@ impl JobList {
             let quickest = self.quickest.get(&job.kind).copied().unwrap_or_default();
             let first = quickest.saturating_sub(HEAD_START).max(FIRST_POLL);
             job.due = later(job.since, first).max(job.due);
-            self.bytes += stored_bytes(&job);
+            self.bytes += job.stored_bytes();
             self.list.push(job);
         }
     }
@@ -121,7 +114,7 @@ impl JobList {
     pub(super) fn remove(&mut self, id: &str) {
         self.asked.remove(id);
         if let Some(index) = self.list.iter().position(|job| job.id == id) {
-            self.bytes -= stored_bytes(&self.list.remove(index));
+            self.bytes -= self.list.remove(index).stored_bytes();
         }
     }
 
@@ -272,22 +265,6 @@ fn is_listed(job: &Job, now: Timestamp) -> bool {
     between(job.since, now) < LISTED_FOR
 }
 
-/// What a job takes up in the document, about, in bytes: names leave out an id that is that of the name before.
-fn stored_bytes(job: &Job) -> usize {
-    if !job.digests.is_empty() {
-        return SHORT_JOB_BYTES + 4 * job.digests.len() + SPAN_BYTES * job.spans.len();
-    }
-    let mut last = "";
-    let names = job.entries.iter().map(|name| {
-        let EntryName { id, part } = EntryName::read(name);
-        let is_repeated = id == last;
-        last = id;
-        let id = if is_repeated { 0 } else { id.len() };
-        id + part.map_or(0, str::len) + r#""/","#.len()
-    });
-    JOB_BYTES + names.sum::<usize>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,7 +386,7 @@ mod tests {
     #[test]
     fn what_jobs_take_up_is_counted() {
         let mut jobs = JobList::new(vec![job(1, 0.0)]);
-        assert_eq!(jobs.bytes(), JOB_BYTES + 2 * 4 + 1 + 1 + 2);
+        assert_eq!(jobs.bytes(), job(1, 0.0).stored_bytes());
         jobs.add([job(2, 0.0)]);
         assert_eq!(jobs.of_kind("create catalog items"), 2);
         jobs.remove("1");

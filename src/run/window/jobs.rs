@@ -20,11 +20,12 @@ const JOB_PATIENCE: Duration = Duration::from_secs(3_600);
 const MAX_POLLS: usize = 8;
 /// "At most 500 jobs in progress at any given time" of a kind of catalog job.
 const MAX_JOBS: usize = 500;
-/// What the jobs under way may take up in the document, in bytes. It is saved every 5 seconds; commercetools takes 16 MB
-/// and advises 100 KB.
-const MAX_JOB_BYTES: usize = 230 * 1024;
+/// What the document may take up, in bytes: it is saved every 5 seconds; commercetools takes 16 MB and advises 100 KB.
+const MAX_DOCUMENT_BYTES: usize = 250_000;
+/// What the jobs under way may take up in any case, whatever else is in the document, in bytes.
+const LEAST_JOB_BYTES: usize = 64 * 1024;
 /// What a job takes up that is not known yet, about, in bytes: 100 digests and a span.
-const UNSEEN_JOB_BYTES: usize = 570;
+const UNSEEN_JOB_BYTES: usize = 410;
 /// How often an entry is sent again because its job rejected it or was cancelled.
 const MAX_ATTEMPTS: u32 = 4;
 
@@ -33,7 +34,7 @@ impl Window<'_> {
     pub(super) fn may_submit(&self, endpoint: &BulkEndpoint) -> bool {
         let kind = endpoint.key;
         let of_kind = self.jobs.of_kind(kind) + self.packer.uncommitted(kind);
-        of_kind < MAX_JOBS && self.job_bytes(1) < MAX_JOB_BYTES
+        of_kind < MAX_JOBS && self.job_bytes(1) < self.most_job_bytes()
     }
 
     /// Whether no more jobs are submitted for now, whatever is read.
@@ -41,7 +42,15 @@ impl Window<'_> {
         let mut waiting = self.packer.endpoints().peekable();
         let is_stuck =
             waiting.peek().is_some() && !waiting.any(|endpoint| self.may_submit(endpoint));
-        is_stuck || self.job_bytes(self.packer.outbox()) >= MAX_JOB_BYTES
+        is_stuck || self.job_bytes(self.packer.outbox()) >= self.most_job_bytes()
+    }
+
+    /// What the jobs may take up in the document beside the ranges and all else, in bytes.
+    fn most_job_bytes(&self) -> usize {
+        let others = self.bytes_beside_cursor + self.reader.stored_bytes();
+        MAX_DOCUMENT_BYTES
+            .saturating_sub(others)
+            .max(LEAST_JOB_BYTES)
     }
 
     /// What the jobs take up in the document with so many more, about, in bytes.

@@ -81,6 +81,8 @@ struct Window<'a> {
     /// Ids of records that failed in earlier runs.
     remembered: Rc<BTreeSet<String>>,
     jobs: JobList,
+    /// What the document takes up without the cursor, in bytes, as it was last saved.
+    bytes_beside_cursor: usize,
     /// Records that the current phase has read.
     phase_records: u64,
     /// This window's share of the instance's memory.
@@ -136,6 +138,7 @@ pub async fn work(
         packer,
         remembered,
         jobs: JobList::new(cursor.jobs),
+        bytes_beside_cursor: stored.document.bytes_beside_cursor(),
         phase_records: cursor.phase_records,
         share,
         limits,
@@ -378,6 +381,7 @@ impl Window<'_> {
             .history
             .note(self.engine.now(), document.read_in_all());
         document.recent_calls = self.engine.klaviyo.recent_calls(self.engine.now());
+        self.bytes_beside_cursor = document.bytes_beside_cursor();
     }
 
     /// The window begins to end before the run is over.

@@ -52,6 +52,9 @@ impl Window<'_> {
             document.last_id = commit.last_id;
         }
         document.news.read.extend(commit.read_again);
+        for rest in commit.rests {
+            self.reader.add(rest);
+        }
         for (endpoint, names) in by_endpoint(commit.again) {
             self.read_again(endpoint.key, names, commit.attempt + 1);
         }

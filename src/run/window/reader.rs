@@ -32,7 +32,7 @@ struct Range {
     is_fetched: bool,
     is_done: bool,
     ready: usize,
-    /// The most records per page; lowered after a response that was too large.
+    /// The most records per page; lowered after a response that was too large, and raised with each that was not.
     cap: usize,
     /// Whether its next page, of one record, needs all the room there is for a response.
     needs_all: bool,
@@ -219,6 +219,7 @@ impl Reader {
         }
         let range = &mut self.ranges[number];
         range.needs_all = false;
+        range.cap = (range.cap * 2).min(MAX_LIMIT);
         range.is_fetched = page.is_last;
         if let Some(last) = &page.last {
             range.unfetched = range.unfetched.advanced_to(last);
@@ -330,6 +331,13 @@ impl Reader {
             .filter(|range| !range.is_done)
             .map(|range| range.committed.for_cursor())
             .collect()
+    }
+
+    /// What that takes up in the document, about, in bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        let left = self.ranges.iter().filter(|range| !range.is_done);
+        left.map(|range| range.committed.stored_bytes()).sum()
     }
 
     /// Mean size of a record in bytes, if it is known.

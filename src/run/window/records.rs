@@ -52,7 +52,7 @@ impl Window<'_> {
                 }
                 Record::Present(record) => {
                     bytes += record.get().len();
-                    self.documents.clear(record.get().len());
+                    self.documents.clear();
                     let outcome = (page.mapper)(record.part(), &mut self.documents);
                     self.pack(range, &before, by_id, &record, outcome, now)
                 }
@@ -120,6 +120,10 @@ impl Window<'_> {
                     &self.documents,
                     now,
                 );
+                if self.documents.rest.is_some() {
+                    // the rest is read when this is committed
+                    self.packer.close();
+                }
                 Some(id)
             }
             Err(skip) => {

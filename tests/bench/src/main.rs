@@ -103,7 +103,7 @@ struct Import {
 
 impl Import {
     fn map(&mut self, order: Part<'_>) -> String {
-        self.mapped.clear(order.get().len());
+        self.mapped.clear();
         let (catalog, options) = (&self.catalog, &self.options);
         documents(order, catalog, options, false, None, &mut self.mapped)
             .expect("the order has all that its events need")

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use sim::klaviyo::{JobKind, Operation, Rate};
 use sim::ledger::Traffic;
 
+use crate::catalog;
 use crate::day;
 use crate::report;
 use crate::settings::Settings;
@@ -85,6 +86,7 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     for run in &runs {
         throughput(run);
     }
+    catalog::print(&runs);
     report::calls(&runs);
     report::guest(&testbed, settings.memory_limit_mib);
     println!(

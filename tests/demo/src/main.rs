@@ -3,6 +3,7 @@
 //! | module | what it is about |
 //! | --- | --- |
 //! | `demo`, `bench` | the two commands |
+//! | `catalog` | runs of the catalogue beside a perfect client |
 //! | `day` | what the nights after a day of changes come to |
 //! | `settings` | what both let choose |
 //! | `testbed` | world, host and operator |
@@ -11,6 +12,7 @@
 //! The client of the component's API and the progress are those of `cargo import`.
 
 mod bench;
+mod catalog;
 mod day;
 mod demo;
 mod report;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use host::{Host, Log, Options, Stats};
 use import::operator::{Operator, Resource, State, Status};
 use import::progress::Progress;
 use serde_json::json;
-use sim::klaviyo::{self, Operation};
+use sim::klaviyo::{self, JobKind, Operation};
 use sim::ledger::Traffic;
 use sim::seed::Kind;
 use sim::server::{Calls, Latency};
 use sim::world::{API_TOKEN, World, WorldOptions};
 
+use crate::catalog::{self, Catalogue};
 use crate::day;
 use crate::settings::Settings;
 
@@ -58,6 +60,8 @@ pub(crate) struct Testbed {
     host: Host,
     operator: Operator,
     latest_lines: Arc<Mutex<VecDeque<String>>>,
+    /// The most memory that an instance has held in earlier runs, in bytes.
+    peak_memory: AtomicUsize,
 }
 
 /// A run that has ended.
@@ -71,6 +75,7 @@ pub(crate) struct Run {
     pub(crate) klaviyo: BTreeMap<u16, u64>,
     /// What Klaviyo was sent.
     pub(crate) traffic: Vec<(Operation, Traffic)>,
+    pub(crate) catalogue: Catalogue,
 }
 
 impl Testbed {
@@ -121,6 +126,7 @@ impl Testbed {
             host,
             operator,
             latest_lines,
+            peak_memory: AtomicUsize::default(),
         })
     }
 
@@ -136,12 +142,20 @@ impl Testbed {
         let mut runs = Vec::new();
         for &resource in resources {
             let before = self.counted();
+            let peak = self.host.take_peak_memory();
+            self.peak_memory.fetch_max(peak, Ordering::Relaxed);
             self.operator
                 .start(resource, &errand.body(resource))
                 .await?;
-            let status = self.watch(resource, every, progress).await?;
+            let (status, document_bytes) = self.watch(resource, every, progress).await?;
             let completed = status.status == State::Completed;
-            runs.push(self.counted().since(&before, resource, errand, status));
+            let catalogue = Catalogue {
+                jobs: self.jobs_after(before.jobs),
+                document_bytes,
+                peak_memory: self.host.stats().peak_memory,
+            };
+            let counted = self.counted();
+            runs.push(counted.since(&before, resource, errand, status, catalogue));
             if !completed {
                 break;
             }
@@ -174,21 +188,31 @@ impl Testbed {
         Ok(runs)
     }
 
+    /// The jobs after the first `so_many`, with how long they take.
+    fn jobs_after(&self, so_many: usize) -> Vec<(JobKind, Duration)> {
+        let jobs = self.world.klaviyo(|klaviyo| klaviyo.jobs_after(so_many));
+        let jobs = jobs.into_iter().map(|(kind, _, takes)| (kind, takes));
+        jobs.collect()
+    }
+
+    /// Waits for the end of a run; with it comes the most that its document took up.
     async fn watch(
         &self,
         resource: Resource,
         every: Duration,
         progress: &Progress,
-    ) -> Result<Status> {
+    ) -> Result<(Status, usize)> {
         let mut shown = progress.show(resource);
+        let mut document = 0;
         let mut failures = 0;
         loop {
+            document = document.max(catalog::document_bytes(&self.world, resource.name()));
             match self.operator.status(resource).await {
                 Ok(status) => {
                     failures = 0;
                     shown.update(&status);
                     if status.status != State::Running {
-                        return Ok(status);
+                        return Ok((status, document));
                     }
                     if status.chain_looks_cut {
                         self.operator.proceed(Some(resource)).await?;
@@ -250,7 +274,12 @@ impl Testbed {
 
     /// What the host counted.
     pub(crate) fn stats(&self) -> Stats {
-        self.host.stats()
+        let stats = self.host.stats();
+        let earlier = self.peak_memory.load(Ordering::Relaxed);
+        Stats {
+            peak_memory: stats.peak_memory.max(earlier),
+            ..stats
+        }
     }
 
     /// The last lines that the component logged.
@@ -274,6 +303,7 @@ impl Testbed {
             traffic: self
                 .world
                 .klaviyo(|klaviyo| klaviyo.ledger().all_traffic().collect()),
+            jobs: self.world.klaviyo(|klaviyo| klaviyo.jobs()),
         }
     }
 }
@@ -283,10 +313,18 @@ struct Counted {
     commercetools: BTreeMap<u16, u64>,
     klaviyo: BTreeMap<u16, u64>,
     traffic: BTreeMap<Operation, Traffic>,
+    jobs: usize,
 }
 
 impl Counted {
-    fn since(mut self, before: &Self, resource: Resource, errand: Errand, status: Status) -> Run {
+    fn since(
+        mut self,
+        before: &Self,
+        resource: Resource,
+        errand: Errand,
+        status: Status,
+        catalogue: Catalogue,
+    ) -> Run {
         for (counts, earlier) in [
             (&mut self.commercetools, &before.commercetools),
             (&mut self.klaviyo, &before.klaviyo),
@@ -317,6 +355,7 @@ impl Counted {
             commercetools: self.commercetools,
             klaviyo: self.klaviyo,
             traffic,
+            catalogue,
         }
     }
 }

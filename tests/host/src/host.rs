@@ -217,6 +217,13 @@ impl Host {
         self.counters.snapshot()
     }
 
+    /// The most linear memory that a single instance has held, in bytes, since this was last asked for; of an instance
+    /// that was there by then, only if it has grown since.
+    #[must_use]
+    pub fn take_peak_memory(&self) -> usize {
+        self.counters.take_peak_memory()
+    }
+
     /// Drops every instance at once, as a platform may at any time; returns when they are gone. The host keeps listening,
     /// and the next request gets a new instance. Requests that were being served end in a broken connection.
     pub async fn kill_instances(&self) {

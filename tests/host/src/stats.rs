@@ -42,6 +42,11 @@ impl Counters {
         counter.fetch_add(1, Relaxed)
     }
 
+    /// Gives the most memory that an instance has held, and forgets it.
+    pub(crate) fn take_peak_memory(&self) -> usize {
+        self.peak_memory.swap(0, Relaxed)
+    }
+
     pub(crate) fn snapshot(&self) -> Stats {
         Stats {
             peak_memory: self.peak_memory.load(Relaxed),

@@ -218,6 +218,27 @@ fn answers_that_are_too_large_are_asked_for_in_smaller_pieces() {
 }
 
 #[test]
+fn what_the_instance_has_no_memory_for_is_asked_for_in_smaller_pieces_and_later() {
+    const NO_MEMORY: TransportError = TransportError::NoMemory { bytes: 9 };
+    run(setup(), async |shop| {
+        let few = carried(&shop, |request| {
+            (limit(request) > Some(2)).then_some(NO_MEMORY)
+        });
+        assert_eq!(few.await["status"], "completed");
+        shop.assert_ledger(&[Kind::Customer]);
+        let never = carried(&shop, |request| limit(request).map(|_| NO_MEMORY));
+        assert_failed(
+            &never.await,
+            "any: the instance has no memory for the response now",
+        );
+        // another instance has the memory
+        let resumed = shop.complete("customers", json!({"resume": true})).await;
+        assert_eq!(resumed["counts"]["read"], CUSTOMERS, "{resumed}");
+        shop.assert_ledger(&[Kind::Customer]);
+    });
+}
+
+#[test]
 fn a_host_that_is_not_allowed_fails_the_run() {
     run(setup(), async |shop| {
         let denied = carried(&shop, |request| {

@@ -51,7 +51,7 @@ const fn case(
     }
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 12] = [
     case(Kind::Order, 300, 0, 8 * KIB, None),
     case(Kind::Order, 100, 60, 420 * KIB, None),
     case(Kind::Order, 30, 10, 2 * MIB, None),
@@ -61,6 +61,8 @@ const CASES: [Case; 10] = [
     case(Kind::Product, 200, 100, 150 * KIB, None),
     case(Kind::Product, 60, 20, MIB, None),
     case(Kind::Product, 30, 3, 10 * MIB, None),
+    case(Kind::Product, 40, 8, 12 * MIB, None),
+    case(Kind::Product, 40, 8, 15 * MIB, None),
     case(Kind::Customer, 60, 20, MIB, Some("too-large")),
 ];
 

@@ -7,6 +7,7 @@ mod crash_points;
 mod customers;
 mod imports;
 mod limits;
+mod many_variants;
 mod memory;
 mod operating;
 mod orders;

@@ -60,9 +60,19 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
             vec![lost(Commercetools, TransportError::TooLarge { limit: 1 })],
         ),
         (
+            "any: the instance has no memory for the response now",
+            Action::RetryForAWhile,
+            vec![lost(Commercetools, TransportError::NoMemory { bytes: 1 })],
+        ),
+        (
             "commercetools: a run document that this version cannot read",
             Action::GiveUp,
             vec![Error::unreadable_document("test", "container/key")],
+        ),
+        (
+            "commercetools: a document that others change each time",
+            Action::Retry,
+            vec![Error::contended("test", "container/key")],
         ),
         (
             "commercetools: a page that takes too long (QueryTimedOut, no response in time, 408, 502 to 504)",

@@ -1,9 +1,14 @@
 //! Records that failed are remembered until they are imported, or dismissed.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
-use native::{Operator, Setup, Shop};
+use bytes::Bytes;
+use http::{Request, Response};
+use native::environment::{Answered, Destination};
+use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::Choice;
@@ -135,6 +140,63 @@ fn nothing_is_forgotten_between_two_saves_that_fail() {
             });
         }
     }
+}
+
+/// Others write the document of the failed customers just before this app does, so many times.
+struct Contended(Rc<Cell<u32>>);
+
+impl Interceptor for Contended {
+    fn request(&self, _to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_write = request.method() == "POST" && request.uri().path().contains("custom-object");
+        let body = std::str::from_utf8(request.body()).unwrap_or_default();
+        let times = self.0.get();
+        if times == 0 || !is_write || !body.contains("\"customers-failures\"") {
+            return None;
+        }
+        self.0.set(times - 1);
+        let conflict = json!({
+            "statusCode": 409,
+            "message": "Version mismatch",
+            "errors": [{"code": "ConcurrentModification", "message": "Version mismatch"}],
+        });
+        let answer = Response::builder()
+            .status(409)
+            .header("content-type", "application/json");
+        let answer = answer.body(conflict.to_string().into());
+        Some(Ok(answer.expect("a response")))
+    }
+}
+
+#[test]
+fn a_document_that_others_change_each_time_is_written_when_they_have_done() {
+    const MESSAGE: &str = "was changed by others each time";
+    run(Setup::customers(40).scheduled(), async |shop| {
+        let bad = shop.ids(Kind::Customer)[7..9].to_vec();
+        refuse(&shop, &bad);
+        let times = Rc::new(Cell::new(u32::MAX));
+        let contended = shop.another_with(&[], Rc::new(Contended(times.clone())));
+        contended.start("customers", "").await;
+        for _ in 0..3 {
+            contended.go_on("customers").await;
+            contended.pass(Duration::from_secs(60)).await;
+        }
+        let status = contended.status("customers").await;
+        assert_eq!(status["status"], "running", "{status}");
+        let log = contended.log().join("\n");
+        assert!(log.contains(MESSAGE), "{log}");
+        times.set(3);
+        let last = contended.ticked("customers").await.pop().expect("a tick");
+        assert_eq!(last["status"], "completed", "{last}");
+        assert_eq!((times.get(), remembered(&shop)), (0, bad));
+
+        times.set(u32::MAX);
+        let dismiss = json!({"dismissFailed": true});
+        let answer = contended.posted("/sync/customers", &dismiss, 503).await;
+        assert!(answer.to_string().contains(MESSAGE), "{answer}");
+        times.set(2);
+        let answer = contended.posted("/sync/customers", &dismiss, 200).await;
+        assert_eq!(answer["dismissed"], 2);
+    });
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod events;
 mod failed_records;
 mod identifiers;
 mod job_waits;
+mod many_variants;
 mod missing_categories;
 mod nights;
 mod order_products;

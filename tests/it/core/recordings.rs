@@ -14,7 +14,7 @@ use klaviyo_bulk_import::klaviyo::batch::Batch;
 use klaviyo_bulk_import::klaviyo::bulk::BulkEndpoint;
 use klaviyo_bulk_import::klaviyo::catalog::job::Named;
 use klaviyo_bulk_import::klaviyo::catalog::listing::{
-    CatalogCollection, existing, list, variants_of_items,
+    CatalogCollection, Extent, existing, list, variants_of_items,
 };
 use klaviyo_bulk_import::klaviyo::job::JobState;
 use klaviyo_bulk_import::klaviyo::{Client, catalog, events, profiles};
@@ -266,7 +266,7 @@ fn listings_of_the_catalog_are_read() {
             &recordings["get_catalog_items.200"],
             async |client, deadline| {
                 let wanted: HashMap<String, Vec<String>> = [("a".to_owned(), Vec::new())].into();
-                variants_of_items(client, &wanted, deadline)
+                variants_of_items(client, &wanted, Extent::All, deadline)
                     .await
                     .expect("items")
             },

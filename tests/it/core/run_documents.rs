@@ -33,6 +33,9 @@ fn documents_of_this_version_are_read_and_written_as_they_were() {
     );
     let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-3.json"));
     assert_eq!(again, golden);
+    // as it was before digests were written more densely, and jobs in groups
+    let lists = include_str!("run_documents/run-3-lists.json");
+    assert_eq!(written_again::<RunDocument>(lists).1, golden);
     let (golden, again) = written_again::<Plan>(include_str!("run_documents/plan-2.json"));
     assert_eq!(again, golden);
 }

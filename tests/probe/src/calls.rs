@@ -82,6 +82,7 @@ async fn one(app: &App, call: &Value) -> Value {
         Err(error) => json!({"error": match error {
             TransportError::Timeout => "timeout".to_owned(),
             TransportError::TooLarge { .. } => "too large".to_owned(),
+            TransportError::NoMemory { .. } => "no memory".to_owned(),
             TransportError::Denied => "denied".to_owned(),
             TransportError::Connection(what) => format!("connection: {what}"),
         }}),

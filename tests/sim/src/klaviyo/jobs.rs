@@ -66,9 +66,9 @@ impl Jobs {
         self.created.len()
     }
 
-    /// The kinds of all jobs with how long they take, in the order of creation.
-    pub(super) fn times(&self) -> impl Iterator<Item = (JobKind, Duration)> {
-        self.all().map(|job| (job.kind, job.takes()))
+    /// The kinds of all jobs with when they were submitted and how long they take, in the order of creation.
+    pub(super) fn times(&self) -> impl Iterator<Item = (JobKind, Timestamp, Duration)> {
+        self.all().map(|job| (job.kind, job.created, job.takes()))
     }
 
     /// Jobs of this kind that are queued or processing.

@@ -121,10 +121,10 @@ impl Klaviyo {
         self.jobs.len()
     }
 
-    /// The kinds of the jobs after the first `so_many`, in the order of their submission, with how long they take from
-    /// then on: see [`perfect_time`].
+    /// The kinds of the jobs after the first `so_many`, in the order of their submission, with when that was and how long
+    /// they take from then on: see [`perfect_time`].
     #[must_use]
-    pub fn jobs_after(&self, so_many: usize) -> Vec<(JobKind, std::time::Duration)> {
+    pub fn jobs_after(&self, so_many: usize) -> Vec<(JobKind, Timestamp, std::time::Duration)> {
         self.jobs.times().skip(so_many).collect()
     }
 

@@ -5,7 +5,11 @@
 //! measured is how long the import waits for something that it could have avoided. `cargo bench-import` measures the
 //! component itself.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use clap::{Parser, ValueEnum};
+use jiff::Timestamp;
 use klaviyo_bulk_import::run::state::Resource;
 use native::shop::run;
 use native::{CONTAINER, Operator, Setup, Shop};
@@ -13,6 +17,9 @@ use serde_json::json;
 use sim::klaviyo::{JobKind, JobTimes, Operation, RateHeaders, perfect_time};
 use sim::ledger::Traffic;
 use sim::seed::Kind;
+
+/// The steps of a timeline.
+const STEP: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
 #[command(version)]
@@ -29,6 +36,9 @@ struct Arguments {
     /// Jobs on a page of Klaviyo's list of jobs
     #[arg(long, default_value_t = 20)]
     jobs_a_page: usize,
+    /// When jobs were submitted and how many were under way, every five seconds
+    #[arg(long)]
+    timeline: bool,
     /// The mean time of a call
     #[arg(long, default_value_t = 300)]
     latency_ms: u64,
@@ -124,7 +134,7 @@ fn print(times: Times, what: &str, seed: u64, measured: &Measured) {
 fn measure(arguments: &Arguments, times: Times, seed: u64) -> Vec<(&'static str, Measured)> {
     let mut setup = Setup::catalog(0, arguments.products).latency_ms(arguments.latency_ms);
     setup.check_contract = false;
-    setup.longest = std::time::Duration::from_hours(24);
+    setup.longest = Duration::from_hours(24);
     setup.klaviyo.seed = seed;
     setup.klaviyo.jobs_a_page = arguments.jobs_a_page;
     setup.klaviyo.rate_headers = RateHeaders::Recorded;
@@ -133,10 +143,11 @@ fn measure(arguments: &Arguments, times: Times, seed: u64) -> Vec<(&'static str,
         Times::Recorded => JobTimes::RECORDED,
     };
     let deletion = json!({"deleteAll": true, "confirmDeletion": "products"}).to_string();
-    run(setup, async |shop| {
+    let has_timeline = arguments.timeline;
+    run(setup, async move |shop| {
         let mut all = Vec::new();
         for (what, body) in [("create", ""), ("again", ""), ("delete", &deletion)] {
-            all.push((what, one(&shop, body).await));
+            all.push((what, one(&shop, body, has_timeline).await));
             if what != "delete" {
                 let checked = shop.world.check_ledger_of(&[Kind::Product]);
                 assert!(checked.is_ok(), "{checked:?}");
@@ -146,23 +157,35 @@ fn measure(arguments: &Arguments, times: Times, seed: u64) -> Vec<(&'static str,
     })
 }
 
-async fn one(shop: &Shop, body: &str) -> Measured {
+async fn one(shop: &Shop, body: &str, has_timeline: bool) -> Measured {
     let before = shop.world.klaviyo(|klaviyo| klaviyo.jobs());
     let traffic = traffic(shop);
     let begun = shop.world.clock().now();
     shop.start("products", body).await;
     let mut document = 0;
+    let mut lines = shop.log().len();
     let status = loop {
         document = document.max(document_bytes(shop));
+        if has_timeline {
+            let after = shop.world.clock().now().duration_since(begun).as_secs_f64();
+            for line in shop.log().split_off(lines) {
+                println!("  {after:.1} s: {line}");
+                lines += 1;
+            }
+        }
         let status = shop.status("products").await;
         if status["status"] != "running" {
             break status;
         }
-        shop.pass(std::time::Duration::from_millis(500)).await;
+        shop.pass(Duration::from_millis(500)).await;
     };
     assert_eq!(status["status"], "completed", "{status}");
-    let ended: jiff::Timestamp = native::operator::moment(&status["finishedAt"]);
+    let ended: Timestamp = native::operator::moment(&status["finishedAt"]);
     let jobs = shop.world.klaviyo(|klaviyo| klaviyo.jobs_after(before));
+    let times: Vec<_> = jobs.iter().map(|&(kind, _, takes)| (kind, takes)).collect();
+    if has_timeline {
+        print_timeline(begun, ended, &jobs);
+    }
     let of = |is_it: fn(Operation) -> bool| {
         let calls = self::traffic(shop).into_iter();
         let calls: u64 = calls
@@ -183,7 +206,7 @@ async fn one(shop: &Shop, body: &str) -> Measured {
         |of: &[(Operation, Traffic)]| of.iter().map(|(_, of)| of.throttled).sum::<u64>();
     Measured {
         took: ended.duration_since(begun).as_secs_f64(),
-        bound: perfect_time(&jobs).as_secs_f64(),
+        bound: perfect_time(&times).as_secs_f64(),
         jobs: of(is_job),
         job_reads: of(is_read),
         other_calls: of(|_| true) - of(is_job) - of(is_read),
@@ -204,4 +227,23 @@ fn document_bytes(shop: &Shop) -> usize {
         let stored = project.custom_object(CONTAINER, &key);
         stored.map_or(0, |stored| stored.value.to_string().len())
     })
+}
+
+/// For each kind of jobs: how many were submitted in each five seconds, and how many were under way at their end.
+fn print_timeline(begun: Timestamp, ended: Timestamp, jobs: &[(JobKind, Timestamp, Duration)]) {
+    let kinds: BTreeSet<JobKind> = jobs.iter().map(|&(kind, ..)| kind).collect();
+    for kind in kinds {
+        print!("  {}:", kind.resource());
+        let mut from = begun;
+        while from < ended {
+            let to = from + STEP;
+            let of_kind = || jobs.iter().filter(|(of, ..)| *of == kind);
+            let submitted = of_kind().filter(|(_, at, _)| (from..to).contains(at));
+            let is_under_way = |at: Timestamp, takes| at < to && at + takes >= to;
+            let under_way = of_kind().filter(|&&(_, at, takes)| is_under_way(at, takes));
+            print!(" +{}={}", submitted.count(), under_way.count());
+            from = to;
+        }
+        println!();
+    }
 }
