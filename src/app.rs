@@ -38,6 +38,7 @@ impl App {
             klaviyo: klaviyo.clone(),
             catalog,
             shared_emails: Rc::default(),
+            missing_categories: Rc::default(),
             options,
         };
         Self {

@@ -96,11 +96,11 @@ impl BulkEndpoint {
 
     /// Whether an error at this field (a pointer below the document) may be gone when the entry is looked up and decided again:
     /// unless it is about what is in the entry. That an entry is there already, or not there, is said in several ways,
-    /// and not all of them are known.
+    /// and not all of them are known. What an entry is related to may have been deleted since it was looked up, and is
+    /// looked up again, too.
     #[must_use]
     pub fn may_be_decided_again(&self, field: &str) -> bool {
-        let is_of_content = field.starts_with("/relationships")
-            || (field.starts_with("/attributes/") && field != "/attributes/external_id");
+        let is_of_content = field.starts_with("/attributes/") && field != "/attributes/external_id";
         self.names_entries && !is_of_content
     }
 }

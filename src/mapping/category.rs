@@ -87,20 +87,25 @@ impl<'a> Category<'a> {
         out: &mut Vec<u8>,
     ) -> Result<Entry, Skip> {
         let own = self.name(options).ok_or(Skip::NoName)?;
-        let mut path: Vec<&str> = self.ancestors().filter_map(|id| names.name(id)).collect();
-        path.push(&own);
-        let attributes = Attributes {
-            name: &path.join(PATH_SEPARATOR),
-        };
-        Ok(entry::write(
-            "catalog-category",
-            op,
-            &self.id,
-            attributes,
-            None::<()>,
-            out,
-        ))
+        Ok(entry_of(&self.id, &own, self.ancestors(), names, op, out))
     }
+}
+
+/// Appends the entry of a category with this name and these ancestors, root first: see [`Category::entry`].
+pub fn entry_of<'a>(
+    id: &str,
+    name: &'a str,
+    ancestors: impl Iterator<Item = &'a str>,
+    names: &'a dyn CategoryNames,
+    op: Write,
+    out: &mut Vec<u8>,
+) -> Entry {
+    let above = ancestors.filter_map(|id| names.name(id));
+    let path: Vec<&str> = above.chain([name]).collect();
+    let attributes = Attributes {
+        name: &path.join(PATH_SEPARATOR),
+    };
+    entry::write("catalog-category", op, id, attributes, None::<()>, out)
 }
 
 /// The ids of an array of references to categories (`[{"typeId": "category", "id": ...}]`), in their order.

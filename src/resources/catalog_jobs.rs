@@ -294,8 +294,8 @@ mod tests {
             (&CREATE_ITEMS, "/attributes/external_id", false),
             (&CREATE_ITEMS, "", false),
             (&UPDATE_ITEMS, "/id", false),
+            (&UPDATE_ITEMS, "/relationships/categories", false),
             (&CREATE_ITEMS, "/attributes/title", true),
-            (&UPDATE_ITEMS, "/relationships/categories", true),
         ] {
             let (refused, again) = resolved(endpoint, &ITEMS, &[(id("b"), field)], 1, &["a", "c"]);
             let expected = match is_final {

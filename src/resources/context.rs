@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::missing_categories::MissingCategories;
 use super::shared_emails::SharedEmails;
 use super::shop_catalog::ShopCatalog;
 use crate::config::MappingOptions;
@@ -18,6 +19,8 @@ pub struct Context {
     pub catalog: Rc<ShopCatalog>,
     /// Finds out which customers share an email.
     pub shared_emails: Rc<SharedEmails>,
+    /// Creates the categories that items need.
+    pub missing_categories: Rc<MissingCategories>,
     /// The part of the configuration that the mappings read.
     pub options: Rc<MappingOptions>,
 }

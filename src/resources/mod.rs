@@ -8,7 +8,7 @@
 //! - [`shop_catalog`]: looks up categories, and the categories of products (`product_categories`), with a `cache`;
 //!   `lookup`: looks up records by id within a memory limit (`room`).
 //!   `paged_lookup`: by what they belong to. `refunds`: those of orders, from their payments.
-//! - [`shared_emails`]: which customers share an email.
+//! - [`shared_emails`]: which customers share an email. [`missing_categories`]: creates those that items need.
 //! - `catalog_jobs`: the results of catalog jobs.
 //! - [`factory`]: makes the import that a run needs; [`context`]: what imports are made of.
 
@@ -22,6 +22,7 @@ pub mod customers;
 pub mod deletion;
 pub mod factory;
 mod lookup;
+pub mod missing_categories;
 pub mod orders;
 mod paged_lookup;
 mod product_categories;

@@ -55,6 +55,14 @@ impl Kept for KnownNode {
 #[derive(Default)]
 pub struct Nodes(HashMap<Rc<str>, Rc<Node>>);
 
+impl Nodes {
+    /// Those that have a name, with their ancestors, root first.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&Rc<str>, &str, &[Rc<str>])> {
+        let nodes = self.0.iter();
+        nodes.filter_map(|(id, node)| Some((id, node.name.as_deref()?, &*node.ancestors)))
+    }
+}
+
 impl CategoryNames for Nodes {
     fn name(&self, category_id: &str) -> Option<&str> {
         self.0.get(category_id)?.name.as_deref()

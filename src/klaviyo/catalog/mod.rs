@@ -2,6 +2,7 @@
 //! (<https://developers.klaviyo.com/en/reference/catalogs_api_overview>), and listings of the entries that exist.
 
 pub mod attributes;
+pub mod category;
 pub mod job;
 pub mod listing;
 pub mod marks;

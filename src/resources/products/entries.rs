@@ -1,5 +1,6 @@
 //! The first phase: products as catalog items, with their variants as soon as their items are there.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use super::elsewhere::Elsewhere;
@@ -86,6 +87,8 @@ struct Mapping {
     sends: Sends,
     wanted: Wanted,
     categories: Nodes,
+    /// How many of these were created, as long as no record has noted it.
+    created: Cell<usize>,
     /// The variants that Klaviyo has of the items that it has, by the items' compound ids.
     known: HashMap<String, HashSet<String>>,
     elsewhere: Elsewhere,
@@ -101,6 +104,8 @@ struct Mapping {
 impl Mapping {
     fn map(&self, product: &Product<'_>, documents: &mut Documents) {
         let known = self.known.get(&compound_id(product.id()));
+        let created = std::iter::repeat_n(Note::CategoryCreated, self.created.take());
+        documents.notes.extend(created);
         let is_new = self.map_item(product, known.is_some(), documents);
         // a dry run creates no items: their variants are mapped as if it had
         let none = HashSet::new();
@@ -265,8 +270,21 @@ impl Import for Entries {
             let (skus, is_modular, extent) = (page.skus(), page.is_modular(), page.extent());
             let rest = page.rest();
             let context = &phase.context;
-            let categories = categories.into_iter().collect();
-            let categories = context.catalog.categories(categories, deadline);
+            let is_first_reading = query.range.is_first_reading();
+            let categories = async {
+                let categories = categories.into_iter().collect();
+                let categories = context.catalog.categories(categories, deadline).await?;
+                let created = match query.options.dry_run {
+                    true => 0,
+                    // an item may have been rejected for a category that was there when it was looked up
+                    false => {
+                        let missing = &context.missing_categories;
+                        let (client, anew) = (&context.klaviyo, !is_first_reading);
+                        missing.create(client, &categories, anew, deadline).await?
+                    }
+                };
+                Ok((categories, created))
+            };
             let known = async {
                 let known = variants_of_items(&context.klaviyo, &skus, extent, deadline).await?;
                 let of_known = (&known, extent);
@@ -274,17 +292,18 @@ impl Import for Entries {
                     Elsewhere::find(context, is_modular, &skus, of_known, deadline).await?;
                 Ok((known, elsewhere))
             };
-            let (categories, (known, elsewhere)) =
+            let ((categories, created), (known, elsewhere)) =
                 futures_util::future::try_join(categories, known).await?;
             let mapping = Mapping {
                 phase,
                 sends,
                 wanted,
                 categories,
+                created: Cell::new(created),
                 known,
                 elsewhere,
-                is_first_reading: query.range.is_first_reading(),
-                counts_known: query.range.is_first_reading() || query.range.is_rest(),
+                is_first_reading,
+                counts_known: is_first_reading || query.range.is_rest(),
                 rest,
                 is_dry_run: query.options.dry_run,
             };

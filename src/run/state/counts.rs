@@ -26,6 +26,8 @@ pub enum Note {
     ObsoleteVariantDeleted,
     /// A variant that was under another item was deleted there, to be created under its own.
     VariantMoved,
+    /// A category that an item is in was created, because Klaviyo did not have it.
+    CategoryCreated,
     /// A job whose result is not known.
     JobWithoutResult,
     /// An entry that is in Klaviyo after the last pass of a deletion.
@@ -56,7 +58,7 @@ pub enum Note {
 
 impl Note {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::PhoneNumberLeftOut,
         Self::EmailLeftOut,
         Self::SentAgainWithoutPhoneNumber,
@@ -64,6 +66,7 @@ impl Note {
         Self::SharedPhoneNumber,
         Self::ObsoleteVariantDeleted,
         Self::VariantMoved,
+        Self::CategoryCreated,
         Self::JobWithoutResult,
         Self::LeftInKlaviyo,
         Self::UnpublishedLeftAlone,
@@ -89,6 +92,7 @@ impl Note {
             Self::SharedPhoneNumber => "shared-phone-number",
             Self::ObsoleteVariantDeleted => "obsolete-variants-deleted",
             Self::VariantMoved => "variants-moved",
+            Self::CategoryCreated => "missing-categories-created",
             Self::JobWithoutResult => "jobs-without-result",
             Self::LeftInKlaviyo => "left-in-klaviyo",
             Self::UnpublishedLeftAlone => "unpublished-left-alone",

@@ -12,6 +12,7 @@ mod failed_records;
 mod identifiers;
 mod job_waits;
 mod many_variants;
+mod missing_categories;
 mod order_products;
 mod outages;
 mod phases;

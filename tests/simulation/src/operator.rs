@@ -150,6 +150,7 @@ impl World {
             Goal::Import(Resource::Products) if self.schedule.extremes.variants_go => {
                 &[Resource::Categories, Resource::Products]
             }
+            Goal::Import(Resource::Products) if self.schedule.lacks_categories() => &[],
             Goal::Import(Resource::Products) => &[Resource::Categories],
             Goal::Deletion(Resource::Products) => &[Resource::Categories, Resource::Products],
             Goal::Deletion(resource) => match resource {

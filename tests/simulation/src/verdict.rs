@@ -44,7 +44,19 @@ impl World {
         }
         let project = self.project.borrow();
         let klaviyo = self.klaviyo.borrow();
-        let is_left_out = |name: &str| except.contains(name);
+        let is_lacking = self.schedule.lacks_categories();
+        if is_lacking {
+            kinds.push(kind(Resource::Categories));
+        }
+        let found = klaviyo.ledger().catalog().entries(Kind::Category);
+        // of those that no product is in, none is asked for
+        let is_asked_for = |name: &str| !is_lacking || found.contains_key(name);
+        let is_category = |name: &str| {
+            let id = name.parse().ok();
+            id.is_some_and(|id| project.record(kind(Resource::Categories), id).is_some())
+        };
+        let is_left_out =
+            |name: &str| except.contains(name) || (is_category(name) && !is_asked_for(name));
         compare_except(
             &project,
             klaviyo.ledger(),

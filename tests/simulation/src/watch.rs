@@ -66,6 +66,7 @@ fn written(request: &Request<Bytes>) -> Option<Resource> {
         ("profile-bulk-import-jobs", Resource::Customers),
         ("event-bulk-create-jobs", Resource::Orders),
         ("catalog-category-bulk-", Resource::Categories),
+        ("catalog-categories", Resource::Products),
         ("catalog-item-bulk-", Resource::Products),
         ("catalog-variant-bulk-", Resource::Products),
     ]

@@ -163,6 +163,9 @@ const NEW_CATEGORY: Shape = object! {
     Optional "relationships": ITEMS,
 };
 
+/// `POST catalog-categories`.
+pub(super) const ONE_CATEGORY: Shape = data!(NEW_CATEGORY);
+
 const CHANGED_CATEGORY: Shape = object! {
     Required "type": CATEGORY_TYPE,
     Required "id": Shape::Text,

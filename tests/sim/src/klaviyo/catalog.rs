@@ -167,10 +167,10 @@ pub(super) fn run_job(
 }
 
 /// What is wrong with one entry.
-struct Wrong {
+pub(super) struct Wrong {
     /// Pointer within the entry.
-    place: &'static str,
-    detail: String,
+    pub(super) place: &'static str,
+    pub(super) detail: String,
     /// Whether it is not there.
     is_unknown: bool,
     /// Whether it counts as done all the same.
@@ -188,7 +188,8 @@ impl Wrong {
     }
 }
 
-fn run_entry(
+/// Creates, changes or deletes one entry.
+pub(super) fn run_entry(
     at: Timestamp,
     kind: Kind,
     action: Action,

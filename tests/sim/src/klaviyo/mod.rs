@@ -2,7 +2,7 @@
 //!
 //! - `operation`: paths and methods, and the rate limit of each; `limits`: its windows
 //! - `shape`, `bodies`: what request bodies may look like; `query`: what queries may
-//! - `profiles`, `events`, `catalog`, `listing`, `accounts`: what the operations do
+//! - `profiles`, `events`, `catalog`, `category`, `listing`, `accounts`: what the operations do
 //! - `job`, `jobs`, `times`: the asynchronous jobs behind the bulk operations, and how long they take
 //! - `bound`: the end that a perfect client would have reached with these jobs
 //! - `options`: what a test can choose
@@ -19,6 +19,7 @@ mod bodies;
 mod bound;
 mod call;
 mod catalog;
+mod category;
 mod events;
 mod job;
 mod jobs;
@@ -185,6 +186,7 @@ impl Klaviyo {
             Operation::ListAccounts => accounts::list(call, key, options),
             Operation::ListCatalog(kind) => listing::list(call, kind, options, &ledger.catalog),
             Operation::ListVariantsOfItem => listing::list_variants_of_item(call, &ledger.catalog),
+            Operation::CreateCategory => category::create(call, options, ledger),
         }
     }
 

@@ -130,6 +130,8 @@ pub enum Operation {
     ListCatalog(Kind),
     /// `GET /api/catalog-items/{id}/variants`
     ListVariantsOfItem,
+    /// `POST /api/catalog-categories`
+    CreateCategory,
 }
 
 impl fmt::Display for Operation {
@@ -149,6 +151,7 @@ impl fmt::Display for Operation {
             Operation::ListAccounts => f.write_str("GET accounts"),
             Operation::ListCatalog(kind) => write!(f, "GET {}", kind.collection()),
             Operation::ListVariantsOfItem => f.write_str("GET catalog-items/{id}/variants"),
+            Operation::CreateCategory => f.write_str("POST catalog-categories"),
         }
     }
 }
@@ -194,6 +197,7 @@ impl Operation {
             | Operation::CreateProfile
             | Operation::UpdateProfile
             | Operation::ListProfiles
+            | Operation::CreateCategory
             | Operation::StartJob(JobKind::Catalog(..)) => MEDIUM,
             // Polling a create or an update of items or variants has the smaller limit.
             Operation::GetJob(JobKind::Catalog(
@@ -220,6 +224,7 @@ impl Operation {
                 | Operation::ImportProfile
                 | Operation::CreateProfile
                 | Operation::UpdateProfile
+                | Operation::CreateCategory
         )
     }
 }
@@ -285,6 +290,10 @@ fn candidates(segments: &[&str]) -> Vec<(Method, Operation)> {
         ["accounts"] => vec![(Method::GET, Operation::ListAccounts)],
         ["profiles", _] => vec![(Method::PATCH, Operation::UpdateProfile)],
         ["catalog-items", _, "variants"] => vec![(Method::GET, Operation::ListVariantsOfItem)],
+        ["catalog-categories"] => vec![
+            (Method::GET, Operation::ListCatalog(Kind::Category)),
+            (Method::POST, Operation::CreateCategory),
+        ],
         [collection] => {
             let list = Kind::ALL
                 .into_iter()

@@ -1,7 +1,7 @@
 //! Categories, items and variants.
 
 use super::*;
-use crate::klaviyo::{Action, Choice, JobKind, Kind, Operation};
+use crate::klaviyo::{Action, Choice, Existing, JobKind, Kind, Operation};
 use crate::ledger::Written;
 
 fn compound(id: &str) -> String {
@@ -486,4 +486,31 @@ fn categories_can_bring_their_items() {
     assert_eq!(errors, ["q /relationships"]);
     let items = account.klaviyo.ledger().catalog().entries(Kind::Item);
     assert!(items["a"].belongs_to.contains("w"));
+}
+
+#[test]
+fn a_single_category_is_there_at_once_and_only_once() {
+    for (existing, status) in [
+        (Existing::FailsInJob, StatusCode::CONFLICT),
+        (Existing::BadRequest, StatusCode::BAD_REQUEST),
+    ] {
+        let mut account = Account::unlimited();
+        account.klaviyo.options_mut().existing = existing;
+        account.klaviyo.options_mut().refuse_entries = Choice::ids(["bad"]);
+        let one = json!({ "data": category("one") });
+        let made = account.post("/api/catalog-categories", &one);
+        assert_eq!(made.status, StatusCode::CREATED);
+        assert_eq!(made.body["data"]["id"], compound("one"));
+        let listed = account.get("/api/catalog-categories");
+        assert_eq!(listed.ids(), [compound("one")]);
+        let again = account.post("/api/catalog-categories", &one);
+        assert_eq!(again.status, status);
+        let bad = account.post(
+            "/api/catalog-categories",
+            &json!({ "data": category("bad") }),
+        );
+        assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+        let calls = account.klaviyo.ledger().traffic(Operation::CreateCategory);
+        assert_eq!((calls.calls, calls.refused), (3, 2));
+    }
 }
