@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 
 async fn measure(arguments: &Arguments) -> Result<bool> {
     let Arguments { settings, .. } = arguments;
-    let testbed = Testbed::start(settings, false).await?;
+    let testbed = Testbed::start(settings, false, false).await?;
     let progress = Progress::new();
     let begun = Instant::now();
     let run = async |resources: &[Resource], errand| {

@@ -32,7 +32,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 
 async fn demonstrate(arguments: &Arguments) -> Result<bool> {
     let Arguments { settings, .. } = arguments;
-    let testbed = Testbed::start(settings, arguments.check_contract).await?;
+    let testbed = Testbed::start(settings, arguments.check_contract, true).await?;
+    let sharing = sim::stores::open(&testbed.world);
+    println!(
+        "the shop    imported orders and refunds among its orders, and {} customers of a store who share an email with another",
+        import::figures::grouped(sharing as u64)
+    );
     let progress = Progress::new();
     let mut runs = testbed
         .run(&settings.resources, Errand::Import, LOOK_EVERY, &progress)

@@ -15,6 +15,7 @@ use serde_json::json;
 use sim::klaviyo::{self, JobKind, Operation};
 use sim::ledger::Traffic;
 use sim::seed::Kind;
+use sim::seed::expected::Rules;
 use sim::server::{Calls, Latency};
 use sim::world::{API_TOKEN, World, WorldOptions};
 
@@ -80,8 +81,12 @@ pub(crate) struct Run {
 
 impl Testbed {
     /// Starts all three; builds the component where it is stale. All traffic can be checked against the APIs' contracts,
-    /// which costs time.
-    pub(crate) async fn start(settings: &Settings, check_contract: bool) -> Result<Self> {
+    /// which costs time. With `refunds`, orders with refunds get an event for them.
+    pub(crate) async fn start(
+        settings: &Settings,
+        check_contract: bool,
+        refunds: bool,
+    ) -> Result<Self> {
         let latency = |seed| Latency {
             mean: settings.latency(),
             jitter: settings.latency() / 2,
@@ -98,6 +103,10 @@ impl Testbed {
             },
             clock: settings.clock(),
             check_contract,
+            rules: Rules {
+                refunds,
+                ..Rules::default()
+            },
             ..WorldOptions::default()
         })
         .await
@@ -105,6 +114,7 @@ impl Testbed {
 
         let mut variables = world.variables();
         variables.insert("memory_mib".into(), settings.memory_limit_mib.to_string());
+        variables.insert("refunds".into(), refunds.to_string());
         if let Some(seconds) = settings.window_seconds {
             variables.insert("window_seconds".into(), seconds.to_string());
         }

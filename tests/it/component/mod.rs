@@ -16,3 +16,4 @@ mod platform;
 mod ports;
 mod races;
 mod security;
+mod shops;

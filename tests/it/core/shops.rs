@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use native::{Operator, Setup, Shop};
 use serde_json::{Value, json};
-use sim::klaviyo::Kind as EntryKind;
+use sim::klaviyo::{Kind as EntryKind, Operation};
 use sim::seed::{Beside, Kind, Shop as Kept};
 
 use crate::support::described::run;
@@ -33,6 +33,36 @@ fn change_all(shop: &Shop, beside: Beside, mut change: impl FnMut(&mut Value)) {
         for id in project.beside_ids(beside) {
             assert!(project.change_beside(beside, id, now, &mut change));
         }
+    });
+}
+
+#[test]
+fn variants_that_klaviyo_never_got_cost_no_listing_for_each_of_their_items() {
+    let setup = Setup::catalog(0, 300).kept_as(Kept::Standalone);
+    run(setup.scheduled(), async |shop| {
+        shop.complete("products", "").await;
+        let traffic = || {
+            let listed = |klaviyo: &sim::klaviyo::Klaviyo| {
+                let traffic = klaviyo.ledger().traffic(Operation::ListVariantsOfItem);
+                traffic.calls
+            };
+            shop.world.klaviyo(|klaviyo| listed(klaviyo))
+        };
+        // those with many variants are listed by themselves
+        let many = shop.world.klaviyo(|klaviyo| {
+            let catalog = klaviyo.ledger().catalog();
+            let items = catalog.entries(EntryKind::Item).keys();
+            items
+                .filter(|id| catalog.variants_of(id).count() >= 10)
+                .count() as u64
+        });
+        let before = traffic();
+        let status = shop.complete("products", "").await;
+        // without a price Klaviyo creates no variant
+        let lacking = status["variants"]["skipped"]["no-price"].as_u64();
+        assert!(lacking.is_some_and(|lacking| lacking > 100), "{status}");
+        assert_eq!(traffic() - before, many, "{status}");
+        shop.assert_ledger(&[Kind::Product]);
     });
 }
 

@@ -10,7 +10,7 @@
 //! - [`server`]: a peer over HTTP on 127.0.0.1, with latency and [`faults`], on a [`clock::Clock`] that can run fast
 //! - [`world`]: both APIs together
 //! - [`comparison`]: whether Klaviyo got what the project holds
-//! - [`day`]: what changes in a shop between two nights
+//! - [`day`]: what changes in a shop between two nights; [`stores`]: customers of stores, who can share an email
 
 pub mod commercetools;
 pub mod comparison;
@@ -24,4 +24,5 @@ pub mod peer;
 pub mod recordings;
 pub mod seed;
 pub mod server;
+pub mod stores;
 pub mod world;

@@ -11,7 +11,7 @@
 //! - `traps`: things that went wrong once, set up on purpose
 //! - `operator`: the people and programs around it
 //! - `nightly`: shops that live on after their import
-//! - `records`: records that change, and records that Klaviyo refuses
+//! - `records`: records that change, and records that Klaviyo refuses; `phones`: customers who share a number
 //! - `watch`: what must hold at every moment; `verdict`: what it must have come to
 //! - `history`: what happened
 
@@ -21,6 +21,7 @@ mod instances;
 mod network;
 mod nightly;
 mod operator;
+mod phones;
 mod records;
 mod removals;
 mod schedule;

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
 use sim::faults::Fault;
-use sim::klaviyo::{EntryErrors, Existing, ImportErrors, JobTimes, RateHeaders};
+use sim::klaviyo::{EntryErrors, Existing, ImportErrors, JobTimes, RateHeaders, SharedPhones};
 use sim::seed::{Kind, Seed, Shop, Sizes};
 
 /// What the operator wants.
@@ -150,6 +150,7 @@ pub(crate) struct Unrecorded {
     pub(crate) import_errors: ImportErrors,
     pub(crate) rate_headers: RateHeaders,
     pub(crate) jobs_a_page: usize,
+    pub(crate) shared_phones: SharedPhones,
 }
 
 pub(crate) fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
@@ -268,6 +269,19 @@ impl Schedule {
         self.goal == Goal::Import(Resource::Products) && is_plain && is_drawn
     }
 
+    /// Whether some customers have the same phone number. Drawn apart, so that what else a seed draws does not depend on it.
+    pub(crate) fn shares_phones(&self) -> bool {
+        let unrecorded = &self.unrecorded;
+        // a profile that is refused as a duplicate can be sent again only if its error can be read
+        let is_mended = unrecorded.shared_phones != SharedPhones::Refuses
+            || unrecorded.import_errors == ImportErrors::Documented;
+        let is_drawn = Rng::with_seed(self.seed ^ 0x0f0e).bool();
+        self.goal == Goal::Import(Resource::Customers)
+            && self.refused.is_none()
+            && is_mended
+            && is_drawn
+    }
+
     /// Whether nothing goes wrong with calls to Klaviyo.
     pub(crate) fn klaviyo_always_answers(&self) -> bool {
         let klaviyo = Link::To(Destination::Klaviyo);
@@ -328,6 +342,7 @@ fn draw_unrecorded(seed: u64) -> Unrecorded {
         ),
         rate_headers: pick(rng, &[RateHeaders::Recorded, RateHeaders::Documented]),
         jobs_a_page: pick(rng, &[10, 20, 100]),
+        shared_phones: pick(rng, &SharedPhones::ALL),
     }
 }
 

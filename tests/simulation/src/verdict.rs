@@ -55,8 +55,13 @@ impl World {
             let id = name.parse().ok();
             id.is_some_and(|id| project.record(kind(Resource::Categories), id).is_some())
         };
-        let is_left_out =
-            |name: &str| except.contains(name) || (is_category(name) && !is_asked_for(name));
+        let sharing = self.sharing();
+        let is_left_out = |name: &str| {
+            except.contains(name)
+                || sharing.contains(name)
+                || (is_category(name) && !is_asked_for(name))
+        };
+        self.sharing_are_themselves(except)?;
         compare_except(
             &project,
             klaviyo.ledger(),

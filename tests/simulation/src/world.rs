@@ -20,6 +20,7 @@ use sim::world::{COMMERCETOOLS, KLAVIYO, variables};
 use crate::extremes::STAGING_KEY;
 use crate::history::History;
 use crate::instances::Instance;
+use crate::phones;
 use crate::records::is_refused;
 use crate::schedule::{Goal, Schedule};
 use crate::traps::{LITTLE_MEMORY, Memory, Sprung, Trap};
@@ -70,7 +71,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(schedule: Schedule) -> Rc<Self> {
-        let project = Commercetools::new(PROJECT, schedule.shop);
+        let mut project = Commercetools::new(PROJECT, schedule.shop);
+        if schedule.shares_phones() {
+            phones::share(&mut project, BEGINNING);
+        }
         let rules = Rules::default();
         let options = klaviyo_options(&schedule);
         let key = options.api_key.clone();
@@ -182,6 +186,7 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
         import_errors: schedule.unrecorded.import_errors,
         rate_headers: schedule.unrecorded.rate_headers,
         jobs_a_page: schedule.unrecorded.jobs_a_page,
+        shared_phones: schedule.unrecorded.shared_phones,
         other_accounts: [(STAGING_KEY.to_owned(), "Other1".to_owned())].into(),
         point_at_records: schedule.seed.is_multiple_of(2),
         ..Options::default()
