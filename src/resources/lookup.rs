@@ -6,17 +6,15 @@ use std::rc::Rc;
 
 use futures_util::{StreamExt, pin_mut, stream};
 
-use super::room::Room;
 use crate::commercetools::Client;
 use crate::commercetools::graphql::GraphqlQuery;
 use crate::commercetools::query::Query;
 use crate::error::Error;
 use crate::json::Json;
+use crate::memory::Pool;
 use crate::ports::Ports;
 use crate::time::Deadline;
 
-/// Responses of look-ups may take this fraction of the instance's memory: one eighth.
-const ROOM_SHARE: usize = 8;
 /// The least memory that is reserved for a response, in bytes.
 const LEAST_RESERVED: usize = 256 * 1024;
 /// The most chunks of one page that are requested at the same time, if there is memory for their responses.
@@ -58,25 +56,25 @@ pub(super) struct Lookups {
     pub(super) ports: Ports,
     /// The client that requests them.
     pub(super) client: Rc<Client>,
-    pub(super) room: Room,
+    pub(super) room: Pool,
     /// The largest mean size of the records of a response, in bytes.
     record_bytes: RefCell<HashMap<Source, usize>>,
 }
 
 impl Lookups {
-    /// Look-ups of an instance with this much memory.
-    pub(super) fn new(ports: Ports, client: Rc<Client>, memory_mib: usize) -> Self {
+    /// Look-ups whose responses are held in this memory.
+    pub(super) fn new(ports: Ports, client: Rc<Client>, room: Pool) -> Self {
         Self {
             ports,
             client,
-            room: Room::of(memory_mib * 1024 * 1024 / ROOM_SHARE),
+            room,
             record_bytes: RefCell::default(),
         }
     }
 
     /// The largest response that is read, in bytes.
     pub(super) fn most(&self) -> usize {
-        self.room.most
+        self.room.most()
     }
 
     /// Looks up records, a few chunks at a time, and passes them to `take` as they arrive: only a few responses are in
@@ -113,7 +111,7 @@ impl Lookups {
         let mut too_large = Vec::new();
         while let Some((ids, needs_all)) = parts.pop() {
             let reserved = match needs_all {
-                true => self.room.most,
+                true => self.room.most(),
                 false => self.room_for(lookup, ids.len()),
             };
             let taken = self.room.take(&self.ports, reserved).await;
@@ -127,7 +125,7 @@ impl Lookups {
                     drop(taken);
                     match ids {
                         [_] if error.is_slow_page() || error.lacks_memory() => return Err(error),
-                        [id] if reserved >= self.room.most => too_large.push(id.clone()),
+                        [id] if reserved >= self.room.most() => too_large.push(id.clone()),
                         [_] => parts.push((ids, true)),
                         _ => {
                             let (first, second) = ids.split_at(ids.len() / 2);
@@ -147,7 +145,7 @@ impl Lookups {
         known
             .unwrap_or(lookup.unseen_bytes)
             .saturating_mul(2 * records)
-            .clamp(LEAST_RESERVED.min(self.room.most), self.room.most)
+            .clamp(LEAST_RESERVED.min(self.room.most()), self.room.most())
     }
 
     fn note_size(&self, source: Source, records: &[Json]) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::end::End;
 use super::timing::{CHECKPOINT, FINISHING};
+use crate::memory::LOOK;
 
 /// The shortest pause: what is due in less than this is due now.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
@@ -37,6 +38,8 @@ pub(super) struct Snapshot {
     pub(super) jobs_are_full: bool,
     /// Time until the next poll of a job; absent if each is being polled or there is none.
     pub(super) next_poll_in: Option<Duration>,
+    /// There is something to do for which other windows have the memory.
+    pub(super) lacks_memory: bool,
     /// The window has made progress.
     pub(super) progress: bool,
     /// The window has mapped a record.
@@ -114,6 +117,10 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
         snapshot.save_in
     };
     let mut pause = time_left.min(until_save);
+    if snapshot.lacks_memory {
+        // nobody tells when they give it back
+        pause = pause.min(LOOK);
+    }
     if let Some(held_for) = snapshot.held_for {
         return Next::Wait(pause.min(held_for).max(LEAST_PAUSE));
     }

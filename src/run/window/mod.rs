@@ -10,7 +10,7 @@
 //! - `jobs`, `job_list`: Klaviyo's jobs and when they are polled.
 //! - `progress`: what has been acknowledged goes into the document.
 //! - [`ending`]: what the document and the log say at the end.
-//! - `timing`, `memory`, `in_flight`, `samples`: deadlines, sizes, requests under way, what a dry run shows.
+//! - `timing`, `in_flight`, `samples`: deadlines, requests under way, what a dry run shows.
 
 mod arrivals;
 mod decision;
@@ -20,7 +20,6 @@ pub mod group;
 mod in_flight;
 mod job_list;
 mod jobs;
-mod memory;
 pub mod packer;
 mod progress;
 pub mod reader;
@@ -36,18 +35,18 @@ use std::time::Duration;
 use self::decision::{Next, Over};
 use self::in_flight::{Arrival, InFlight};
 use self::job_list::JobList;
-use self::memory::MemoryLimits;
 use self::packer::Packer;
 use self::reader::Reader;
 use self::timing::{CHECKPOINT, FINISHING, Timing};
 use super::documents::Documents;
-use super::engine::{Engine, WindowShare};
+use super::engine::Engine;
 use super::import::Import;
 use super::state::{Counts, Cursor, IdRange, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
 use crate::klaviyo::sending::Sent;
+use crate::memory::WindowMemory;
 use crate::time::{Deadline, later, yield_now};
 
 pub use self::end::End;
@@ -66,6 +65,8 @@ struct Findings {
     has_mapped: bool,
     /// Klaviyo has accepted or rejected something.
     klaviyo_answered: bool,
+    /// It has waited for memory that other windows had.
+    has_lacked_memory: bool,
     /// How the window is ending, if it is.
     end: Option<End>,
 }
@@ -85,9 +86,7 @@ struct Window<'a> {
     bytes_beside_cursor: usize,
     /// Records that the current phase has read.
     phase_records: u64,
-    /// This window's share of the instance's memory.
-    share: WindowShare,
-    limits: MemoryLimits,
+    memory: Rc<WindowMemory>,
     timing: Timing,
     in_flight: InFlight,
     findings: Findings,
@@ -122,8 +121,7 @@ pub async fn work(
     }
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
-    let share = engine.begin_window();
-    let limits = MemoryLimits::of(share.memory_mib(), document.memory_halvings);
+    let memory = Rc::new(engine.memory.begin_window(document.memory_halvings));
     let packer = Packer::new(
         import.bulk_endpoints(),
         import.batches_a_group(),
@@ -134,14 +132,13 @@ pub async fn work(
         engine,
         import,
         holder: holder.unwrap_or_default(),
-        reader: new_reader(&limits, &stored, cursor.ranges, cursor.page_cap),
+        reader: new_reader(memory.clone(), &stored, cursor.ranges, cursor.page_cap),
         packer,
         remembered,
         jobs: JobList::new(cursor.jobs),
         bytes_beside_cursor: stored.document.bytes_beside_cursor(),
         phase_records: cursor.phase_records,
-        share,
-        limits,
+        memory,
         timing: Timing::begin(engine, begun, ends, document.not_before),
         in_flight: InFlight::default(),
         findings: Findings::default(),
@@ -172,7 +169,7 @@ async fn remembered(engine: &Engine, run: &RunDocument) -> Rc<BTreeSet<String>> 
 
 /// A reader of these ranges with the options of the run, within the memory of the window.
 fn new_reader(
-    limits: &MemoryLimits,
+    memory: Rc<WindowMemory>,
     stored: &Stored,
     ranges: Vec<IdRange>,
     page_cap: Option<usize>,
@@ -182,14 +179,7 @@ fn new_reader(
         .record_bytes
         .and_then(|bytes| usize::try_from(bytes).ok());
     let options = Rc::new(document.options.clone());
-    Reader::new(
-        options,
-        ranges,
-        limits.pages,
-        limits.answer,
-        record_bytes,
-        page_cap,
-    )
+    Reader::new(options, ranges, memory, record_bytes, page_cap)
 }
 
 impl Window<'_> {
@@ -207,7 +197,9 @@ impl Window<'_> {
             self.start_sends();
             self.start_save();
             self.commit();
-            match decision::next(&self.snapshot(), mapped) {
+            let snapshot = self.snapshot();
+            self.findings.has_lacked_memory |= snapshot.lacks_memory;
+            match decision::next(&snapshot, mapped) {
                 Next::Work => {
                     // other tasks of this instance run, and the results that have arrived meanwhile are handled
                     yield_now().await;
@@ -230,17 +222,6 @@ impl Window<'_> {
 
     /// Starts what may be started; `true` if records were mapped.
     fn start(&mut self) -> bool {
-        self.limits = MemoryLimits::of(
-            self.share.memory_mib(),
-            self.stored.document.memory_halvings,
-        );
-        let MemoryLimits {
-            pages,
-            answer,
-            alone,
-            ..
-        } = self.limits;
-        self.reader.set_limits(pages, answer, alone);
         if self.import.needs_no_more(&self.stored.document) {
             self.reader.finish();
         }
@@ -328,7 +309,7 @@ impl Window<'_> {
         let InFlight {
             sends, send_bytes, ..
         } = self.in_flight;
-        let most = self.limits.sends * MAX_REQUEST_BYTES;
+        let most = self.memory.sends() * MAX_REQUEST_BYTES;
         sends == 0 || (sends < MAX_SENDS && send_bytes + MAX_REQUEST_BYTES <= most)
     }
 

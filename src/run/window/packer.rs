@@ -218,6 +218,14 @@ impl Packer {
         self.outbox.len()
     }
 
+    /// The bytes of the batches that are open or wait to be sent.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let open = self.open.iter().flat_map(|(_, batches)| batches);
+        let waiting = self.outbox.iter().map(|(_, batch)| batch);
+        open.chain(waiting).map(Batch::bytes).sum()
+    }
+
     /// The endpoints of the batches that wait to be sent, the next one first; an endpoint with several has several.
     pub fn endpoints(&self) -> impl Iterator<Item = &'static BulkEndpoint> {
         self.outbox.iter().map(|(_, batch)| batch.endpoint())
