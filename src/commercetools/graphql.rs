@@ -108,7 +108,10 @@ impl Client {
         let body = json!({"query": query.text()}).to_string();
         let call = Call {
             operation: query.operation,
-            access: Access::Page,
+            access: match query.ids.len() {
+                2.. => Access::Lookup,
+                _ => Access::Page,
+            },
             method: Method::POST,
             path: "graphql",
             body: Some(body.into_bytes()),

@@ -47,6 +47,8 @@ pub struct Query<'a> {
     pub limit: usize,
     /// Further parameters, such as `staged=false`.
     pub parameters: &'a [(&'a str, &'a str)],
+    /// Whether it looks up records that can be requested a few at a time.
+    pub is_lookup: bool,
     /// The largest response that is read, in bytes.
     pub max_bytes: usize,
 }
@@ -65,6 +67,7 @@ impl<'a> Query<'a> {
             since: None,
             limit: 0,
             parameters: &[],
+            is_lookup: false,
             max_bytes,
         }
     }
@@ -200,6 +203,7 @@ impl Client {
             operation: query.operation,
             access: match query.limit {
                 0 => Access::Read,
+                2.. if query.is_lookup => Access::Lookup,
                 _ => Access::Page,
             },
             method: Method::GET,
@@ -227,8 +231,13 @@ impl Client {
         deadline: Deadline,
         read: impl Fn(&Bytes) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // a page that took too long is not requested again with the same size
-        let retried = |error: Error| match error.took_too_long() {
+        // a page that took too long is not requested again with the same size, nor a look-up for which a gateway did not
+        // wait: its parts are the next attempt
+        let is_asked_for_in_parts = |error: &Error| match call.access {
+            Access::Lookup => error.is_slow_page(),
+            _ => error.took_too_long(),
+        };
+        let retried = |error: Error| match is_asked_for_in_parts(&error) {
             true => error,
             false => error.of(Access::Read),
         };

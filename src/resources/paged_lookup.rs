@@ -151,6 +151,7 @@ impl Lookups {
                 after: paging.after.as_deref(),
                 limit,
                 parameters: &parameters,
+                is_lookup: true,
                 ..Query::all(lookup.operation, lookup.path, reserved)
             };
             let records = match self.client.page(&query, deadline).await {

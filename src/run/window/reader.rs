@@ -167,7 +167,7 @@ impl Reader {
         self.lacks_memory = taken.is_none();
         let taken = taken?;
         self.next = number + 1;
-        let max_bytes = taken.bytes();
+        let (max_bytes, page_cap) = (taken.bytes(), self.page_cap());
         self.reserved.push((number, taken));
         let range = &mut self.ranges[number];
         range.fetching = true;
@@ -175,6 +175,7 @@ impl Reader {
             range: range.unfetched.clone(),
             options: self.options.clone(),
             limit,
+            page_cap,
             max_bytes,
         };
         Some((number, query))
