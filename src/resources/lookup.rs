@@ -9,7 +9,7 @@ use futures_util::{StreamExt, pin_mut, stream};
 use super::room::Room;
 use crate::commercetools::Client;
 use crate::commercetools::graphql::GraphqlQuery;
-use crate::commercetools::query::Query;
+use crate::commercetools::query::{Query, id_in};
 use crate::error::Error;
 use crate::json::Json;
 use crate::ports::Ports;
@@ -180,7 +180,8 @@ impl Lookups {
                 let query = GraphqlQuery {
                     operation: lookup.operation,
                     field,
-                    ids,
+                    predicate: id_in(ids),
+                    limit: ids.len(),
                     selection,
                     max_bytes,
                 };

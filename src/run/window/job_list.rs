@@ -4,9 +4,9 @@
 //! of it settles many. Jobs overtake each other, so the list is read as far back as the oldest of them: what that costs
 //! decides when the next look is taken, and whether it is worthwhile at all.
 //!
-//! When nothing is left to do but to wait for the last job of all, one of each kind is polled, the *probe*: before it is
-//! finished, nothing changes by knowing of the others. Then the others are asked for, and one of those that are not
-//! finished is the next probe.
+//! When nothing is left to do but to wait for the last job of all, only one of each kind is polled, the *probe*: before it
+//! is finished, nothing changes by knowing of the others. Then the others are asked for, and one of those that are not
+//! finished is the next probe. Many are looked for meanwhile as well, if that takes few pages, so that few are left by then.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -21,6 +21,8 @@ use crate::time::{between, later};
 
 /// The most pages of the list that are read before it is begun with anew.
 const MAX_PAGES: u32 = 60;
+/// A look that reads so many pages is not taken while a single job is polled to know of the end.
+const SHORT_LOOK: u32 = 12;
 /// From so many jobs of a kind on they are looked for in the list.
 const MANY: usize = 4;
 /// A job's poll comes this long before the time that the quickest one of its kind has taken.
@@ -303,11 +305,22 @@ impl JobList {
     fn look_due(&self, kind: &str, now: Timestamp) -> Option<Timestamp> {
         let first = self.to_look_for(kind, now).map(|job| job.due).min()?;
         match self.looks.get(kind) {
-            _ if self.probe(kind).is_some() => None,
             None | Some(LastLook::Partly(..)) => Some(first),
             Some(LastLook::UnderWay(_)) => None,
+            // a long look would keep the probe from being polled
+            Some(&LastLook::Over(_, SHORT_LOOK..)) if self.probe(kind).is_some() => None,
             Some(&LastLook::Over(at, pages)) => {
-                let pause = job_pace::after_look(pages, self.until, self.holding == Some(kind));
+                let holds_others_up = self.holding == Some(kind);
+                let is_end_known = self.until == Until::End && self.probe(kind).is_none();
+                let pause = match is_end_known && !holds_others_up {
+                    // the probe is finished, and so are the others, as far as can be expected
+                    true => SHORT_PAUSE,
+                    false => {
+                        let youngest = self.to_look_for(kind, now).map(|job| job.since).max();
+                        let youngest = youngest.map_or(Duration::ZERO, |since| between(since, now));
+                        job_pace::after_look(pages, self.until, holds_others_up, youngest)
+                    }
+                };
                 Some(first.max(later(at, pause)))
             }
         }
@@ -493,27 +506,34 @@ mod tests {
         jobs.add([job(30, 4.0)]);
         jobs.wait_until(Until::End, None, at(4.0));
         let kinds = jobs.listed_kinds(at(6.0));
-        // the latest one is the probe: it is polled, and nothing is looked for
-        assert!(jobs.begin_look(&kinds, at(9.0)).is_none());
+        // the latest one is the probe: no other is polled, but they are looked for
+        let (wanted, _) = jobs.begin_look(&kinds, at(6.0)).expect("a first look");
+        wanted.iter().for_each(|job| {
+            jobs.answered(&job.id);
+        });
+        jobs.end_look(kind, found(10, None), at(6.0));
         let probe = jobs.begin_poll(&kinds, at(9.0)).expect("the probe");
         assert_eq!(probe.id, "30");
         assert!(jobs.begin_poll(&kinds, at(9.0)).is_none());
         jobs.poll_later("30", at(9.0), Duration::ZERO);
         assert_eq!(jobs.next_due(&kinds, at(9.0)), Some(at(10.5)));
-        // it is finished: the others are looked for
+        assert!(jobs.begin_look(&kinds, at(11.9)).is_none());
+        // it is finished: the others are looked for sooner
         jobs.remove("30");
-        assert_eq!(
-            jobs.begin_look(&kinds, at(10.5)).expect("a look").0.len(),
-            20
-        );
-        // where others wait for the results, all are looked for all the time
-        for id in 0..20 {
-            jobs.answered(&id.to_string());
-        }
-        jobs.end_look(kind, found(1, None), at(11.0));
-        assert!(jobs.begin_look(&kinds, at(13.0)).is_none());
-        jobs.wait_until(Until::End, Some(kind), at(13.0));
-        assert!(jobs.begin_look(&kinds, at(13.0)).is_some());
+        let (wanted, _) = jobs.begin_look(&kinds, at(7.5)).expect("a look");
+        assert_eq!(wanted.len(), 20);
+    }
+
+    #[test]
+    fn jobs_that_hold_others_up_are_looked_for_whatever_else_is_over_but_slow_ones_less_often() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let kind = "create catalog items";
+        jobs.end_look(kind, found(10, None), at(11.0));
+        let kinds = jobs.listed_kinds(at(11.0));
+        jobs.wait_until(Until::End, Some(kind), at(11.0));
+        assert_eq!(jobs.next_due(&kinds, at(11.0)), Some(at(14.0)));
+        jobs.end_look(kind, found(10, None), at(160.0));
+        assert_eq!(jobs.next_due(&kinds, at(160.0)), Some(at(170.0)));
     }
 
     #[test]

@@ -38,16 +38,24 @@ const URGENT_PAUSE_PER_PAGE: Duration = Duration::from_millis(600);
 /// The same for jobs that hold others up: variants cannot be sent before their items are there.
 const HOLDING_PAUSE_PER_PAGE: Duration = Duration::from_millis(300);
 
-/// The pause after a look for the jobs of a kind that read so many pages.
-pub(super) fn after_look(pages: u32, until: Until, holds_others_up: bool) -> Duration {
+/// The pause after a look for the jobs of a kind that read so many pages. `youngest` is how old the latest of the jobs is
+/// that were not finished: where even that takes unusually long, they are looked for less and less often.
+pub(super) fn after_look(
+    pages: u32,
+    until: Until,
+    holds_others_up: bool,
+    youngest: Duration,
+) -> Duration {
     let page = match until {
         _ if holds_others_up => HOLDING_PAUSE_PER_PAGE,
         Until::Working => PAUSE_PER_PAGE,
-        Until::Room => URGENT_PAUSE_PER_PAGE,
-        // one job is polled until it is finished: only then is it worthwhile to look
-        Until::End => Duration::ZERO,
+        Until::Room | Until::End => URGENT_PAUSE_PER_PAGE,
     };
-    (page * pages).clamp(SHORT_PAUSE, LONGEST_PAUSE)
+    let least = match youngest {
+        age if age < USUAL => SHORT_PAUSE,
+        age => (age / 16).max(SHORT_PAUSE),
+    };
+    (page * pages).max(least).min(LONGEST_PAUSE)
 }
 
 /// The pause after a poll of a job of this age, one of so many; `is_probe` if it is the only one of its kind that is
