@@ -92,6 +92,12 @@ impl<'a> Query<'a> {
         predicates
     }
 
+    /// All predicates as one, as GraphQL takes them; empty if there is none.
+    #[must_use]
+    pub fn predicate(&self) -> String {
+        self.predicates().join(" and ")
+    }
+
     fn path_and_query(&self, limit: usize, with_total: bool) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("limit", &limit.to_string());
@@ -132,7 +138,8 @@ pub fn between(field: &str, from: Timestamp, until: Timestamp) -> String {
 }
 
 /// The predicate of the records with these ids.
-pub(super) fn id_in(ids: &[String]) -> String {
+#[must_use]
+pub fn id_in(ids: &[String]) -> String {
     value_in("id", ids)
 }
 

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, pin_mut, stream};
 
 use crate::commercetools::Client;
 use crate::commercetools::graphql::GraphqlQuery;
-use crate::commercetools::query::Query;
+use crate::commercetools::query::{Query, id_in};
 use crate::error::Error;
 use crate::json::Json;
 use crate::memory::Pool;
@@ -211,7 +211,8 @@ impl Lookups {
                 let query = GraphqlQuery {
                     operation: lookup.operation,
                     field,
-                    ids,
+                    predicate: id_in(ids),
+                    limit: ids.len(),
                     selection,
                     max_bytes,
                 };

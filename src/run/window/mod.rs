@@ -7,7 +7,7 @@
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
 //! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
 //! - [`packer`], [`group`]: what is sent together; what is committed together.
-//! - `jobs`, `job_list`: Klaviyo's jobs and when they are polled.
+//! - `jobs`, `job_list`, `job_pace`: Klaviyo's jobs and when they are polled.
 //! - `progress`: what has been acknowledged goes into the document.
 //! - [`ending`]: what the document and the log say at the end.
 //! - `timing`, `in_flight`, `samples`: deadlines, requests under way, what a dry run shows.
@@ -19,6 +19,7 @@ pub mod ending;
 pub mod group;
 mod in_flight;
 mod job_list;
+mod job_pace;
 mod jobs;
 pub mod packer;
 mod progress;
@@ -31,6 +32,8 @@ mod waiting;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use self::decision::{Next, Over};
 use self::in_flight::{Arrival, InFlight};
@@ -197,6 +200,7 @@ impl Window<'_> {
             self.start_sends();
             self.start_save();
             self.commit();
+            self.note_what_waits();
             let snapshot = self.snapshot();
             self.findings.has_lacked_memory |= snapshot.lacks_memory;
             match decision::next(&snapshot, mapped) {
@@ -283,7 +287,8 @@ impl Window<'_> {
                 break;
             };
             if self.stored.document.options.dry_run {
-                self.packer.acknowledge(group, Sent::default());
+                self.packer
+                    .acknowledge(group, Sent::default(), self.engine.now());
                 continue;
             }
             let client = self.engine.klaviyo.clone();
@@ -378,7 +383,7 @@ impl Window<'_> {
                 None => End::Continue,
             },
             Over::RateLimit(wait) => End::Wait {
-                until: later(now, wait),
+                until: self.next_step(later(now, wait)),
                 what: self.waits_for_rate_limit(),
             },
             Over::Jobs(wait) => End::Wait {
@@ -387,6 +392,16 @@ impl Window<'_> {
             },
         };
         self.begin_to_end(end);
+    }
+
+    /// When there is something to do before a rate limit ends at `limit`: jobs can be asked for.
+    fn next_step(&self, limit: Timestamp) -> Timestamp {
+        if self.jobs.is_empty() {
+            return limit;
+        }
+        // those that are being asked for now are asked for again
+        let next_poll = self.next_poll().unwrap_or_else(|| self.engine.now());
+        next_poll.min(limit)
     }
 
     /// What is waited for if the next batch has to wait.
@@ -420,7 +435,7 @@ impl Window<'_> {
 
     /// The batches that are left are dropped; the next window reads their records again, after this wait.
     fn drop_unsent(&mut self, wait: Duration) {
-        let until = later(self.engine.now(), wait);
+        let until = self.next_step(later(self.engine.now(), wait));
         let what = self.waits_for_rate_limit();
         self.packer.defer_unsent();
         if matches!(self.findings.end, Some(End::Continue)) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::group::{Commit, Group, JobEffect, Origin};
 use crate::json::pieces::Pieces;
@@ -302,8 +303,8 @@ impl Packer {
         }
     }
 
-    /// A batch has been acknowledged.
-    pub fn acknowledge(&mut self, seq: u64, sent: Sent) {
+    /// A batch has been acknowledged, just now.
+    pub fn acknowledge(&mut self, seq: u64, sent: Sent, now: Timestamp) {
         if sent.refused.is_empty() && sent.again.is_empty() {
             let most = self
                 .endpoints
@@ -316,7 +317,9 @@ impl Packer {
             return;
         };
         group.outstanding -= 1;
-        group.jobs.extend(sent.jobs);
+        group
+            .jobs
+            .extend(sent.jobs.into_iter().map(|job| (job, now)));
         group.refused.extend(sent.refused);
         group.again.extend(sent.again);
         group.refused_blindly += sent.refused_blindly;
