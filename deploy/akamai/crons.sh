@@ -12,5 +12,7 @@ cd "$(dirname "$0")/../.."
 spin aka cron create --name continue-imports --schedule "* * * * *" --path-and-query "/sync/cron/$CRON_TOKEN/continue"
 # every night at two: what has changed since the last complete run
 spin aka cron create --name import-changes --schedule "0 2 * * *" --path-and-query "/sync/cron/$CRON_TOKEN/changes"
-# every Sunday at four: what commercetools no longer has leaves the catalog
+# every Sunday at four: what commercetools no longer has leaves the catalog. Categories can carry no project's key: their
+# prune counts those that are gone, and `cargo import categories --prune --prune-unmarked` removes them
 spin aka cron create --name prune-products --schedule "0 4 * * 0" --path-and-query "/sync/cron/$CRON_TOKEN/prune/products"
+spin aka cron create --name prune-categories --schedule "30 4 * * 0" --path-and-query "/sync/cron/$CRON_TOKEN/prune/categories"

@@ -10,7 +10,7 @@ use crate::klaviyo::client::Client;
 use crate::klaviyo::links::{Links, next_path};
 use crate::klaviyo::query::filters_of_any;
 use crate::klaviyo::rate::Endpoint;
-use crate::mapping::product::compound_id;
+use crate::mapping::product::{compound_id, external_id};
 use crate::time::Deadline;
 
 /// Up to fewer than this many included variants, an item has certainly no others. How many Klaviyo includes at most is
@@ -216,8 +216,8 @@ pub async fn existing(
 
 /// The variants that Klaviyo has of items, both by compound id; items that Klaviyo does not have are left out. `wanted`
 /// has the compound ids of the expected variants by the item's external id; `extent` says whether others are looked up,
-/// too. The variants of an item are listed
-/// separately if an expected one is not included with it, and if it has so many that they may not all be included.
+/// too. The variants of an item are listed separately if an expected one is there and not included with it, and if it has
+/// so many that they may not all be included.
 ///
 /// # Errors
 /// If Klaviyo does not respond or rejects the request.
@@ -252,12 +252,23 @@ pub async fn variants_of_items(
         .iter()
         .map(|(id, skus)| (compound_id(id), skus))
         .collect();
+    let lacking = |item: &str, linked: &HashSet<String>| -> Vec<String> {
+        let wanted = wanted.get(item).into_iter().copied().flatten();
+        let lacking = wanted.filter(|id| !linked.contains(*id)).cloned();
+        lacking.collect()
+    };
+    // many variants may never be there, such as those without a price: a listing for each of their items would be too much
+    let unincluded: Vec<String> = items
+        .iter()
+        .filter(|(_, linked)| (1..SURELY_ALL_INCLUDED).contains(&linked.len()))
+        .flat_map(|(item, linked)| lacking(item, linked))
+        .map(|id| external_id(&id).to_owned())
+        .collect();
+    let there = existing(client, CatalogCollection::Variants, &unincluded, deadline).await?;
     let complete = items.into_iter().map(|(item, linked)| {
-        let lacks_one = wanted
-            .get(&item)
-            .is_some_and(|wanted| wanted.iter().any(|id| !linked.contains(id)));
+        let lacks_one = || lacking(&item, &linked).iter().any(|id| there.contains(id));
         let may_have_more =
-            linked.len() >= SURELY_ALL_INCLUDED || (!linked.is_empty() && lacks_one);
+            linked.len() >= SURELY_ALL_INCLUDED || (!linked.is_empty() && lacks_one());
         async move {
             if !may_have_more {
                 return Ok((item, linked));

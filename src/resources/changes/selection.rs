@@ -12,6 +12,9 @@ use crate::run::page::{PageQuery, Record};
 use crate::run::state::{Changes, Cursor, IdRange, RunDocument, RunOptions, Source};
 use crate::time::Deadline;
 
+/// Modified records that are read in one part of the key space: a page or two.
+const RECORDS_A_RANGE: u64 = 200;
+
 /// What a run reads.
 #[derive(Clone)]
 pub(in crate::resources) struct Selection {
@@ -38,9 +41,15 @@ impl Selection {
         }
     }
 
-    /// The ranges of all that it reads.
+    /// The ranges of all that it reads. Where few records were modified, the key space is cut into fewer parts than are
+    /// configured: each costs a request, even if nothing is in it.
     pub(in crate::resources) fn ranges(run: &RunDocument, configured: usize) -> Vec<IdRange> {
-        let mut ranges = Cursor::all_ranges(&run.options, configured);
+        let few = run.total.filter(|_| run.options.since.is_some());
+        let parts = few.map_or(configured, |modified| {
+            let needed = modified.div_ceil(RECORDS_A_RANGE).max(1);
+            configured.min(usize::try_from(needed).unwrap_or(configured))
+        });
+        let mut ranges = Cursor::all_ranges(&run.options, parts);
         if run
             .changes
             .as_ref()

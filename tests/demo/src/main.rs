@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `demo`, `bench` | the two commands |
 //! | `catalog` | runs of the catalogue beside a perfect client |
-//! | `day` | what changes in the shop between two nights |
+//! | `day` | what the nights after a day of changes come to |
 //! | `settings` | what both let choose |
 //! | `testbed` | world, host and operator |
 //! | `report` | what is printed at the end |

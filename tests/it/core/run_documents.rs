@@ -33,6 +33,10 @@ fn documents_of_this_version_are_read_and_written_as_they_were() {
     );
     let (golden, again) = written_again::<RunDocument>(include_str!("run_documents/run-3.json"));
     assert_eq!(again, golden);
+    // a run of changes that prunes, in all forms that a document has beside those
+    let changes = include_str!("run_documents/run-3-changes.json");
+    let (golden_of_changes, again) = written_again::<RunDocument>(changes);
+    assert_eq!(again, golden_of_changes);
     // as it was before digests were written more densely, and jobs in groups
     let lists = include_str!("run_documents/run-3-lists.json");
     assert_eq!(written_again::<RunDocument>(lists).1, golden);

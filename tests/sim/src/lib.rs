@@ -10,10 +10,12 @@
 //! - [`server`]: a peer over HTTP on 127.0.0.1, with latency and [`faults`], on a [`clock::Clock`] that can run fast
 //! - [`world`]: both APIs together
 //! - [`comparison`]: whether Klaviyo got what the project holds
+//! - [`day`]: what changes in a shop between two nights
 
 pub mod commercetools;
 pub mod comparison;
 pub mod contract;
+pub mod day;
 pub mod faults;
 mod json;
 pub mod klaviyo;

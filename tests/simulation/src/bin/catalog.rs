@@ -16,7 +16,7 @@ use native::{CONTAINER, Operator, Setup, Shop};
 use serde_json::json;
 use sim::klaviyo::{JobKind, JobTimes, Operation, RateHeaders, perfect_time};
 use sim::ledger::Traffic;
-use sim::seed::Kind;
+use sim::seed::{Kind, Shop as Kept};
 
 /// The steps of a timeline.
 const STEP: Duration = Duration::from_secs(5);
@@ -42,6 +42,21 @@ struct Arguments {
     /// The mean time of a call
     #[arg(long, default_value_t = 300)]
     latency_ms: u64,
+    /// How the shop keeps variants and prices
+    #[arg(long, default_value = "usual")]
+    shop: ShopKind,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ShopKind {
+    /// In the products
+    Usual,
+    /// Prices are standalone
+    Standalone,
+    /// Variants, prices and stock are resources of their own
+    Modular,
+    /// Some products of each kind
+    Mixed,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -133,6 +148,12 @@ fn print(times: Times, what: &str, seed: u64, measured: &Measured) {
 /// Creates the catalog, imports it again, and deletes it.
 fn measure(arguments: &Arguments, times: Times, seed: u64) -> Vec<(&'static str, Measured)> {
     let mut setup = Setup::catalog(0, arguments.products).latency_ms(arguments.latency_ms);
+    setup.shop = match arguments.shop {
+        ShopKind::Usual => Kept::Usual,
+        ShopKind::Standalone => Kept::Standalone,
+        ShopKind::Modular => Kept::Modular,
+        ShopKind::Mixed => Kept::Mixed,
+    };
     setup.check_contract = false;
     setup.longest = Duration::from_hours(24);
     setup.klaviyo.seed = seed;
