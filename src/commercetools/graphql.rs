@@ -30,6 +30,8 @@ pub struct GraphqlQuery<'a> {
     pub limit: usize,
     /// The members that are selected of each record, such as `id key`.
     pub selection: &'a str,
+    /// Whether it looks up records that can be requested a few at a time.
+    pub is_lookup: bool,
     /// The largest response that is read, in bytes.
     pub max_bytes: usize,
 }
@@ -120,8 +122,8 @@ impl Client {
         let body = json!({"query": query.text()}).to_string();
         let call = Call {
             operation: query.operation,
-            access: match query.ids.len() {
-                2.. => Access::Lookup,
+            access: match query.limit {
+                2.. if query.is_lookup => Access::Lookup,
                 _ => Access::Page,
             },
             method: Method::POST,
@@ -150,6 +152,7 @@ mod tests {
             predicate: id_in(&ids),
             limit: 2,
             selection: "id",
+            is_lookup: false,
             max_bytes: 1,
         };
         assert_eq!(

@@ -214,6 +214,7 @@ impl Lookups {
                     predicate: id_in(ids),
                     limit: ids.len(),
                     selection,
+                    is_lookup: true,
                     max_bytes,
                 };
                 self.client.graphql(&query, deadline).await

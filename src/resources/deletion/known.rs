@@ -82,6 +82,7 @@ async fn shop_ids(
         predicate: range.predicate(),
         limit: query.limit,
         selection: "id",
+        is_lookup: false,
         max_bytes: query.max_bytes,
     };
     let records = client.graphql(&query, deadline).await?;
