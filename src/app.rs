@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::Config;
+use crate::memory::Memory;
 use crate::ports::Ports;
 use crate::resources::context::Context;
 use crate::resources::shop_catalog::ShopCatalog;
@@ -27,11 +28,12 @@ impl App {
         ));
         let klaviyo = Rc::new(klaviyo::Client::new(ports.clone(), config.klaviyo.clone()));
         let options = Rc::new(config.mapping.clone());
+        let memory = Memory::of(config.memory_mib);
         let catalog = Rc::new(ShopCatalog::new(
             ports.clone(),
             commercetools.clone(),
             options.clone(),
-            config.memory_mib,
+            &memory,
         ));
         let context = Context {
             commercetools: commercetools.clone(),
@@ -47,6 +49,7 @@ impl App {
                 ports,
                 commercetools,
                 klaviyo,
+                memory,
                 Box::new(context),
             )),
         }

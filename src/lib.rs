@@ -45,6 +45,7 @@ pub mod error;
 pub mod json;
 pub mod klaviyo;
 pub mod mapping;
+pub mod memory;
 pub mod ports;
 pub mod resources;
 pub mod retry;

@@ -23,6 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(12);
 /// The longest time for a page: commercetools itself gives up a query after 20 s
 /// (<https://docs.commercetools.com/api/releases/2020-10-06-added-the-querytimedout-error-code>).
 const PAGE_TIMEOUT: Duration = Duration::from_secs(22);
+/// How long a look-up of several records may take: after that it is requested in parts, for which there has to be time.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(6);
 /// If the time of a response is further back than this, the time before it was wrong.
 const CLOCK_JUMP: Duration = Duration::from_secs(60);
 /// The pause before a third token is fetched if two were rejected: a new token may not be known to all of
@@ -249,6 +251,7 @@ impl Client {
             })?;
         let most = match call.access {
             Access::Page => PAGE_TIMEOUT,
+            Access::Lookup => LOOKUP_TIMEOUT,
             Access::Read | Access::Write => TIMEOUT,
         };
         let timeout = most.min(deadline.remaining(&*self.ports.clock));

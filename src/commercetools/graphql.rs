@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 use super::client::{Call, Client};
-use super::query::id_in;
 use crate::error::{Access, Error, Kind, Peer, Refusal, plain_code};
 use crate::json::Json;
 use crate::time::Deadline;
@@ -18,27 +17,42 @@ use crate::time::Deadline;
 /// The status of an error that a GraphQL response with the status 200 contains.
 const ERROR_STATUS: u16 = 400;
 
-/// A query of records by their ids.
+/// A query of records, in the order of their ids.
 #[derive(Debug, Clone)]
 pub struct GraphqlQuery<'a> {
     /// For errors, such as `query products`.
     pub operation: &'static str,
     /// The query's field, such as `products`.
     pub field: &'a str,
-    /// The ids.
-    pub ids: &'a [String],
+    /// The predicate; all records if it is empty.
+    pub predicate: String,
+    /// The most records, up to 500.
+    pub limit: usize,
     /// The members that are selected of each record, such as `id key`.
     pub selection: &'a str,
+    /// Whether it looks up records that can be requested a few at a time.
+    pub is_lookup: bool,
     /// The largest response that is read, in bytes.
     pub max_bytes: usize,
 }
 
 impl GraphqlQuery<'_> {
     fn text(&self) -> String {
-        let (field, limit, selection) = (self.field, self.ids.len(), self.selection);
-        // a string of GraphQL is escaped as one of JSON
-        let predicate = json!(id_in(self.ids));
-        format!("{{{field}(where: {predicate}, limit: {limit}) {{results {{{selection}}}}}}}")
+        let Self {
+            field,
+            limit,
+            selection,
+            predicate,
+            ..
+        } = self;
+        let predicate = match predicate.as_str() {
+            "" => String::new(),
+            // a string of GraphQL is escaped as one of JSON
+            predicate => format!("where: {}, ", json!(predicate)),
+        };
+        format!(
+            "{{{field}({predicate}sort: [\"id asc\"], limit: {limit}) {{results {{{selection}}}}}}}"
+        )
     }
 }
 
@@ -108,7 +122,10 @@ impl Client {
         let body = json!({"query": query.text()}).to_string();
         let call = Call {
             operation: query.operation,
-            access: Access::Page,
+            access: match query.limit {
+                2.. if query.is_lookup => Access::Lookup,
+                _ => Access::Page,
+            },
             method: Method::POST,
             path: "graphql",
             body: Some(body.into_bytes()),
@@ -122,6 +139,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commercetools::query::id_in;
 
     const OPERATION: &str = "query products";
 
@@ -131,13 +149,23 @@ mod tests {
         let query = GraphqlQuery {
             operation: OPERATION,
             field: "products",
-            ids: &ids,
+            predicate: id_in(&ids),
+            limit: 2,
             selection: "id",
+            is_lookup: false,
             max_bytes: 1,
         };
         assert_eq!(
             query.text(),
-            r#"{products(where: "id in (\"x\\\") or (id != \\\"y\",\"b\")", limit: 2) {results {id}}}"#
+            r#"{products(where: "id in (\"x\\\") or (id != \\\"y\",\"b\")", sort: ["id asc"], limit: 2) {results {id}}}"#
+        );
+        let all = GraphqlQuery {
+            predicate: String::new(),
+            ..query
+        };
+        assert_eq!(
+            all.text(),
+            r#"{products(sort: ["id asc"], limit: 2) {results {id}}}"#
         );
     }
 

@@ -47,6 +47,8 @@ pub struct Query<'a> {
     pub limit: usize,
     /// Further parameters, such as `staged=false`.
     pub parameters: &'a [(&'a str, &'a str)],
+    /// Whether it looks up records that can be requested a few at a time.
+    pub is_lookup: bool,
     /// The largest response that is read, in bytes.
     pub max_bytes: usize,
 }
@@ -65,6 +67,7 @@ impl<'a> Query<'a> {
             since: None,
             limit: 0,
             parameters: &[],
+            is_lookup: false,
             max_bytes,
         }
     }
@@ -87,6 +90,12 @@ impl<'a> Query<'a> {
             predicates.push(format!("lastModifiedAt >= {}", quoted(&since.to_string())));
         }
         predicates
+    }
+
+    /// All predicates as one, as GraphQL takes them; empty if there is none.
+    #[must_use]
+    pub fn predicate(&self) -> String {
+        self.predicates().join(" and ")
     }
 
     fn path_and_query(&self, limit: usize, with_total: bool) -> String {
@@ -129,7 +138,8 @@ pub fn between(field: &str, from: Timestamp, until: Timestamp) -> String {
 }
 
 /// The predicate of the records with these ids.
-pub(super) fn id_in(ids: &[String]) -> String {
+#[must_use]
+pub fn id_in(ids: &[String]) -> String {
     value_in("id", ids)
 }
 
@@ -200,6 +210,7 @@ impl Client {
             operation: query.operation,
             access: match query.limit {
                 0 => Access::Read,
+                2.. if query.is_lookup => Access::Lookup,
                 _ => Access::Page,
             },
             method: Method::GET,
@@ -227,8 +238,13 @@ impl Client {
         deadline: Deadline,
         read: impl Fn(&Bytes) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // a page that took too long is not requested again with the same size
-        let retried = |error: Error| match error.took_too_long() {
+        // a page that took too long is not requested again with the same size, nor a look-up for which a gateway did not
+        // wait: its parts are the next attempt
+        let is_asked_for_in_parts = |error: &Error| match call.access {
+            Access::Lookup => error.is_slow_page(),
+            _ => error.took_too_long(),
+        };
+        let retried = |error: Error| match is_asked_for_in_parts(&error) {
             true => error,
             false => error.of(Access::Read),
         };

@@ -47,6 +47,8 @@ pub enum Access {
     Read,
     /// Reads a page of records, which can be requested with fewer records.
     Page,
+    /// Looks up several records, which can be requested a few at a time at once.
+    Lookup,
     /// Writes or sends.
     Write,
 }
@@ -201,7 +203,7 @@ impl Error {
     #[must_use]
     pub fn is_slow_page(&self) -> bool {
         let is_slow = self.took_too_long() || matches!(self.status(), Some(408 | 502 | 503 | 504));
-        self.access == Access::Page && is_slow
+        matches!(self.access, Access::Page | Access::Lookup) && is_slow
     }
 
     /// The response's status; `None` if there is no response.

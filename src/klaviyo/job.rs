@@ -88,18 +88,26 @@ pub(super) fn read_id(answer: &[u8]) -> Option<String> {
 pub(super) type Finished<T> = (T, Vec<String>);
 
 /// Which finished jobs are looked for in the list of them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Look {
     /// When the oldest of them was submitted, by our clock.
     pub oldest: Timestamp,
-    /// By how much our clock may be ahead of Klaviyo's.
-    pub clock_ahead: Duration,
+    /// By how much our clock is ahead of Klaviyo's, as far as jobs have shown it.
+    pub clock_ahead: Option<Duration>,
+    /// The path of the page to begin with, if that is not the first.
+    pub from: Option<String>,
 }
+
+/// By how much our clock may be ahead of Klaviyo's, as long as nothing is known of it.
+const UNKNOWN_CLOCK: Duration = Duration::from_secs(60);
+/// By how much that may vary from job to job.
+const CLOCK_MARGIN: Duration = Duration::from_secs(3);
 
 impl Look {
     /// Whether jobs that Klaviyo created then may be among those that are looked for, or newer ones than they are.
     pub(super) fn reaches(&self, created: Timestamp) -> bool {
-        later(created, self.clock_ahead) >= self.oldest
+        let ahead = self.clock_ahead.map(|ahead| ahead + CLOCK_MARGIN);
+        later(created, ahead.unwrap_or(UNKNOWN_CLOCK)) >= self.oldest
     }
 }
 

@@ -143,10 +143,11 @@ pub(super) async fn look(
     let Some(endpoint) = endpoints.iter().find(|endpoint| Some(endpoint.key) == kind) else {
         return Ok(Finished::default());
     };
-    let ids = jobs.iter().map(|job| job.id.as_str()).collect();
-    let listed = job::read_finished(client, endpoint, ids, look, deadline).await?;
+    let wanted = jobs.iter().map(|job| (job.id.as_str(), job.since));
+    let listed = job::read_finished(client, endpoint, wanted.collect(), look, deadline).await?;
     let mut found = Finished {
         pages: listed.pages,
+        next: listed.next,
         ..Finished::default()
     };
     let mut jobs: HashMap<String, Job> =

@@ -98,6 +98,7 @@ impl Import for Categories {
             ..
         } = self.context.clone();
         let selection = self.selection.clone();
+        catalog.lookups().note_page_cap(query.page_cap);
         Box::pin(async move {
             let mut records = selection
                 .read(&commercetools, &CATEGORIES, &query, deadline)

@@ -1,24 +1,24 @@
 //! Looks up records by their ids, in chunks, within a memory limit.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_util::{StreamExt, pin_mut, stream};
 
-use super::room::Room;
 use crate::commercetools::Client;
 use crate::commercetools::graphql::GraphqlQuery;
-use crate::commercetools::query::Query;
+use crate::commercetools::query::{Query, id_in};
 use crate::error::Error;
 use crate::json::Json;
+use crate::memory::Pool;
 use crate::ports::Ports;
 use crate::time::Deadline;
 
-/// Responses of look-ups may take this fraction of the instance's memory: one eighth.
-const ROOM_SHARE: usize = 8;
 /// The least memory that is reserved for a response, in bytes.
 const LEAST_RESERVED: usize = 256 * 1024;
+/// After this many queries larger ones are tried again, if they were too slow.
+const QUERIES_BEFORE_LARGER: usize = 50;
 /// The most chunks of one page that are requested at the same time, if there is memory for their responses.
 pub(super) const CHUNKS_AT_A_TIME: usize = 4;
 
@@ -58,25 +58,28 @@ pub(super) struct Lookups {
     pub(super) ports: Ports,
     /// The client that requests them.
     pub(super) client: Rc<Client>,
-    pub(super) room: Room,
+    pub(super) room: Pool,
     /// The largest mean size of the records of a response, in bytes.
     record_bytes: RefCell<HashMap<Source, usize>>,
+    /// The most ids of a query because more took too long, and how many queries have gone well since.
+    slow_cap: Cell<(usize, usize)>,
 }
 
 impl Lookups {
-    /// Look-ups of an instance with this much memory.
-    pub(super) fn new(ports: Ports, client: Rc<Client>, memory_mib: usize) -> Self {
+    /// Look-ups whose responses are held in this memory.
+    pub(super) fn new(ports: Ports, client: Rc<Client>, room: Pool) -> Self {
         Self {
             ports,
             client,
-            room: Room::of(memory_mib * 1024 * 1024 / ROOM_SHARE),
+            room,
             record_bytes: RefCell::default(),
+            slow_cap: Cell::new((usize::MAX, 0)),
         }
     }
 
     /// The largest response that is read, in bytes.
     pub(super) fn most(&self) -> usize {
-        self.room.most
+        self.room.most()
     }
 
     /// Looks up records, a few chunks at a time, and passes them to `take` as they arrive: only a few responses are in
@@ -89,7 +92,8 @@ impl Lookups {
         take: impl FnMut(&Json) -> Result<(), Error>,
     ) -> Result<Vec<String>, Error> {
         let take = RefCell::new(take);
-        let chunks = ids.chunks(lookup.ids_a_query);
+        let (cap, _) = self.slow_cap.get();
+        let chunks = ids.chunks(lookup.ids_a_query.min(cap));
         let chunks = chunks.map(|chunk| self.run_chunk(lookup, chunk, deadline, &take));
         let answers = stream::iter(chunks).buffered(CHUNKS_AT_A_TIME);
         pin_mut!(answers);
@@ -113,21 +117,25 @@ impl Lookups {
         let mut too_large = Vec::new();
         while let Some((ids, needs_all)) = parts.pop() {
             let reserved = match needs_all {
-                true => self.room.most,
+                true => self.room.most(),
                 false => self.room_for(lookup, ids.len()),
             };
             let taken = self.room.take(&self.ports, reserved).await;
             match self.by_ids(lookup, ids, reserved, deadline).await {
                 Ok(records) => {
+                    self.note_quick();
                     self.note_size(lookup.source, &records);
                     let mut take = take.borrow_mut();
                     records.iter().try_for_each(&mut *take)?;
                 }
                 Err(error) if error.is_too_large() || error.is_slow_page() => {
                     drop(taken);
+                    if error.is_slow_page() {
+                        self.note_slow(ids.len());
+                    }
                     match ids {
                         [_] if error.is_slow_page() || error.lacks_memory() => return Err(error),
-                        [id] if reserved >= self.room.most => too_large.push(id.clone()),
+                        [id] if reserved >= self.room.most() => too_large.push(id.clone()),
                         [_] => parts.push((ids, true)),
                         _ => {
                             let (first, second) = ids.split_at(ids.len() / 2);
@@ -141,13 +149,35 @@ impl Lookups {
         Ok(too_large)
     }
 
+    /// Pages have no more than so many records because larger ones took too long: look-ups take no more ids. What an
+    /// instance has found out is known to the next one by this.
+    pub(super) fn note_page_cap(&self, page_cap: Option<usize>) {
+        let (cap, since) = self.slow_cap.get();
+        if let Some(least) = page_cap.filter(|page_cap| *page_cap < cap) {
+            self.slow_cap.set((least.max(1), since));
+        }
+    }
+
+    fn note_slow(&self, ids: usize) {
+        let (cap, _) = self.slow_cap.get();
+        self.slow_cap.set((cap.min((ids / 2).max(1)), 0));
+    }
+
+    fn note_quick(&self) {
+        let (cap, since) = self.slow_cap.get();
+        self.slow_cap.set(match since + 1 {
+            QUERIES_BEFORE_LARGER => (cap.saturating_mul(2), 0),
+            since => (cap, since),
+        });
+    }
+
     /// The memory to reserve for a response with this many records: twice their known size.
     fn room_for(&self, lookup: &Lookup, records: usize) -> usize {
         let known = self.record_bytes.borrow().get(&lookup.source).copied();
         known
             .unwrap_or(lookup.unseen_bytes)
             .saturating_mul(2 * records)
-            .clamp(LEAST_RESERVED.min(self.room.most), self.room.most)
+            .clamp(LEAST_RESERVED.min(self.room.most()), self.room.most())
     }
 
     fn note_size(&self, source: Source, records: &[Json]) {
@@ -172,6 +202,7 @@ impl Lookups {
                     ids: Some(ids),
                     limit: ids.len(),
                     parameters,
+                    is_lookup: true,
                     ..Query::all(lookup.operation, path, max_bytes)
                 };
                 self.client.page(&query, deadline).await
@@ -180,8 +211,10 @@ impl Lookups {
                 let query = GraphqlQuery {
                     operation: lookup.operation,
                     field,
-                    ids,
+                    predicate: id_in(ids),
+                    limit: ids.len(),
                     selection,
+                    is_lookup: true,
                     max_bytes,
                 };
                 self.client.graphql(&query, deadline).await

@@ -28,7 +28,6 @@ mod paged_lookup;
 mod product_categories;
 pub mod products;
 mod refunds;
-mod room;
 pub mod shared_emails;
 pub mod shop_catalog;
 mod withdrawal;

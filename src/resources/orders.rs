@@ -106,6 +106,7 @@ impl Import for Orders {
             self.options.clone(),
         );
         let (trigger_flows, selection) = (self.trigger_flows, self.selection.clone());
+        catalog.lookups().note_page_cap(query.page_cap);
         Box::pin(async move {
             let records = selection.read(&client, &ORDERS, &query, deadline).await?;
             let products: HashSet<String> =

@@ -140,17 +140,18 @@ impl Lookups {
         parameters.push(("where", &paging.predicate));
         loop {
             // twice the known size of a record
-            let fits = self.room.most / (2 * paging.record_bytes).max(1);
+            let fits = self.room.most() / (2 * paging.record_bytes).max(1);
             let limit = paging.most.min(fits).max(1);
             let reserved = match limit {
-                1 => self.room.most,
-                _ => (2 * paging.record_bytes * limit).min(self.room.most),
+                1 => self.room.most(),
+                _ => (2 * paging.record_bytes * limit).min(self.room.most()),
             };
             let taken = self.room.take(&self.ports, reserved).await;
             let query = Query {
                 after: paging.after.as_deref(),
                 limit,
                 parameters: &parameters,
+                is_lookup: true,
                 ..Query::all(lookup.operation, lookup.path, reserved)
             };
             let records = match self.client.page(&query, deadline).await {

@@ -21,12 +21,11 @@ use crate::mapping;
 use crate::mapping::category::{Category, CategoryNames};
 use crate::mapping::order::{self, CategoryPaths};
 use crate::mapping::product::CategoryAncestors;
+use crate::memory::Memory;
 use crate::ports::{Ports, TransportError};
 use crate::time::Deadline;
 use indexmap::IndexSet;
 
-/// Each of the two caches may take this fraction of the instance's memory: one twelfth.
-const MEMORY_SHARE: usize = 12;
 /// The most category ids that are kept to be shared; each takes about 100 bytes.
 const MOST_IDS: usize = 20_000;
 /// The assumed size of a category in bytes, before any has been read.
@@ -142,11 +141,11 @@ impl ShopCatalog {
         ports: Ports,
         client: Rc<Client>,
         options: Rc<MappingOptions>,
-        memory_mib: usize,
+        memory: &Memory,
     ) -> Self {
-        let most = memory_mib * 1024 * 1024 / MEMORY_SHARE;
+        let most = memory.cache();
         Self {
-            lookups: Lookups::new(ports.clone(), client, memory_mib),
+            lookups: Lookups::new(ports.clone(), client, memory.lookups()),
             products: ProductCategories::new(ports.clone(), most),
             ports,
             options,

@@ -1,6 +1,5 @@
 //! The engine: everything that runs need, for as long as the instance lives.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::state::RunDocument;
 use super::store::Store;
 use crate::config::Config;
 use crate::klaviyo::accounts::KnownAccount;
+use crate::memory::Memory;
 use crate::ports::Ports;
 use crate::time::Deadline;
 use crate::{commercetools, klaviyo};
@@ -32,30 +32,8 @@ pub struct Engine {
     /// The account that is fed, as far as this instance knows it.
     pub account: KnownAccount,
     imports: Box<dyn ImportFactory>,
-    /// Windows that this instance works on at the same time.
-    windows: Rc<Cell<usize>>,
-}
-
-/// A window's share of the instance's memory, for as long as it is worked on.
-#[derive(Debug)]
-pub struct WindowShare {
-    /// All there is, in MiB.
-    memory_mib: usize,
-    windows: Rc<Cell<usize>>,
-}
-
-impl WindowShare {
-    /// The share in MiB: it grows and shrinks with the windows that go side by side.
-    #[must_use]
-    pub fn memory_mib(&self) -> usize {
-        self.memory_mib / self.windows.get().max(1)
-    }
-}
-
-impl Drop for WindowShare {
-    fn drop(&mut self) {
-        self.windows.set(self.windows.get() - 1);
-    }
+    /// The memory of the instance.
+    pub memory: Memory,
 }
 
 impl Engine {
@@ -66,6 +44,7 @@ impl Engine {
         ports: Ports,
         commercetools: Rc<commercetools::Client>,
         klaviyo: Rc<klaviyo::Client>,
+        memory: Memory,
         imports: Box<dyn ImportFactory>,
     ) -> Self {
         Self {
@@ -79,8 +58,8 @@ impl Engine {
             ports,
             commercetools,
             klaviyo,
+            memory,
             imports,
-            windows: Rc::default(),
         }
     }
 
@@ -112,17 +91,6 @@ impl Engine {
     #[must_use]
     pub fn import(&self, run: &RunDocument) -> Rc<dyn Import> {
         self.imports.import(run)
-    }
-
-    /// Begins a window. Imports that go side by side may meet in one instance, and the first of them has its buffers
-    /// when the next comes along.
-    #[must_use]
-    pub fn begin_window(&self) -> WindowShare {
-        self.windows.set(self.windows.get() + 1);
-        WindowShare {
-            memory_mib: self.config.memory_mib,
-            windows: self.windows.clone(),
-        }
     }
 
     /// Writes a log line; members that are null are left out.

@@ -69,6 +69,8 @@ pub struct Finished {
     pub jobs: Vec<(Job, JobAnswer)>,
     /// The pages of the list that were read.
     pub pages: u32,
+    /// The path of the page to go on with, if there may be more of the jobs further back.
+    pub next: Option<String>,
     /// By how much our clock is ahead of Klaviyo's, as far as the jobs show it.
     pub clock_ahead: Option<Duration>,
 }

@@ -17,6 +17,8 @@ pub struct PageQuery {
     pub options: Rc<RunOptions>,
     /// The most records.
     pub limit: usize,
+    /// The most records of any page because larger ones took too long; absent if none did.
+    pub page_cap: Option<usize>,
     /// The largest response, in bytes.
     pub max_bytes: usize,
 }

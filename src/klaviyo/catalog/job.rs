@@ -1,6 +1,6 @@
 //! Catalog jobs: what a finished job has made, and which entries it did not take.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::client::Client;
 use crate::klaviyo::job::{self, Finished, JobState, Look};
 use crate::mapping::product::external_id;
-use crate::time::Deadline;
+use crate::time::{Deadline, between};
 
 /// How a job says which entry an error is about.
 ///
@@ -107,8 +107,8 @@ fn outcome(bulk: &BulkEndpoint, (attributes, made): Finished<Attributes>) -> Out
     }
 }
 
-/// The most pages of finished jobs that are read in one look.
-const MAX_PAGES: u32 = 60;
+/// The most pages of finished jobs that are read in one look: the results of few pages are known soon.
+const MAX_PAGES: u32 = 4;
 
 /// Finished jobs, as a look into the list of them has found them.
 #[derive(Debug, Default)]
@@ -117,38 +117,50 @@ pub struct Listed {
     pub jobs: Vec<(String, Option<Timestamp>, Outcome)>,
     /// The pages that were read.
     pub pages: u32,
+    /// The path of the page to go on with, if there may be more.
+    pub next: Option<String>,
 }
 
-/// Reads the results of those of these jobs (by id) of an endpoint that are complete from the list of complete jobs: one
-/// request for many of them. The list is read as far back as one of them may be in it.
+/// Reads the results of those of these jobs (by id, with when they were submitted by our clock) of an endpoint that are
+/// complete from the list of complete jobs: one request for many of them. A few pages are read, and none further back than
+/// one of the jobs may be.
 ///
 /// # Errors
 /// If Klaviyo does not respond or rejects a request.
 pub async fn read_finished(
     client: &Client,
     bulk: &'static BulkEndpoint,
-    mut wanted: HashSet<&str>,
-    look: Look,
+    mut wanted: HashMap<&str, Timestamp>,
+    mut look: Look,
     deadline: Deadline,
 ) -> Result<Listed, Error> {
     let mut listed = Listed::default();
-    let mut path = job::finished_path(bulk);
-    while listed.pages < MAX_PAGES {
+    let first = look.from.take();
+    let mut path = first.unwrap_or_else(|| job::finished_path(bulk));
+    let is_clock_known = look.clock_ahead.is_some();
+    loop {
         let page = job::read_finished::<Attributes>(client, bulk, &path, deadline).await?;
         listed.pages += 1;
         let mut may_have_more = true;
         for (id, created, finished) in page.jobs {
             may_have_more &= created.is_none_or(|created| look.reaches(created));
-            if wanted.remove(id.as_str()) {
+            if let Some(since) = wanted.remove(id.as_str()) {
+                let ahead = created.map(|created| between(created, since));
+                if !is_clock_known {
+                    look.clock_ahead = look.clock_ahead.max(ahead);
+                }
                 listed.jobs.push((id, created, outcome(bulk, finished)));
             }
         }
         match page.next {
             Some(next) if may_have_more && !wanted.is_empty() => path = next,
-            _ => break,
+            _ => return Ok(listed),
+        }
+        if listed.pages == MAX_PAGES {
+            listed.next = Some(path);
+            return Ok(listed);
         }
     }
-    Ok(listed)
 }
 
 /// One error per entry: the first one that names it.

@@ -49,6 +49,7 @@ impl ProductPage {
         deadline: Deadline,
     ) -> Result<Self, Error> {
         let client = &context.commercetools;
+        context.catalog.lookups().note_page_cap(query.page_cap);
         let mut page = Self::read_bare(client, selection, query, deadline).await?;
         let most = query.max_bytes;
         let after = query.range.parts_after.as_deref();

@@ -29,7 +29,7 @@ impl Window<'_> {
                 match result {
                     Ok(sent) => {
                         self.findings.klaviyo_answered = true;
-                        self.packer.acknowledge(group, sent);
+                        self.packer.acknowledge(group, sent, self.engine.now());
                     }
                     Err(error) => self.fail(error),
                 }
@@ -69,28 +69,29 @@ impl Window<'_> {
     fn take_look(&mut self, jobs: &[Job], result: Result<Finished, Error>) {
         let now = self.engine.now();
         let kind = jobs.first().map_or("", |job| job.kind.as_str());
-        let found = match result {
+        let mut found = match result {
             Ok(found) => {
                 self.findings.progress = true;
                 found
             }
             Err(error) => {
-                self.jobs.cannot_look(error.may_pass());
+                // a page further back may have gone meanwhile
+                if !self.jobs.is_look_back(kind) {
+                    self.jobs.cannot_look(error.may_pass());
+                }
                 for job in jobs {
                     self.take_poll_error(&job.id, &error);
                 }
                 Finished::default()
             }
         };
-        for (job, answer) in found.jobs {
+        for (job, answer) in std::mem::take(&mut found.jobs) {
             self.take_answer(job, answer);
         }
         for job in jobs {
             self.jobs.answered(&job.id);
         }
-        let is_urgent = self.waits_for_jobs();
-        self.jobs
-            .end_look(kind, found.pages, found.clock_ahead, is_urgent, now);
+        self.jobs.end_look(kind, found, now);
     }
 
     fn take_save(&mut self, stored: Stored, result: Result<Saved, Error>) {

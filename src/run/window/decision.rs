@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::end::End;
 use super::timing::{CHECKPOINT, FINISHING};
+use crate::memory::LOOK;
 
 /// The shortest pause: what is due in less than this is due now.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
@@ -37,6 +38,8 @@ pub(super) struct Snapshot {
     pub(super) jobs_are_full: bool,
     /// Time until the next poll of a job; absent if each is being polled or there is none.
     pub(super) next_poll_in: Option<Duration>,
+    /// There is something to do for which other windows have the memory.
+    pub(super) lacks_memory: bool,
     /// The window has made progress.
     pub(super) progress: bool,
     /// The window has mapped a record.
@@ -114,6 +117,10 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
         snapshot.save_in
     };
     let mut pause = time_left.min(until_save);
+    if snapshot.lacks_memory {
+        // nobody tells when they give it back
+        pause = pause.min(LOOK);
+    }
     if let Some(held_for) = snapshot.held_for {
         return Next::Wait(pause.min(held_for).max(LEAST_PAUSE));
     }
@@ -122,7 +129,8 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
         return Next::PhaseOver;
     }
     if let Some(wait) = snapshot.next_batch_in.filter(|_| snapshot.may_send) {
-        if only_waits && wait > time_left {
+        let next_poll = snapshot.next_poll_in.filter(|&poll| poll < time_left);
+        if only_waits && wait > time_left && next_poll.is_none() {
             // without the rest of its group, what was sent so far would be sent again: the rest is sent before the end
             let finishes = !snapshot.progress && wait < snapshot.hard_end_in;
             return Next::End(match finishes {
@@ -130,7 +138,7 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
                 false => Over::RateLimit(wait),
             });
         }
-        pause = pause.min(wait);
+        pause = pause.min(wait).min(next_poll.unwrap_or(wait));
     } else if let Some(wait) = snapshot.next_poll_in {
         let nothing_else =
             only_waits && snapshot.is_sent && (snapshot.is_read || snapshot.jobs_are_full);
@@ -317,6 +325,22 @@ mod tests {
                 "held by a rate limit that ends after it",
                 limited(s(13)),
                 Next::End(Over::RateLimit(s(13))),
+            ),
+            (
+                "the same, while jobs can be asked for until then",
+                Snapshot {
+                    next_poll_in: Some(s(2)),
+                    ..limited(s(13))
+                },
+                Next::Wait(s(2)),
+            ),
+            (
+                "the same, where these are due after the window, too",
+                Snapshot {
+                    next_poll_in: Some(s(13)),
+                    ..limited(s(14))
+                },
+                Next::End(Over::RateLimit(s(14))),
             ),
             (
                 "the same, without progress so far: what was begun is finished",

@@ -47,7 +47,7 @@ impl Window<'_> {
     fn write_end(&mut self, end: &End) {
         let now = self.engine.now();
         let progress = self.findings.progress;
-        let was_held = self.timing.was_mostly_held;
+        let was_held = self.timing.was_mostly_held || self.findings.has_lacked_memory;
         let stands_still = !was_held
             && decision::stands_still(
                 end,

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::sending::JobMade;
 use crate::mapping::Skip;
@@ -15,6 +17,7 @@ use crate::run::import::MAX_DECISIONS;
 use crate::run::state::{
     Counts, Digests, Drift, EntryName, IdRange, Job, Note, Outcome, SetAside, own_name,
 };
+use crate::time::later;
 
 /// What the result of a job changes; applied when its group is committed.
 #[derive(Debug)]
@@ -116,7 +119,7 @@ pub struct Group {
     /// Entries that were not sent, as the window ended before.
     pub(super) deferred: BTreeSet<usize>,
     pub(super) refused_blindly: u64,
-    pub(super) jobs: Vec<JobMade>,
+    pub(super) jobs: Vec<(JobMade, Timestamp)>,
     pub(super) effect: Option<JobEffect>,
 }
 
@@ -147,8 +150,8 @@ pub struct Commit {
     pub read_again: Vec<String>,
     /// Where records are read on of which this has a portion of their parts.
     pub rests: Vec<IdRange>,
-    /// Jobs that Klaviyo made.
-    pub jobs: Vec<JobMade>,
+    /// Jobs that Klaviyo made, with when.
+    pub jobs: Vec<(JobMade, Timestamp)>,
     /// Entries that are to be looked up and decided again; they are not counted yet.
     pub again: Vec<SentEntry>,
     /// Entries that were not sent; they are not counted either.
@@ -405,20 +408,15 @@ impl Commit {
     /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do
     /// not name them. For many names digests are enough, unless the entries can only be found by their names.
     #[must_use]
-    pub fn cursor_jobs(
-        &self,
-        now: jiff::Timestamp,
-        due: jiff::Timestamp,
-        found_again: FoundAgain,
-    ) -> Vec<Job> {
+    pub fn cursor_jobs(&self, first_poll: Duration, found_again: FoundAgain) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
-        let job = |made: &JobMade| {
+        let job = |(made, since): &(JobMade, Timestamp)| {
             let counts = Counts::of_entries(made.records.len() as u64);
             let job = Job {
                 id: made.id.clone(),
                 kind: made.endpoint.key.to_owned(),
-                since: now,
-                due,
+                since: *since,
+                due: later(*since, first_poll),
                 asked: 0,
                 errors_at: None,
                 errors_read: 0,

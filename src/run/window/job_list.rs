@@ -2,47 +2,34 @@
 //!
 //! Few jobs of a kind are polled one by one. Many are looked for in Klaviyo's list of complete jobs, newest first: one page
 //! of it settles many. Jobs overtake each other, so the list is read as far back as the oldest of them: what that costs
-//! decides when the next look is taken.
+//! decides when the next look is taken, and whether it is worthwhile at all.
+//!
+//! When nothing is left to do but to wait for the last job of all, only one of each kind is polled, the *probe*: before it
+//! is finished, nothing changes by knowing of the others. Then the others are asked for, and one of those that are not
+//! finished is the next probe. Many are looked for meanwhile as well, if that takes few pages, so that few are left by then.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::job_pace::{self, FIRST_POLL, SHORT_PAUSE, Until};
 use crate::klaviyo::job::Look;
+use crate::run::import::Finished;
 use crate::run::state::Job;
 use crate::time::{between, later};
 
-/// When Klaviyo is asked for a job for the first time, at the earliest.
-pub(super) const FIRST_POLL: Duration = Duration::from_secs(2);
-/// The shortest pause between two questions for the same jobs: an import ends that soon after its last job.
-const SHORT_PAUSE: Duration = Duration::from_millis(1_500);
+/// The most pages of the list that are read before it is begun with anew.
+const MAX_PAGES: u32 = 60;
+/// A look that reads so many pages is not taken while a single job is polled to know of the end.
+const SHORT_LOOK: u32 = 12;
 /// From so many jobs of a kind on they are looked for in the list.
 const MANY: usize = 4;
-/// With more jobs that are polled one by one than this, each is polled less often.
-const FEW: usize = 10;
-/// While there are many, the pause between two polls of a job is this for each of them: so many polls a minute leave
-/// room for the first poll of new jobs within the 750 a minute that Klaviyo allows.
-const PAUSE_PER_JOB: Duration = Duration::from_millis(110);
-/// Most jobs were recorded to take from 7 to 33 s, and others minutes: those that take longer than this are polled less
-/// and less often.
-const USUAL: Duration = Duration::from_secs(40);
-/// The longest pause between two polls of a job, and between two looks for the jobs of a kind.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A job's poll comes this long before the time that the quickest one of its kind has taken.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// Jobs that take longer than this are polled one by one whatever their number: a cancelled job is in no list of
 /// complete ones. The longest recorded one took 274 s.
 const LISTED_FOR: Duration = Duration::from_secs(300);
-/// The pause after a look for each page that it read. Klaviyo takes 12.5 jobs of a kind a second: so long a pause fills
-/// a page of ten of them, and those of its neighbours.
-const PAUSE_PER_PAGE: Duration = Duration::from_millis(1_200);
-/// The same while nothing more can be sent until a job is finished.
-const URGENT_PAUSE_PER_PAGE: Duration = Duration::from_millis(600);
-/// By how much our clock may be ahead of Klaviyo's, as long as nothing is known of it.
-const UNKNOWN_CLOCK: Duration = Duration::from_secs(60);
-/// By how much that may vary from job to job.
-const CLOCK_MARGIN: Duration = Duration::from_secs(3);
 /// The jobs of a window.
 #[derive(Debug, Default)]
 pub(super) struct JobList {
@@ -51,14 +38,32 @@ pub(super) struct JobList {
     asked: HashSet<String>,
     /// How long the quickest job of a kind took, as far as this window has seen it.
     quickest: HashMap<String, Duration>,
-    /// When the jobs of a kind may be looked for again; absent if they never were.
-    next_look: HashMap<String, Timestamp>,
+    /// The latest look for the jobs of a kind.
+    looks: HashMap<String, LastLook>,
+    /// What is waited for.
+    until: Until,
+    /// The kind of jobs without whose results others cannot be submitted.
+    holding: Option<&'static str>,
+    /// A job of each kind that was not finished when Klaviyo was asked last; `None` where that one is finished, and the
+    /// others are to be asked for.
+    probes: HashMap<String, Option<String>>,
     /// By how much our clock is ahead of Klaviyo's, as far as jobs have shown it.
     clock_ahead: Option<Duration>,
     /// Whether Klaviyo does not answer with a list of jobs.
     has_no_list: bool,
     /// What the jobs take up in the document, about, in bytes.
     bytes: usize,
+}
+
+/// A look for the jobs of a kind.
+#[derive(Debug, Clone)]
+enum LastLook {
+    /// How many pages were read before, if it goes on further back.
+    UnderWay(u32),
+    /// It goes on with the page at this path; so many were read.
+    Partly(String, u32),
+    /// When it was over, and how many pages it has read.
+    Over(Timestamp, u32),
 }
 
 impl JobList {
@@ -98,6 +103,23 @@ impl JobList {
         }
     }
 
+    /// What is waited for from now on, and the kind of jobs that hold others up, if there is one.
+    pub(super) fn wait_until(
+        &mut self,
+        until: Until,
+        holding: Option<&'static str>,
+        now: Timestamp,
+    ) {
+        if until == Until::End && self.until != Until::End {
+            // pauses that were chosen while there were many to poll are too long for the few that are polled now
+            for job in &mut self.list {
+                job.due = job.due.min(later(now, SHORT_PAUSE));
+            }
+        }
+        self.until = until;
+        self.holding = holding;
+    }
+
     /// A job has turned out to be finished.
     pub(super) fn note_end(&mut self, job: &Job, now: Timestamp) {
         let took = between(job.since, now);
@@ -114,7 +136,9 @@ impl JobList {
     pub(super) fn remove(&mut self, id: &str) {
         self.asked.remove(id);
         if let Some(index) = self.list.iter().position(|job| job.id == id) {
-            self.bytes -= self.list.remove(index).stored_bytes();
+            let removed = self.list.remove(index);
+            self.bytes -= removed.stored_bytes();
+            self.forget_probe(&removed);
         }
     }
 
@@ -127,8 +151,55 @@ impl JobList {
         for job in self.list.iter().filter(|job| is_listed(job, now)) {
             *numbers.entry(&job.kind).or_default() += 1;
         }
-        let many = numbers.into_iter().filter(|&(_, jobs)| jobs >= MANY);
+        // a look that reads more pages than there are jobs is worth less than polling them
+        let many = numbers.into_iter().filter(|&(kind, jobs)| {
+            let pages = match self.looks.get(kind) {
+                Some(&LastLook::Over(_, pages)) => pages as usize,
+                Some(LastLook::UnderWay(_) | LastLook::Partly(..)) | None => 0,
+            };
+            jobs >= MANY.max(pages)
+        });
         many.map(|(kind, _)| kind.to_owned()).collect()
+    }
+
+    /// The probe of a kind, while only its end is waited for: the latest job, as long as Klaviyo has not been asked.
+    fn probe(&self, kind: &str) -> Option<&str> {
+        if self.until != Until::End || self.holding == Some(kind) {
+            return None;
+        }
+        match self.probes.get(kind) {
+            Some(probe) => probe.as_deref(),
+            None => self.latest(kind),
+        }
+    }
+
+    fn latest(&self, kind: &str) -> Option<&str> {
+        let jobs = self.list.iter().filter(|job| job.kind == kind);
+        let latest = jobs.max_by_key(|job| job.since);
+        latest.map(|job| job.id.as_str())
+    }
+
+    /// This job is finished. Where it was the probe of its kind, the others are asked for now.
+    fn forget_probe(&mut self, removed: &Job) {
+        let is_asked_for = self.until == Until::End;
+        let was_probe = match self.probes.get(&removed.kind) {
+            Some(probe) => probe.as_ref() == Some(&removed.id),
+            None => {
+                let others = self.list.iter().filter(|job| job.kind == removed.kind);
+                is_asked_for
+                    && others
+                        .map(|job| job.since)
+                        .all(|since| since <= removed.since)
+            }
+        };
+        if !was_probe {
+            return;
+        }
+        self.probes.insert(removed.kind.clone(), None);
+        let others = self.list.iter_mut().filter(|job| job.kind == removed.kind);
+        for other in others.filter(|_| is_asked_for) {
+            other.due = other.since;
+        }
     }
 
     /// The jobs of one of these kinds whose look is due; they count as being asked for from now on.
@@ -143,38 +214,41 @@ impl JobList {
         let jobs = self.to_look_for(kind, now).cloned().collect::<Vec<_>>();
         let oldest = jobs.iter().map(|job| job.since).min()?;
         self.asked.extend(jobs.iter().map(|job| job.id.clone()));
-        // until the look is over
-        self.next_look.insert(kind.clone(), Timestamp::MAX);
-        let clock_ahead = self
-            .clock_ahead
-            .map_or(UNKNOWN_CLOCK, |ahead| ahead + CLOCK_MARGIN);
-        Some((
-            jobs,
-            Look {
-                oldest,
-                clock_ahead,
-            },
-        ))
+        let (from, pages) = match self.looks.remove(kind) {
+            Some(LastLook::Partly(path, pages)) => (Some(path), pages),
+            _ => (None, 0),
+        };
+        self.looks.insert(kind.clone(), LastLook::UnderWay(pages));
+        let look = Look {
+            oldest,
+            clock_ahead: self.clock_ahead,
+            from,
+        };
+        Some((jobs, look))
     }
 
-    /// A look for jobs of this kind is over. It has read so many pages; `is_urgent` if nothing can be sent before a job
-    /// is finished.
-    pub(super) fn end_look(
-        &mut self,
-        kind: &str,
-        pages: u32,
-        clock_ahead: Option<Duration>,
-        is_urgent: bool,
-        now: Timestamp,
-    ) {
-        let page = if is_urgent {
-            URGENT_PAUSE_PER_PAGE
-        } else {
-            PAUSE_PER_PAGE
+    /// Whether the look that is under way goes on with a page further back.
+    pub(super) fn is_look_back(&self, kind: &str) -> bool {
+        matches!(self.looks.get(kind), Some(LastLook::UnderWay(1..)))
+    }
+
+    /// A look for jobs of this kind has found what it says; the jobs among it have been dealt with.
+    pub(super) fn end_look(&mut self, kind: &str, found: Finished, now: Timestamp) {
+        let earlier = match self.looks.get(kind) {
+            Some(&LastLook::UnderWay(pages)) => pages,
+            _ => 0,
         };
-        let pause = (page * pages).clamp(SHORT_PAUSE, LONGEST_PAUSE);
-        self.next_look.insert(kind.to_owned(), later(now, pause));
-        self.clock_ahead = self.clock_ahead.max(clock_ahead);
+        self.clock_ahead = self.clock_ahead.max(found.clock_ahead);
+        let pages = earlier + found.pages;
+        let look = match found.next {
+            Some(path) if pages < MAX_PAGES => LastLook::Partly(path, pages),
+            _ => LastLook::Over(now, pages),
+        };
+        if matches!(look, LastLook::Over(..)) {
+            let latest = self.latest(kind).map(str::to_owned);
+            self.probes.insert(kind.to_owned(), latest);
+        }
+        self.looks.insert(kind.to_owned(), look);
     }
 
     /// The list of finished jobs could not be read: where that does not pass, all jobs are polled from now on.
@@ -198,17 +272,18 @@ impl JobList {
     /// The job is not finished: it is polled again after a pause that depends on how many are polled and how long it has
     /// taken so far, and not before `least`.
     pub(super) fn poll_later(&mut self, id: &str, now: Timestamp, least: Duration) {
-        let usual = match self.list.len() {
-            0..=FEW => SHORT_PAUSE,
-            jobs => SHORT_PAUSE.max(PAUSE_PER_JOB * u32::try_from(jobs).unwrap_or(u32::MAX)),
-        };
+        let jobs = self.list.len();
+        if let Some(job) = self.list.iter().find(|job| job.id == id)
+            && let Some(probe @ None) = self.probes.get_mut(&job.kind)
+        {
+            *probe = Some(id.to_owned());
+        }
+        let until = self.until;
+        let is_probe = |job: &Job| until == Until::End && self.probe(&job.kind) == Some(&job.id);
+        let is_probe = self.list.iter().any(|job| job.id == id && is_probe(job));
         if let Some(job) = self.answered(id) {
             job.asked += 1;
-            let age = between(job.since, now);
-            let pause = match age {
-                age if age < USUAL => usual,
-                age => (age / 8).min(LONGEST_PAUSE).max(usual),
-            };
+            let pause = job_pace::after_poll(between(job.since, now), jobs, is_probe);
             job.due = later(now, pause.max(least));
         }
     }
@@ -229,11 +304,26 @@ impl JobList {
     /// When the jobs of this kind are to be looked for; `None` if there are none to look for now.
     fn look_due(&self, kind: &str, now: Timestamp) -> Option<Timestamp> {
         let first = self.to_look_for(kind, now).map(|job| job.due).min()?;
-        Some(
-            self.next_look
-                .get(kind)
-                .map_or(first, |next| first.max(*next)),
-        )
+        match self.looks.get(kind) {
+            None | Some(LastLook::Partly(..)) => Some(first),
+            Some(LastLook::UnderWay(_)) => None,
+            // a long look would keep the probe from being polled
+            Some(&LastLook::Over(_, SHORT_LOOK..)) if self.probe(kind).is_some() => None,
+            Some(&LastLook::Over(at, pages)) => {
+                let holds_others_up = self.holding == Some(kind);
+                let is_end_known = self.until == Until::End && self.probe(kind).is_none();
+                let pause = match is_end_known && !holds_others_up {
+                    // the probe is finished, and so are the others, as far as can be expected
+                    true => SHORT_PAUSE,
+                    false => {
+                        let youngest = self.to_look_for(kind, now).map(|job| job.since).max();
+                        let youngest = youngest.map_or(Duration::ZERO, |since| between(since, now));
+                        job_pace::after_look(pages, self.until, holds_others_up, youngest)
+                    }
+                };
+                Some(first.max(later(at, pause)))
+            }
+        }
     }
 
     fn to_look_for(&self, kind: &str, now: Timestamp) -> impl Iterator<Item = &Job> {
@@ -243,7 +333,11 @@ impl JobList {
 
     fn to_poll(&self, looked_for: &HashSet<String>, now: Timestamp) -> impl Iterator<Item = &Job> {
         let jobs = self.list.iter();
-        let jobs = jobs.filter(move |job| !(looked_for.contains(&job.kind) && is_listed(job, now)));
+        let jobs = jobs.filter(move |job| match self.probe(&job.kind) {
+            // the errors of a finished job are read whatever is waited for
+            Some(probe) => job.id == probe || job.errors_at.is_some(),
+            None => !(looked_for.contains(&job.kind) && is_listed(job, now)),
+        });
         jobs.filter(|job| !self.asked.contains(&job.id))
     }
 
@@ -288,6 +382,14 @@ mod tests {
             entries: vec!["p/1".to_owned(), "p/22".to_owned()],
             digests: Digests::default(),
             attempt: 0,
+        }
+    }
+
+    fn found(pages: u32, clock_ahead: Option<Duration>) -> Finished {
+        Finished {
+            pages,
+            clock_ahead,
+            ..Finished::default()
         }
     }
 
@@ -349,24 +451,28 @@ mod tests {
         );
         let (wanted, look) = jobs.begin_look(&kinds, at(2.0)).expect("it is due");
         assert_eq!((wanted.len(), look.oldest), (20, at(0.0)));
-        assert_eq!(look.clock_ahead, UNKNOWN_CLOCK);
+        assert_eq!(look.clock_ahead, None);
         jobs.add([job(30, 2.0)]);
         assert!(jobs.begin_look(&kinds, at(5.0)).is_none(), "one at a time");
         for wanted in &wanted {
             jobs.answered(&wanted.id);
         }
         let ahead = Some(Duration::from_secs(1));
-        for (pages, is_urgent, pause) in [
-            (1, false, 1.5),
-            (10, false, 12.0),
-            (10, true, 6.0),
-            (60, false, 30.0),
+        let kind = "create catalog items";
+        for (pages, until, holding, pause) in [
+            (1, Until::Working, None, 1.5),
+            (10, Until::Working, None, 12.0),
+            (10, Until::Room, None, 6.0),
+            (10, Until::Working, Some(kind), 3.0),
+            (10, Until::Working, Some("another"), 12.0),
+            (60, Until::Working, None, 30.0),
         ] {
-            jobs.end_look(&wanted[0].kind, pages, ahead, is_urgent, at(5.0));
+            jobs.end_look(kind, found(pages, ahead), at(5.0));
+            jobs.wait_until(until, holding, at(5.0));
             assert_eq!(jobs.next_due(&kinds, at(5.0)), Some(at(5.0 + pause)));
         }
         let (_, look) = jobs.begin_look(&kinds, at(35.0)).expect("it is due");
-        assert_eq!(look.clock_ahead, Duration::from_secs(4));
+        assert_eq!(look.clock_ahead, ahead);
     }
 
     #[test]
@@ -381,6 +487,97 @@ mod tests {
         assert!(!jobs.listed_kinds(at(2.0)).is_empty());
         jobs.cannot_look(false);
         assert!(jobs.listed_kinds(at(2.0)).is_empty());
+    }
+
+    #[test]
+    fn a_look_that_reads_more_pages_than_there_are_jobs_is_worth_less_than_polls() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let kind = "create catalog items";
+        jobs.end_look(kind, found(20, None), at(5.0));
+        assert_eq!(jobs.listed_kinds(at(5.0)).len(), 1);
+        jobs.end_look(kind, found(21, None), at(5.0));
+        assert!(jobs.listed_kinds(at(5.0)).is_empty());
+    }
+
+    #[test]
+    fn while_only_the_end_is_waited_for_one_job_of_a_kind_is_polled_and_then_the_others() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let kind = "create catalog items";
+        jobs.add([job(30, 4.0)]);
+        jobs.wait_until(Until::End, None, at(4.0));
+        let kinds = jobs.listed_kinds(at(6.0));
+        // the latest one is the probe: no other is polled, but they are looked for
+        let (wanted, _) = jobs.begin_look(&kinds, at(6.0)).expect("a first look");
+        wanted.iter().for_each(|job| {
+            jobs.answered(&job.id);
+        });
+        jobs.end_look(kind, found(10, None), at(6.0));
+        let probe = jobs.begin_poll(&kinds, at(9.0)).expect("the probe");
+        assert_eq!(probe.id, "30");
+        assert!(jobs.begin_poll(&kinds, at(9.0)).is_none());
+        jobs.poll_later("30", at(9.0), Duration::ZERO);
+        assert_eq!(jobs.next_due(&kinds, at(9.0)), Some(at(10.5)));
+        assert!(jobs.begin_look(&kinds, at(11.9)).is_none());
+        // it is finished: the others are looked for sooner
+        jobs.remove("30");
+        let (wanted, _) = jobs.begin_look(&kinds, at(7.5)).expect("a look");
+        assert_eq!(wanted.len(), 20);
+    }
+
+    #[test]
+    fn jobs_that_hold_others_up_are_looked_for_whatever_else_is_over_but_slow_ones_less_often() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let kind = "create catalog items";
+        jobs.end_look(kind, found(10, None), at(11.0));
+        let kinds = jobs.listed_kinds(at(11.0));
+        jobs.wait_until(Until::End, Some(kind), at(11.0));
+        assert_eq!(jobs.next_due(&kinds, at(11.0)), Some(at(14.0)));
+        jobs.end_look(kind, found(10, None), at(160.0));
+        assert_eq!(jobs.next_due(&kinds, at(160.0)), Some(at(170.0)));
+    }
+
+    #[test]
+    fn when_the_probe_of_a_few_is_finished_the_others_are_polled_at_once() {
+        let alone = HashSet::new();
+        let mut jobs = JobList::new((0..3).map(|id| job(id, 0.0)).collect());
+        jobs.wait_until(Until::End, None, at(0.5));
+        let probe = jobs.begin_poll(&alone, at(2.0)).expect("one of them").id;
+        jobs.poll_later(&probe, at(2.0), Duration::ZERO);
+        assert_eq!(jobs.begin_poll(&alone, at(9.0)).expect("it").id, probe);
+        assert!(jobs.begin_poll(&alone, at(9.0)).is_none());
+        jobs.remove(&probe);
+        let others = [(); 2].map(|()| jobs.begin_poll(&alone, at(9.0)).expect("the others"));
+        for other in others {
+            jobs.poll_later(&other.id, at(9.0), Duration::ZERO);
+        }
+        // one of them is the next probe
+        assert!(jobs.begin_poll(&alone, at(20.0)).is_some());
+        assert!(jobs.begin_poll(&alone, at(20.0)).is_none());
+    }
+
+    #[test]
+    fn a_look_goes_on_further_back_at_once_and_the_pages_add_up() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let kind = "create catalog items";
+        let kinds = jobs.listed_kinds(at(5.0));
+        let (wanted, look) = jobs.begin_look(&kinds, at(5.0)).expect("it is due");
+        assert_eq!((look.from, jobs.is_look_back(kind)), (None, false));
+        wanted.iter().for_each(|job| {
+            jobs.answered(&job.id);
+        });
+        let next = Some("/api/next".to_owned());
+        let partly = Finished {
+            next: next.clone(),
+            ..found(4, None)
+        };
+        jobs.end_look(kind, partly, at(6.0));
+        let (wanted, look) = jobs.begin_look(&kinds, at(6.0)).expect("it goes on");
+        assert_eq!((look.from, jobs.is_look_back(kind)), (next, true));
+        wanted.iter().for_each(|job| {
+            jobs.answered(&job.id);
+        });
+        jobs.end_look(kind, found(2, None), at(7.0));
+        assert_eq!(jobs.next_due(&kinds, at(7.0)), Some(at(7.0 + 6.0 * 1.2)));
     }
 
     #[test]

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::Window;
 use super::group::JobEffect;
 use super::in_flight::Arrival;
+use super::job_pace::Until;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::job::Look;
-use crate::run::import::{JobAnswer, Refused};
+use crate::run::import::{JobAnswer, JobEntries, Refused};
 use crate::run::state::{Counts, Digests, IdRange, Job, Note, SetAside};
 use crate::time::later;
 
@@ -111,9 +112,31 @@ impl Window<'_> {
         self.jobs.next_due(&self.listed_jobs(), self.engine.now())
     }
 
-    /// Whether nothing can be sent before a job is finished.
-    pub(super) fn waits_for_jobs(&self) -> bool {
-        self.next_batch_in().is_none() && (self.reader.is_fetched() || self.jobs_are_full())
+    /// The list of jobs learns what they are waited for: when it is to be asked for them depends on that.
+    pub(super) fn note_what_waits(&mut self) {
+        let until = self.waits_until();
+        let holding = self.jobs_before_parts();
+        self.jobs.wait_until(until, holding, self.engine.now());
+    }
+
+    /// What can be done before a job is finished.
+    fn waits_until(&self) -> Until {
+        let is_read = self.reader.is_fetched() && !self.reader.has_page();
+        if is_read && self.packer.is_empty() {
+            Until::End
+        } else if self.next_batch_in().is_none() && (is_read || self.jobs_are_full()) {
+            Until::Room
+        } else {
+            Until::Working
+        }
+    }
+
+    /// The kind of jobs whose results other documents wait for.
+    fn jobs_before_parts(&self) -> Option<&'static str> {
+        let mut endpoints = self.import.bulk_endpoints().iter();
+        let holds = |kind| self.import.job_entries(kind) == JobEntries::RecordsBeforeParts;
+        let holding = endpoints.find(|endpoint| holds(endpoint.key));
+        holding.map(|endpoint| endpoint.key)
     }
 
     pub(super) fn take_answer(&mut self, job: Job, answer: JobAnswer) {

@@ -7,10 +7,10 @@
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
 //! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
 //! - [`packer`], [`group`]: what is sent together; what is committed together.
-//! - `jobs`, `job_list`: Klaviyo's jobs and when they are polled.
+//! - `jobs`, `job_list`, `job_pace`: Klaviyo's jobs and when they are polled.
 //! - `progress`: what has been acknowledged goes into the document.
 //! - [`ending`]: what the document and the log say at the end.
-//! - `timing`, `memory`, `in_flight`, `samples`: deadlines, sizes, requests under way, what a dry run shows.
+//! - `timing`, `in_flight`, `samples`: deadlines, requests under way, what a dry run shows.
 
 mod arrivals;
 mod decision;
@@ -19,8 +19,8 @@ pub mod ending;
 pub mod group;
 mod in_flight;
 mod job_list;
+mod job_pace;
 mod jobs;
-mod memory;
 pub mod packer;
 mod progress;
 pub mod reader;
@@ -33,21 +33,23 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use self::decision::{Next, Over};
 use self::in_flight::{Arrival, InFlight};
 use self::job_list::JobList;
-use self::memory::MemoryLimits;
 use self::packer::Packer;
 use self::reader::Reader;
 use self::timing::{CHECKPOINT, FINISHING, Timing};
 use super::documents::Documents;
-use super::engine::{Engine, WindowShare};
+use super::engine::Engine;
 use super::import::Import;
 use super::state::{Counts, Cursor, IdRange, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
 use crate::klaviyo::sending::Sent;
+use crate::memory::WindowMemory;
 use crate::time::{Deadline, later, yield_now};
 
 pub use self::end::End;
@@ -66,6 +68,8 @@ struct Findings {
     has_mapped: bool,
     /// Klaviyo has accepted or rejected something.
     klaviyo_answered: bool,
+    /// It has waited for memory that other windows had.
+    has_lacked_memory: bool,
     /// How the window is ending, if it is.
     end: Option<End>,
 }
@@ -85,9 +89,7 @@ struct Window<'a> {
     bytes_beside_cursor: usize,
     /// Records that the current phase has read.
     phase_records: u64,
-    /// This window's share of the instance's memory.
-    share: WindowShare,
-    limits: MemoryLimits,
+    memory: Rc<WindowMemory>,
     timing: Timing,
     in_flight: InFlight,
     findings: Findings,
@@ -122,8 +124,7 @@ pub async fn work(
     }
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
-    let share = engine.begin_window();
-    let limits = MemoryLimits::of(share.memory_mib(), document.memory_halvings);
+    let memory = Rc::new(engine.memory.begin_window(document.memory_halvings));
     let packer = Packer::new(
         import.bulk_endpoints(),
         import.batches_a_group(),
@@ -134,14 +135,13 @@ pub async fn work(
         engine,
         import,
         holder: holder.unwrap_or_default(),
-        reader: new_reader(&limits, &stored, cursor.ranges, cursor.page_cap),
+        reader: new_reader(memory.clone(), &stored, cursor.ranges, cursor.page_cap),
         packer,
         remembered,
         jobs: JobList::new(cursor.jobs),
         bytes_beside_cursor: stored.document.bytes_beside_cursor(),
         phase_records: cursor.phase_records,
-        share,
-        limits,
+        memory,
         timing: Timing::begin(engine, begun, ends, document.not_before),
         in_flight: InFlight::default(),
         findings: Findings::default(),
@@ -172,7 +172,7 @@ async fn remembered(engine: &Engine, run: &RunDocument) -> Rc<BTreeSet<String>> 
 
 /// A reader of these ranges with the options of the run, within the memory of the window.
 fn new_reader(
-    limits: &MemoryLimits,
+    memory: Rc<WindowMemory>,
     stored: &Stored,
     ranges: Vec<IdRange>,
     page_cap: Option<usize>,
@@ -182,14 +182,7 @@ fn new_reader(
         .record_bytes
         .and_then(|bytes| usize::try_from(bytes).ok());
     let options = Rc::new(document.options.clone());
-    Reader::new(
-        options,
-        ranges,
-        limits.pages,
-        limits.answer,
-        record_bytes,
-        page_cap,
-    )
+    Reader::new(options, ranges, memory, record_bytes, page_cap)
 }
 
 impl Window<'_> {
@@ -207,7 +200,10 @@ impl Window<'_> {
             self.start_sends();
             self.start_save();
             self.commit();
-            match decision::next(&self.snapshot(), mapped) {
+            self.note_what_waits();
+            let snapshot = self.snapshot();
+            self.findings.has_lacked_memory |= snapshot.lacks_memory;
+            match decision::next(&snapshot, mapped) {
                 Next::Work => {
                     // other tasks of this instance run, and the results that have arrived meanwhile are handled
                     yield_now().await;
@@ -230,17 +226,6 @@ impl Window<'_> {
 
     /// Starts what may be started; `true` if records were mapped.
     fn start(&mut self) -> bool {
-        self.limits = MemoryLimits::of(
-            self.share.memory_mib(),
-            self.stored.document.memory_halvings,
-        );
-        let MemoryLimits {
-            pages,
-            answer,
-            alone,
-            ..
-        } = self.limits;
-        self.reader.set_limits(pages, answer, alone);
         if self.import.needs_no_more(&self.stored.document) {
             self.reader.finish();
         }
@@ -302,7 +287,8 @@ impl Window<'_> {
                 break;
             };
             if self.stored.document.options.dry_run {
-                self.packer.acknowledge(group, Sent::default());
+                self.packer
+                    .acknowledge(group, Sent::default(), self.engine.now());
                 continue;
             }
             let client = self.engine.klaviyo.clone();
@@ -328,7 +314,7 @@ impl Window<'_> {
         let InFlight {
             sends, send_bytes, ..
         } = self.in_flight;
-        let most = self.limits.sends * MAX_REQUEST_BYTES;
+        let most = self.memory.sends() * MAX_REQUEST_BYTES;
         sends == 0 || (sends < MAX_SENDS && send_bytes + MAX_REQUEST_BYTES <= most)
     }
 
@@ -397,7 +383,7 @@ impl Window<'_> {
                 None => End::Continue,
             },
             Over::RateLimit(wait) => End::Wait {
-                until: later(now, wait),
+                until: self.next_step(later(now, wait)),
                 what: self.waits_for_rate_limit(),
             },
             Over::Jobs(wait) => End::Wait {
@@ -406,6 +392,16 @@ impl Window<'_> {
             },
         };
         self.begin_to_end(end);
+    }
+
+    /// When there is something to do before a rate limit ends at `limit`: jobs can be asked for.
+    fn next_step(&self, limit: Timestamp) -> Timestamp {
+        if self.jobs.is_empty() {
+            return limit;
+        }
+        // those that are being asked for now are asked for again
+        let next_poll = self.next_poll().unwrap_or_else(|| self.engine.now());
+        next_poll.min(limit)
     }
 
     /// What is waited for if the next batch has to wait.
@@ -439,7 +435,7 @@ impl Window<'_> {
 
     /// The batches that are left are dropped; the next window reads their records again, after this wait.
     fn drop_unsent(&mut self, wait: Duration) {
-        let until = later(self.engine.now(), wait);
+        let until = self.next_step(later(self.engine.now(), wait));
         let what = self.waits_for_rate_limit();
         self.packer.defer_unsent();
         if matches!(self.findings.end, Some(End::Continue)) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::group::{Commit, Group, JobEffect, Origin};
 use crate::json::pieces::Pieces;
@@ -218,6 +219,14 @@ impl Packer {
         self.outbox.len()
     }
 
+    /// The bytes of the batches that are open or wait to be sent.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let open = self.open.iter().flat_map(|(_, batches)| batches);
+        let waiting = self.outbox.iter().map(|(_, batch)| batch);
+        open.chain(waiting).map(Batch::bytes).sum()
+    }
+
     /// The endpoints of the batches that wait to be sent, the next one first; an endpoint with several has several.
     pub fn endpoints(&self) -> impl Iterator<Item = &'static BulkEndpoint> {
         self.outbox.iter().map(|(_, batch)| batch.endpoint())
@@ -294,8 +303,8 @@ impl Packer {
         }
     }
 
-    /// A batch has been acknowledged.
-    pub fn acknowledge(&mut self, seq: u64, sent: Sent) {
+    /// A batch has been acknowledged, just now.
+    pub fn acknowledge(&mut self, seq: u64, sent: Sent, now: Timestamp) {
         if sent.refused.is_empty() && sent.again.is_empty() {
             let most = self
                 .endpoints
@@ -308,7 +317,9 @@ impl Packer {
             return;
         };
         group.outstanding -= 1;
-        group.jobs.extend(sent.jobs);
+        group
+            .jobs
+            .extend(sent.jobs.into_iter().map(|job| (job, now)));
         group.refused.extend(sent.refused);
         group.again.extend(sent.again);
         group.refused_blindly += sent.refused_blindly;

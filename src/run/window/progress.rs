@@ -2,7 +2,7 @@
 
 use super::end::End;
 use super::group::{Commit, FoundAgain, RemovalFound, SentEntry};
-use super::job_list::FIRST_POLL;
+use super::job_pace::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
@@ -10,7 +10,6 @@ use crate::run::import::{Import, JobEntries, NextPhase};
 use crate::run::state::{
     Counts, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
 };
-use crate::time::later;
 
 impl Window<'_> {
     pub(super) fn commit(&mut self) {
@@ -23,7 +22,7 @@ impl Window<'_> {
 
     fn apply(&mut self, commit: Commit) {
         let now = self.engine.now();
-        let jobs = commit.cursor_jobs(now, later(now, FIRST_POLL), self.found_again());
+        let jobs = commit.cursor_jobs(FIRST_POLL, self.found_again());
         self.jobs.add(jobs);
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
@@ -222,7 +221,7 @@ impl Window<'_> {
         };
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
         let page_cap = self.reader.page_cap();
-        self.reader = new_reader(&self.limits, &self.stored, ranges, page_cap);
+        self.reader = new_reader(self.memory.clone(), &self.stored, ranges, page_cap);
         self.phase_records = 0;
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::commercetools::query::MAX_LIMIT;
+use crate::memory::{Taken, WindowMemory};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, RunOptions};
 
@@ -71,15 +72,13 @@ impl Range {
 pub struct Reader {
     options: Rc<RunOptions>,
     ranges: Vec<Range>,
-    ready: VecDeque<(usize, Page)>,
-    /// Bytes that may be held in pages, those under way included.
-    budget: usize,
-    /// The largest response that is read, in bytes.
-    max_bytes: usize,
-    /// The largest response with one record that is read while no other page is held, in bytes.
-    alone_bytes: usize,
-    /// Bytes that are reserved for pages under way: the most that their responses may have.
-    reserved: Vec<(usize, usize)>,
+    /// Pages that have arrived, with the memory that they hold.
+    ready: VecDeque<(usize, Page, Taken)>,
+    memory: Rc<WindowMemory>,
+    /// Memory that is reserved for pages under way: the most that their responses may have.
+    reserved: Vec<(usize, Taken)>,
+    /// Whether the last page that was asked for has to wait for memory.
+    lacks_memory: bool,
     /// Mean size of a record in bytes, if it is known.
     record_bytes: Option<usize>,
     /// The most records per page because larger pages took too long.
@@ -92,14 +91,13 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads these ranges with at most `budget` bytes in memory and answers of at most `max_bytes`. `page_cap` is how
-    /// many records a page may have because larger ones took too long in an earlier window.
+    /// Reads these ranges within this memory. `page_cap` is how many records a page may have because larger ones took too
+    /// long in an earlier window.
     #[must_use]
     pub fn new(
         options: Rc<RunOptions>,
         ranges: Vec<IdRange>,
-        budget: usize,
-        max_bytes: usize,
+        memory: Rc<WindowMemory>,
         record_bytes: Option<usize>,
         page_cap: Option<usize>,
     ) -> Self {
@@ -109,10 +107,9 @@ impl Reader {
             options,
             ranges,
             ready: VecDeque::new(),
-            budget,
-            max_bytes,
-            alone_bytes: max_bytes,
+            memory,
             reserved: Vec::new(),
+            lacks_memory: false,
             record_bytes,
             slow_cap,
             good_cap: slow_cap,
@@ -128,19 +125,27 @@ impl Reader {
 
     fn limit(&self, cap: usize) -> usize {
         let wanted = self.record_bytes.map_or(FIRST_LIMIT, |bytes| {
-            PAGE_BYTES.min(self.budget) / bytes.max(1)
+            PAGE_BYTES.min(self.memory.pages()) / bytes.max(1)
         });
         wanted.clamp(1, cap.min(self.slow_cap))
     }
 
     fn held(&self) -> usize {
-        let ready: usize = self.ready.iter().map(|(_, page)| page.bytes).sum();
-        ready + self.reserved.iter().map(|(_, bytes)| bytes).sum::<usize>()
+        let ready = self.ready.iter().map(|(_, _, taken)| taken);
+        let reserved = self.reserved.iter().map(|(_, taken)| taken);
+        ready.chain(reserved).map(Taken::bytes).sum()
+    }
+
+    /// Whether the next page waits for memory that other windows may have.
+    #[must_use]
+    pub fn lacks_memory(&self) -> bool {
+        self.lacks_memory
     }
 
     /// The next page to fetch, if there is one and memory for it. Ranges take turns. A record that is too large to be held
     /// beside anything else waits until the window `is_idle`: nothing is being sent.
     pub fn next_fetch(&mut self, is_idle: bool) -> Option<(usize, PageQuery)> {
+        self.lacks_memory = false;
         let count = self.ranges.len();
         let wants = |range: &Range| {
             let may_begin = is_idle || !range.needs_all;
@@ -155,54 +160,46 @@ impl Reader {
             .find(|&number| wants(&self.ranges[number]))?;
         let range = &self.ranges[number];
         let limit = self.limit(range.cap).min(range.records());
-        let reserved = self.room_for(limit, self.ranges[number].needs_all);
-        if self.held() > 0 && self.held() + reserved > self.budget {
-            return None;
-        }
+        let taken = match range.needs_all {
+            true => self.memory.take_alone(self.memory.alone()),
+            false => self.memory.take_page(self.held(), self.room_for(limit)),
+        };
+        self.lacks_memory = taken.is_none();
+        let taken = taken?;
         self.next = number + 1;
-        self.reserved.push((number, reserved));
+        let (max_bytes, page_cap) = (taken.bytes(), self.page_cap());
+        self.reserved.push((number, taken));
         let range = &mut self.ranges[number];
         range.fetching = true;
         let query = PageQuery {
             range: range.unfetched.clone(),
             options: self.options.clone(),
             limit,
-            max_bytes: reserved,
+            page_cap,
+            max_bytes,
         };
         Some((number, query))
     }
 
-    /// The most that a page of so many records may have: twice of what is known of their size, and all the room there
-    /// is where nothing is known, so that the first page goes alone.
-    fn room_for(&self, limit: usize, needs_all: bool) -> usize {
-        match self.record_bytes {
-            _ if needs_all => self.alone_bytes,
-            Some(bytes) => bytes
-                .saturating_mul(2 * limit)
-                .clamp(LEAST_RESERVED.min(self.max_bytes), self.max_bytes),
-            _ => self.max_bytes,
-        }
+    /// The most that a page of so many records may have: twice of what is known of their size, and all the memory of this
+    /// window's pages where nothing is known, so that the first page goes alone.
+    fn room_for(&self, limit: usize) -> usize {
+        let most = self.memory.pages();
+        let known = self.record_bytes;
+        let twice = known.map(|bytes| bytes.saturating_mul(2 * limit));
+        twice.map_or(most, |twice| twice.clamp(LEAST_RESERVED.min(most), most))
     }
 
-    /// From now on so many bytes may be held in pages, and a response may have so many, one with a single record more.
-    pub fn set_limits(&mut self, budget: usize, max_bytes: usize, alone_bytes: usize) {
-        self.budget = budget;
-        self.max_bytes = max_bytes;
-        self.alone_bytes = alone_bytes;
-    }
-
-    /// A page is under way no more; gives what was reserved for it.
-    fn arrived(&mut self, number: usize) -> usize {
-        let of = self.reserved.iter().find(|(range, _)| *range == number);
-        let bytes = of.map_or(self.max_bytes, |(_, bytes)| *bytes);
-        self.reserved.retain(|(range, _)| *range != number);
+    /// A page is under way no more; gives the memory that was reserved for it.
+    fn arrived(&mut self, number: usize) -> Option<Taken> {
         self.ranges[number].fetching = false;
-        bytes
+        let at = self.reserved.iter().position(|(range, _)| *range == number);
+        at.map(|at| self.reserved.swap_remove(at).1)
     }
 
     /// A page has arrived.
     pub fn fetched(&mut self, number: usize, page: Page) {
-        self.arrived(number);
+        let taken = self.arrived(number);
         self.good_cap = self.slow_cap;
         self.pages_since += 1;
         if self.slow_cap < MAX_LIMIT && self.pages_since >= PAGES_BEFORE_LARGER {
@@ -225,19 +222,31 @@ impl Reader {
             range.unfetched = range.unfetched.advanced_to(last);
         }
         range.ready += 1;
-        self.ready.push_back((number, page));
+        if let Some(mut taken) = taken {
+            taken.shrink_to(page.bytes);
+            self.ready.push_back((number, page, taken));
+        }
+        self.give_up_solitude();
     }
 
     /// A page was larger than the room that was reserved for it: it is requested again with half as many records, or,
     /// where it was one, with the room that there is for one alone. `false` where a single record is too large for that.
     pub fn too_large(&mut self, number: usize, limit: usize) -> bool {
-        let reserved = self.arrived(number);
+        let reserved = self.arrived(number).map_or(0, |taken| taken.bytes());
         let least = reserved / limit.max(1);
         self.record_bytes = Some(self.record_bytes.map_or(least, |known| known.max(least)));
         let range = &mut self.ranges[number];
         range.cap = (limit / 2).max(1);
         range.needs_all = limit == 1;
-        limit > 1 || reserved < self.alone_bytes
+        self.give_up_solitude();
+        limit > 1 || reserved < self.memory.alone()
+    }
+
+    /// Other windows may have pages again, if no range needs all the memory any more.
+    fn give_up_solitude(&self) {
+        if !self.ranges.iter().any(|range| range.needs_all) {
+            self.memory.is_not_alone();
+        }
     }
 
     /// A page took too long: it is asked for again with a quarter of the records, and so are the others. `false` where
@@ -266,7 +275,7 @@ impl Reader {
 
     /// The page that is to be mapped next, with its range.
     pub fn page(&mut self) -> Option<(usize, &mut Page, &IdRange)> {
-        let (number, page) = self.ready.front_mut()?;
+        let (number, page, _) = self.ready.front_mut()?;
         Some((*number, page, &self.ranges[*number].unmapped))
     }
 
@@ -278,7 +287,7 @@ impl Reader {
 
     /// The first page is mapped to its end; `true` if it is the last page of its range.
     pub fn page_done(&mut self) -> bool {
-        let Some((number, page)) = self.ready.pop_front() else {
+        let Some((number, page, _)) = self.ready.pop_front() else {
             return false;
         };
         self.ranges[number].ready -= 1;

@@ -7,6 +7,7 @@ use super::group::Origin;
 use super::samples;
 use crate::json::Json;
 use crate::klaviyo::batch::Batch;
+use crate::klaviyo::bulk::MAX_REQUEST_BYTES;
 use crate::mapping::{self, Skip};
 use crate::run::documents::Document;
 use crate::run::page::Record;
@@ -22,7 +23,11 @@ impl Window<'_> {
         let now = self.engine.monotonic();
         let mut bytes = 0;
         let mut mapped = false;
-        while bytes < MAPPING_SLICE && self.packer.outbox() < MAX_OUTBOX && !self.jobs_are_full() {
+        while bytes < MAPPING_SLICE
+            && self.packer.outbox() < MAX_OUTBOX
+            && !self.jobs_are_full()
+            && self.has_memory_for_batches()
+        {
             let Some((range, page, before)) = self.reader.page() else {
                 break;
             };
@@ -62,6 +67,13 @@ impl Window<'_> {
             }
         }
         mapped
+    }
+
+    /// Whether there is memory for one more request of full size.
+    pub(super) fn has_memory_for_batches(&self) -> bool {
+        let bytes = self.packer.bytes() + self.in_flight.send_bytes;
+        self.memory.note_batches(bytes);
+        self.memory.has_room_for_batches(MAX_REQUEST_BYTES)
     }
 
     /// A page is mapped to its end. If its records have no position of their own, the page has one, and the group ends

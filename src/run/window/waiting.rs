@@ -34,10 +34,18 @@ impl Window<'_> {
             has_jobs: !self.jobs.is_empty(),
             jobs_are_full: self.jobs_are_full(),
             next_poll_in: self.next_poll().map(|due| between(now, due)),
+            lacks_memory: self.lacks_memory(),
             progress: self.findings.progress,
             has_mapped: self.findings.has_mapped,
             is_ending: self.findings.end.is_some(),
         }
+    }
+
+    /// Whether there is something to do for which other windows have the memory.
+    fn lacks_memory(&self) -> bool {
+        let is_short = self.reader.lacks_memory()
+            || (self.reader.has_page() && !self.has_memory_for_batches());
+        is_short && self.memory.is_shared()
     }
 
     /// Waits until a request ends, and handles its result, but not for longer than this.

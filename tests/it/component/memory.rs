@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 
+use host::Wasi;
 use native::{Operator, Setup};
 use serde_json::{Value, json};
 use sim::comparison::compare_except;
 use sim::faults::{Fault, Rule};
-use sim::seed::Kind;
 use sim::seed::expected::Rules;
+use sim::seed::{Kind, Sizes};
 
 use crate::support::component::{IntoHosted, Shop};
 
@@ -177,5 +178,61 @@ async fn records_of_every_size_fit_where_answers_do_not_tell_their_length() {
             "{} of {size} KiB: {peak:.1} of {memory_mib} MiB",
             case.resource
         );
+    }
+}
+
+/// Imports of everything in one instance at the same time, each with large records.
+async fn import_side_by_side(memory_mib: usize) -> f64 {
+    let sizes = Sizes {
+        customers: 300,
+        orders: 90,
+        categories: 20,
+        products: 90,
+    };
+    let mut setup = Setup::of(sizes);
+    setup.check_contract = false;
+    let hosted = setup
+        .variable("memory_mib", memory_mib)
+        .latency_ms(100)
+        .wasi(Wasi::V0_3);
+    let hosted = hosted.platform(move |options| options.memory_limit = memory_mib << 20);
+    let shop = Shop::open(hosted).await;
+    shop.start("categories", "").await;
+    assert_eq!(shop.over("categories").await["status"], "completed");
+    let enlarged = |kind: Kind, large: usize, bytes: usize| {
+        let ids = shop.ids(kind);
+        for id in &ids[ids.len() / 2..][..large] {
+            shop.change_record(kind, id, |record| enlarge(kind, record, bytes));
+        }
+    };
+    enlarged(Kind::Order, 30, 420 * KIB);
+    enlarged(Kind::Product, 30, MIB);
+    for (kind, large) in [(Kind::Order, 3), (Kind::Product, 3)] {
+        let ids = shop.ids(kind);
+        for id in &ids[..large] {
+            shop.change_record(kind, id, |record| enlarge(kind, record, 12 * MIB));
+        }
+    }
+    let resources = ["customers", "orders", "products"];
+    for resource in resources {
+        shop.start(resource, "").await;
+    }
+    for resource in resources {
+        let status = shop.over(resource).await;
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(status["counts"]["failed"], 0, "{status}");
+    }
+    assert_arrived(&shop, Kind::Order, &shop.ids(Kind::Order)[..3]);
+    shop.assert_ledger(&[Kind::Customer, Kind::Product]);
+    let stats = shop.host().stats();
+    assert_eq!((stats.refused_growths, stats.traps), (0, 0), "{stats:?}");
+    stats.peak_memory as f64 / MIB as f64
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_that_go_side_by_side_share_the_memory_of_their_instance() {
+    for memory_mib in [48, 64, 128] {
+        let peak = import_side_by_side(memory_mib).await;
+        println!("side by side: {peak:.1} of {memory_mib} MiB");
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use native::{Operator, Setup, Shop};
 use serde_json::{Value, json};
+use sim::commercetools::GraphqlRefusal;
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::{Choice, Kind};
 
@@ -18,8 +19,22 @@ fn count(shop: &Shop, kind: Kind) -> usize {
         .klaviyo(|klaviyo| klaviyo.ledger().catalog().entries(kind).len())
 }
 
+/// The entries are found by the ids that the shop has, or in Klaviyo's list alone where these cannot be read.
+const WAYS: [Option<GraphqlRefusal>; 2] = [None, Some(GraphqlRefusal::Always)];
+
+fn refuse_ids(shop: &Shop, refusal: Option<GraphqlRefusal>) {
+    if let Some(refusal) = refusal {
+        shop.world
+            .commercetools(|project| project.refuse_graphql(refusal));
+    }
+}
+
 #[test]
 fn a_deletion_leaves_nothing_of_its_kind() {
+    WAYS.into_iter().for_each(a_deletion_leaves_nothing);
+}
+
+fn a_deletion_leaves_nothing(ids: Option<GraphqlRefusal>) {
     let setup = Setup::catalog(130, 260)
         .scheduled()
         .variable("window_seconds", 6)
@@ -27,6 +42,7 @@ fn a_deletion_leaves_nothing_of_its_kind() {
     run(setup, async |shop| {
         shop.complete("categories", "").await;
         shop.complete("products", "").await;
+        refuse_ids(&shop, ids);
         let items = count(&shop, Kind::Item);
         assert!(items > 200);
         let faults = shop.world.klaviyo_faults();
@@ -48,12 +64,17 @@ fn a_deletion_leaves_nothing_of_its_kind() {
 
 #[test]
 fn a_deletion_that_is_killed_goes_on() {
+    WAYS.into_iter().for_each(a_killed_deletion_goes_on);
+}
+
+fn a_killed_deletion_goes_on(ids: Option<GraphqlRefusal>) {
     let setup = Setup::catalog(450, 0)
         .scheduled()
         .variable("window_seconds", 4)
         .latency_ms(100);
     run(setup, async |shop| {
         shop.complete("categories", "").await;
+        refuse_ids(&shop, ids);
         shop.start("categories", deletion("categories")).await;
         for kill in [5, 20, 60, 120, 250] {
             let window = shop.go_on("categories");
@@ -131,4 +152,31 @@ fn a_deletion_of_categories_and_an_import_of_products_exclude_each_other() {
         shop.start("products", "").await;
         shop.ticked("products").await;
     });
+}
+
+#[test]
+fn what_the_shop_has_is_found_by_its_ids_and_the_rest_is_listed() {
+    for refusal in [
+        None,
+        Some(GraphqlRefusal::Errors),
+        Some(GraphqlRefusal::Always),
+    ] {
+        run(Setup::catalog(0, 900).scheduled(), async |shop| {
+            shop.complete("products", "").await;
+            refuse_ids(&shop, refusal);
+            // of somebody else, and not in the shop
+            shop.world.klaviyo(|klaviyo| {
+                klaviyo.put_entry(Kind::Item, "foreign", &json!({"title": "foreign"}));
+            });
+            let items = count(&shop, Kind::Item);
+            let status = shop.complete("products", deletion("products")).await;
+            assert_eq!(
+                (count(&shop, Kind::Item), count(&shop, Kind::Variant)),
+                (0, 0),
+                "{refusal:?}"
+            );
+            assert_eq!(status["counts"]["read"], items, "{refusal:?} {status}");
+            assert_eq!(status["counts"]["sent"], items, "{refusal:?} {status}");
+        });
+    }
 }

@@ -13,6 +13,7 @@ use native::operator::reported;
 use native::shop::run_with;
 use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
+use sim::commercetools::GraphqlRefusal;
 use sim::faults::{Fault, Rule};
 use sim::klaviyo;
 use sim::seed::Kind;
@@ -197,6 +198,9 @@ fn a_listing_begins_again_where_klaviyo_knows_its_page_no_more() {
         let armed = forgotten.clone();
         run_with(setup, forgotten, async move |shop: Shop| {
             shop.complete("categories", "").await;
+            // without the ids that the shop has, everything is listed
+            shop.world
+                .commercetools(|project| project.refuse_graphql(GraphqlRefusal::Always));
             armed.after.set(after);
             let deletion = json!({"deleteAll": true, "confirmDeletion": "categories"});
             let status = shop.carried("categories", deletion).await;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The floors from the ground up; rooms of one floor do not import each other.
 const FLOORS: [&[&str]; 9] = [
     &["json", "config", "ports"],
-    &["mapping", "error", "time"],
+    &["mapping", "error", "time", "memory"],
     &["retry"],
     &["commercetools", "klaviyo"],
     &["run"],

@@ -78,6 +78,15 @@ fn parameters(field: &Field<'_, String>) -> Option<String> {
             ("limit", Literal::Int(number)) => {
                 query.append_pair("limit", &number.as_i64()?.to_string())
             }
+            ("sort", Literal::List(orders)) => {
+                for order in orders {
+                    let Literal::String(order) = order else {
+                        return None;
+                    };
+                    query.append_pair("sort", order);
+                }
+                &mut query
+            }
             _ => return None,
         };
     }

@@ -1,14 +1,18 @@
 //! Deletes all items or all categories of Klaviyo's catalog, no matter who created them.
 //!
-//! A pass lists all entries and submits delete jobs for them; when these are finished, the next pass lists again. The
-//! deletion ends with a pass that finds nothing. Because others may keep adding entries, there are at most `MAX_PASSES`
-//! passes; a last one only counts what is left.
+//! A first pass finds entries by the [ids that the shop has](known), which is quick. Each other pass lists all entries
+//! and submits delete jobs for them; when these are finished, the next pass lists again. The deletion ends with such a pass
+//! that finds nothing. Because others may keep adding entries, there are at most `MAX_PASSES` passes; a last one only counts
+//! what is left.
+
+mod known;
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use super::catalog_jobs;
 use super::context::Context;
+use crate::commercetools;
 use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::BulkEndpoint;
@@ -20,11 +24,13 @@ use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
 use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
-use crate::run::page::{Page, PageQuery, Record};
+use crate::run::page::{Mapper, Page, PageQuery, Record};
 use crate::run::state::{Cursor, Digests, IdRange, Job, Note, RunDocument, RunOptions};
 use crate::time::Deadline;
 
-/// The most passes that delete.
+/// The pass that finds entries by the shop's ids.
+const BY_SHOP: u32 = 0;
+/// The most passes that list all entries and delete them.
 const MAX_PASSES: u32 = 5;
 
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
@@ -34,6 +40,7 @@ static VARIANT_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
 
 /// One pass.
 pub struct Deletion {
+    commercetools: Rc<commercetools::Client>,
     klaviyo: Rc<klaviyo::Client>,
     collection: CatalogCollection,
     pass: u32,
@@ -50,7 +57,7 @@ impl Deletion {
         let pass = phase
             .and_then(|phase| phase.strip_prefix("pass-")?.parse().ok())
             .filter(|&pass| pass <= MAX_PASSES + 1)
-            .unwrap_or(1);
+            .unwrap_or(BY_SHOP);
         // a listing that has got further than its first page has found entries
         let is_at_the_beginning = cursor.is_none_or(|cursor| {
             cursor.jobs.is_empty()
@@ -58,6 +65,7 @@ impl Deletion {
                 && cursor.ranges.iter().all(|range| range.after.is_none())
         });
         Self {
+            commercetools: context.commercetools.clone(),
             klaviyo: context.klaviyo.clone(),
             collection,
             pass,
@@ -87,8 +95,12 @@ impl Import for Deletion {
         }
     }
 
+    /// A page of Klaviyo's list has a position only as a whole, the shop's ids have one each.
     fn batches_a_group(&self) -> usize {
-        1
+        match self.pass {
+            BY_SHOP => catalog_jobs::JOBS_A_GROUP,
+            _ => 1,
+        }
     }
 
     fn phase(&self) -> Option<String> {
@@ -99,19 +111,24 @@ impl Import for Deletion {
         None
     }
 
-    /// Klaviyo's catalog can be read in one part only.
+    /// Klaviyo's catalog can be read in one part only, the shop's ids in many.
     fn ranges(&self, run: &RunDocument, _configured: usize) -> Vec<IdRange> {
-        Cursor::all_ranges(&run.options, 1)
+        match self.pass {
+            BY_SHOP => Cursor::all_ranges(&run.options, known::RANGES),
+            _ => Cursor::all_ranges(&run.options, 1),
+        }
     }
 
     fn next_phase(&self, _run: &RunDocument) -> NextPhase {
         let next = Self {
+            commercetools: self.commercetools.clone(),
             klaviyo: self.klaviyo.clone(),
             collection: self.collection,
             pass: self.pass + 1,
             has_found: Rc::default(),
         };
-        match self.has_found.get() && !self.only_looks() {
+        let is_to_be_listed = self.pass == BY_SHOP || self.has_found.get();
+        match is_to_be_listed && !self.only_looks() {
             true => NextPhase::reading_all(next),
             false => NextPhase::None,
         }
@@ -137,6 +154,22 @@ impl Import for Deletion {
     ) -> LocalFuture<'static, Result<Page, Error>> {
         let (client, collection, kind) = (self.klaviyo.clone(), self.collection, self.kind());
         let (has_found, only_looks) = (self.has_found.clone(), self.only_looks());
+        if self.pass == BY_SHOP && query.range.entries.is_empty() {
+            let commercetools = self.commercetools.clone();
+            return Box::pin(async move {
+                let mapper = mapper(false);
+                known::page(
+                    &commercetools,
+                    &client,
+                    collection,
+                    kind,
+                    &query,
+                    mapper,
+                    deadline,
+                )
+                .await
+            });
+        }
         Box::pin(async move {
             let path = query.range.after.as_deref().unwrap_or(collection.path());
             let (ids, next) = if query.range.entries.is_empty() {
@@ -173,17 +206,7 @@ impl Import for Deletion {
                 by_id: false,
                 is_last: next.is_none(),
                 last: next,
-                mapper: Box::new(move |record, documents| {
-                    let id = crate::mapping::id(record).ok_or(Skip::Malformed { missing: "id" })?;
-                    if only_looks {
-                        documents.record = RecordOutcome::Uncounted;
-                        documents.notes.push(Note::LeftInKlaviyo);
-                    } else {
-                        documents.bytes.extend_from_slice(record.get().as_bytes());
-                        documents.push(0, 0, None);
-                    }
-                    Ok(external_id(&id).to_owned())
-                }),
+                mapper: mapper(only_looks),
             })
         })
     }
@@ -228,6 +251,21 @@ impl Import for Deletion {
             Ok(found)
         })
     }
+}
+
+/// The mapper of records that are the identifiers of entries: each is deleted, or only counted.
+fn mapper(only_looks: bool) -> Mapper {
+    Box::new(move |record, documents| {
+        let id = crate::mapping::id(record).ok_or(Skip::Malformed { missing: "id" })?;
+        if only_looks {
+            documents.record = RecordOutcome::Uncounted;
+            documents.notes.push(Note::LeftInKlaviyo);
+        } else {
+            documents.bytes.extend_from_slice(record.get().as_bytes());
+            documents.push(0, 0, None);
+        }
+        Ok(external_id(&id).to_owned())
+    })
 }
 
 /// What is still there is listed by the next pass, and counts as failed after the last one.
