@@ -183,7 +183,9 @@ impl FindChanges {
                 let ids = ids.filter_map(mapping::id).collect();
                 Ok(page.found(ids))
             }
-            // that it can be asked for is documented, how long it takes is not: what is left is for an import of everything
+            // that fields of embedded objects can be asked for is documented
+            // (<https://docs.commercetools.com/api/predicates/query>), how long it takes is not: what is left is for an
+            // import of everything
             Err(error) if error.is_rejection() || (error.took_too_long() && query.limit == 1) => {
                 Ok(Found {
                     ids: BTreeSet::new(),

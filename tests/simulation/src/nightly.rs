@@ -36,6 +36,15 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// What becomes of the products of categories that are deleted. Drawn apart, so that what else a seed draws does not depend
+    /// on it.
+    fn orphans(&self) -> Orphans {
+        let rng = &mut Rng::with_seed(self.seed ^ 0xde1e);
+        Orphans::ALL[rng.usize(..Orphans::ALL.len())]
+    }
+}
+
 /// Changes a record without modifying it: what it is made of is kept elsewhere.
 fn change_silently(
     project: &mut Commercetools,
@@ -68,15 +77,33 @@ fn restock(project: &mut Commercetools, id: Uuid, now: Timestamp, rng: &mut Rng)
     project.put_beside(Beside::InventoryEntry, &entry);
 }
 
-/// Deletes a category: commercetools takes it out of the products that are in it.
-fn delete(project: &mut Commercetools, id: Uuid, now: Timestamp) {
+/// What becomes of the products of a category that is deleted: that is not documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Orphans {
+    /// They are taken out of it, which modifies them.
+    Modified,
+    /// They are taken out of it, and count as unmodified.
+    TakenOut,
+    /// They go on naming it.
+    Left,
+}
+
+impl Orphans {
+    const ALL: [Self; 3] = [Self::Modified, Self::TakenOut, Self::Left];
+}
+
+/// Deletes a category.
+fn delete(project: &mut Commercetools, id: Uuid, now: Timestamp, orphans: Orphans) {
     project.delete(Kind::Category, id);
+    if orphans == Orphans::Left {
+        return;
+    }
     for product in project.ids(Kind::Product) {
         let record = project.record(Kind::Product, product).expect("it is there");
         if !record.to_string().contains(&id.to_string()) {
             continue;
         }
-        project.change(Kind::Product, product, now, |product| {
+        let take_out = |product: &mut Value| {
             for side in ["current", "staged"] {
                 let categories = product["masterData"][side]["categories"].as_array_mut();
                 let id = Value::from(id.to_string());
@@ -84,7 +111,13 @@ fn delete(project: &mut Commercetools, id: Uuid, now: Timestamp) {
                     categories.retain(|category| category["id"] != id);
                 }
             }
-        });
+        };
+        match orphans {
+            Orphans::Modified => {
+                project.change(Kind::Product, product, now, take_out);
+            }
+            _ => change_silently(project, Kind::Product, product, take_out),
+        }
     }
 }
 
@@ -126,7 +159,10 @@ impl World {
                     category["name"] = json!({"en-US": format!("Renamed at {now}")});
                 });
             }),
-            4 => leaf(&project, &categories).inspect(|&id| delete(&mut project, id, now)),
+            4 => leaf(&project, &categories).inspect(|&id| {
+                let orphans = self.schedule.orphans();
+                delete(&mut project, id, now, orphans);
+            }),
             5 => pick(&beside(&project, Beside::StandalonePrice)).inspect(|&id| {
                 project.change_beside(Beside::StandalonePrice, id, now, |price| {
                     price["value"]["centAmount"] = 1_234.into();
@@ -177,6 +213,13 @@ impl World {
                 self.night(resource, deadline).await?;
             }
             self.executor.sleep(Duration::from_secs(300)).await;
+        }
+        if self.schedule.orphans() != Orphans::Modified {
+            // what the handbook asks for then: no night finds items that were below a category that is gone
+            self.note("everything is imported");
+            self.post("/sync/products", "").await;
+            let deadline = self.executor.elapsed() + longest;
+            self.wait_for(Resource::Products, deadline).await?;
         }
         Ok(())
     }
