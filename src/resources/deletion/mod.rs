@@ -1,6 +1,6 @@
 //! Deletes all items or all categories of Klaviyo's catalog, no matter who created them.
 //!
-//! A first pass finds entries by the [ids that the shop has](known), which is quick. Each other pass lists all entries
+//! A first pass finds entries by the ids that the shop has (`known`), which is quick. Each other pass lists all entries
 //! and submits delete jobs for them; when these are finished, the next pass lists again. The deletion ends with such a pass
 //! that finds nothing. Because others may keep adding entries, there are at most `MAX_PASSES` passes; a last one only counts
 //! what is left.
