@@ -176,7 +176,7 @@ impl IdRange {
     #[must_use]
     pub fn stored_bytes(&self) -> usize {
         const MEMBERS: usize = 80;
-        let ids = [&self.after, &self.from, &self.through];
+        let ids = [&self.after, &self.from, &self.through, &self.parts_after];
         let ids: usize = ids.into_iter().flatten().map(String::len).sum();
         let entries = match self.entries.len() {
             0 => self.digests.stored_bytes(),
