@@ -13,8 +13,9 @@ const KILLED: &str = "The platform ends windows before they can save. Set memory
                       requests, lower window_seconds.";
 
 impl RunDocument {
-    /// Looks at the lease that ran out before this claim: one without a save since it was claimed is that of a window that
-    /// was killed. The next one works with half the memory; after [`MAX_KILLED_WINDOWS`] in a row the run fails.
+    /// Looks at the lease that ran out before this claim: one without progress that was saved since it was claimed is that
+    /// of a window that was killed. The next one works with half the memory; after [`MAX_KILLED_WINDOWS`] in a row the run
+    /// fails.
     pub fn note_killed_window(&mut self, now: Timestamp) {
         match &self.lease {
             Some(lease) if !lease.is_live(now) && !lease.has_saved => {}

@@ -25,7 +25,7 @@ pub struct Lease {
     pub holder: String,
     /// Until when, in commercetools' time.
     pub until: Timestamp,
-    /// Whether the holder has saved since it claimed the lease.
+    /// Whether the holder has saved progress since it claimed the lease.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_saved: bool,
 }

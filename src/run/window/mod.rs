@@ -341,7 +341,8 @@ impl Window<'_> {
         self.in_flight.is_saving = true;
         self.write_cursor();
         if let Some(lease) = &mut self.stored.document.lease {
-            lease.has_saved = true;
+            // one that is killed without progress may be killed so every time
+            lease.has_saved |= self.findings.progress;
         }
         let store = self.engine.store.clone();
         let mut stored = Box::new(self.stored.clone());
