@@ -130,7 +130,8 @@ impl Lookups {
                 }
                 Err(error) if error.is_too_large() || error.is_slow_page() => {
                     drop(taken);
-                    if error.is_slow_page() {
+                    // once may be a server that was restarted
+                    if error.is_slow_page() && ids.len() < chunk.len() {
                         self.note_slow(ids.len());
                     }
                     match ids {
