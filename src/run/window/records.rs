@@ -76,15 +76,12 @@ impl Window<'_> {
         self.memory.has_room_for_batches(MAX_REQUEST_BYTES)
     }
 
-    /// A page is mapped to its end. If its records have no position of their own, the page has one, and the group ends
-    /// with it.
+    /// A page is mapped to its end, and with it its range up to where the page ends: also where nothing of it is wanted. If
+    /// its records have no position of their own, the group ends with it.
     fn turn_page(&mut self, range: usize, before: &IdRange, now: Duration) {
-        let next = self
-            .reader
-            .page()
-            .filter(|(_, page, _)| !page.by_id)
-            .and_then(|(_, page, _)| page.last.clone());
-        if let Some(next) = next {
+        let page = self.reader.page();
+        let next = page.and_then(|(_, page, _)| Some((page.last.clone()?, page.by_id)));
+        if let Some((next, by_id)) = next {
             self.packer.reach(
                 Origin {
                     range,
@@ -94,7 +91,9 @@ impl Window<'_> {
                 },
                 now,
             );
-            self.packer.close();
+            if !by_id {
+                self.packer.close();
+            }
             self.reader.mapped(range, &next);
         }
         if self.reader.page_done() {

@@ -1,8 +1,12 @@
 //! The deletion of the catalog.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use native::{Operator, Setup, Shop};
+use bytes::Bytes;
+use http::{Request, Response};
+use native::environment::{Answered, Destination};
+use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::commercetools::GraphqlRefusal;
 use sim::faults::{Fault, Rule};
@@ -179,4 +183,33 @@ fn what_the_shop_has_is_found_by_its_ids_and_the_rest_is_listed() {
             assert_eq!(status["counts"]["sent"], items, "{refusal:?} {status}");
         });
     }
+}
+
+/// commercetools answers queries of one id only.
+struct OneAtATime;
+
+impl Interceptor for OneAtATime {
+    fn request(&self, _to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let body = std::str::from_utf8(request.body()).unwrap_or_default();
+        let is_of_several = body.contains("limit: ") && !body.contains("limit: 1)");
+        is_of_several.then(|| {
+            let answer = Response::builder().status(502).body(Bytes::new());
+            Ok(answer.expect("a response"))
+        })
+    }
+}
+
+#[test]
+fn pages_of_which_klaviyo_has_nothing_are_progress() {
+    let setup = Setup::catalog(90, 0)
+        .scheduled()
+        .variable("window_seconds", 5)
+        .latency_ms(900);
+    run(setup, async |shop| {
+        // none of the shop's is in Klaviyo
+        let slow = shop.another_with(&[], Rc::new(OneAtATime));
+        let status = slow.complete("categories", deletion("categories")).await;
+        assert_eq!(status["counts"]["failed"], 0, "{status}");
+        assert_eq!(count(&shop, Kind::Category), 0);
+    });
 }
