@@ -36,6 +36,8 @@ async fn two_at_once(wasi: Wasi, platform: fn(&mut Options)) -> (Shop, u64) {
     let token = (Method::POST, "/oauth/token");
     let gates = Gates::default().before(token, 1..=1, &first);
     let setup = Setup::customers(1).wasi(wasi).outbound(Arc::new(gates));
+    // virtual time would pass while the second request is on its way, and the first one's call be given up
+    let setup = setup.speed(1.0);
     let shop = Shop::open(setup.platform(platform)).await;
     let second = async {
         first.arrived(1).await;
