@@ -332,8 +332,14 @@ impl JobList {
     }
 
     fn to_poll(&self, looked_for: &HashSet<String>, now: Timestamp) -> impl Iterator<Item = &Job> {
+        // found once for each kind, not for each job: finding one can mean to go through all of them
+        let mut probes: HashMap<&str, Option<&str>> = HashMap::new();
+        for job in &self.list {
+            let probe = || self.probe(&job.kind);
+            probes.entry(&job.kind).or_insert_with(probe);
+        }
         let jobs = self.list.iter();
-        let jobs = jobs.filter(move |job| match self.probe(&job.kind) {
+        let jobs = jobs.filter(move |job| match probes[job.kind.as_str()] {
             // the errors of a finished job are read whatever is waited for
             Some(probe) => job.id == probe || job.errors_at.is_some(),
             None => !(looked_for.contains(&job.kind) && is_listed(job, now)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use native::{Operator, Setup, Shop};
 use serde_json::{Value, json};
-use sim::klaviyo::{Choice, Existing, Kind as EntryKind, Operation, Options};
+use sim::klaviyo::{Choice, Existing, Kind as EntryKind, Operation};
 use sim::seed::Kind;
 
 use crate::support::described::run;
@@ -109,66 +109,62 @@ fn a_category_that_somebody_deletes_is_created_again_although_it_was_known() {
     });
 }
 
+/// The setup with a Klaviyo that answers so where an entry exists already.
+fn answering(existing: Existing, mut setup: Setup) -> Setup {
+    setup.klaviyo.existing = existing;
+    setup
+}
+
 #[test]
 fn a_category_that_klaviyo_rejects_fails_its_own_products_only() {
     for existing in Existing::ALL {
-        let klaviyo = Options {
-            existing,
-            ..Options::default()
-        };
-        let setup = Setup {
-            klaviyo,
-            ..Setup::catalog(20, 60).scheduled()
-        };
-        run(setup, async |shop| {
-            shop.complete("products", "").await;
-            let bad = one_in_use(&shop);
-            let items = |shop: &Shop| {
+        run(
+            answering(existing, Setup::catalog(20, 60).scheduled()),
+            async |shop| {
+                shop.complete("products", "").await;
+                let bad = one_in_use(&shop);
+                let items = |shop: &Shop| {
+                    shop.world.klaviyo(|klaviyo| {
+                        let items = klaviyo.ledger().catalog().entries(EntryKind::Item);
+                        let of_bad = items.values().filter(|item| item.belongs_to.contains(&bad));
+                        (items.len(), of_bad.count())
+                    })
+                };
+                let (all, of_bad) = items(&shop);
+                assert!(of_bad > 0 && of_bad < all, "{of_bad} of {all}");
+                shop.complete(
+                    "products",
+                    json!({"deleteAll": true, "confirmDeletion": "products"}),
+                )
+                .await;
                 shop.world.klaviyo(|klaviyo| {
-                    let items = klaviyo.ledger().catalog().entries(EntryKind::Item);
-                    let of_bad = items.values().filter(|item| item.belongs_to.contains(&bad));
-                    (items.len(), of_bad.count())
-                })
-            };
-            let (all, of_bad) = items(&shop);
-            assert!(of_bad > 0 && of_bad < all, "{of_bad} of {all}");
-            shop.complete(
-                "products",
-                json!({"deleteAll": true, "confirmDeletion": "products"}),
-            )
-            .await;
-            shop.world.klaviyo(|klaviyo| {
-                klaviyo.remove_entry(EntryKind::Category, &bad);
-                klaviyo.options_mut().refuse_entries = Choice::ids([bad.clone()]);
-            });
-            let status = shop.complete("products", "").await;
-            assert_eq!(status["counts"]["failed"], of_bad, "{existing:?}: {status}");
-            assert_eq!(items(&shop), (all - of_bad, 0), "{existing:?}: {status}");
-        });
+                    klaviyo.remove_entry(EntryKind::Category, &bad);
+                    klaviyo.options_mut().refuse_entries = Choice::ids([bad.clone()]);
+                });
+                let status = shop.complete("products", "").await;
+                assert_eq!(status["counts"]["failed"], of_bad, "{existing:?}: {status}");
+                assert_eq!(items(&shop), (all - of_bad, 0), "{existing:?}: {status}");
+            },
+        );
     }
 }
 
 #[test]
 fn categories_and_products_that_are_imported_at_the_same_time_do_not_disturb_each_other() {
     for existing in Existing::ALL {
-        let klaviyo = Options {
-            existing,
-            ..Options::default()
-        };
-        let setup = Setup {
-            klaviyo,
-            ..Setup::catalog(150, 80).latency_ms(120)
-        };
-        run(setup, async |shop| {
-            shop.start("products", "").await;
-            shop.start("categories", "").await;
-            for resource in ["products", "categories"] {
-                let status = shop.completed(resource).await;
-                assert_eq!(status["counts"]["failed"], 0, "{existing:?}: {status}");
-            }
-            assert!(requests_that_create(&shop) > 0);
-            shop.assert_ledger(&[Kind::Category, Kind::Product]);
-        });
+        run(
+            answering(existing, Setup::catalog(150, 80).latency_ms(120)),
+            async |shop| {
+                shop.start("products", "").await;
+                shop.start("categories", "").await;
+                for resource in ["products", "categories"] {
+                    let status = shop.completed(resource).await;
+                    assert_eq!(status["counts"]["failed"], 0, "{existing:?}: {status}");
+                }
+                assert!(requests_that_create(&shop) > 0);
+                shop.assert_ledger(&[Kind::Category, Kind::Product]);
+            },
+        );
     }
 }
 
