@@ -22,6 +22,7 @@ impl Window<'_> {
             Arrival::Sent {
                 group,
                 bytes,
+                entries,
                 result,
             } => {
                 self.in_flight.sends -= 1;
@@ -31,7 +32,12 @@ impl Window<'_> {
                         self.findings.klaviyo_answered = true;
                         self.packer.acknowledge(group, sent, self.engine.now());
                     }
-                    Err(error) => self.fail(error),
+                    Err(error) => {
+                        if let Some(entries) = entries.filter(|_| error.may_pass()) {
+                            self.packer.put_off(group, &entries);
+                        }
+                        self.fail(error);
+                    }
                 }
             }
             Arrival::Polled { job, result } => {

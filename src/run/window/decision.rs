@@ -271,6 +271,14 @@ mod tests {
                 Next::Wait(s(2)),
             ),
             (
+                "other windows have the memory for what is to be done: looks again soon",
+                Snapshot {
+                    lacks_memory: true,
+                    ..midway()
+                },
+                Next::Wait(LOOK),
+            ),
+            (
                 "all is read, sent and finished",
                 Snapshot {
                     has_jobs: false,

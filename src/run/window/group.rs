@@ -118,6 +118,10 @@ pub struct Group {
     pub(super) again: BTreeMap<usize, String>,
     /// Entries that were not sent, as the window ended before.
     pub(super) deferred: BTreeSet<usize>,
+    /// Entries of batches that failed, and may be sent later without the others.
+    pub(super) failed: BTreeSet<usize>,
+    /// How many batches that were.
+    pub(super) failed_batches: usize,
     pub(super) refused_blindly: u64,
     pub(super) jobs: Vec<(JobMade, Timestamp)>,
     pub(super) effect: Option<JobEffect>,
@@ -154,7 +158,7 @@ pub struct Commit {
     pub jobs: Vec<(JobMade, Timestamp)>,
     /// Entries that are to be looked up and decided again; they are not counted yet.
     pub again: Vec<SentEntry>,
-    /// Entries that were not sent; they are not counted either.
+    /// Entries that were not sent, or whose batch failed; they are not counted either.
     pub deferred: Vec<SentEntry>,
     /// Entries that Klaviyo rejected.
     pub refused: Vec<SentEntry>,
@@ -190,6 +194,22 @@ const MAX_NAMED: usize = 200;
 const MAX_SPANS: usize = 6;
 
 impl Group {
+    /// Nothing has been put into it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.spans.is_empty()
+            && self.finished.is_empty()
+            && self.last_id.is_none()
+            && self.entries.is_empty()
+            && self.effect.is_none()
+            && self.counts == Counts::default()
+    }
+
+    /// Everything has been sent and acknowledged, or at least so much that the rest can be read again by name.
+    pub(super) fn is_complete(&self) -> bool {
+        let is_answered = self.failed_batches < self.taken.len();
+        self.outstanding == 0 || (self.outstanding == self.failed_batches && is_answered)
+    }
+
     pub(super) fn reach(&mut self, origin: &Origin<'_>) {
         if let Some(id) = origin.id {
             self.last_id = Some(id.to_owned());
@@ -323,6 +343,7 @@ impl Group {
             .keys()
             .filter_map(|&entry| self.entries.get(entry).cloned())
             .collect();
+        self.deferred.append(&mut self.failed);
         let deferred: Vec<SentEntry> = self
             .deferred
             .iter()
@@ -380,6 +401,13 @@ impl Group {
 }
 
 impl Commit {
+    /// Whether the run gets further with it. What was put off entirely was only noted by name, and may be put off again in
+    /// the next window.
+    #[must_use]
+    pub fn is_progress(&self) -> bool {
+        self.deferred.is_empty() || self.deferred.len() < self.entries.len()
+    }
+
     /// The spans from the first to the last of these entries' records, one for each range that they are from.
     fn spans_of<'a>(&self, entries: impl Iterator<Item = &'a SentEntry>) -> Vec<IdRange> {
         let mut ends: BTreeMap<usize, (&str, &str)> = BTreeMap::new();

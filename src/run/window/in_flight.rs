@@ -22,6 +22,8 @@ pub(super) enum Arrival {
     Sent {
         group: u64,
         bytes: usize,
+        /// The numbers of its entries in the group, if these can be read again by name.
+        entries: Option<Vec<usize>>,
         result: Result<Sent, Error>,
     },
     /// The poll of a job.

@@ -294,6 +294,8 @@ impl Window<'_> {
             let client = self.engine.klaviyo.clone();
             let hard = self.timing.hard;
             let bytes = batch.bytes();
+            let are_named = batch.endpoint().names_entries;
+            let entries = are_named.then(|| batch.records().collect());
             self.in_flight.sends += 1;
             self.in_flight.send_bytes += bytes;
             self.in_flight.calls.push(Box::pin(async move {
@@ -301,6 +303,7 @@ impl Window<'_> {
                 Arrival::Sent {
                     group,
                     bytes,
+                    entries,
                     result,
                 }
             }));

@@ -21,6 +21,9 @@ use crate::run::state::{EntryName, Note};
 /// as many windows as a run may be without progress.
 const SHRINK: usize = 10;
 
+/// The most entries that the cursor names in a window because their batches failed: limits the document.
+const MAX_PUT_OFF: usize = 500;
+
 /// Packs records and keeps groups in order until they can be committed.
 pub struct Packer {
     endpoints: &'static [&'static BulkEndpoint],
@@ -38,6 +41,8 @@ pub struct Packer {
     uncommitted: HashMap<&'static str, usize>,
     /// Ids of records of which a commit says that they were read.
     watched: Rc<BTreeSet<String>>,
+    /// How many more entries the cursor may name because their batches failed.
+    may_be_put_off: usize,
 }
 
 impl Packer {
@@ -60,6 +65,7 @@ impl Packer {
             outbox: VecDeque::new(),
             uncommitted: HashMap::new(),
             watched: Rc::default(),
+            may_be_put_off: MAX_PUT_OFF,
         }
     }
 
@@ -188,9 +194,10 @@ impl Packer {
         self.close();
     }
 
-    /// Closes the open group: what it holds is sent as it is.
+    /// Closes the open group: what it holds is sent as it is. One that holds nothing is no group.
     pub fn close(&mut self) {
-        let Some((mut group, batches)) = self.open.take() else {
+        let Some((mut group, batches)) = self.open.take().filter(|(group, _)| !group.is_blank())
+        else {
             return;
         };
         for batch in batches {
@@ -332,6 +339,19 @@ impl Packer {
         }
     }
 
+    /// A batch with these entries has failed, for a reason that may pass. What else its group has sent does not wait for
+    /// it: the entries are read again by name.
+    pub fn put_off(&mut self, seq: u64, entries: &[usize]) {
+        let left = self.may_be_put_off.checked_sub(entries.len());
+        // what a job's result sends again has been counted before
+        let group = self.group(seq).filter(|group| group.effect.is_none());
+        if let (Some(left), Some(group)) = (left, group) {
+            group.failed.extend(entries);
+            group.failed_batches += 1;
+            self.may_be_put_off = left;
+        }
+    }
+
     /// Whether everything has been committed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -340,13 +360,7 @@ impl Packer {
 
     /// The next group that is complete, as are all before it.
     pub fn commit(&mut self) -> Option<Commit> {
-        if self
-            .waiting
-            .front()
-            .is_none_or(|group| group.outstanding > 0)
-        {
-            return None;
-        }
+        self.waiting.front().filter(|group| group.is_complete())?;
         let commit = self.waiting.pop_front().map(Group::into_commit)?;
         for kind in &commit.taken {
             if let Some(count) = self.uncommitted.get_mut(kind) {

@@ -14,8 +14,10 @@ use crate::run::state::{
 impl Window<'_> {
     pub(super) fn commit(&mut self) {
         while let Some(commit) = self.packer.commit() {
-            self.findings.progress = true;
-            self.stored.document.note_progress(self.engine.now());
+            if commit.is_progress() {
+                self.findings.progress = true;
+                self.stored.document.note_progress(self.engine.now());
+            }
             self.apply(commit);
         }
     }

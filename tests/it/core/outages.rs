@@ -1,15 +1,16 @@
 //! Outages, records that one API stumbles over, pages that are too much for the other, windows that are killed: nothing of
 //! it ends an import that a person need not mend.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use jiff::SignedDuration;
 use klaviyo_bulk_import::error::POLICY;
 use native::environment::{Answered, Destination};
-use native::operator::reported;
+use native::operator::{moment, reported};
 use native::shop::run_with;
 use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
@@ -162,6 +163,64 @@ fn where_every_document_is_refused_the_run_stops_and_can_be_resumed() {
     });
 }
 
+/// Klaviyo answers what would create this category with 503, for as long as it is set.
+#[derive(Default)]
+struct StumblingCategory {
+    id: RefCell<Option<String>>,
+}
+
+impl Interceptor for StumblingCategory {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let id = self.id.borrow().clone()?;
+        let is_creation = matches!(to, Destination::Klaviyo)
+            && request.method() == Method::POST
+            && request.uri().path().contains("category-bulk-create-jobs")
+            && String::from_utf8_lossy(request.body()).contains(&id);
+        is_creation.then(|| rejection(503, &json!([{"code": "service_unavailable"}])))
+    }
+}
+
+#[test]
+fn what_is_sent_beside_a_failing_record_does_not_wait_for_it() {
+    let stumbling = Rc::new(StumblingCategory::default());
+    let klaviyo = stumbling.clone();
+    let setup = Setup::catalog(12, 0).scheduled();
+    run_with(setup, stumbling, async move |shop: Shop| {
+        let mut ids: Vec<String> = shop.ids(Kind::Category).into_iter().collect();
+        let last = ids.pop().expect("a category");
+        shop.complete("categories", json!({ "ids": ids })).await;
+
+        // the others are updated, in a request of their own
+        klaviyo.id.replace(Some(last));
+        shop.posted("/sync/categories", "", 202).await;
+        shop.go_on("categories").await;
+        let status = shop.status("categories").await;
+        assert_eq!(status["status"], "running", "{status}");
+        assert_eq!(status["counts"]["sent"], 11, "{status}");
+        assert_eq!(status["waitingFor"], "Klaviyo to answer", "{status}");
+
+        // the one that is left is no progress, however often it is tried
+        for _ in 0..6 {
+            shop.pass(Duration::from_secs(300)).await;
+            shop.go_on("categories").await;
+            let later = shop.status("categories").await;
+            assert_eq!(later["status"], "running", "{later}");
+            assert_eq!(later["counts"], status["counts"], "{later}");
+        }
+        let later = shop.status("categories").await;
+        let since = |status: &Value| moment(&status["lastProgressAt"]);
+        let waited = since(&later).duration_since(since(&status));
+        assert!(waited < SignedDuration::from_secs(60), "{later}");
+
+        klaviyo.id.replace(None);
+        shop.pass(Duration::from_secs(16 * 60)).await;
+        let status = shop.ticked("categories").await.pop().expect("a tick");
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(status["counts"]["sent"], 12, "{status}");
+        shop.assert_ledger(&[Kind::Category]);
+    });
+}
+
 /// Klaviyo refuses the first page cursor that comes after so many others.
 struct ForgottenPage {
     after: Cell<u32>,
@@ -304,5 +363,53 @@ fn a_window_that_saved_before_it_was_killed_is_not_counted() {
         let status = shop.ticked("customers").await.pop().expect("a tick");
         assert_eq!(status["status"], "completed", "{status}");
         shop.assert_ledger(&[Kind::Customer]);
+    });
+}
+
+/// What the leases said of their windows' progress, in each save of the customers' document.
+#[derive(Default)]
+struct Saves {
+    progress: RefCell<Vec<bool>>,
+}
+
+impl Interceptor for Saves {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_save = matches!(to, Destination::Commercetools)
+            && request.method() == Method::POST
+            && request.uri().path().ends_with("/custom-objects");
+        if is_save {
+            let draft: Value = serde_json::from_slice(request.body()).expect("JSON");
+            let lease = &draft["value"]["lease"];
+            if draft["key"] == "customers" && lease.is_object() {
+                let progress = lease["hasSaved"].as_bool().unwrap_or_default();
+                self.progress.borrow_mut().push(progress);
+            }
+        }
+        None
+    }
+}
+
+#[test]
+fn only_a_save_of_progress_keeps_a_killed_window_from_counting() {
+    let saves = Rc::new(Saves::default());
+    let seen = saves.clone();
+    let setup = Setup::customers(1000).scheduled();
+    run_with(setup, saves, async move |shop: Shop| {
+        shop.posted("/sync/customers", "", 202).await;
+        seen.progress.take();
+        let faults = shop.world.klaviyo_faults();
+        // the window lives, and saves, until it has to end
+        faults.add(Rule::always(Fault::Hang));
+        shop.go_on("customers").await;
+        let without = seen.progress.take();
+        assert!(without.len() > 1, "{without:?}");
+        assert!(without.iter().all(|&progress| !progress), "{without:?}");
+
+        faults.clear();
+        faults.add(Rule::always(Fault::Hold(Duration::from_secs(6))));
+        shop.pass(Duration::from_secs(16 * 60)).await;
+        shop.go_on("customers").await;
+        let with = seen.progress.take();
+        assert!(with.iter().any(|&progress| progress), "{with:?}");
     });
 }
