@@ -44,6 +44,8 @@ pub struct Documents {
     pub drift: Option<Box<Drift>>,
     /// What Klaviyo has of this record.
     pub found: Found,
+    /// Whether its parts are read and sent later.
+    pub parts_follow: bool,
     /// Where the rest of its parts is read, if these are only a portion of them.
     pub rest: Option<Box<IdRange>>,
 }
@@ -89,6 +91,7 @@ impl Documents {
         self.changed = false;
         self.drift = None;
         self.found = Found::default();
+        self.parts_follow = false;
         self.rest = None;
     }
 

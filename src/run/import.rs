@@ -188,6 +188,11 @@ pub trait Import {
         false
     }
 
+    /// Whether records can be read and sent before their parts, with [`Only::RecordsFirst`].
+    fn may_send_records_first(&self) -> bool {
+        false
+    }
+
     /// Whether finished jobs can be found by [`Import::look_for_jobs`].
     fn lists_jobs(&self) -> bool {
         false

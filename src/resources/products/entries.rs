@@ -118,6 +118,17 @@ impl Mapping {
             of_item: known,
             elsewhere: &self.elsewhere,
         };
+        documents.found = in_klaviyo.found(product);
+        if !self.counts_known {
+            documents.found.parts = 0;
+        }
+        // Klaviyo's variants of an item with very many are compared by themselves
+        documents.found.has_obsolete |=
+            product.is_portion() && self.is_first_reading && known.is_some();
+        if self.wanted.variants_follow() && known.is_some() {
+            documents.parts_follow = true;
+            return;
+        }
         let is_wanted = |part: &str| self.wanted.variant(product.id(), part);
         let context = (self.phase.now, &*self.phase.context.options);
         variants::map(
@@ -128,13 +139,6 @@ impl Mapping {
             context,
             documents,
         );
-        documents.found = in_klaviyo.found(product);
-        if !self.counts_known {
-            documents.found.parts = 0;
-        }
-        // Klaviyo's variants of an item with very many are compared by themselves
-        documents.found.has_obsolete |=
-            product.is_portion() && self.is_first_reading && known.is_some();
         documents.rest = self.rest.clone().map(Box::new);
     }
 
@@ -312,6 +316,10 @@ impl Import for Entries {
                 Ok(product.id().to_owned())
             }))
         })
+    }
+
+    fn may_send_records_first(&self) -> bool {
+        self.sends == Sends::Both
     }
 
     fn lists_jobs(&self) -> bool {

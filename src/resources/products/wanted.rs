@@ -40,6 +40,11 @@ impl Wanted {
         self.only != Some(Only::Parts) && self.is_named(product)
     }
 
+    /// Whether the variants of items that Klaviyo has are read later, although they are wanted.
+    pub(super) fn variants_follow(&self) -> bool {
+        self.only == Some(Only::RecordsFirst)
+    }
+
     /// Whether a variant of the product is; `part` is its name in the cursor.
     pub(super) fn variant(&self, product: &str, part: &str) -> bool {
         let name = EntryName {

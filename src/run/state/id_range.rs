@@ -18,6 +18,8 @@ pub enum Only {
     Records,
     /// The parts without the records: these are in Klaviyo now.
     Parts,
+    /// The records, read for the first time: their parts follow as soon as there is room for their jobs.
+    RecordsFirst,
 }
 
 /// A part of the key space: ids in the order that commercetools sorts them in.
@@ -90,7 +92,7 @@ impl IdRange {
     /// Whether its records are read for the first time.
     #[must_use]
     pub fn is_first_reading(&self) -> bool {
-        self.attempt == 0 && self.only.is_none()
+        self.attempt == 0 && matches!(self.only, None | Some(Only::RecordsFirst))
     }
 
     /// Whether it is the rest of a record of which a portion has been read for the first time.

@@ -114,6 +114,8 @@ pub struct Group {
     pub(super) read_again: Vec<String>,
     /// Where records are read on of which this has a portion of their parts.
     pub(super) rests: Vec<IdRange>,
+    /// Records whose parts are read later, by the range that they are from.
+    pub(super) parts_follow: BTreeMap<usize, Vec<String>>,
     pub(super) refused: BTreeMap<usize, String>,
     pub(super) again: BTreeMap<usize, String>,
     /// Entries that were not sent, as the window ended before.
@@ -154,6 +156,8 @@ pub struct Commit {
     pub read_again: Vec<String>,
     /// Where records are read on of which this has a portion of their parts.
     pub rests: Vec<IdRange>,
+    /// Records whose parts are read later, by the range that they are from.
+    pub parts_follow: BTreeMap<usize, Vec<String>>,
     /// Jobs that Klaviyo made, with when.
     pub jobs: Vec<(JobMade, Timestamp)>,
     /// Entries that are to be looked up and decided again; they are not counted yet.
@@ -302,6 +306,10 @@ impl Group {
             self.drift.get_or_insert_default().add((**drift).clone());
         }
         self.rests.extend(documents.rest.as_deref().cloned());
+        if let Some(id) = origin.id.filter(|_| documents.parts_follow) {
+            let of_range = self.parts_follow.entry(origin.range).or_default();
+            of_range.push(id.to_owned());
+        }
         if documents.changed {
             self.changed.extend(origin.id.map(str::to_owned));
         }
@@ -387,6 +395,7 @@ impl Group {
             set_aside: self.set_aside,
             read_again: self.read_again,
             rests: self.rests,
+            parts_follow: self.parts_follow,
             refused_blindly: self.refused_blindly,
             jobs: self.jobs,
             again,

@@ -35,7 +35,8 @@ impl Window<'_> {
     pub(super) fn may_submit(&self, endpoint: &BulkEndpoint) -> bool {
         let kind = endpoint.key;
         let of_kind = self.jobs.of_kind(kind) + self.packer.uncommitted(kind);
-        of_kind < MAX_JOBS && self.job_bytes(1) < self.most_job_bytes()
+        let kept = self.bytes_kept_from(kind);
+        of_kind < MAX_JOBS && self.job_bytes(1) + kept < self.most_job_bytes()
     }
 
     /// Whether no more jobs are submitted for now, whatever is read.
@@ -43,7 +44,8 @@ impl Window<'_> {
         let mut waiting = self.packer.endpoints().peekable();
         let is_stuck =
             waiting.peek().is_some() && !waiting.any(|endpoint| self.may_submit(endpoint));
-        is_stuck || self.job_bytes(self.packer.outbox()) >= self.most_job_bytes()
+        let has_room = self.job_bytes(self.packer.outbox()) < self.most_job_bytes();
+        !has_room || (is_stuck && !self.goes_on_with_records())
     }
 
     /// What the jobs may take up in the document beside the ranges and all else, in bytes.

@@ -25,6 +25,7 @@ pub mod packer;
 mod progress;
 pub mod reader;
 mod records;
+mod records_first;
 mod samples;
 mod timing;
 mod waiting;
@@ -239,9 +240,10 @@ impl Window<'_> {
         if self.import.needs_no_more(&self.stored.document) {
             self.reader.finish();
         }
+        let turn = self.begin_with_records();
         if !self.jobs_are_full() {
             let is_idle = self.in_flight.sends == 0 && self.packer.outbox() == 0;
-            while let Some((range, query)) = self.reader.next_fetch(is_idle) {
+            while let Some((range, query)) = self.reader.next_fetch(is_idle, turn) {
                 let limit = query.limit;
                 let page = self.import.fetch(query, self.timing.hard);
                 self.in_flight.calls.push(Box::pin(async move {
@@ -257,7 +259,8 @@ impl Window<'_> {
         let mapped = self.map();
         let everything_is_mapped = self.reader.is_fetched() && !self.reader.has_page();
         let lingers = self.packer.open_since().is_some_and(|since| {
-            self.packer.outbox() == 0 && self.engine.monotonic().saturating_sub(since) >= CHECKPOINT
+            let is_left = self.packer.outbox() == 0 || self.parts_are_stuck();
+            is_left && self.engine.monotonic().saturating_sub(since) >= CHECKPOINT
         });
         if everything_is_mapped || lingers {
             self.packer.close();

@@ -21,8 +21,9 @@ use crate::run::state::{EntryName, Note};
 /// as many windows as a run may be without progress.
 const SHRINK: usize = 10;
 
-/// The most entries that the cursor names in a window because their batches failed: limits the document.
-const MAX_PUT_OFF: usize = 500;
+/// The most entries that the cursor names in a window because their batches failed, those of a whole group: limits the
+/// document.
+const MAX_PUT_OFF: usize = 2_500;
 
 /// Packs records and keeps groups in order until they can be committed.
 pub struct Packer {

@@ -56,6 +56,9 @@ impl Window<'_> {
         for rest in commit.rests {
             self.reader.add(rest);
         }
+        for (range, records) in commit.parts_follow {
+            self.reader.add_parts(range, records);
+        }
         for (endpoint, names) in by_endpoint(commit.again) {
             self.read_again(endpoint.key, names, commit.attempt + 1);
         }
@@ -102,7 +105,7 @@ impl Window<'_> {
     }
 
     /// How a later window finds entries again.
-    fn found_again(&self) -> FoundAgain {
+    pub(super) fn found_again(&self) -> FoundAgain {
         if self.import.lists_again() {
             FoundAgain::ByListing
         } else if self.stored.document.options.since.is_some() {

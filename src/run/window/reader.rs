@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::commercetools::query::MAX_LIMIT;
 use crate::memory::{Taken, WindowMemory};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, RunOptions};
+use crate::run::state::{IdRange, Only, RunOptions};
 
 /// The least room that is reserved for a response, in bytes.
 const LEAST_RESERVED: usize = 1024 * 1024;
@@ -19,6 +19,17 @@ const PAGE_BYTES: usize = 3_000_000;
 const PAGES_BEFORE_LARGER: usize = 50;
 /// Pages that one range may have ready while it fetches the next.
 const READY_PAGES: usize = 1;
+
+/// Which ranges are read now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// All, and those of records that are read before their parts before the others.
+    RecordsFirst,
+    /// Only these.
+    OnlyRecords,
+    /// All but these.
+    NoRecordsFirst,
+}
 
 /// One range, and how far it is in memory.
 #[derive(Debug)]
@@ -37,6 +48,10 @@ struct Range {
     cap: usize,
     /// Whether its next page, of one record, needs all the room there is for a response.
     needs_all: bool,
+    /// Whether the page under way is dropped when it arrives.
+    drops_page: bool,
+    /// The range whose records have the parts that are read here, as long as nothing of it has been read: it grows.
+    parts_of: Option<usize>,
 }
 
 impl Range {
@@ -51,7 +66,30 @@ impl Range {
             ready: 0,
             cap: MAX_LIMIT,
             needs_all: false,
+            drops_page: false,
+            parts_of: None,
         }
+    }
+
+    /// Whether it is a plain part of the key space of which something is left to be mapped.
+    fn is_plain(&self) -> bool {
+        let IdRange {
+            entries,
+            digests,
+            only,
+            parts_after,
+            attempt,
+            ..
+        } = &self.committed;
+        let is_part = entries.is_empty() && digests.is_empty() && parts_after.is_none();
+        let is_left = !self.is_fetched || self.ready > 0;
+        is_part && only.is_none() && *attempt == 0 && is_left
+    }
+
+    /// Whether its records are read, and their parts only later.
+    fn has_records_first(&self) -> bool {
+        let is_left = !self.is_fetched || self.ready > 0;
+        self.committed.only == Some(Only::RecordsFirst) && is_left
     }
 
     /// How many records it has, about: those that are wanted by name are all that is read, and those that are wanted by
@@ -142,22 +180,126 @@ impl Reader {
         self.lacks_memory
     }
 
+    /// Reads, from now on, the records before their parts: each plain range ends with what has been mapped of it, and what
+    /// is left is one of [`Only::RecordsFirst`]. Returns the ranges that are read to the end by this.
+    pub fn read_records_first(&mut self) -> Vec<usize> {
+        let mut ended = Vec::new();
+        for number in 0..self.ranges.len() {
+            let range = &mut self.ranges[number];
+            if !range.is_plain() {
+                continue;
+            }
+            self.ready.retain(|(of, ..)| *of != number);
+            range.ready = 0;
+            range.drops_page = range.fetching;
+            range.is_fetched = true;
+            let (cap, needs_all) = (range.cap, std::mem::take(&mut range.needs_all));
+            let rest = IdRange {
+                only: Some(Only::RecordsFirst),
+                ..range.unmapped.clone()
+            };
+            if let Some(after) = rest.after.clone() {
+                for position in [
+                    &mut range.committed,
+                    &mut range.unfetched,
+                    &mut range.unmapped,
+                ] {
+                    position.through = Some(after.clone());
+                }
+                ended.push(number);
+            } else {
+                // nothing of it has been mapped
+                range.is_done = true;
+            }
+            self.ranges.push(Range {
+                cap,
+                needs_all,
+                ..Range::new(rest)
+            });
+        }
+        ended
+    }
+
+    /// Whether there are records that have not been read.
+    #[must_use]
+    pub fn has_records(&self) -> bool {
+        let is_such = |range: &Range| range.is_plain() || range.has_records_first();
+        self.ranges.iter().any(is_such)
+    }
+
+    /// Whether there are records that are read before their parts.
+    #[must_use]
+    pub fn has_records_first(&self) -> bool {
+        self.ranges.iter().any(Range::has_records_first)
+    }
+
+    /// Makes a page of records that are read before their parts the next one to be mapped; `false` if none is ready.
+    pub fn prefer_records_first(&mut self) -> bool {
+        let is_such = |(number, ..): &(usize, Page, Taken)| {
+            self.ranges[*number].committed.only == Some(Only::RecordsFirst)
+        };
+        let Some(at) = self.ready.iter().position(is_such) else {
+            return false;
+        };
+        if let Some(page) = self.ready.remove(at) {
+            self.ready.push_front(page);
+        }
+        true
+    }
+
+    /// Adds the parts of these records of a range, to be read when there is room for their jobs.
+    pub fn add_parts(&mut self, of: usize, records: Vec<String>) {
+        let mut ranges = self.ranges.iter_mut();
+        let waiting = ranges.find(|range| range.parts_of == Some(of));
+        let mut records = records;
+        if let Some(range) = &waiting {
+            records.extend_from_slice(&range.committed.entries);
+        }
+        let parts = IdRange::of_entries(records, 0)
+            .with_only(Some(Only::Parts))
+            .with_span();
+        let range = Range {
+            parts_of: Some(of),
+            ..Range::new(parts)
+        };
+        match waiting {
+            Some(waiting) => *waiting = range,
+            None => self.ranges.push(range),
+        }
+    }
+
     /// The next page to fetch, if there is one and memory for it. Ranges take turns. A record that is too large to be held
     /// beside anything else waits until the window `is_idle`: nothing is being sent.
-    pub fn next_fetch(&mut self, is_idle: bool) -> Option<(usize, PageQuery)> {
+    pub fn next_fetch(&mut self, is_idle: bool, turn: Turn) -> Option<(usize, PageQuery)> {
         self.lacks_memory = false;
         let count = self.ranges.len();
         let wants = |range: &Range| {
-            let may_begin = is_idle || !range.needs_all;
+            let is_meant = match turn {
+                Turn::RecordsFirst => true,
+                Turn::OnlyRecords => range.has_records_first(),
+                Turn::NoRecordsFirst => !range.has_records_first(),
+            };
+            let may_begin = is_meant && (is_idle || !range.needs_all);
             may_begin && !range.fetching && !range.is_fetched && range.ready <= READY_PAGES
         };
         // what follows a job is read first: so there is never much of it in the cursor
         let turns = || (0..count).map(|turn| (self.next + turn) % count);
-        let follows = |number: &usize| self.ranges[*number].committed.only.is_some();
+        let follows = |number: &usize| {
+            let only = self.ranges[*number].committed.only;
+            matches!(only, Some(Only::Records | Only::Parts))
+        };
+        let is_first = |number: &usize| self.ranges[*number].has_records_first();
         let number = turns()
-            .filter(follows)
+            .filter(is_first)
+            .chain(turns().filter(follows))
             .chain(turns())
             .find(|&number| wants(&self.ranges[number]))?;
+        let range = &mut self.ranges[number];
+        if range.parts_of.take().is_some() {
+            let parts = range.committed.for_cursor();
+            (range.unfetched, range.unmapped) = (parts.clone(), parts.clone());
+            range.committed = parts;
+        }
         let range = &self.ranges[number];
         let limit = self.limit(range.cap).min(range.records());
         let taken = match range.needs_all {
@@ -200,6 +342,10 @@ impl Reader {
     /// A page has arrived.
     pub fn fetched(&mut self, number: usize, page: Page) {
         let taken = self.arrived(number);
+        if std::mem::take(&mut self.ranges[number].drops_page) {
+            self.give_up_solitude();
+            return;
+        }
         self.good_cap = self.slow_cap;
         self.pages_since += 1;
         if self.slow_cap < MAX_LIMIT && self.pages_since >= PAGES_BEFORE_LARGER {

@@ -23,11 +23,7 @@ impl Window<'_> {
         let now = self.engine.monotonic();
         let mut bytes = 0;
         let mut mapped = false;
-        while bytes < MAPPING_SLICE
-            && self.packer.outbox() < MAX_OUTBOX
-            && !self.jobs_are_full()
-            && self.has_memory_for_batches()
-        {
+        while bytes < MAPPING_SLICE && self.may_map() && self.has_memory_for_batches() {
             let Some((range, page, before)) = self.reader.page() else {
                 break;
             };
@@ -67,6 +63,15 @@ impl Window<'_> {
             }
         }
         mapped
+    }
+
+    /// Whether the batches that wait leave room for more: behind those of parts that cannot be sent yet, records can.
+    fn may_map(&mut self) -> bool {
+        if self.jobs_are_full() {
+            return false;
+        }
+        let is_free = self.packer.outbox() < MAX_OUTBOX;
+        is_free || (self.goes_on_with_records() && self.reader.prefer_records_first())
     }
 
     /// Whether there is memory for one more request of full size.

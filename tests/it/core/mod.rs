@@ -22,6 +22,7 @@ mod ranges;
 mod rate_limits;
 mod recordings;
 mod records;
+mod records_first;
 mod refunds;
 mod rejected_changes;
 mod removals;

@@ -6,6 +6,7 @@ use klaviyo_bulk_import::config::{KlaviyoConfig, Secret};
 use klaviyo_bulk_import::klaviyo::recent_calls::RecentCalls;
 use klaviyo_bulk_import::klaviyo::{Client, profiles};
 use klaviyo_bulk_import::time::Deadline;
+use native::operator::moment;
 use native::{Operator, Setup, Shop};
 use sim::klaviyo::RateHeaders;
 use sim::seed::Kind;
@@ -74,4 +75,32 @@ fn a_minute_that_others_use_up_is_waited_out() {
             shop.assert_ledger(&[Kind::Order]);
         });
     }
+}
+
+#[test]
+fn a_minute_in_which_others_leave_less_than_a_group_is_progress() {
+    // entries are committed in groups of 24 jobs, of which 14 pass in a minute
+    let mut setup = Setup::catalog(0, 900)
+        .latency_ms(100)
+        .scheduled()
+        .variable("window_seconds", 5);
+    setup.klaviyo.left_by_others = Some(14);
+    run(setup, async |shop: Shop| {
+        for _ in 0..2 {
+            let status = shop.carried("products", "").await;
+            assert_eq!(status["status"], "completed", "{status}");
+            assert_eq!(status["counts"]["failed"], 0, "{status}");
+            assert_eq!(status["counts"]["sent"], status["counts"]["read"]);
+            let minutes =
+                moment(&status["finishedAt"]).duration_since(moment(&status["startedAt"]));
+            let entries = status["variants"]["sent"].as_i64().unwrap_or_default();
+            // each minute's 14 jobs of up to 100 variants, and a minute for each end of them
+            let most = entries / 700 + 2;
+            assert!(
+                minutes.as_mins() <= most,
+                "{minutes} for {entries} variants"
+            );
+        }
+        shop.assert_ledger(&[Kind::Product]);
+    });
 }

@@ -134,6 +134,8 @@ impl Trap {
 pub(crate) struct Sprung {
     /// Whether what the goal needs is there: the trap is set.
     pub(crate) is_set: Cell<bool>,
+    /// Whether the platform has ended a window.
+    has_ended_window: Cell<bool>,
     /// Whether the operator has mended what was wrong.
     is_mended: Cell<bool>,
     /// Runs whose document somebody has deleted while they were worked on, and when.

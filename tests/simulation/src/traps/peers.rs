@@ -180,6 +180,7 @@ impl World {
             self.executor.spawn(None, async move {
                 if world.alive().contains(&instance) {
                     world.note("the platform ends a window");
+                    world.sprung.has_ended_window.set(true);
                     world.kill(instance);
                 }
             });

@@ -174,6 +174,8 @@ impl World {
                     ));
                     break;
                 }
+                // windows that are too short for the calls fail a run as well, before any of them is killed
+                Some("failed") if !self.sprung.has_ended_window.get() => break,
                 Some("failed") => {
                     let advice =
                         self.of_document(|document| document["lastError"]["advice"].clone());
