@@ -178,6 +178,9 @@ impl World {
         self.executor.spawn(None, async move {
             while !is_over.get() {
                 world.executor.sleep(world.schedule.tick).await;
+                if world.is_left_alone() {
+                    continue;
+                }
                 let calling = Rc::clone(&world);
                 // like a cron job's, its calls do not wait for one another
                 world.executor.spawn(None, async move {

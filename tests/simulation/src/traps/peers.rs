@@ -104,6 +104,10 @@ impl World {
                 let is_over = self.completes_the_goal(request);
                 is_over.then_some(Caught::Lost)
             }
+            (Trap::NobodyCalls(missing), _) => {
+                let is_meant = self.is_missing(missing, to, request);
+                is_meant.then_some(Caught::Lost)
+            }
             _ => None,
         }
     }
