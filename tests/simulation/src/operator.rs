@@ -140,6 +140,7 @@ impl World {
             self.see_through(resource, deadline).await?;
         }
         self.live_on(LONGEST_RUN).await?;
+        self.live_through_nights(LONGEST_RUN).await?;
         is_over.set(true);
         Ok(())
     }
@@ -262,7 +263,10 @@ impl World {
         }
     }
 
-    async fn see_the_plan_through(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
+    pub(crate) async fn see_the_plan_through(
+        self: &Rc<Self>,
+        deadline: Duration,
+    ) -> Result<(), Stuck> {
         let mut last = Value::Null;
         while self.executor.elapsed() < deadline {
             if let Some((200, status)) = self.call(Method::GET, "/sync/status", "").await {
