@@ -152,6 +152,7 @@ impl Window<'_> {
             }
             JobAnswer::NotYet | JobAnswer::Unknown => {
                 self.jobs.remove(&job.id);
+                self.findings.advance();
                 let counts = &mut self.stored.document.counts;
                 counts.note(Note::JobWithoutResult, 1);
                 let Settled { names, digests } = Settled::all_of(&job);
@@ -200,6 +201,7 @@ impl Window<'_> {
     /// A job was cancelled whose entries are not known by name: all records of its spans are read and sent again.
     fn take_cancellation(&mut self, job: Job) {
         self.jobs.remove(&job.id);
+        self.findings.advance();
         if job.spans.is_empty() || job.attempt >= MAX_ATTEMPTS {
             let records = job.counts.sent;
             self.counts_of(&job.kind).move_to_failed(records);
@@ -228,7 +230,7 @@ impl Window<'_> {
         left: u64,
     ) {
         self.jobs.remove(&job.id);
-        self.findings.progress = true;
+        self.findings.advance();
         if job.attempt >= MAX_ATTEMPTS {
             refused.extend(again.drain(..).map(|(name, reason)| (Some(name), reason)));
         }

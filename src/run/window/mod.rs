@@ -62,8 +62,10 @@ const MAX_SENDS: usize = 32;
 /// What the window has achieved so far.
 #[derive(Default)]
 struct Findings {
-    /// The run is further than at the window's beginning.
+    /// The window does not stand still: the run is further than at its beginning, or Klaviyo has told of a job.
     progress: bool,
+    /// The run is further than at the window's beginning.
+    has_advanced: bool,
     /// A record has been mapped.
     has_mapped: bool,
     /// Klaviyo has accepted or rejected something.
@@ -72,6 +74,14 @@ struct Findings {
     has_lacked_memory: bool,
     /// How the window is ending, if it is.
     end: Option<End>,
+}
+
+impl Findings {
+    /// The run has got further.
+    const fn advance(&mut self) {
+        self.progress = true;
+        self.has_advanced = true;
+    }
 }
 
 struct Window<'a> {
@@ -345,7 +355,7 @@ impl Window<'_> {
         self.write_cursor();
         if let Some(lease) = &mut self.stored.document.lease {
             // one that is killed without progress may be killed so every time
-            lease.has_saved |= self.findings.progress;
+            lease.has_saved |= self.findings.has_advanced;
         }
         let store = self.engine.store.clone();
         let mut stored = Box::new(self.stored.clone());

@@ -15,7 +15,7 @@ impl Window<'_> {
     pub(super) fn commit(&mut self) {
         while let Some(commit) = self.packer.commit() {
             if commit.is_progress() {
-                self.findings.progress = true;
+                self.findings.advance();
                 self.stored.document.note_progress(self.engine.now());
             }
             self.apply(commit);
@@ -210,7 +210,7 @@ impl Window<'_> {
         self.packer = Packer::new(next.bulk_endpoints(), next.batches_a_group(), None)
             .watching(self.remembered.clone());
         self.import = next;
-        self.findings.progress = true;
+        self.findings.advance();
         true
     }
 

@@ -177,7 +177,8 @@ impl World {
         let path = request.uri().path();
         let is_work = carries_documents(request)
             || page_limit(request).is_some() && !path.contains("/custom-objects")
-            || path.contains("-jobs");
+            || path.contains("-jobs")
+            || path.ends_with("/graphql");
         if is_work && self.holds_lease(instance) {
             let world = Rc::clone(self);
             self.executor.spawn(None, async move {
