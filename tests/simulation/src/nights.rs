@@ -1,12 +1,14 @@
 //! Nights after an import, without trouble: what was left undone by day is known at night.
 //!
-//! - An import of changes of everything does what it can, where of one resource no import is known any more.
+//! - An import of changes of everything does what it can, where one resource cannot be imported.
 //! - What Klaviyo has refused is remembered through a night, and sent when it is asked for again.
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fastrand::Rng;
+use http::Request;
 use klaviyo_bulk_import::run::state::Resource;
 use native::CONTAINER;
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ use uuid::Builder;
 use crate::operator::{LOOK, Stuck};
 use crate::records::copy;
 use crate::schedule::{Goal, Schedule, kind, pick};
+use crate::traps::page_limit;
 use crate::world::World;
 
 /// What is started at night.
@@ -23,35 +26,50 @@ const CHANGES: &str = r#"{"since": "lastRun"}"#;
 /// How long after the day the night begins: what was on its way has arrived.
 const EVENING: Duration = Duration::from_secs(300);
 
-/// Why nothing is known of the last import of a resource.
+/// Why no import of changes of a resource can begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unknown {
+enum Undone {
     /// Somebody has deleted its run document, as if it had never been imported.
     NeverImported(Resource),
     /// All of it has been deleted from Klaviyo. Of products only: who deletes categories has to import products anew as
     /// well.
     ProductsDeleted,
+    /// Its last run has failed, and nobody has taken it up yet.
+    Failed(Resource),
 }
 
-impl Unknown {
+impl Undone {
     fn resource(self) -> Resource {
         match self {
-            Self::NeverImported(resource) => resource,
+            Self::NeverImported(resource) | Self::Failed(resource) => resource,
             Self::ProductsDeleted => Resource::Products,
+        }
+    }
+
+    /// What the plan of the night says of a resource when it is over.
+    fn state(self, resource: Resource) -> &'static str {
+        match self {
+            Self::NeverImported(of) if of == resource => "omitted",
+            Self::ProductsDeleted if resource == Resource::Products => "omitted",
+            Self::Failed(of) if of == resource => "failed",
+            // they need what has failed
+            Self::Failed(Resource::Categories) if resource == Resource::Products => "skipped",
+            _ => "completed",
         }
     }
 }
 
 impl Schedule {
-    /// What is not known when the night comes. Drawn apart, so that what else a seed draws does not depend on it.
-    fn unknown(&self) -> Option<Unknown> {
+    /// What is left undone when the night comes. Drawn apart, so that what else a seed draws does not depend on it.
+    fn undone(&self) -> Option<Undone> {
         let rng = &mut Rng::with_seed(self.seed ^ 0x0417);
         let is_drawn = self.goal == Goal::Plan && rng.u8(..3) > 0;
-        let unknown = match rng.u8(..5) {
-            0 => Unknown::ProductsDeleted,
-            _ => Unknown::NeverImported(pick(rng, &Resource::ALL)),
+        let undone = match rng.u8(..9) {
+            0 => Undone::ProductsDeleted,
+            1..=4 => Undone::NeverImported(pick(rng, &Resource::ALL)),
+            _ => Undone::Failed(pick(rng, &Resource::ALL)),
         };
-        is_drawn.then_some(unknown)
+        is_drawn.then_some(undone)
     }
 
     /// Whether what Klaviyo refuses is asked for again in the end, when Klaviyo takes it. Drawn apart, so that what else a
@@ -77,9 +95,9 @@ impl World {
         longest: Duration,
     ) -> Result<(), Stuck> {
         let deadline = self.executor.elapsed() + longest;
-        if let Some(unknown) = self.schedule.unknown() {
+        if let Some(undone) = self.schedule.undone() {
             self.executor.sleep(EVENING).await;
-            self.night_of_all(unknown, deadline).await?;
+            self.night_of_all(undone, deadline).await?;
         }
         if self.schedule.asks_again() {
             self.executor.sleep(EVENING).await;
@@ -135,32 +153,69 @@ impl World {
         }
     }
 
-    /// A plan of changes, where of one resource no import is known. The others are imported, and then that one.
+    /// A plan of changes, where one resource cannot be imported. The others are, and then that one.
     async fn night_of_all(
         self: &Rc<Self>,
-        unknown: Unknown,
+        undone: Undone,
         deadline: Duration,
     ) -> Result<(), Stuck> {
-        self.note(format!("{unknown:?}"));
-        let left_out = unknown.resource();
-        match unknown {
-            Unknown::ProductsDeleted => {
+        self.note(format!("{undone:?}"));
+        match undone {
+            Undone::ProductsDeleted => {
                 let body = r#"{"deleteAll": true, "confirmDeletion": "products"}"#;
-                self.complete(left_out, body, deadline).await?;
+                self.complete(Resource::Products, body, deadline).await?;
             }
-            Unknown::NeverImported(resource) => self.delete_document(resource),
+            Undone::NeverImported(resource) => self.delete_document(resource),
+            Undone::Failed(resource) => self.let_run_fail(resource, deadline).await?,
         }
-        for resource in Resource::ALL {
+        // what a run has counted at its start stays as it is
+        let is_counted = |resource: &Resource| undone == Undone::Failed(*resource);
+        for resource in Resource::ALL.into_iter().filter(|one| !is_counted(one)) {
             self.change_one(resource);
         }
         self.note("a night of changes");
         let (code, answer) = self.start("/sync", CHANGES, deadline).await?;
         if code != 202 {
-            return Err(format!("a night without {left_out}: {code} {answer}"));
+            return Err(format!("a night with {undone:?}: {code} {answer}"));
         }
         self.see_the_plan_through(deadline).await?;
-        self.others_were_imported(left_out);
-        self.complete(left_out, "", deadline).await
+        self.others_were_imported(undone);
+        match undone {
+            Undone::Failed(resource) => self.see_completed(resource, deadline).await?,
+            _ => self.complete(undone.resource(), "", deadline).await?,
+        }
+        if undone == Undone::Failed(Resource::Categories) {
+            self.complete(Resource::Products, "", deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// A run fails for a reason that does not pass by itself.
+    async fn let_run_fail(
+        self: &Rc<Self>,
+        resource: Resource,
+        deadline: Duration,
+    ) -> Result<(), Stuck> {
+        self.pages_refused.set(Some(resource));
+        self.start(&format!("/sync/{resource}"), "", deadline)
+            .await?;
+        let status = self.wait_for(resource, deadline).await?;
+        self.pages_refused.set(None);
+        match status["status"] == "failed" {
+            true => Ok(()),
+            false => Err(format!("{resource} of which no page can be read: {status}")),
+        }
+    }
+
+    /// Whether commercetools takes a call for a page of records for a wrong one.
+    pub(crate) fn refuses_page(&self, request: &Request<Bytes>) -> bool {
+        let refused = self.pages_refused.get();
+        let is_of = refused.is_some_and(|resource| {
+            let path = request.uri().path();
+            path.ends_with(resource.name())
+                || resource == Resource::Products && path.ends_with("/product-projections")
+        });
+        is_of && page_limit(request).is_some()
     }
 
     fn delete_document(&self, resource: Resource) {
@@ -213,21 +268,17 @@ impl World {
         project.change(kind, added, now, |_| {});
     }
 
-    /// What the plan says of the night: it has left out this resource, and imported the others.
-    fn others_were_imported(&self, left_out: Resource) {
+    /// What the plan says of the night: it has left out what could not be imported, and imported the others.
+    fn others_were_imported(&self, undone: Undone) {
         let project = self.project.borrow();
         let plan = project.custom_object(CONTAINER, "plan");
         let plan = plan.map(|object| &object.value).unwrap_or(&Value::Null);
         for resource in Resource::ALL {
             let mut steps = plan["steps"].as_array().into_iter().flatten();
             let step = steps.find(|step| step["resource"] == resource.name());
-            let state = match resource == left_out {
-                true => "omitted",
-                false => "completed",
-            };
+            let state = undone.state(resource);
             if step.is_none_or(|step| step["state"] != state) {
-                let text =
-                    format!("a night without {left_out}: {resource} are not {state}: {step:?}");
+                let text = format!("a night with {undone:?}: {resource} are not {state}: {step:?}");
                 self.watch.violation(text);
             }
         }

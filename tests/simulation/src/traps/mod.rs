@@ -9,7 +9,7 @@ mod alone;
 mod peers;
 mod people;
 
-pub(crate) use self::peers::Caught;
+pub(crate) use self::peers::{Caught, page_limit};
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
