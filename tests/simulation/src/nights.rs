@@ -106,7 +106,8 @@ impl World {
         Ok(())
     }
 
-    /// Starts something that nobody else is at, and returns the answer.
+    /// Starts something that nobody else is at, and returns the answer. An instance may still have a token without the
+    /// scope that was lost by day: another one is asked then.
     async fn start(
         self: &Rc<Self>,
         path: &str,
@@ -115,7 +116,7 @@ impl World {
     ) -> Result<(u16, Value), Stuck> {
         while self.executor.elapsed() < deadline {
             match self.post(path, body).await {
-                None | Some((423, _)) => self.executor.sleep(LOOK).await,
+                None | Some((423 | 500.., _)) => self.executor.sleep(LOOK).await,
                 Some(answered) => return Ok(answered),
             }
         }

@@ -142,9 +142,9 @@ impl World {
             disturbances.any(|(disturbance, _)| *disturbance == Disturbance::RecordChanges);
         let is_import = !matches!(self.schedule.goal, Goal::Deletion(_));
         let total = document.total.unwrap_or_default();
-        // what a nightly removes is counted beside what it reads, and a product that has changed in several ways more than
-        // once
-        let is_of_changes = resource == Resource::Products && document.options.since.is_some();
+        // what a nightly removes is counted beside what it reads, and a record of the catalog that has changed in several
+        // ways more than once
+        let is_of_changes = resource.is_of_catalog() && document.options.since.is_some();
         let is_nightly = self.schedule.lives_on() || is_of_changes;
         if is_import && !is_changing && !is_nightly && document.counts.read != total {
             return Err(format!(
