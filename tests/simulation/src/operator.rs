@@ -122,6 +122,7 @@ impl World {
             self.executor.sleep(LOOK).await;
         }
         self.let_others_in();
+        self.let_account_be_read();
         self.let_document_vanish();
         self.let_trap_spring();
         let left = end.saturating_sub(self.executor.elapsed());

@@ -193,6 +193,7 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
         shared_phones: schedule.unrecorded.shared_phones,
         other_accounts: [(STAGING_KEY.to_owned(), "Other1".to_owned())].into(),
         point_at_records: schedule.seed.is_multiple_of(2),
+        may_read_account: schedule.extremes.account_hidden.is_none(),
         ..Options::default()
     }
 }
