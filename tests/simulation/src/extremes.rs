@@ -1,6 +1,6 @@
 //! Worlds that few seeds have: outages of hours, windows that are killed one after another, an instance that dies where
-//! it holds too much, another deployment on the same project. Drawn apart, so that what else a seed draws does not depend
-//! on them.
+//! it holds too much, another deployment on the same project, a key that may not read its account at first. Drawn apart,
+//! so that what else a seed draws does not depend on them.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub(crate) struct Extremes {
     pub(crate) deletes_document: bool,
     /// Whether the shop has lost most of its variants since the last import.
     pub(crate) variants_go: bool,
+    /// How long after the trouble's beginning the key gets the scope to read its account, where it lacks it at first.
+    pub(crate) account_hidden: Option<Duration>,
 }
 
 impl Extremes {
@@ -82,6 +84,7 @@ impl Extremes {
             ),
             deletes_document: goal != Goal::Plan && rng.u8(..8) == 0,
             variants_go: goal == Goal::Import(Resource::Products) && rng.u8(..3) == 0,
+            account_hidden: (rng.u8(..8) == 0).then(|| seconds(rng, 1..120)),
         };
         // a project without a document is the first one's who comes
         extremes.deletes_document &= !extremes.has_other_deployment;
@@ -176,6 +179,20 @@ impl World {
                     project.delete_custom_object(CONTAINER, resource.name());
                 }
             }
+        });
+    }
+
+    /// Somebody gives the key the scope to read its account: it is of the same one as before.
+    pub(crate) fn let_account_be_read(self: &Rc<Self>) {
+        let Some(after) = self.schedule.extremes.account_hidden else {
+            return;
+        };
+        let world = Rc::clone(self);
+        self.executor.spawn(None, async move {
+            world.executor.sleep(after).await;
+            world.note("the key may read its account");
+            let mut klaviyo = world.klaviyo.borrow_mut();
+            klaviyo.options_mut().may_read_account = true;
         });
     }
 

@@ -10,7 +10,7 @@
 //! - `world`, `instances`, `network`: the world that the app lives in
 //! - `traps`: things that went wrong once, set up on purpose
 //! - `operator`: the people and programs around it
-//! - `nightly`: shops that live on after their import
+//! - `nightly`: shops that live on after their import; `nights`: what is known at night of what was left undone by day
 //! - `records`: records that change, and records that Klaviyo refuses; `phones`: customers who share a number
 //! - `watch`: what must hold at every moment; `verdict`: what it must have come to
 //! - `history`: what happened
@@ -20,6 +20,7 @@ mod history;
 mod instances;
 mod network;
 mod nightly;
+mod nights;
 mod operator;
 mod phones;
 mod records;

@@ -84,6 +84,7 @@ pub(crate) async fn fly(
     };
     let response = match (&fault, to) {
         (Some(Fault::Refuse(status, retry_after)), _) => Some(refusal(*status, *retry_after)),
+        (_, Destination::Commercetools) if world.refuses_page(&request) => Some(refusal(400, None)),
         (Some(Fault::Double), Destination::Commercetools | Destination::Klaviyo) => {
             world.ask(instance, to, &request);
             world.note(format!("i{instance} -> {what}: arrives twice"));

@@ -122,6 +122,7 @@ impl World {
             self.executor.sleep(LOOK).await;
         }
         self.let_others_in();
+        self.let_account_be_read();
         self.let_document_vanish();
         self.let_trap_spring();
         let left = end.saturating_sub(self.executor.elapsed());
@@ -140,6 +141,7 @@ impl World {
             self.see_through(resource, deadline).await?;
         }
         self.live_on(LONGEST_RUN).await?;
+        self.live_through_nights(LONGEST_RUN).await?;
         is_over.set(true);
         Ok(())
     }
@@ -178,6 +180,9 @@ impl World {
         self.executor.spawn(None, async move {
             while !is_over.get() {
                 world.executor.sleep(world.schedule.tick).await;
+                if world.is_left_alone() {
+                    continue;
+                }
                 let calling = Rc::clone(&world);
                 // like a cron job's, its calls do not wait for one another
                 world.executor.spawn(None, async move {
@@ -259,7 +264,10 @@ impl World {
         }
     }
 
-    async fn see_the_plan_through(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
+    pub(crate) async fn see_the_plan_through(
+        self: &Rc<Self>,
+        deadline: Duration,
+    ) -> Result<(), Stuck> {
         let mut last = Value::Null;
         while self.executor.elapsed() < deadline {
             if let Some((200, status)) = self.call(Method::GET, "/sync/status", "").await {

@@ -174,8 +174,12 @@ impl World {
     pub(crate) fn not_asked_for(&self, unsettled: Unsettled) -> BTreeSet<String> {
         let mut except = unsettled.0.into_inner();
         except.extend(self.poisoned());
-        let (Some(one_of), Goal::Import(resource)) = (self.schedule.refused, self.schedule.goal)
-        else {
+        // what was refused and has been asked for again is there
+        let refused = self
+            .schedule
+            .refused
+            .filter(|_| !self.schedule.asks_again());
+        let (Some(one_of), Goal::Import(resource)) = (refused, self.schedule.goal) else {
             return except;
         };
         let kind = kind(resource);
@@ -198,7 +202,7 @@ impl World {
 }
 
 /// A record like this one under another id.
-fn copy(resource: Resource, mut record: Value, id: Uuid) -> Value {
+pub(crate) fn copy(resource: Resource, mut record: Value, id: Uuid) -> Value {
     record["id"] = id.to_string().into();
     match resource {
         Resource::Customers => record["email"] = format!("{id}@shop.example").into(),

@@ -11,6 +11,7 @@ use clock::Clock;
 use fastrand::Rng;
 use jiff::Timestamp;
 use klaviyo_bulk_import::config::Config;
+use klaviyo_bulk_import::run::state::Resource;
 use native::TOKEN;
 use sim::commercetools::{Commercetools, RacingCreation, SCOPES};
 use sim::klaviyo::{Choice, Klaviyo, Options};
@@ -64,6 +65,8 @@ pub(crate) struct World {
     pub(crate) held: RefCell<BTreeMap<u64, Arc<AtomicUsize>>>,
     /// The instances of another deployment.
     pub(crate) others: RefCell<BTreeSet<u64>>,
+    /// The resource of which commercetools gives no page.
+    pub(crate) pages_refused: Cell<Option<Resource>>,
     /// What the trap has come to.
     pub(crate) sprung: Sprung,
     key: String,
@@ -99,6 +102,7 @@ impl World {
             trouble_begun: Cell::new(None),
             held: RefCell::default(),
             others: RefCell::default(),
+            pages_refused: Cell::default(),
             sprung: Sprung::default(),
             key,
             schedule,
@@ -189,6 +193,7 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
         shared_phones: schedule.unrecorded.shared_phones,
         other_accounts: [(STAGING_KEY.to_owned(), "Other1".to_owned())].into(),
         point_at_records: schedule.seed.is_multiple_of(2),
+        may_read_account: schedule.extremes.account_hidden.is_none(),
         ..Options::default()
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! - `peers`: what the APIs and the way to them do in a trap
 //! - `people`: what the operator and others do in it, and what they expect
+//! - `alone`: nobody but the app itself calls it
 
+mod alone;
 mod peers;
 mod people;
 
-pub(crate) use self::peers::Caught;
+pub(crate) use self::peers::{Caught, page_limit};
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -53,6 +55,17 @@ pub(crate) enum Slow {
     Silence,
 }
 
+/// What does not arrive once while nobody but the app itself calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// What a plan says after it has begun runs, with every attempt to save it.
+    PlanSave,
+    /// What a window says at its end, for so long.
+    LastSave(Duration),
+    /// The first call of the app to itself.
+    SelfCall,
+}
+
 /// What has been set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trap {
@@ -78,6 +91,8 @@ pub(crate) enum Trap {
     StopWhileSending,
     /// An instance dies where it holds more than it bears.
     Memory(Memory),
+    /// No scheduler calls, and something does not arrive.
+    NobodyCalls(Missing),
 }
 
 impl Trap {
@@ -95,6 +110,7 @@ impl Trap {
             Self::LateClock => "LateClock",
             Self::StopWhileSending => "StopWhileSending",
             Self::Memory(_) => "Memory",
+            Self::NobodyCalls(_) => "NobodyCalls",
         }
     }
 
@@ -108,6 +124,7 @@ impl Trap {
         let above = pick(rng, &[1, 3, 12]);
         let slow = pick(rng, &[Slow::TimedOut, Slow::BadGateway, Slow::Silence]);
         let memory = pick(rng, &[LITTLE_MEMORY, PROMISED_MEMORY]);
+        let missing = alone::draw(seed, goal);
         let (trap, is_possible) = match rng.u8(..20) {
             0 => (Self::RacingStarts, is_import || goal == Goal::Plan),
             1 => (Self::WritesTwice, true),
@@ -123,6 +140,7 @@ impl Trap {
             8 => (Self::LateClock, true),
             9 => (Self::StopWhileSending, true),
             10 => (Self::Memory(memory), is_of(Resource::Orders)),
+            11 | 12 => (Self::NobodyCalls(missing), true),
             _ => return None,
         };
         is_possible.then_some(trap)
@@ -148,6 +166,8 @@ pub(crate) struct Sprung {
     answers: RefCell<BTreeMap<u64, u32>>,
     /// Stops while a batch was on its way.
     stops: Cell<u32>,
+    /// Since when what is missing has not arrived.
+    missing_since: Cell<Option<Duration>>,
     /// The id of the record with which Klaviyo answers 503.
     poison: RefCell<Option<String>>,
 }
@@ -190,6 +210,13 @@ pub(crate) fn set(schedule: &mut Schedule) {
                 1 | 2 => 200,
                 _ => 1_000,
             });
+        }
+        Trap::NobodyCalls(_) => {
+            calm(schedule);
+            enlarge(schedule);
+            schedule.continuation = "self";
+            // one that cannot be saved for some seconds has time for that
+            schedule.window_seconds = schedule.window_seconds.max(5);
         }
         Trap::Memory(_) => {
             calm(schedule);

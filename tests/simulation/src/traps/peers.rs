@@ -47,7 +47,7 @@ fn carries_documents(request: &Request<Bytes>) -> bool {
 }
 
 /// How many records a page is asked to have; `None` where it is no page.
-fn page_limit(request: &Request<Bytes>) -> Option<usize> {
+pub(crate) fn page_limit(request: &Request<Bytes>) -> Option<usize> {
     let query = request.uri().query()?;
     let mut parameters = query.split('&').filter_map(|one| one.split_once('='));
     let limit = parameters.find_map(|(name, value)| (name == "limit").then_some(value));
@@ -103,6 +103,10 @@ impl World {
             (Trap::LostCompletion, Destination::Commercetools) => {
                 let is_over = self.completes_the_goal(request);
                 is_over.then_some(Caught::Lost)
+            }
+            (Trap::NobodyCalls(missing), _) => {
+                let is_meant = self.is_missing(missing, to, request);
+                is_meant.then_some(Caught::Lost)
             }
             _ => None,
         }

@@ -74,6 +74,9 @@ impl World {
             Some(Trap::PoisonousRecord) => self.executor.spawn(None, async move {
                 world.mend_what_is_alone().await;
             }),
+            Some(Trap::NobodyCalls(_)) => self.executor.spawn(None, async move {
+                world.expect_to_go_on().await;
+            }),
             _ => {}
         }
     }
