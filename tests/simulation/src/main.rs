@@ -27,6 +27,9 @@ struct Arguments {
     /// Only seeds that set this trap, such as `SlowPages`
     #[arg(long)]
     trap: Option<String>,
+    /// Only seeds whose shop lives on after its import, with nights
+    #[arg(long)]
+    nights: bool,
     /// Goes on after a seed that failed, and prints which others do
     #[arg(long)]
     all: bool,
@@ -65,7 +68,11 @@ fn many(arguments: &Arguments) -> ExitCode {
                         return;
                     }
                     let trap = arguments.trap.as_deref();
-                    if trap.is_some_and(|name| !Schedule::draw(seed).sets(name)) {
+                    let is_other = |schedule: &Schedule| {
+                        let lacks_nights = arguments.nights && !schedule.lives_on();
+                        lacks_nights || trap.is_some_and(|name| !schedule.sets(name))
+                    };
+                    if (arguments.nights || trap.is_some()) && is_other(&Schedule::draw(seed)) {
                         continue;
                     }
                     ran.fetch_add(1, Ordering::Relaxed);

@@ -26,7 +26,8 @@ const CHANGES: usize = 6;
 
 impl Schedule {
     /// Whether the shop lives on after the import. Drawn apart, so that what else a seed draws does not depend on it.
-    pub(crate) fn lives_on(&self) -> bool {
+    #[must_use]
+    pub fn lives_on(&self) -> bool {
         let extremes = &self.extremes;
         // what is not known of an earlier run, or refused, is not made good by a night
         let is_known = !extremes.deletes_document && !extremes.has_other_deployment;
