@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use import::figures::{duration, grouped};
-use sim::klaviyo::{JobKind, Operation, perfect_time};
+use sim::klaviyo::{JobKind, Operation, Windows, perfect_time};
 use sim::world::World;
 
 use crate::report;
@@ -43,7 +43,7 @@ pub(crate) fn print(runs: &[Run]) {
             document_bytes,
             peak_memory,
         } = &run.catalogue;
-        let bound = perfect_time(jobs).as_secs_f64();
+        let bound = perfect_time(jobs, Windows::FromStart).as_secs_f64();
         let ratio = match bound {
             0.0 => String::new(),
             bound => format!(", {:.2} times that", took / bound),

@@ -5,6 +5,9 @@
 //! from the beginning on; jobs under way) and that what it depends on is there: variants are created when the job of
 //! their items is over. Which items a job's variants are of is not known; they are taken to follow each other as the
 //! items do.
+//!
+//! Where Klaviyo's windows begin, no answer tells. A client that causes no 429 whatever they are posts no more than a
+//! window's calls within any time as long as one: [`Windows::Unknown`] is the end that a perfect one of these would reach.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -15,10 +18,19 @@ use super::operation::{Action, JobKind, Kind, Operation, Rate};
 /// "The maximum number of jobs in progress at one time is 500", of each kind.
 const MAX_JOBS: usize = 500;
 
+/// What a perfect client knows of the windows of the rate limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Windows {
+    /// They begin with the import.
+    FromStart,
+    /// Nothing.
+    Unknown,
+}
+
 /// How long a perfect client would have taken for jobs of these kinds that take these times from their submission on, in
 /// the order in which they were submitted.
 #[must_use]
-pub fn perfect_time(jobs: &[(JobKind, Duration)]) -> Duration {
+pub fn perfect_time(jobs: &[(JobKind, Duration)], windows: Windows) -> Duration {
     let mut by_kind: BTreeMap<JobKind, Vec<Duration>> = BTreeMap::new();
     for (kind, takes) in jobs {
         by_kind.entry(*kind).or_default().push(*takes);
@@ -26,10 +38,11 @@ pub fn perfect_time(jobs: &[(JobKind, Duration)]) -> Duration {
     let items = JobKind::Catalog(Kind::Item, Action::Create);
     let variants = JobKind::Catalog(Kind::Variant, Action::Create);
     let nothing = Vec::new();
-    let items_end = posted(items, &ready(by_kind.get(&items).unwrap_or(&nothing), &[]));
+    let items_end = ready(by_kind.get(&items).unwrap_or(&nothing), &[]);
+    let items_end = posted(items, &items_end, windows);
     let ends = by_kind.iter().flat_map(|(&kind, takes)| {
         let before: &[Duration] = if kind == variants { &items_end } else { &[] };
-        posted(kind, &ready(takes, before))
+        posted(kind, &ready(takes, before), windows)
     });
     ends.max().unwrap_or_default()
 }
@@ -43,11 +56,64 @@ fn ready(takes: &[Duration], before: &[Duration]) -> Vec<(Duration, Duration)> {
         .collect()
 }
 
+/// The calls of one operation so far.
+struct Calls {
+    windows: Windows,
+    rate: Rate,
+    in_second: BTreeMap<u64, u32>,
+    in_minute: BTreeMap<u64, u32>,
+    /// When each was posted.
+    at: Vec<Duration>,
+}
+
+impl Calls {
+    fn new(kind: JobKind, windows: Windows) -> Self {
+        Self {
+            windows,
+            rate: Operation::StartJob(kind).rate(),
+            in_second: BTreeMap::new(),
+            in_minute: BTreeMap::new(),
+            at: Vec::new(),
+        }
+    }
+
+    /// When the next call is allowed that would be made at this time; this time if it is now.
+    fn allowed(&self, at: Duration) -> Duration {
+        let Rate { burst, steady } = self.rate;
+        let second = at.as_secs();
+        let minute = second / 60;
+        match self.windows {
+            Windows::FromStart => {
+                let is_full = |calls: Option<&u32>, most| calls.is_some_and(|&calls| calls >= most);
+                if is_full(self.in_minute.get(&minute), steady) {
+                    Duration::from_secs((minute + 1) * 60)
+                } else if is_full(self.in_second.get(&second), burst) {
+                    Duration::from_secs(second + 1)
+                } else {
+                    at
+                }
+            }
+            Windows::Unknown => {
+                let after = |most: u32, window| {
+                    let first = self.at.len().checked_sub(most as usize);
+                    first.map_or(at, |first| self.at[first] + Duration::from_secs(window))
+                };
+                at.max(after(steady, 60)).max(after(burst, 1))
+            }
+        }
+    }
+
+    fn post(&mut self, at: Duration) {
+        let second = at.as_secs();
+        *self.in_minute.entry(second / 60).or_default() += 1;
+        *self.in_second.entry(second).or_default() += 1;
+        self.at.push(at);
+    }
+}
+
 /// When jobs of one kind end, in their order.
-fn posted(kind: JobKind, jobs: &[(Duration, Duration)]) -> Vec<Duration> {
-    let Rate { burst, steady } = Operation::StartJob(kind).rate();
-    let mut in_second: BTreeMap<u64, u32> = BTreeMap::new();
-    let mut in_minute: BTreeMap<u64, u32> = BTreeMap::new();
+fn posted(kind: JobKind, jobs: &[(Duration, Duration)], windows: Windows) -> Vec<Duration> {
+    let mut calls = Calls::new(kind, windows);
     let mut under_way: BinaryHeap<Reverse<Duration>> = BinaryHeap::new();
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&index| jobs[index].0);
@@ -59,20 +125,16 @@ fn posted(kind: JobKind, jobs: &[(Duration, Duration)]) -> Vec<Duration> {
             while under_way.peek().is_some_and(|Reverse(end)| *end <= at) {
                 under_way.pop();
             }
-            let second = at.as_secs();
-            let minute = second / 60;
+            let allowed = calls.allowed(at);
             if let (MAX_JOBS.., Some(Reverse(end))) = (under_way.len(), under_way.peek()) {
                 at = *end;
-            } else if in_minute.get(&minute).is_some_and(|&calls| calls >= steady) {
-                at = Duration::from_secs((minute + 1) * 60);
-            } else if in_second.get(&second).is_some_and(|&calls| calls >= burst) {
-                at = Duration::from_secs(second + 1);
+            } else if allowed > at {
+                at = allowed;
             } else {
-                *in_minute.entry(minute).or_default() += 1;
-                *in_second.entry(second).or_default() += 1;
                 break;
             }
         }
+        calls.post(at);
         ends[index] = at + takes;
         under_way.push(Reverse(ends[index]));
     }
@@ -90,7 +152,21 @@ mod tests {
         let jobs = jobs.iter().flat_map(|&(kind, jobs, seconds)| {
             std::iter::repeat_n((kind, Duration::from_secs(seconds)), jobs)
         });
-        perfect_time(&jobs.collect::<Vec<_>>()).as_secs()
+        perfect_time(&jobs.collect::<Vec<_>>(), Windows::FromStart).as_secs()
+    }
+
+    #[test]
+    fn windows_that_begin_anywhere_count_from_the_calls_themselves() {
+        let unknown = |jobs: &[(JobKind, Duration)]| perfect_time(jobs, Windows::Unknown).as_secs();
+        let of = |kind, jobs: usize, seconds| {
+            std::iter::repeat_n((kind, Duration::from_secs(seconds)), jobs)
+        };
+        let jobs: Vec<_> = of(ITEMS, 751, 1).collect();
+        assert_eq!(unknown(&jobs), 61);
+        // the minute of the variants begins with the first of them, when the items are there
+        let jobs: Vec<_> = of(ITEMS, 1, 10).chain(of(VARIANTS, 751, 1)).collect();
+        assert_eq!(unknown(&jobs), 71);
+        assert_eq!(perfect_time(&jobs, Windows::FromStart).as_secs(), 61);
     }
 
     #[test]
