@@ -189,7 +189,8 @@ impl Client {
         with_retry(&self.ports, deadline, || self.call_once(&call, deadline)).await
     }
 
-    /// Sends a request once, and again with a new token if the token is rejected, at most twice.
+    /// Sends a request once, and again with a new token if the token is rejected, at most twice; once if it lacks a scope
+    /// that may have been granted since.
     pub(super) async fn call_once(
         &self,
         call: &Call<'_>,
@@ -198,6 +199,10 @@ impl Client {
         let token = self.token(None, deadline).await?;
         let refused = match self.attempt(call, &token, deadline).await {
             Err(error) if error.action() == Action::RefreshToken => token,
+            Err(error) if error.status() == Some(403) && self.may_lack_scopes(&token) => {
+                let token = self.token(Some(&token), deadline).await?;
+                return self.attempt(call, &token, deadline).await;
+            }
             answer => return answer,
         };
         let token = self.token(Some(&refused), deadline).await?;
@@ -209,6 +214,10 @@ impl Client {
         self.ports.clock.sleep(pause).await;
         let token = self.token(Some(&refused), deadline).await?;
         self.attempt(call, &token, deadline).await
+    }
+
+    fn may_lack_scopes(&self, token: &Token) -> bool {
+        token.may_lack_scopes(self.ports.clock.monotonic())
     }
 
     async fn attempt(

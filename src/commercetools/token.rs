@@ -20,10 +20,16 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// The largest response that is read, in bytes: far above the size of a token.
 const MAX_BYTES: usize = 64 * 1024;
 
+/// A token that lacks a scope is not fetched again before this: where a request is tried that the scopes may not allow,
+/// one more token a minute is fetched.
+const SCOPES_STAY: Duration = Duration::from_secs(60);
+
 /// A token with its expiry.
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) value: Secret,
+    /// When it was asked for, on the monotonic clock of this instance.
+    asked_at: Duration,
     /// The end of its use, on the monotonic clock of this instance.
     usable_until: Duration,
     /// The scopes that it was granted, separated by spaces.
@@ -46,6 +52,11 @@ fn is_token(text: &str) -> bool {
 impl Token {
     pub(super) fn is_usable(&self, now: Duration) -> bool {
         now < self.usable_until
+    }
+
+    /// Whether scopes may have been granted since: a token keeps those that it was issued with.
+    pub(super) fn may_lack_scopes(&self, now: Duration) -> bool {
+        now.saturating_sub(self.asked_at) > SCOPES_STAY
     }
 
     /// Fetches a new token.
@@ -102,6 +113,7 @@ impl Token {
         let lifetime = Duration::from_secs(answer.expires_in);
         Ok(Self {
             value: answer.access_token.into(),
+            asked_at,
             usable_until: asked_at
                 .saturating_add(lifetime.saturating_sub(MARGIN).max(lifetime / 2)),
             scope: answer.scope,

@@ -28,6 +28,7 @@ mod records;
 mod records_first;
 mod samples;
 mod timing;
+mod turn;
 mod waiting;
 
 use std::collections::BTreeSet;

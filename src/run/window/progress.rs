@@ -1,7 +1,9 @@
 //! Progress: what has been acknowledged goes into the document, and the next phase begins when one is over.
 
+use jiff::Timestamp;
+
 use super::end::End;
-use super::group::{Commit, FoundAgain, RemovalFound, SentEntry};
+use super::group::{Commit, FoundAgain, JobEffect, RemovalFound, SentEntry};
 use super::job_pace::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
@@ -73,7 +75,14 @@ impl Window<'_> {
         for record in commit.set_aside {
             document.set_aside(record);
         }
-        let Some(effect) = commit.effect else { return };
+        if let Some(effect) = commit.effect {
+            self.apply_effect(effect, now);
+        }
+    }
+
+    /// What the result of a job changes.
+    fn apply_effect(&mut self, effect: JobEffect, now: Timestamp) {
+        let document = &mut self.stored.document;
         document.counts.move_to_failed(effect.refused.len() as u64);
         for (id, reason) in effect.refused {
             document.set_aside(SetAside {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::turn::Turn;
 use crate::commercetools::query::MAX_LIMIT;
 use crate::memory::{Taken, WindowMemory};
 use crate::run::page::{Page, PageQuery};
@@ -19,17 +20,6 @@ const PAGE_BYTES: usize = 3_000_000;
 const PAGES_BEFORE_LARGER: usize = 50;
 /// Pages that one range may have ready while it fetches the next.
 const READY_PAGES: usize = 1;
-
-/// Which ranges are read now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// All, and those of records that are read before their parts before the others.
-    RecordsFirst,
-    /// Only these.
-    OnlyRecords,
-    /// All but these.
-    NoRecordsFirst,
-}
 
 /// One range, and how far it is in memory.
 #[derive(Debug)]

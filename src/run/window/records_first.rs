@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Window;
 use super::group::FoundAgain;
-use super::reader::Turn;
+use super::turn::Turn;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::JobEntries;
 

@@ -1,6 +1,7 @@
 //! The error table in action: for each row an API that does so, and what becomes of the run.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -115,6 +116,27 @@ fn what_has_to_be_mended_fails_the_run_with_the_advice_and_is_resumed() {
 fn a_token_that_is_refused_once_is_fetched_anew() {
     let status = with_fault(At::Pages, Fault::refuse(401), 1);
     assert_eq!(status["status"], "completed", "{status}");
+}
+
+#[test]
+fn a_scope_that_is_granted_is_used_before_the_token_ends() {
+    // the token has all scopes that the client has
+    run(setup().variable("ct_scope", ""), async |shop| {
+        let scopes = "manage_key_value_documents view_orders view_published_products view_products";
+        let without: Vec<&str> = scopes.split(' ').collect();
+        let grant = |scopes: &[&str]| {
+            shop.world
+                .commercetools(|project| project.set_client_scopes(scopes));
+        };
+        grant(&without);
+        let refused = shop.posted("/sync/customers", "", 502).await;
+        assert!(refused.to_string().contains("scope"), "{refused}");
+        let with: Vec<&str> = without.into_iter().chain(["view_customers"]).collect();
+        grant(&with);
+        // the same instance has a token that it may use for hours
+        shop.pass(Duration::from_secs(61)).await;
+        shop.posted("/sync/customers", "", 202).await;
+    });
 }
 
 #[test]
