@@ -291,7 +291,9 @@ impl Of {
         let predicate = self.predicate.as_deref();
         parameters.extend(predicate.map(|predicate| ("where", predicate)));
         let after = query.range.after.as_deref();
-        let limit = (query.limit * self.records).min(MAX_LIMIT);
+        // records that are small are no reason for a page that has been too slow
+        let most = query.page_cap.unwrap_or(MAX_LIMIT);
+        let limit = (query.limit * self.records).min(most);
         let asked = Query {
             after,
             since: self.since,

@@ -41,8 +41,9 @@ fn query_value<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// commercetools answers pages of more than this many orders with this status and the code `QueryTimedOut`.
+/// commercetools answers pages of more than this many of these records with this status and the code `QueryTimedOut`.
 struct SlowPages {
+    of: &'static str,
     most: usize,
     status: u16,
 }
@@ -50,7 +51,7 @@ struct SlowPages {
 impl Interceptor for SlowPages {
     fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
         let is_page = matches!(to, Destination::Commercetools)
-            && request.uri().path().ends_with("/orders")
+            && request.uri().path().ends_with(self.of)
             && query_value(request, "limit")?.parse::<usize>().ok()? > self.most;
         is_page.then(|| rejection(self.status, &json!([{"code": "QueryTimedOut"}])))
     }
@@ -62,7 +63,11 @@ fn a_page_that_takes_too_long_is_asked_for_with_fewer_records() {
         for most in [100, 1] {
             let orders = if most == 1 { 12 } else { 600 };
             let setup = Setup::orders(orders).scheduled();
-            let slow = Rc::new(SlowPages { most, status });
+            let slow = Rc::new(SlowPages {
+                of: "/orders",
+                most,
+                status,
+            });
             run_with(setup, slow, async |shop: Shop| {
                 let status = shop.carried("orders", "").await;
                 assert_eq!(status["status"], "completed", "{status}");
@@ -72,6 +77,28 @@ fn a_page_that_takes_too_long_is_asked_for_with_fewer_records() {
             });
         }
     }
+}
+
+#[test]
+fn a_page_of_changes_that_takes_too_long_is_asked_for_with_fewer_records() {
+    let slow = Rc::new(SlowPages {
+        of: "/categories",
+        most: 1,
+        status: 400,
+    });
+    run_with(
+        Setup::catalog(30, 0).scheduled(),
+        slow,
+        async |shop: Shop| {
+            shop.carried("categories", "").await;
+            shop.pass(Duration::from_secs(60)).await;
+            let status = shop
+                .carried("categories", json!({"since": "lastRun"}))
+                .await;
+            assert_eq!(status["status"], "completed", "{status}");
+            shop.assert_ledger(&[Kind::Category]);
+        },
+    );
 }
 
 /// Klaviyo answers every request for events that has this text in it with this status, and every request at all where
