@@ -369,6 +369,10 @@ impl Reader {
     /// where it was one, with the room that there is for one alone. `false` where a single record is too large for that.
     pub fn too_large(&mut self, number: usize, limit: usize) -> bool {
         let reserved = self.arrived(number).map_or(0, |taken| taken.bytes());
+        if self.ranges[number].drops_page {
+            // what is left of the range is read by another one
+            return true;
+        }
         let least = reserved / limit.max(1);
         self.record_bytes = Some(self.record_bytes.map_or(least, |known| known.max(least)));
         let range = &mut self.ranges[number];

@@ -32,10 +32,12 @@ impl Schedule {
         // what is not known of an earlier run, or refused, is not made good by a night
         let is_known = !extremes.deletes_document && !extremes.has_other_deployment;
         let is_taken = self.refused.is_none();
-        // nobody lengthens windows that are too short for the calls that a page of products takes, one after the other
-        let fits = Duration::from_secs(self.window_seconds) >= self.latency * 10;
         let is_drawn = Rng::with_seed(self.seed ^ 0x1116).u8(..3) > 0;
-        self.goal == Goal::Import(Resource::Products) && is_known && is_taken && fits && is_drawn
+        self.goal == Goal::Import(Resource::Products)
+            && is_known
+            && is_taken
+            && is_drawn
+            && self.has_time_for_pages()
     }
 }
 

@@ -63,7 +63,7 @@ impl Schedule {
     /// What is left undone when the night comes. Drawn apart, so that what else a seed draws does not depend on it.
     fn undone(&self) -> Option<Undone> {
         let rng = &mut Rng::with_seed(self.seed ^ 0x0417);
-        let is_drawn = self.goal == Goal::Plan && rng.u8(..3) > 0;
+        let is_drawn = self.goal == Goal::Plan && rng.u8(..3) > 0 && self.has_time_for_pages();
         let undone = match rng.u8(..9) {
             0 => Undone::ProductsDeleted,
             1..=4 => Undone::NeverImported(pick(rng, &Resource::ALL)),

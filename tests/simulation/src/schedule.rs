@@ -282,6 +282,12 @@ impl Schedule {
             && is_drawn
     }
 
+    /// Whether a window is long enough for the calls that a page of products takes, one after the other: by night nobody
+    /// lengthens it.
+    pub(crate) fn has_time_for_pages(&self) -> bool {
+        Duration::from_secs(self.window_seconds) >= self.latency * 10
+    }
+
     /// Whether nothing goes wrong with calls to Klaviyo.
     pub(crate) fn klaviyo_always_answers(&self) -> bool {
         let klaviyo = Link::To(Destination::Klaviyo);
