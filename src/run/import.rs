@@ -188,7 +188,8 @@ pub trait Import {
         false
     }
 
-    /// Whether records can be read and sent before their parts, with [`Only::RecordsFirst`].
+    /// Whether records can be read and sent before their parts, with
+    /// [`Only::RecordsFirst`](crate::run::state::Only::RecordsFirst).
     fn may_send_records_first(&self) -> bool {
         false
     }
