@@ -72,14 +72,17 @@ impl Range {
             ..
         } = &self.committed;
         let is_part = entries.is_empty() && digests.is_empty() && parts_after.is_none();
-        let is_left = !self.is_fetched || self.ready > 0;
-        is_part && only.is_none() && *attempt == 0 && is_left
+        is_part && only.is_none() && *attempt == 0 && self.is_left()
+    }
+
+    /// Whether something of it is left to be mapped.
+    fn is_left(&self) -> bool {
+        !self.is_fetched || self.ready > 0
     }
 
     /// Whether its records are read, and their parts only later.
     fn has_records_first(&self) -> bool {
-        let is_left = !self.is_fetched || self.ready > 0;
-        self.committed.only == Some(Only::RecordsFirst) && is_left
+        self.committed.only == Some(Only::RecordsFirst) && self.is_left()
     }
 
     /// How many records it has, about: those that are wanted by name are all that is read, and those that are wanted by
