@@ -13,7 +13,7 @@
 
 mod due;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -66,13 +66,13 @@ pub(super) struct JobList {
     bytes: usize,
 }
 
-/// The kinds of jobs that are not polled one by one.
+/// The kinds of jobs that are not polled one by one, in an order: one seed of the simulation is one history.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListedKinds {
     /// Those whose recent jobs are looked for in the list.
-    recent: HashSet<String>,
+    recent: BTreeSet<String>,
     /// Those of whose slow jobs one is polled at a time.
-    slow: HashSet<String>,
+    slow: BTreeSet<String>,
 }
 
 impl JobList {
