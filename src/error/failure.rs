@@ -132,6 +132,22 @@ impl Error {
         }
     }
 
+    /// A request that was not sent, or would be refused, before this has passed: as a 429 with `Retry-After`.
+    #[must_use]
+    pub fn throttled(peer: Peer, operation: &'static str, code: &str, wait: Duration) -> Self {
+        Self {
+            peer,
+            operation,
+            access: Access::default(),
+            kind: Kind::Refused(Refusal {
+                status: 429,
+                code: Some(code.to_owned()),
+                retry_after: Some(wait),
+                pointers: Vec::new(),
+            }),
+        }
+    }
+
     /// A response whose body is not as the contract describes it.
     #[must_use]
     pub fn unreadable(peer: Peer, operation: &'static str, expected: impl Into<String>) -> Self {

@@ -1,6 +1,6 @@
 //! Requests to the Klaviyo API: with its headers and rate limits, limited in time and size, retried if that can help.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use jiff::Timestamp;
 
 use super::answer::accept;
 use super::bulk::BulkEndpoint;
+use super::job_limit::JobLimits;
 use super::rate::{Endpoint, Limiter};
 use super::recent_calls::RecentCalls;
 use crate::config::KlaviyoConfig;
-use crate::error::{Access, Error, Kind, Peer, Refusal};
+use crate::error::{Access, Error, Peer};
 use crate::ports::{Body, Limits, Ports};
 use crate::retry::with_retry;
 use crate::time::{Deadline, later};
@@ -41,6 +42,9 @@ pub struct Client {
     /// time then.
     others: RefCell<(RecentCalls, Option<Moment>)>,
     tallies: RefCell<HashMap<&'static str, Tally>>,
+    pub(super) job_limits: JobLimits,
+    /// When the first request was sent since Klaviyo last answered one.
+    unanswered_since: Cell<Option<Duration>>,
 }
 
 /// What an endpoint did with the documents that this instance sent to it.
@@ -95,6 +99,8 @@ impl Client {
             limiters: RefCell::default(),
             others: RefCell::default(),
             tallies: RefCell::default(),
+            job_limits: JobLimits::default(),
+            unanswered_since: Cell::default(),
         }
     }
 
@@ -133,6 +139,14 @@ impl Client {
             calls.note(endpoint, limiter.left(monotonic), now);
         }
         calls
+    }
+
+    /// How long Klaviyo has not answered anything, although it was asked.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        let now = self.ports.clock.monotonic();
+        let since = self.unanswered_since.get();
+        since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
     /// The time until a request to this endpoint may begin, as far as it is known.
@@ -198,17 +212,8 @@ impl Client {
                 });
             }
             if wait >= deadline.remaining(&*self.ports.clock) {
-                return Err(Error {
-                    peer: Peer::Klaviyo,
-                    operation: endpoint.name,
-                    access: Access::default(),
-                    kind: Kind::Refused(Refusal {
-                        status: 429,
-                        code: Some("rate limit used up".to_owned()),
-                        retry_after: Some(wait),
-                        pointers: Vec::new(),
-                    }),
-                });
+                let why = "rate limit used up";
+                return Err(Error::throttled(Peer::Klaviyo, endpoint.name, why, wait));
             }
             self.ports.clock.sleep(wait).await;
         }
@@ -301,6 +306,10 @@ impl Client {
             )
         })?;
         let timeout = TIMEOUT.min(deadline.remaining(&*self.ports.clock));
+        if self.unanswered_since.get().is_none() {
+            self.unanswered_since
+                .set(Some(self.ports.clock.monotonic()));
+        }
         let response = self
             .ports
             .send(
@@ -313,6 +322,7 @@ impl Client {
             .await
             .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error))?;
         begun.end(&response);
+        self.unanswered_since.set(None);
         accept(endpoint.name, response)
     }
 }

@@ -56,6 +56,7 @@ impl Window<'_> {
                 self.in_flight.polls -= 1;
                 self.take_look(&jobs, result);
             }
+            Arrival::EarlierJobs { result } => self.take_earlier_jobs(result),
             Arrival::Saved { stored, result } => self.take_save(*stored, result),
         }
     }
@@ -150,7 +151,7 @@ impl Window<'_> {
     }
 
     /// A request has failed: the window ends.
-    fn fail(&mut self, error: Error) {
+    pub(super) fn fail(&mut self, error: Error) {
         let end = match error.action() {
             Action::Wait => match error.refusal() {
                 Some(refusal) => End::Wait {

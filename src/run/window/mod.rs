@@ -8,12 +8,14 @@
 //! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
 //! - [`packer`], [`group`]: what is sent together; what is committed together.
 //! - `jobs`, `job_list`, `job_pace`: Klaviyo's jobs and when they are polled.
+//! - `earlier_jobs`: jobs of a run that was stopped are waited for.
 //! - `progress`: what has been acknowledged goes into the document.
 //! - [`ending`]: what the document and the log say at the end.
 //! - `timing`, `in_flight`, `samples`: deadlines, requests under way, what a dry run shows.
 
 mod arrivals;
 mod decision;
+mod earlier_jobs;
 mod end;
 pub mod ending;
 pub mod group;
@@ -48,7 +50,7 @@ use super::engine::Engine;
 use super::import::Import;
 use super::state::{Counts, Cursor, IdRange, RunDocument};
 use super::store::Stored;
-use crate::error::Error;
+use crate::error::{Error, Peer};
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
 use crate::klaviyo::sending::Sent;
 use crate::memory::WindowMemory;
@@ -58,6 +60,8 @@ pub use self::end::End;
 
 /// The approximate time to send what has just been mapped.
 const TIME_TO_SEND: Duration = Duration::from_secs(2);
+/// An API that has not answered anything for this long does not answer: nothing takes so long in the middle of a window.
+const SILENCE: Duration = Duration::from_secs(5);
 /// The most batches that are under way at the same time, if they are small: 75 a second that take 300 ms each are 23.
 const MAX_SENDS: usize = 32;
 
@@ -238,6 +242,9 @@ impl Window<'_> {
 
     /// Starts what may be started; `true` if records were mapped.
     fn start(&mut self) -> bool {
+        if self.waits_for_earlier_jobs() {
+            return false;
+        }
         if self.import.needs_no_more(&self.stored.document) {
             self.reader.finish();
         }
@@ -432,7 +439,7 @@ impl Window<'_> {
 
     /// The window begins to end: nothing more is fetched, and what has been fetched is sent, if there is time for it.
     fn begin_to_end(&mut self, end: End) {
-        if self.findings.end.is_some() {
+        if self.findings.end.is_some() && !self.says_more(&end) {
             return;
         }
         match &end {
@@ -449,6 +456,24 @@ impl Window<'_> {
             }
         }
         self.findings.end = Some(end);
+    }
+
+    /// Whether an end says more than that the window's time is used up. Where nothing came of it, it is what was waited for
+    /// in vain. A request that took too long says nothing where Klaviyo has answered others just before: it ends with the
+    /// window, which may be too short.
+    fn says_more(&self, end: &End) -> bool {
+        let says_more = match end {
+            End::Wait { .. } => matches!(self.findings.end, Some(End::Continue)),
+            End::Broken(error) => {
+                let is_waiting =
+                    matches!(self.findings.end, Some(End::Continue | End::Wait { .. }));
+                let is_silent =
+                    error.peer == Peer::Klaviyo && self.engine.klaviyo.silent_for() >= SILENCE;
+                is_waiting && (is_silent || !error.took_too_long())
+            }
+            _ => false,
+        };
+        says_more && !self.findings.progress
     }
 
     /// The batches that are left are dropped; the next window reads their records again, after this wait.
