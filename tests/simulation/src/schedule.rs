@@ -7,6 +7,7 @@ use crate::traps::{self, Trap};
 use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
+use sim::commercetools::UnknownAttributes;
 use sim::faults::Fault;
 use sim::klaviyo::{EntryErrors, Existing, ImportErrors, JobTimes, RateHeaders, SharedPhones};
 use sim::seed::{Kind, Seed, Shop, Sizes};
@@ -142,7 +143,7 @@ pub struct Schedule {
     pub(crate) trap: Option<Trap>,
 }
 
-/// How Klaviyo answers where that was never recorded.
+/// How the APIs answer where that was never recorded, and is not documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unrecorded {
     pub(crate) entry_errors: EntryErrors,
@@ -151,6 +152,7 @@ pub(crate) struct Unrecorded {
     pub(crate) rate_headers: RateHeaders,
     pub(crate) jobs_a_page: usize,
     pub(crate) shared_phones: SharedPhones,
+    pub(crate) unknown_attributes: UnknownAttributes,
 }
 
 pub(crate) fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
@@ -349,6 +351,7 @@ fn draw_unrecorded(seed: u64) -> Unrecorded {
         rate_headers: pick(rng, &[RateHeaders::Recorded, RateHeaders::Documented]),
         jobs_a_page: pick(rng, &[10, 20, 100]),
         shared_phones: pick(rng, &SharedPhones::ALL),
+        unknown_attributes: pick(rng, &UnknownAttributes::ALL),
     }
 }
 
