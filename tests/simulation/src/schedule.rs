@@ -7,6 +7,7 @@ use crate::traps::{self, Trap};
 use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
+use sim::commercetools::UnknownAttributes;
 use sim::faults::Fault;
 use sim::klaviyo::{
     EntryErrors, Existing, ImportErrors, JobTimes, JobsOfOthers, RateHeaders, SharedPhones,
@@ -145,7 +146,7 @@ pub struct Schedule {
     pub(crate) trap: Option<Trap>,
 }
 
-/// How Klaviyo answers where that was never recorded.
+/// How the APIs answer where that was never recorded, and is not documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unrecorded {
     pub(crate) entry_errors: EntryErrors,
@@ -156,6 +157,7 @@ pub(crate) struct Unrecorded {
     pub(crate) shared_phones: SharedPhones,
     pub(crate) too_many_jobs: TooManyJobs,
     pub(crate) jobs_of_others: Option<JobsOfOthers>,
+    pub(crate) unknown_attributes: UnknownAttributes,
 }
 
 pub(crate) fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
@@ -356,6 +358,7 @@ fn draw_unrecorded(seed: u64) -> Unrecorded {
         shared_phones: pick(rng, &SharedPhones::ALL),
         too_many_jobs: pick(rng, &TooManyJobs::ALL),
         jobs_of_others: draw_jobs_of_others(rng),
+        unknown_attributes: pick(rng, &UnknownAttributes::ALL),
     }
 }
 

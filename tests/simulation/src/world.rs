@@ -113,6 +113,7 @@ impl World {
             project.refuse_racing_creations(RacingCreation::DuplicateField);
         }
         project.refuse_graphql(world.schedule.extremes.graphql);
+        project.answer_unknown_attributes(world.schedule.unrecorded.unknown_attributes);
         drop(project);
         Rc::new(world)
     }
