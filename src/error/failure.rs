@@ -212,7 +212,14 @@ impl Error {
     /// Whether the API took too long for the request.
     #[must_use]
     pub fn took_too_long(&self) -> bool {
-        has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
+        let is_timeout = self.kind == Kind::Transport(TransportError::Timeout);
+        has_code(self, "QueryTimedOut") || is_timeout || self.was_cut_off()
+    }
+
+    /// Whether the caller had less time left than a response may take.
+    #[must_use]
+    pub fn was_cut_off(&self) -> bool {
+        self.kind == Kind::Transport(TransportError::CutOff)
     }
 
     /// Whether a page took too long, so that fewer records may help.

@@ -1,6 +1,6 @@
 //! Requests to the Klaviyo API: with its headers and rate limits, limited in time and size, retried if that can help.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -43,8 +43,6 @@ pub struct Client {
     others: RefCell<(RecentCalls, Option<Moment>)>,
     tallies: RefCell<HashMap<&'static str, Tally>>,
     pub(super) job_limits: JobLimits,
-    /// When the first request was sent since Klaviyo last answered one.
-    unanswered_since: Cell<Option<Duration>>,
 }
 
 /// What an endpoint did with the documents that this instance sent to it.
@@ -100,7 +98,6 @@ impl Client {
             others: RefCell::default(),
             tallies: RefCell::default(),
             job_limits: JobLimits::default(),
-            unanswered_since: Cell::default(),
         }
     }
 
@@ -139,14 +136,6 @@ impl Client {
             calls.note(endpoint, limiter.left(monotonic), now);
         }
         calls
-    }
-
-    /// How long Klaviyo has not answered anything, although it was asked.
-    #[must_use]
-    pub fn silent_for(&self) -> Duration {
-        let now = self.ports.clock.monotonic();
-        let since = self.unanswered_since.get();
-        since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
     /// The time until a request to this endpoint may begin, as far as it is known.
@@ -306,10 +295,6 @@ impl Client {
             )
         })?;
         let timeout = TIMEOUT.min(deadline.remaining(&*self.ports.clock));
-        if self.unanswered_since.get().is_none() {
-            self.unanswered_since
-                .set(Some(self.ports.clock.monotonic()));
-        }
         let response = self
             .ports
             .send(
@@ -322,7 +307,6 @@ impl Client {
             .await
             .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error))?;
         begun.end(&response);
-        self.unanswered_since.set(None);
         accept(endpoint.name, response)
     }
 }

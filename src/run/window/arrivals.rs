@@ -127,8 +127,9 @@ impl Window<'_> {
         match result {
             Ok(page) => self.reader.fetched(range, page),
             Err(error) if error.action() == Action::AskForLess && error.may_pass() => {
-                if !self.reader.too_slow(range, limit) {
-                    self.begin_to_end(End::Broken(error));
+                match self.reader.too_slow(range, limit) {
+                    true => self.findings.has_narrowed = true,
+                    false => self.begin_to_end(End::Broken(error)),
                 }
             }
             Err(error) if error.is_too_large() => {

@@ -51,7 +51,9 @@ impl Window<'_> {
     fn write_end(&mut self, end: &End) {
         let now = self.engine.now();
         let progress = self.findings.progress;
-        let was_held = self.timing.was_mostly_held || self.findings.has_lacked_memory;
+        let was_held = self.timing.was_mostly_held
+            || self.findings.has_lacked_memory
+            || self.findings.has_narrowed;
         let stands_still = !was_held
             && decision::stands_still(
                 end,

@@ -50,7 +50,7 @@ use super::engine::Engine;
 use super::import::Import;
 use super::state::{Counts, Cursor, IdRange, RunDocument};
 use super::store::Stored;
-use crate::error::{Error, Peer};
+use crate::error::Error;
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
 use crate::klaviyo::sending::Sent;
 use crate::memory::WindowMemory;
@@ -60,8 +60,6 @@ pub use self::end::End;
 
 /// The approximate time to send what has just been mapped.
 const TIME_TO_SEND: Duration = Duration::from_secs(2);
-/// An API that has not answered anything for this long does not answer: nothing takes so long in the middle of a window.
-const SILENCE: Duration = Duration::from_secs(5);
 /// The most batches that are under way at the same time, if they are small: 75 a second that take 300 ms each are 23.
 const MAX_SENDS: usize = 32;
 
@@ -76,6 +74,8 @@ struct Findings {
     has_mapped: bool,
     /// Klaviyo has accepted or rejected something.
     klaviyo_answered: bool,
+    /// A page took too long, and is asked for with fewer records from now on.
+    has_narrowed: bool,
     /// It has waited for memory that other windows had.
     has_lacked_memory: bool,
     /// How the window is ending, if it is.
@@ -459,18 +459,11 @@ impl Window<'_> {
     }
 
     /// Whether an end says more than that the window's time is used up. Where nothing came of it, it is what was waited for
-    /// in vain. A request that took too long says nothing where Klaviyo has answered others just before: it ends with the
-    /// window, which may be too short.
+    /// in vain; but not a request that was only cut off: the window may be too short.
     fn says_more(&self, end: &End) -> bool {
-        let says_more = match end {
-            End::Wait { .. } => matches!(self.findings.end, Some(End::Continue)),
-            End::Broken(error) => {
-                let is_waiting =
-                    matches!(self.findings.end, Some(End::Continue | End::Wait { .. }));
-                let is_silent =
-                    error.peer == Peer::Klaviyo && self.engine.klaviyo.silent_for() >= SILENCE;
-                is_waiting && (is_silent || !error.took_too_long())
-            }
+        let says_more = match (&self.findings.end, end) {
+            (Some(End::Continue), End::Wait { .. }) => true,
+            (Some(End::Continue | End::Wait { .. }), End::Broken(error)) => !error.was_cut_off(),
             _ => false,
         };
         says_more && !self.findings.progress

@@ -351,6 +351,35 @@ async fn is_waited_out(shop: &Shop, resource: &str, fault: Fault, told: &str) {
 }
 
 #[test]
+fn pages_of_commercetools_that_do_not_come_for_hours_are_waited_out() {
+    for fault in [Fault::refuse(503), Fault::Hang, Fault::Trickle] {
+        for window in [10, 25] {
+            let setup = Setup::customers(40).variable("window_seconds", window);
+            let fault = fault.clone();
+            run(setup.scheduled(), async |shop: Shop| {
+                shop.start("customers", "").await;
+                let faults = shop.world.commercetools_faults();
+                faults.add(Rule::always(fault).path("/sim-shop/customers"));
+                for _ in 0..40 {
+                    shop.go_on("customers").await;
+                    shop.pass(Duration::from_secs(60)).await;
+                }
+                let status = shop.status("customers").await;
+                assert!(faults.applied() > 0);
+                eprintln!(
+                    "{} {} {}",
+                    status["status"], status["waitingFor"], status["lastError"]
+                );
+                faults.clear();
+                shop.pass(Duration::from_secs(16 * 60)).await;
+                shop.ticked("customers").await;
+                shop.assert_ledger(&[Kind::Customer]);
+            });
+        }
+    }
+}
+
+#[test]
 fn credentials_that_were_mended_are_taken_up_by_continue() {
     run(Setup::customers(40).scheduled(), async |shop: Shop| {
         shop.posted("/sync/customers", "", 202).await;
