@@ -92,13 +92,15 @@ impl Window<'_> {
                 Finished::default()
             }
         };
-        for (job, answer) in std::mem::take(&mut found.jobs) {
+        let finished = std::mem::take(&mut found.jobs);
+        let number = finished.len();
+        for (job, answer) in finished {
             self.take_answer(job, answer);
         }
         for job in jobs {
             self.jobs.answered(&job.id);
         }
-        self.jobs.end_look(kind, found, now);
+        self.jobs.end_look(kind, found, number, now);
     }
 
     fn take_save(&mut self, stored: Stored, result: Result<Saved, Error>) {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::Window;
 use super::group::JobEffect;
 use super::in_flight::Arrival;
+use super::job_list::ListedKinds;
 use super::job_pace::Until;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::job::Look;
@@ -88,10 +89,10 @@ impl Window<'_> {
     }
 
     /// The kinds of jobs that are looked for in Klaviyo's lists.
-    fn listed_jobs(&self) -> HashSet<String> {
+    pub(super) fn listed_jobs(&self) -> ListedKinds {
         match self.import.lists_jobs() {
             true => self.jobs.listed_kinds(self.engine.now()),
-            false => HashSet::new(),
+            false => ListedKinds::default(),
         }
     }
 

@@ -7,7 +7,7 @@
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
 //! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
 //! - [`packer`], [`group`]: what is sent together; what is committed together.
-//! - `jobs`, `job_list`, `job_pace`: Klaviyo's jobs and when they are polled.
+//! - `jobs`, `job_list`, `job_looks`, `job_pace`: Klaviyo's jobs and when they are polled.
 //! - `earlier_jobs`: jobs of a run that was stopped are waited for.
 //! - `progress`: what has been acknowledged goes into the document.
 //! - [`ending`]: what the document and the log say at the end.
@@ -21,6 +21,7 @@ pub mod ending;
 pub mod group;
 mod in_flight;
 mod job_list;
+mod job_looks;
 mod job_pace;
 mod jobs;
 pub mod packer;
@@ -378,10 +379,11 @@ impl Window<'_> {
     }
 
     fn write_cursor(&mut self) {
+        let jobs = self.jobs.for_cursor(&self.listed_jobs(), self.engine.now());
         let document = &mut self.stored.document;
         document.cursor = Some(Cursor {
             ranges: self.reader.left(),
-            jobs: self.jobs.for_cursor(self.engine.now()),
+            jobs,
             phase: self.import.phase(),
             phase_records: self.phase_records,
             batch_cap: self.packer.next_cap(self.findings.progress),
