@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 
 use super::answer::accept;
+use super::attributes::AttributeFilter;
 use super::scope::is_granted;
 use super::token::Token;
 use crate::config::CommercetoolsConfig;
@@ -41,6 +42,7 @@ pub struct Client {
     /// Whether a token is being fetched.
     is_fetching: Rc<Cell<bool>>,
     server_clock: Cell<Option<ServerClock>>,
+    pub(super) attributes: AttributeFilter,
 }
 
 /// A timestamp of commercetools, and when it was received on this instance's monotonic clock.
@@ -92,6 +94,7 @@ impl Client {
             token: RefCell::default(),
             is_fetching: Rc::default(),
             server_clock: Cell::new(None),
+            attributes: AttributeFilter::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::form_urlencoded;
 
+use super::attributes::AttributeFilter;
 use super::client::{Call, Client};
 use crate::error::{Access, Error, Peer};
 use crate::json::Json;
@@ -98,7 +99,7 @@ impl<'a> Query<'a> {
         self.predicates().join(" and ")
     }
 
-    fn path_and_query(&self, limit: usize, with_total: bool) -> String {
+    fn path_and_query(&self, limit: usize, with_total: bool, more: Option<(&str, &str)>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("limit", &limit.to_string());
         query.append_pair("withTotal", if with_total { "true" } else { "false" });
@@ -108,7 +109,7 @@ impl<'a> Query<'a> {
         for predicate in self.predicates() {
             query.append_pair("where", &predicate);
         }
-        for (name, value) in self.parameters {
+        for &(name, value) in self.parameters.iter().chain(&more) {
             query.append_pair(name, value);
         }
         format!("{}?{}", self.path, query.finish())
@@ -175,15 +176,27 @@ struct TotalAnswer {
 }
 
 impl Client {
-    /// Reads one page: the unchanged records, as slices of the response.
+    /// Reads one page: the unchanged records, as slices of the response; projections of products without their attributes,
+    /// where commercetools leaves them out.
     ///
     /// # Errors
     /// If commercetools does not respond or rejects the request; [`crate::ports::TransportError::TooLarge`] if the page
     /// is larger than `max_bytes`.
     pub async fn page(&self, query: &Query<'_>, deadline: Deadline) -> Result<Vec<Json>, Error> {
-        let path = query.path_and_query(query.limit.min(MAX_LIMIT), false);
-        self.query(query, &path, deadline, |body| records(body.clone()))
-            .await
+        let read = async |parameter| {
+            let path = query.path_and_query(query.limit.min(MAX_LIMIT), false, parameter);
+            self.query(query, &path, deadline, |body| records(body.clone()))
+                .await
+        };
+        let filter = self.attributes.parameter(query.path);
+        match read(filter).await {
+            Err(error) if filter.is_some() && AttributeFilter::may_be_rejected(&error) => {
+                let without = read(None).await;
+                self.attributes.note_without(&without);
+                without
+            }
+            page => page,
+        }
     }
 
     /// The number of records that match the query.
@@ -191,7 +204,7 @@ impl Client {
     /// # Errors
     /// As [`Client::page`].
     pub async fn total(&self, query: &Query<'_>, deadline: Deadline) -> Result<u64, Error> {
-        let path = query.path_and_query(0, true);
+        let path = query.path_and_query(0, true, None);
         self.query(query, &path, deadline, |body| {
             let answer: TotalAnswer = serde_json::from_slice(body).ok()?;
             Some(answer.total).filter(|&total| total <= MAX_TOTAL)

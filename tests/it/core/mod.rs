@@ -1,15 +1,18 @@
 //! The native core: for tests that run it hundreds of times, or look inside.
 
+mod attributes;
 mod batches;
 mod catalog;
 mod changes;
 mod decided_again;
 mod deletion;
 mod drift;
+mod earlier_jobs;
 mod error_table;
 mod events;
 mod failed_records;
 mod identifiers;
+mod job_limit;
 mod job_waits;
 mod many_variants;
 mod missing_categories;

@@ -38,6 +38,9 @@ pub struct Setup {
     pub variables: BTreeMap<&'static str, String>,
     /// Whether requests and answers are held to the APIs' contracts.
     pub check_contract: bool,
+    /// Whether each call of the app to itself is answered by an instance of its own, as where WASI 0.2 is served; else all
+    /// by one.
+    pub has_instance_per_call: bool,
     /// The longest that a test goes on, in the world's time: what takes longer goes on for ever.
     pub longest: Duration,
 }
@@ -61,6 +64,7 @@ impl Setup {
             klaviyo: klaviyo::Options::default(),
             variables: BTreeMap::new(),
             check_contract: true,
+            has_instance_per_call: false,
             longest: LONGEST_TEST,
         }
     }

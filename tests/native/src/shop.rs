@@ -10,6 +10,7 @@ use clock::Clock;
 use http::{Request, Response};
 use klaviyo_bulk_import::api;
 use klaviyo_bulk_import::app::App;
+use klaviyo_bulk_import::config::Config;
 use klaviyo_bulk_import::ports::{LocalFuture, Ports};
 use klaviyo_bulk_import::run::engine::Engine;
 use sim::server::Server;
@@ -63,6 +64,8 @@ struct Surroundings {
     world: Rc<World>,
     interceptor: Rc<dyn Interceptor>,
     app: RefCell<Weak<App>>,
+    /// The configuration of the instances that answer the app's calls to itself, if each has its own.
+    instances: Option<Config>,
     log: RefCell<Vec<String>>,
 }
 
@@ -84,10 +87,16 @@ pub fn run_with<T>(
     let executor = Executor::new(clock.clone(), 0);
     // the core's own dice: names of holders and writes, jitter
     fastrand::seed(0);
-    let longest = setup.longest;
+    let (longest, has_instances) = (setup.longest, setup.has_instance_per_call);
     let (options, variables) = setup.into_parts(clock.clone());
     let world = Rc::new(World::in_process(options));
-    let shop = Shop::new(executor.clone(), world, interceptor, variables);
+    let shop = Shop::new(
+        executor.clone(),
+        world,
+        interceptor,
+        variables,
+        has_instances,
+    );
     let ended = executor.block_on(clock.within(longest, test(shop)));
     executor.clear();
     ended.expect("it goes on for ever")
@@ -99,6 +108,7 @@ impl Shop {
         world: Rc<World>,
         interceptor: Rc<dyn Interceptor>,
         variables: BTreeMap<&'static str, String>,
+        has_instances: bool,
     ) -> Self {
         let config = configuration(&values(&world, &variables)).expect("usable variables");
         let surroundings = Rc::new(Surroundings {
@@ -106,6 +116,7 @@ impl Shop {
             world: world.clone(),
             interceptor,
             app: RefCell::default(),
+            instances: has_instances.then(|| config.clone()),
             log: RefCell::default(),
         });
         let app = Rc::new(App::new(config, ports(&surroundings, INSTANCE)));
@@ -138,7 +149,14 @@ impl Shop {
                 .map(|(name, value)| (*name, (*value).to_owned())),
         );
         let executor = self.surroundings.executor.clone();
-        Self::new(executor, self.world.clone(), interceptor, all)
+        let has_instances = self.surroundings.instances.is_some();
+        Self::new(
+            executor,
+            self.world.clone(),
+            interceptor,
+            all,
+            has_instances,
+        )
     }
 
     /// The app's ports, for tests of what is below the app.
@@ -203,7 +221,13 @@ impl Environment for Surroundings {
         let answered = self.interceptor.request(to, &request);
         let call = format!("{} {}", request.method(), request.uri().path());
         let (world, interceptor) = (self.world.clone(), self.interceptor.clone());
-        let app = self.app.borrow().clone();
+        let instance = match &self.instances {
+            Some(config) if to == Destination::Itself => {
+                let app = App::new(config.clone(), ports(&self, INSTANCE));
+                Some(Rc::new(app))
+            }
+            _ => self.app.borrow().upgrade(),
+        };
         Box::pin(async move {
             if let Some(answered) = answered {
                 return answered;
@@ -212,7 +236,7 @@ impl Environment for Surroundings {
                 Destination::Commercetools => world.commercetools_server(),
                 Destination::Klaviyo => world.klaviyo_server(),
                 Destination::Itself => {
-                    let app = app.upgrade().ok_or_else(lost)?;
+                    let app = instance.ok_or_else(lost)?;
                     let (parts, body) = request.into_parts();
                     let call = Call {
                         method: parts.method,

@@ -7,8 +7,12 @@ use crate::traps::{self, Trap};
 use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
+use sim::commercetools::UnknownAttributes;
 use sim::faults::Fault;
-use sim::klaviyo::{EntryErrors, Existing, ImportErrors, JobTimes, RateHeaders, SharedPhones};
+use sim::klaviyo::{
+    EntryErrors, Existing, ImportErrors, JobTimes, JobsOfOthers, RateHeaders, SharedPhones,
+    TooManyJobs,
+};
 use sim::seed::{Kind, Seed, Shop, Sizes};
 
 /// What the operator wants.
@@ -142,7 +146,7 @@ pub struct Schedule {
     pub(crate) trap: Option<Trap>,
 }
 
-/// How Klaviyo answers where that was never recorded.
+/// How the APIs answer where that was never recorded, and is not documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unrecorded {
     pub(crate) entry_errors: EntryErrors,
@@ -151,6 +155,9 @@ pub(crate) struct Unrecorded {
     pub(crate) rate_headers: RateHeaders,
     pub(crate) jobs_a_page: usize,
     pub(crate) shared_phones: SharedPhones,
+    pub(crate) too_many_jobs: TooManyJobs,
+    pub(crate) jobs_of_others: Option<JobsOfOthers>,
+    pub(crate) unknown_attributes: UnknownAttributes,
 }
 
 pub(crate) fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
@@ -349,7 +356,21 @@ fn draw_unrecorded(seed: u64) -> Unrecorded {
         rate_headers: pick(rng, &[RateHeaders::Recorded, RateHeaders::Documented]),
         jobs_a_page: pick(rng, &[10, 20, 100]),
         shared_phones: pick(rng, &SharedPhones::ALL),
+        too_many_jobs: pick(rng, &TooManyJobs::ALL),
+        jobs_of_others: draw_jobs_of_others(rng),
+        unknown_attributes: pick(rng, &UnknownAttributes::ALL),
     }
+}
+
+/// Other apps leave no room for jobs now and then, or little, or all but a little.
+fn draw_jobs_of_others(rng: &mut Rng) -> Option<JobsOfOthers> {
+    let count = pick(rng, &[0, 0, 0, 0, 3, 497, 499, 500]);
+    let take = seconds(rng, 10..120);
+    (count > 0).then(|| JobsOfOthers {
+        count,
+        take,
+        every: take + seconds(rng, 60..400),
+    })
 }
 
 /// Writes to an API that arrive twice. Drawn apart, so that what else a seed draws does not depend on it.

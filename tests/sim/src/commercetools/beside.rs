@@ -166,10 +166,15 @@ impl Commercetools {
         }
         let total = query.with_total.then_some(matching.len());
         let page: Vec<String> = matching
-            .iter()
+            .into_iter()
             .skip(query.offset)
             .take(query.limit)
-            .map(Value::to_string)
+            .map(|mut record| {
+                if beside == Beside::VariantProjection {
+                    query.attributes.apply(&mut record);
+                }
+                record.to_string()
+            })
             .collect();
         let head = page_head(&query, page.len(), total);
         Ok(answer(

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::attributes::AttributeFilter;
 use super::predicate::{Fields, IdBounds};
 use crate::seed::{Kind, Seed};
 
@@ -211,14 +212,21 @@ impl Record<'_> {
 
     /// The record as JSON text.
     pub(super) fn body(&self) -> Cow<'_, str> {
+        self.body_with(&AttributeFilter::default())
+    }
+
+    /// The same; a projection with these attributes.
+    pub(super) fn body_with(&self, attributes: &AttributeFilter) -> Cow<'_, str> {
         let seed = &self.collection.seed;
         match (self.source, self.view) {
             (Source::Seeded(index), View::Whole) => seed.record(self.collection.kind, index).into(),
             (Source::Seeded(index), view) => {
-                seed.product_projection(index, view == View::Staged).into()
+                let keeps = |name: &str| attributes.keeps(name);
+                seed.product_projection(index, view == View::Staged, &keeps)
+                    .into()
             }
             (Source::Added(added), View::Whole) => added.body.as_str().into(),
-            (Source::Added(added), view) => projection(&added.body, view).into(),
+            (Source::Added(added), view) => projection(&added.body, view, attributes).into(),
         }
     }
 
@@ -239,13 +247,18 @@ impl Fields for Record<'_> {
                 let email = customer["email"].as_str()?;
                 Some(email.trim().to_lowercase().into())
             }
-            _ => self.value().get_mut(name).map(Value::take),
+            // No predicate asks for attributes.
+            _ => {
+                let body = self.body_with(&AttributeFilter::none());
+                let mut record: Value = serde_json::from_str(&body).expect("records are JSON");
+                record.get_mut(name).map(Value::take)
+            }
         }
     }
 }
 
 /// The projection of a product that a test has put.
-fn projection(product: &str, view: View) -> String {
+fn projection(product: &str, view: View, attributes: &AttributeFilter) -> String {
     let mut product: Map<String, Value> = serde_json::from_str(product).expect("records are JSON");
     let mut data = product.remove("masterData").unwrap_or_default();
     for name in ["published", "hasStagedChanges"] {
@@ -259,5 +272,7 @@ fn projection(product: &str, view: View) -> String {
     if let Value::Object(side) = data[side].take() {
         product.extend(side);
     }
-    Value::Object(product).to_string()
+    let mut projection = Value::Object(product);
+    attributes.apply(&mut projection);
+    projection.to_string()
 }

@@ -57,7 +57,11 @@ impl Commercetools {
             GraphqlRefusal::Errors if allowed.is_ok() => {}
             GraphqlRefusal::Errors | GraphqlRefusal::Always => return Ok(refused(field)),
         }
-        let query = Query::parse(&parameters(field).ok_or_else(invalid)?, resource)?;
+        let query = Query::parse(
+            &parameters(field).ok_or_else(invalid)?,
+            resource,
+            self.unknown_attributes,
+        )?;
         let kind = resource.kind().ok_or_else(invalid)?;
         let page = query.page(&self.collections[kind as usize], View::Whole);
         let records: Vec<Value> = page.records.iter().map(|record| record.value()).collect();

@@ -1,5 +1,6 @@
 //! Simulated commercetools: the authorization server, the query endpoints and custom objects of one project.
 
+mod attributes;
 mod auth;
 mod beside;
 mod collection;
@@ -20,10 +21,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub use self::attributes::UnknownAttributes;
 pub use self::auth::SCOPES;
 pub use self::custom_objects::{CustomObject, RacingCreation};
 pub use self::graphql::GraphqlRefusal;
 
+use self::attributes::AttributeFilter;
 use self::auth::Auth;
 use self::beside::BesideRecords;
 use self::collection::{Collection, View};
@@ -47,6 +50,7 @@ pub struct Commercetools {
     knows_lowercase_email: bool,
     custom_objects: CustomObjects,
     graphql_refusal: GraphqlRefusal,
+    unknown_attributes: UnknownAttributes,
 }
 
 impl Commercetools {
@@ -63,6 +67,7 @@ impl Commercetools {
             },
             custom_objects: CustomObjects::default(),
             graphql_refusal: GraphqlRefusal::default(),
+            unknown_attributes: UnknownAttributes::default(),
             knows_lowercase_email: true,
         };
         if seed.shop != Shop::Usual {
@@ -174,11 +179,12 @@ impl Commercetools {
     }
 
     /// As [`Commercetools::for_each`] with the published projection of every published product, as if all that is kept beside
-    /// products were embedded in them.
+    /// products were embedded in them, without the attributes, which nothing in Klaviyo has.
     pub fn for_each_published_product(&self, mut visit: impl FnMut(&str)) {
         let products = &self.collections[Kind::Product as usize];
         for record in products.within(Default::default(), View::Current) {
-            visit(&self.whole_projection(&record.body()));
+            let body = record.body_with(&AttributeFilter::none());
+            visit(&self.whole_projection(&body));
         }
     }
 
@@ -211,6 +217,11 @@ impl Commercetools {
     /// Sets how GraphQL is refused.
     pub fn refuse_graphql(&mut self, how: GraphqlRefusal) {
         self.graphql_refusal = how;
+    }
+
+    /// Sets what becomes of a name in `filter[attributes]` that no product type defines.
+    pub fn answer_unknown_attributes(&mut self, how: UnknownAttributes) {
+        self.unknown_attributes = how;
     }
 
     /// Deletes a custom object behind the component's back, and tells whether it existed.
@@ -300,7 +311,7 @@ impl Commercetools {
             let unknown = "Malformed parameter: where: the field 'lowercaseEmail' does not exist";
             return Err(Problem::invalid_input(unknown));
         }
-        let query = Query::parse(query, resource)?;
+        let query = Query::parse(query, resource, self.unknown_attributes)?;
         let view = match (resource, query.staged) {
             (Resource::ProductProjections, false) => View::Current,
             (Resource::ProductProjections, true) => View::Staged,
@@ -335,9 +346,10 @@ impl Commercetools {
                 body.push(',');
             }
             if query.expand.is_empty() {
-                body.push_str(&record.body());
+                body.push_str(&record.body_with(&query.attributes));
             } else {
                 let mut value = record.value();
+                query.attributes.apply(&mut value);
                 for path in &query.expand {
                     self.expand(&mut value, path);
                 }
@@ -363,6 +375,7 @@ impl Commercetools {
             .and_then(|(kind, id)| self.collections[kind as usize].get(id, view))
             .ok_or_else(|| Problem::not_found(id))?;
         let mut value = record.value();
+        query.attributes.apply(&mut value);
         for path in &query.expand {
             self.expand(&mut value, path);
         }
@@ -441,7 +454,8 @@ impl Commercetools {
                 Ok(answer(status, object.to_json().to_string()))
             }
             (&Method::GET, [container]) => {
-                let query = Query::parse(query, Resource::CustomObjects)?;
+                let unknown = self.unknown_attributes;
+                let query = Query::parse(query, Resource::CustomObjects, unknown)?;
                 let matching: Vec<_> = self
                     .custom_objects
                     .of(container)

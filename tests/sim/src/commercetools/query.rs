@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::attributes::{AttributeFilter, FILTER, UnknownAttributes};
 use super::collection::{Collection, Record, View};
 use super::predicate::{Predicate, Variables};
 use super::problem::Problem;
@@ -22,6 +23,7 @@ pub(super) struct Query {
     pub(super) with_total: bool,
     pub(super) expand: Vec<String>,
     pub(super) staged: bool,
+    pub(super) attributes: AttributeFilter,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,8 +40,12 @@ pub(super) struct Page<'a> {
 }
 
 impl Query {
-    /// Reads the query string of a query for `resource`.
-    pub(super) fn parse(text: &str, resource: Resource) -> Result<Self, Problem> {
+    /// Reads the query string of a query for `resource`, with attributes that no product has as `unknown` says.
+    pub(super) fn parse(
+        text: &str,
+        resource: Resource,
+        unknown: UnknownAttributes,
+    ) -> Result<Self, Problem> {
         let mut wheres = Vec::new();
         let mut variables = Variables::new();
         let mut query = Self {
@@ -50,6 +56,7 @@ impl Query {
             with_total: true,
             expand: Vec::new(),
             staged: false,
+            attributes: AttributeFilter::default(),
         };
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match name.as_ref() {
@@ -60,6 +67,7 @@ impl Query {
                 "offset" => query.offset = number("offset", &value, LARGEST_OFFSET)?,
                 "withTotal" => query.with_total = truth("withTotal", &value)?,
                 "staged" if has_projections(resource) => query.staged = truth("staged", &value)?,
+                FILTER if has_projections(resource) => query.attributes.add(&value, unknown)?,
                 "expand" => {
                     if !resource.expansions().contains(&value.as_ref()) {
                         return Err(invalid("expand", &value));

@@ -47,6 +47,24 @@ pub fn perfect_time(jobs: &[(JobKind, Duration)], windows: Windows) -> Duration 
     ends.max().unwrap_or_default()
 }
 
+/// When a perfect client would have posted the last of so many calls of an operation that depend on nothing.
+#[must_use]
+pub fn perfect_calls(operation: Operation, count: u64, windows: Windows) -> Duration {
+    let mut calls = Calls::new(operation.rate(), windows);
+    let mut at = Duration::ZERO;
+    for _ in 0..count {
+        loop {
+            let allowed = calls.allowed(at);
+            if allowed == at {
+                break;
+            }
+            at = allowed;
+        }
+        calls.post(at);
+    }
+    at
+}
+
 /// Jobs with when they may be posted: each when its share of those before it is over.
 fn ready(takes: &[Duration], before: &[Duration]) -> Vec<(Duration, Duration)> {
     let jobs = takes.len();
@@ -67,10 +85,10 @@ struct Calls {
 }
 
 impl Calls {
-    fn new(kind: JobKind, windows: Windows) -> Self {
+    fn new(rate: Rate, windows: Windows) -> Self {
         Self {
             windows,
-            rate: Operation::StartJob(kind).rate(),
+            rate,
             in_second: BTreeMap::new(),
             in_minute: BTreeMap::new(),
             at: Vec::new(),
@@ -113,7 +131,7 @@ impl Calls {
 
 /// When jobs of one kind end, in their order.
 fn posted(kind: JobKind, jobs: &[(Duration, Duration)], windows: Windows) -> Vec<Duration> {
-    let mut calls = Calls::new(kind, windows);
+    let mut calls = Calls::new(Operation::StartJob(kind).rate(), windows);
     let mut under_way: BinaryHeap<Reverse<Duration>> = BinaryHeap::new();
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&index| jobs[index].0);
@@ -167,6 +185,15 @@ mod tests {
         let jobs: Vec<_> = of(ITEMS, 1, 10).chain(of(VARIANTS, 751, 1)).collect();
         assert_eq!(unknown(&jobs), 71);
         assert_eq!(perfect_time(&jobs, Windows::FromStart).as_secs(), 61);
+    }
+
+    #[test]
+    fn calls_that_depend_on_nothing_go_as_the_limits_allow() {
+        for windows in [Windows::FromStart, Windows::Unknown] {
+            let of = |calls| perfect_calls(Operation::BulkCreateEvents, calls, windows).as_secs();
+            let calls = [0, 10, 11, 150, 151, 301, 311];
+            assert_eq!(calls.map(of), [0, 0, 1, 14, 60, 120, 121], "{windows:?}");
+        }
     }
 
     #[test]

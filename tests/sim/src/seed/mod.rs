@@ -1,6 +1,7 @@
 //! What the simulated commercetools project holds: every record made on demand from (seed, kind, index), the
 //! same each time, and as awkward as real ones.
 
+mod attributes;
 mod beside;
 mod category;
 mod customer;
@@ -16,6 +17,7 @@ use uuid::{Builder, Uuid};
 
 use crate::json::Json;
 
+pub(crate) use self::attributes::is_defined as is_attribute;
 pub(crate) use self::beside::take_apart;
 pub use self::beside::{Beside, Shop, refund};
 pub use self::product::CHANNEL;
@@ -105,6 +107,8 @@ enum Stream {
     Body,
     /// Traits other records or queries ask for without making the record.
     Traits,
+    /// The attributes of products.
+    Attributes,
 }
 
 /// Seconds in which records are created: the years 2020 to mid 2026.
@@ -164,9 +168,15 @@ impl Seed {
         product::is_published(self, index)
     }
 
-    /// The projection of the product `index` as JSON text: what is published, or what is staged.
-    pub fn product_projection(&self, index: u32, staged: bool) -> String {
-        product::projection(self, index, staged)
+    /// The projection of the product `index` as JSON text: what is published, or what is staged, with the attributes whose
+    /// names `keeps` says.
+    pub(crate) fn product_projection(
+        &self,
+        index: u32,
+        staged: bool,
+        keeps: &dyn Fn(&str) -> bool,
+    ) -> String {
+        product::projection(self, index, staged, keeps)
     }
 
     /// The members every resource begins with.

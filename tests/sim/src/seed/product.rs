@@ -3,7 +3,9 @@
 use fastrand::Rng;
 
 use super::prose::{self, THINGS};
-use super::{Kind, Seed, Stream, cent_precision, high_precision, one_in, pick, random_uuid};
+use super::{
+    Kind, Seed, Stream, attributes, cent_precision, high_precision, one_in, pick, random_uuid,
+};
 use crate::json::Json;
 
 /// The channel whose stock `useChannelInventory` may name.
@@ -58,8 +60,9 @@ pub(super) fn record(seed: &Seed, index: u32) -> String {
         json.text("key", &format!("product-{index}"));
         json.reference("productType", "product-type", PRODUCT_TYPE);
         json.object("masterData", |json| {
-            json.object("current", |json| data(json, seed, index, View::Current));
-            json.object("staged", |json| data(json, seed, index, View::Staged));
+            for (side, view) in [("current", View::Current), ("staged", View::Staged)] {
+                json.object(side, |json| data(json, seed, index, view, &|_| true));
+            }
             json.flag("published", traits.published);
             json.flag("hasStagedChanges", traits.staged_changes);
         });
@@ -68,19 +71,20 @@ pub(super) fn record(seed: &Seed, index: u32) -> String {
     json.into_text()
 }
 
-pub(super) fn projection(seed: &Seed, index: u32, staged: bool) -> String {
+pub(super) fn projection(
+    seed: &Seed,
+    index: u32,
+    staged: bool,
+    keeps: &dyn Fn(&str) -> bool,
+) -> String {
     let traits = traits(seed, index);
     let mut json = Json::with_capacity(8_000);
     json.element_object(|json| {
         seed.base(json, Kind::Product, index);
         json.text("key", &format!("product-{index}"));
         json.reference("productType", "product-type", PRODUCT_TYPE);
-        data(
-            json,
-            seed,
-            index,
-            if staged { View::Staged } else { View::Current },
-        );
+        let view = if staged { View::Staged } else { View::Current };
+        data(json, seed, index, view, keeps);
         json.flag("published", traits.published);
         json.flag("hasStagedChanges", traits.staged_changes);
         json.text("priceMode", "Embedded");
@@ -88,7 +92,7 @@ pub(super) fn projection(seed: &Seed, index: u32, staged: bool) -> String {
     json.into_text()
 }
 
-fn data(json: &mut Json, seed: &Seed, index: u32, view: View) {
+fn data(json: &mut Json, seed: &Seed, index: u32, view: View, keeps: &dyn Fn(&str) -> bool) {
     let mut rng = seed.rng(Kind::Product, index, Stream::Body);
     let rng = &mut rng;
     let mut names = THINGS[rng.usize(..THINGS.len())];
@@ -111,14 +115,18 @@ fn data(json: &mut Json, seed: &Seed, index: u32, view: View) {
     }
     prose::slug(json, "slug", "product", index);
     categories(json, seed, rng);
-    json.raw("attributes", "[]");
+    attributes::of_product(json, seed, index, keeps);
     json.raw("searchKeywords", "{}");
     // Now and then more variants than one answer of Klaviyo lists.
     let variants = if one_in(rng, 40) { 60 } else { rng.u32(1..=5) };
-    json.object("masterVariant", |json| variant(json, seed, rng, index, 1));
+    let mut variant = |json: &mut Json, number: u32| {
+        variant(json, seed, rng, index, number);
+        attributes::of_variant(json, seed, index, number, keeps);
+    };
+    json.object("masterVariant", |json| variant(json, 1));
     json.array("variants", |json| {
         for number in 2..=variants {
-            json.element_object(|json| variant(json, seed, rng, index, number));
+            json.element_object(|json| variant(json, number));
         }
     });
 }
@@ -162,15 +170,6 @@ fn variant(json: &mut Json, seed: &Seed, rng: &mut Rng, index: u32, number: u32)
                 });
             });
         }
-    });
-    json.array("attributes", |json| {
-        json.element_object(|json| {
-            json.text("name", "color");
-            json.raw(
-                "value",
-                r##"{"key":"red","label":{"en-US":"Red","de-DE":"Rot"}}"##,
-            );
-        });
     });
     json.raw("assets", "[]");
     availability(json, rng);

@@ -5,15 +5,21 @@
 //! measured is how long the import waits for something that it could have avoided. `cargo bench-import` measures the
 //! component itself.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::{Parser, ValueEnum};
+use http::Response;
 use jiff::Timestamp;
 use klaviyo_bulk_import::run::state::Resource;
-use native::shop::run;
-use native::{CONTAINER, Operator, Setup, Shop};
+use native::environment::{Answered, Destination};
+use native::shop::run_with;
+use native::{CONTAINER, Interceptor, Operator, Setup, Shop};
 use serde_json::json;
+use sim::commercetools::UnknownAttributes;
 use sim::klaviyo::{JobKind, JobTimes, Operation, RateHeaders, Windows, perfect_time};
 use sim::ledger::Traffic;
 use sim::seed::{Kind, Shop as Kept};
@@ -45,6 +51,9 @@ struct Arguments {
     /// How the shop keeps variants and prices
     #[arg(long, default_value = "usual")]
     shop: ShopKind,
+    /// Whether commercetools ignores that no attributes are wanted, and products arrive with all of them
+    #[arg(long)]
+    with_attributes: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,12 +90,27 @@ struct Measured {
     other_calls: u64,
     throttled: u64,
     document: usize,
+    /// Bytes of commercetools' responses.
+    read_bytes: u64,
+}
+
+/// Counts the bytes of commercetools' responses.
+#[derive(Default)]
+struct ReadBytes(Cell<u64>);
+
+impl Interceptor for ReadBytes {
+    fn response(&self, to: Destination, _call: &str, response: Response<Bytes>) -> Answered {
+        if to == Destination::Commercetools {
+            self.0.set(self.0.get() + response.body().len() as u64);
+        }
+        Ok(response)
+    }
 }
 
 fn main() {
     let arguments = Arguments::parse();
     println!(
-        "{:<9} {:<7} {:>4} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7} {:>4} {:>9}",
+        "{:<9} {:<7} {:>4} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7} {:>4} {:>9} {:>7}",
         "times",
         "what",
         "seed",
@@ -101,7 +125,8 @@ fn main() {
         "a job",
         "calls",
         "429",
-        "document"
+        "document",
+        "read MB"
     );
     let chosen = match arguments.times {
         Some(times) => vec![times],
@@ -146,15 +171,17 @@ fn print(times: Times, what: &str, seed: u64, measured: &Measured) {
         other_calls,
         throttled,
         document,
+        read_bytes,
     } = measured;
     let reads_a_job = (listed + polled) as f64 / (*jobs).max(1) as f64;
     println!(
         "{:<9} {what:<7} {seed:>4} {took:>8.1} {bound:>8.1} {:>6.3} {safe_bound:>6.1} {:>6.3} {jobs:>6} {listed:>6} {polled:>6} \
-         {reads_a_job:>6.3} {other_calls:>7} {throttled:>4} {:>6} KB",
+         {reads_a_job:>6.3} {other_calls:>7} {throttled:>4} {:>6} KB {:>7.1}",
         name(times),
         took / bound,
         took / safe_bound,
         document / 1000,
+        *read_bytes as f64 / 1e6,
     );
 }
 
@@ -178,10 +205,24 @@ fn measure(arguments: &Arguments, times: Times, seed: u64) -> Vec<(&'static str,
     };
     let deletion = json!({"deleteAll": true, "confirmDeletion": "products"}).to_string();
     let has_timeline = arguments.timeline;
-    run(setup, async move |shop| {
+    let read = Rc::new(ReadBytes::default());
+    let with_attributes = arguments.with_attributes;
+    run_with(setup, read.clone(), async move |shop| {
+        if with_attributes {
+            let how = UnknownAttributes::Ignored;
+            shop.world
+                .commercetools(|project| project.answer_unknown_attributes(how));
+        }
         let mut all = Vec::new();
         for (what, body) in [("create", ""), ("again", ""), ("delete", &deletion)] {
-            all.push((what, one(&shop, body, has_timeline).await));
+            read.0.set(0);
+            let measured = one(&shop, body, has_timeline).await;
+            let read_bytes = read.0.get();
+            let measured = Measured {
+                read_bytes,
+                ..measured
+            };
+            all.push((what, measured));
             if what != "delete" {
                 let checked = shop.world.check_ledger_of(&[Kind::Product]);
                 assert!(checked.is_ok(), "{checked:?}");
@@ -245,6 +286,7 @@ async fn one(shop: &Shop, body: &str, has_timeline: bool) -> Measured {
         other_calls: of(|_| true) - of(is_job) - of(is_list) - of(is_poll),
         throttled: throttled(&self::traffic(shop)) - throttled(&traffic),
         document,
+        read_bytes: 0,
     }
 }
 
