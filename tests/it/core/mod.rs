@@ -10,6 +10,7 @@ mod drift;
 mod error_table;
 mod events;
 mod failed_records;
+mod full_requests;
 mod identifiers;
 mod job_waits;
 mod many_variants;
