@@ -82,6 +82,9 @@ pub enum TransportError {
     /// The caller's time limit is over. The request may have taken effect.
     #[error("no response in time")]
     Timeout,
+    /// The same, where the caller had less time left than a response may take ([`LEAST_TIME`]).
+    #[error("no response in the time that was left")]
+    CutOff,
     /// The response is larger than the caller can hold.
     #[error("the response is larger than {limit} bytes")]
     TooLarge {
@@ -101,6 +104,10 @@ pub enum TransportError {
     #[error("connection failed: {0}")]
     Connection(String),
 }
+
+/// A request that has less time than this may end without a response although its API responds as usual: pages and bulk
+/// requests take seconds.
+pub const LEAST_TIME: Duration = Duration::from_secs(5);
 
 /// The WASI version that this build's guest is for.
 pub const WASI: &str = if cfg!(feature = "wasi-0-3") {
@@ -178,12 +185,16 @@ impl Ports {
     ) -> Result<http::Response<Bytes>, TransportError> {
         // with no time left the lease may be over: no request is begun
         if limits.timeout.is_zero() {
-            return Err(TransportError::Timeout);
+            return Err(TransportError::CutOff);
         }
         let answer = self.http.send(request, limits);
-        match select(answer, self.clock.sleep(limits.timeout)).await {
+        let answer = match select(answer, self.clock.sleep(limits.timeout)).await {
             Either::Left((answer, _)) => answer,
             Either::Right(((), _)) => Err(TransportError::Timeout),
-        }
+        };
+        answer.map_err(|error| match error {
+            TransportError::Timeout if limits.timeout < LEAST_TIME => TransportError::CutOff,
+            error => error,
+        })
     }
 }

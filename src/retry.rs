@@ -48,9 +48,12 @@ where
         .with_jitter()
         .with_jitter_seed(fastrand::u64(..))
         .build();
+    let mut before = None;
     loop {
         let error = match attempt().await {
             Ok(value) => return Ok(value),
+            // that there was too little time left says less than what went wrong before
+            Err(error) if error.was_cut_off() => return Err(before.unwrap_or(error)),
             Err(error) => error,
         };
         let asked_for = error.refusal().and_then(|refusal| refusal.retry_after);
@@ -65,6 +68,7 @@ where
         match pause {
             Some(pause) if pause < deadline.remaining(&*ports.clock) => {
                 ports.clock.sleep(pause).await;
+                before = Some(error);
             }
             _ => return Err(error),
         }

@@ -132,6 +132,22 @@ impl Error {
         }
     }
 
+    /// A request that was not sent, or would be refused, before this has passed: as a 429 with `Retry-After`.
+    #[must_use]
+    pub fn throttled(peer: Peer, operation: &'static str, code: &str, wait: Duration) -> Self {
+        Self {
+            peer,
+            operation,
+            access: Access::default(),
+            kind: Kind::Refused(Refusal {
+                status: 429,
+                code: Some(code.to_owned()),
+                retry_after: Some(wait),
+                pointers: Vec::new(),
+            }),
+        }
+    }
+
     /// A response whose body is not as the contract describes it.
     #[must_use]
     pub fn unreadable(peer: Peer, operation: &'static str, expected: impl Into<String>) -> Self {
@@ -196,7 +212,14 @@ impl Error {
     /// Whether the API took too long for the request.
     #[must_use]
     pub fn took_too_long(&self) -> bool {
-        has_code(self, "QueryTimedOut") || self.kind == Kind::Transport(TransportError::Timeout)
+        let is_timeout = self.kind == Kind::Transport(TransportError::Timeout);
+        has_code(self, "QueryTimedOut") || is_timeout || self.was_cut_off()
+    }
+
+    /// Whether the caller had less time left than a response may take.
+    #[must_use]
+    pub fn was_cut_off(&self) -> bool {
+        self.kind == Kind::Transport(TransportError::CutOff)
     }
 
     /// Whether a page took too long, so that fewer records may help.

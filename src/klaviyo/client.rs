@@ -11,10 +11,11 @@ use jiff::Timestamp;
 
 use super::answer::accept;
 use super::bulk::BulkEndpoint;
+use super::job_limit::JobLimits;
 use super::rate::{Endpoint, Limiter};
 use super::recent_calls::RecentCalls;
 use crate::config::KlaviyoConfig;
-use crate::error::{Access, Error, Kind, Peer, Refusal};
+use crate::error::{Access, Error, Peer};
 use crate::ports::{Body, Limits, Ports};
 use crate::retry::with_retry;
 use crate::time::{Deadline, later};
@@ -41,6 +42,7 @@ pub struct Client {
     /// time then.
     others: RefCell<(RecentCalls, Option<Moment>)>,
     tallies: RefCell<HashMap<&'static str, Tally>>,
+    pub(super) job_limits: JobLimits,
 }
 
 /// What an endpoint did with the documents that this instance sent to it.
@@ -95,6 +97,7 @@ impl Client {
             limiters: RefCell::default(),
             others: RefCell::default(),
             tallies: RefCell::default(),
+            job_limits: JobLimits::default(),
         }
     }
 
@@ -206,17 +209,8 @@ impl Client {
                 });
             }
             if wait >= deadline.remaining(&*self.ports.clock) {
-                return Err(Error {
-                    peer: Peer::Klaviyo,
-                    operation: endpoint.name,
-                    access: Access::default(),
-                    kind: Kind::Refused(Refusal {
-                        status: 429,
-                        code: Some("rate limit used up".to_owned()),
-                        retry_after: Some(wait),
-                        pointers: Vec::new(),
-                    }),
-                });
+                let why = "rate limit used up";
+                return Err(Error::throttled(Peer::Klaviyo, endpoint.name, why, wait));
             }
             self.ports.clock.sleep(wait).await;
         }

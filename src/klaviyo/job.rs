@@ -8,8 +8,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::bulk::{BulkEndpoint, job_path};
 use super::client::Client;
+use super::job_limit::{self, MANY_JOBS, PAUSE};
 use super::links::{Links, next_path};
-use crate::error::{Error, Peer};
+use crate::error::{Access, Error, Peer};
 use crate::time::{Deadline, later};
 
 /// The state of a job; `T` is the result of a finished one.
@@ -134,10 +135,15 @@ struct Listed<T> {
     attributes: Attributes<T>,
 }
 
-/// The path of the first page of the complete jobs of an endpoint. Lists of catalog jobs were recorded with this filter,
-/// newest first; they do not take `page[size]`.
+/// The path of the first page of the complete jobs of an endpoint.
 pub(super) fn finished_path(bulk: &BulkEndpoint) -> String {
-    format!("{}?filter=equals(status,%22complete%22)", bulk.path)
+    list_path(bulk, "complete")
+}
+
+/// The path of the first page of the jobs of an endpoint with this status. Lists of catalog jobs were recorded with such a
+/// filter, newest first; they do not take `page[size]`.
+fn list_path(bulk: &BulkEndpoint, status: &str) -> String {
+    format!("{}?filter=equals(status,%22{status}%22)", bulk.path)
 }
 
 /// Reads a page of the complete jobs of this endpoint: its first page is at [`finished_path`].
@@ -169,6 +175,64 @@ pub(super) async fn read_finished<T: DeserializeOwned>(
         jobs: jobs.collect(),
         next,
     })
+}
+
+/// Whether at least so many jobs of this endpoint are queued or processing, whoever submitted them.
+///
+/// # Errors
+/// If Klaviyo does not respond or rejects a request, and if a response is not a page of jobs.
+pub async fn are_in_progress(
+    client: &Client,
+    bulk: &'static BulkEndpoint,
+    least: usize,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    let endpoint = bulk.read_job.unwrap_or(bulk.post);
+    let unreadable = || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of jobs");
+    let mut found = 0;
+    // catalog jobs were recorded as `processing` from the beginning; documented are both
+    for status in ["processing", "queued"] {
+        let mut next = Some(list_path(bulk, status));
+        while let Some(path) = next {
+            let answer = client.get(endpoint, &path, deadline).await?;
+            let page: JobPage<IgnoredAny> =
+                serde_json::from_slice(&answer).map_err(|_| unreadable())?;
+            found += page.data.len();
+            if found >= least {
+                return Ok(true);
+            }
+            next = next_path(page.links, &path).map_err(|_| unreadable())?;
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the limit on jobs of this endpoint may be the cause of a refusal that says of no document what is wrong.
+///
+/// # Errors
+/// As [`are_in_progress`].
+pub(super) async fn limit_may_be_reached(
+    client: &Client,
+    bulk: &'static BulkEndpoint,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    let limit = client.job_limits.of(bulk.key);
+    let mut counted = limit.lock().await;
+    let now = || client.ports.clock.monotonic();
+    if let Some((are_many, until)) = *counted
+        && now() < until
+    {
+        return Ok(are_many);
+    }
+    let are_many = are_in_progress(client, bulk, MANY_JOBS, deadline).await?;
+    *counted = job_limit::counted(are_many, now());
+    Ok(are_many)
+}
+
+/// The error of a batch that is to be sent again when there are fewer jobs.
+pub(super) fn one_job_too_many(bulk: &BulkEndpoint) -> Error {
+    let why = "as many jobs as Klaviyo takes";
+    Error::throttled(Peer::Klaviyo, bulk.post.name, why, PAUSE).of(Access::Write)
 }
 
 fn made(relationships: Option<Relationships>) -> Vec<String> {

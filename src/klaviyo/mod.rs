@@ -17,6 +17,7 @@ pub mod catalog;
 pub mod client;
 pub mod events;
 pub mod job;
+pub mod job_limit;
 pub mod known_profiles;
 mod links;
 pub mod profiles;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::batch::{Batch, ENTRY_HEAD, ENTRY_MIDDLE, ENTRY_TAIL, Item};
 use super::bulk::{BulkEndpoint, Mended, Shape, is_job_id};
 use super::client::Client;
-use super::job::read_id;
+use super::job::{limit_may_be_reached, one_job_too_many, read_id};
 use super::rate::Endpoint;
 use crate::error::{Access, Action, Error, Kind, Peer, Refusal, plain_field};
 use crate::ports::Body;
@@ -97,6 +97,11 @@ impl Batch {
                             .refusal()
                             .cloned()
                             .unwrap_or_else(|| unreachable_refusal(&error));
+                        if sending.names_no_document(&refusal)
+                            && limit_may_be_reached(client, sending.bulk, deadline).await?
+                        {
+                            return Err(one_job_too_many(sending.bulk));
+                        }
                         let more = sending.take_apart(part, &positions, &refusal, client)?;
                         parts.extend(more);
                     }
@@ -319,6 +324,12 @@ impl Sending {
             return Err(narrowing.error.clone());
         }
         Ok(suspects.into_iter().map(|item| vec![item]).collect())
+    }
+
+    /// Whether a refusal of catalog entries does not say which of them is meant.
+    fn names_no_document(&self, refusal: &Refusal) -> bool {
+        let mut pointers = refusal.pointers.iter();
+        self.bulk.names_entries && !pointers.any(|pointer| pointer.starts_with(self.bulk.pointer))
     }
 
     /// Decides in which parts a rejected part is sent next.

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::import::{Import, ImportFactory};
 use super::log::{self, LogEvent};
-use super::state::RunDocument;
+use super::state::{Resource, RunDocument};
 use super::store::Store;
 use crate::config::Config;
+use crate::error::Error;
 use crate::klaviyo::accounts::KnownAccount;
 use crate::memory::Memory;
-use crate::ports::Ports;
+use crate::ports::{LocalFuture, Ports};
 use crate::time::Deadline;
 use crate::{commercetools, klaviyo};
 
@@ -91,6 +92,15 @@ impl Engine {
     #[must_use]
     pub fn import(&self, run: &RunDocument) -> Rc<dyn Import> {
         self.imports.import(run)
+    }
+
+    /// Whether Klaviyo has unfinished jobs of this resource, whoever submitted them.
+    pub fn has_jobs(
+        &self,
+        resource: Resource,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<bool, Error>> {
+        self.imports.has_jobs(resource, deadline)
     }
 
     /// Writes a log line; members that are null are left out.

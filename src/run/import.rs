@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::page::{Page, PageQuery};
-use super::state::{Cursor, Digests, IdRange, Job, Note, RemovalKind, RunDocument, RunOptions};
+use super::state::{
+    Cursor, Digests, IdRange, Job, Note, RemovalKind, Resource, RunDocument, RunOptions,
+};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::job::Look;
@@ -222,4 +224,11 @@ pub trait Import {
 pub trait ImportFactory {
     /// What a run does, in the phase that it is in.
     fn import(&self, run: &RunDocument) -> Rc<dyn Import>;
+
+    /// Whether Klaviyo has unfinished jobs of this resource, whoever submitted them.
+    fn has_jobs(
+        &self,
+        resource: Resource,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<bool, Error>>;
 }

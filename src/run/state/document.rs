@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Changes;
-use super::counts::{Counts, MAX_COUNT};
+use super::counts::Counts;
 use super::cursor::Cursor;
 use super::destination::Destination;
 use super::drift::Drift;
@@ -23,7 +23,6 @@ use super::sample::Sample;
 use super::set_aside::{Outcome, SetAside};
 use super::status::Status;
 use crate::klaviyo::recent_calls::RecentCalls;
-use crate::time::later;
 
 /// The version of the document that this code writes. It reads those from [`OLDEST_SCHEMA`] on, and refuses to touch any
 /// other.
@@ -32,8 +31,6 @@ pub const SCHEMA: u32 = 3;
 pub const OLDEST_SCHEMA: u32 = 1;
 /// Records set aside that the report names; the rest are counted only. Keeps the document under about 100 KB.
 pub const MAX_SET_ASIDE: usize = 500;
-/// Further ahead than any run waits: twice as long as the longest `Retry-After` that is obeyed.
-const FARTHEST: Duration = Duration::from_secs(2 * 3_600);
 /// Windows in a row without progress after which a run gives up.
 pub const MAX_STALLED_WINDOWS: u32 = 5;
 /// Windows in a row that were killed after which a run fails.
@@ -43,9 +40,6 @@ pub const MAX_KILLED_WINDOWS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause: an outage is waited out for as long as it takes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-
-/// More often than anyone has tried or asked.
-const MAX_ATTEMPTS: u32 = 1 << 20;
 
 fn is_none(number: &u64) -> bool {
     *number == 0
@@ -92,6 +86,10 @@ pub struct RunDocument {
     /// What is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
+    /// Klaviyo may still have jobs of the run before, until this time at most: they are waited for. Stays until it is known
+    /// that there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier_jobs_until: Option<Timestamp>,
     /// How many records. Of products: products, as catalog items. Of a deletion: entries that Klaviyo listed.
     #[serde(default)]
     pub counts: Counts,
@@ -222,6 +220,7 @@ impl RunDocument {
             lease: None,
             not_before: None,
             waiting_for: None,
+            earlier_jobs_until: None,
             counts: Counts::default(),
             variants: None,
             changes: None,
@@ -257,43 +256,6 @@ impl RunDocument {
             write_id: String::new(),
             object_id: None,
         }
-    }
-
-    /// Whether its numbers can be ours: those of a document that is written by hand can be anything.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        let cursor = self.cursor.as_ref();
-        let jobs = || cursor.into_iter().flat_map(|cursor| &cursor.jobs);
-        let counts = [Some(&self.counts), self.variants.as_ref()];
-        let mut counts = counts
-            .into_iter()
-            .flatten()
-            .chain(jobs().map(|job| &job.counts));
-        let phase_records = cursor.map_or(0, |cursor| cursor.phase_records);
-        let removals = self.removal.iter().chain(&self.earlier_removals);
-        let removed = removals.map(|removal| removal.count.max(removal.of).max(removal.unmarked));
-        let mut attempts = jobs().flat_map(|job| [job.asked, job.attempt]).chain(
-            cursor
-                .into_iter()
-                .flat_map(|cursor| cursor.ranges.iter().map(|range| range.attempt)),
-        );
-        counts.all(Counts::are_possible)
-            && attempts.all(|attempt| attempt <= MAX_ATTEMPTS)
-            && self.stalled_windows <= MAX_STALLED_WINDOWS
-            && self.killed_windows <= MAX_KILLED_WINDOWS
-            && [self.fruitless_waits, self.memory_halvings]
-                .iter()
-                .all(|&count| count <= MAX_ATTEMPTS)
-            && [
-                self.window,
-                self.set_aside_omitted,
-                self.named_failures,
-                self.remembered_failures,
-                phase_records,
-                removed.max().unwrap_or_default(),
-            ]
-            .iter()
-            .all(|&count| count <= MAX_COUNT)
     }
 
     /// Records and variants read.
@@ -406,23 +368,6 @@ impl RunDocument {
         self.waiting_for = None;
         // the time that it lay idle says nothing about how fast it is
         self.pace = Pace::default();
-    }
-
-    /// Forgets moments of the future that no run sets: whoever wrote them took a wrong time for commercetools'. A run
-    /// would stand still until then, with nobody at work on it.
-    pub fn forget_impossible_moments(&mut self, now: Timestamp) {
-        let farthest = later(now, FARTHEST);
-        self.lease.take_if(|lease| lease.until > farthest);
-        self.not_before.take_if(|moment| *moment > farthest);
-        let jobs = self.cursor.iter_mut().flat_map(|cursor| &mut cursor.jobs);
-        for job in jobs {
-            if job.due > farthest {
-                job.due = now;
-            }
-            if job.since > farthest {
-                job.since = now;
-            }
-        }
     }
 
     /// How long to wait after one more window that waited in vain.

@@ -23,6 +23,9 @@ pub struct Job {
     /// How often it has been polled.
     #[serde(default)]
     pub asked: u32,
+    /// Whether it was not finished when Klaviyo was asked for it after the time that is usual.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slow: bool,
     /// The page of its errors to read next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_at: Option<String>,

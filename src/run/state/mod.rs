@@ -26,6 +26,7 @@ mod report;
 mod resource;
 mod sample;
 mod set_aside;
+mod soundness;
 mod status;
 mod stored_jobs;
 mod succession;

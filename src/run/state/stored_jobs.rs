@@ -34,13 +34,19 @@ enum Stored {
     Full(Box<Job>),
 }
 
-/// Jobs of one kind that are known by their digests.
+/// Jobs of one kind that are known by their digests, either all of them slow or none.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Group {
     kind: String,
     /// When the first of them was submitted.
     since: Timestamp,
+    /// When Klaviyo is to be asked for them next; absent where that is not put off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due: Option<Timestamp>,
+    /// Whether they are slow; absent where they are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    slow: bool,
     jobs: Vec<Short>,
 }
 
@@ -67,6 +73,7 @@ fn known_by_digests(
         since,
         due: since,
         asked: 0,
+        slow: false,
         errors_at: None,
         errors_read: 0,
         spans: spans.into_iter().map(IdRange::from).collect(),
@@ -81,6 +88,8 @@ impl Group {
     fn of(kind: &str, jobs: &[&Job]) -> Self {
         let first = jobs.iter().map(|job| job.since).min().unwrap_or_default();
         // fractions of a second take up room and change nothing
+        let due = jobs.iter().map(|job| job.due).min();
+        let due = due.filter(|&due| due > first);
         let first = Timestamp::from_second(first.as_second()).unwrap_or(first);
         let short = |job: &&Job| Short {
             id: job.id.clone(),
@@ -91,15 +100,28 @@ impl Group {
         Self {
             kind: kind.to_owned(),
             since: first,
+            due,
+            slow: jobs.iter().any(|job| job.slow),
             jobs: jobs.iter().map(short).collect(),
         }
     }
 
     fn into_jobs(self) -> impl Iterator<Item = Job> {
-        let Self { kind, since, jobs } = self;
+        let Self {
+            kind,
+            since,
+            due,
+            slow,
+            jobs,
+        } = self;
         jobs.into_iter().map(move |short| {
             let since = later(since, Duration::from_secs(u64::from(short.seconds)));
-            known_by_digests(kind.clone(), short.id, since, short.digests, short.spans)
+            let job = known_by_digests(kind.clone(), short.id, since, short.digests, short.spans);
+            Job {
+                due: due.map_or(since, |due| due.max(since)),
+                slow,
+                ..job
+            }
         })
     }
 }
@@ -166,14 +188,15 @@ impl Job {
 
 /// Writes the jobs of a cursor.
 pub(super) fn serialize<S: Serializer>(jobs: &[Job], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut by_kind: BTreeMap<&str, Vec<&Job>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, bool), Vec<&Job>> = BTreeMap::new();
     for job in jobs.iter().filter(|job| !job.digests.is_empty()) {
-        by_kind.entry(&job.kind).or_default().push(job);
+        let group = groups.entry((&job.kind, job.slow));
+        group.or_default().push(job);
     }
     let full = jobs.iter().filter(|job| job.digests.is_empty());
     let full = full.map(|job| Stored::Full(Box::new(job.clone())));
-    let groups = by_kind.iter();
-    let groups = groups.map(|(kind, jobs)| Stored::Group(Group::of(kind, jobs)));
+    let groups = groups.iter();
+    let groups = groups.map(|((kind, _), jobs)| Stored::Group(Group::of(kind, jobs)));
     serializer.collect_seq(full.chain(groups))
 }
 
@@ -283,5 +306,32 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn slow_jobs_and_the_others_keep_when_klaviyo_is_asked_for_them() {
+        let due = |seconds| later(Timestamp::UNIX_EPOCH, Duration::from_secs(seconds));
+        let with = |number, slow, due| Job {
+            slow,
+            due,
+            ..job("a", number)
+        };
+        let jobs = [
+            with(10, false, due(7)),
+            with(20, true, due(9)),
+            with(30, true, due(8)),
+            with(600, false, due(70)),
+        ];
+        let text = serde_json::to_string(&List(jobs.to_vec())).unwrap();
+        let again = serde_json::from_str::<List>(&text).unwrap().0;
+        let kept = again.iter().map(|job| (job.slow, job.due));
+        // none is due before it was submitted
+        let expected = [
+            (false, due(7)),
+            (false, due(60)),
+            (true, due(8)),
+            (true, due(8)),
+        ];
+        assert_eq!(kept.collect::<Vec<_>>(), expected, "{text}");
     }
 }

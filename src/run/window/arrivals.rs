@@ -59,6 +59,7 @@ impl Window<'_> {
                 self.in_flight.polls -= 1;
                 self.take_look(&jobs, result);
             }
+            Arrival::EarlierJobs { result } => self.take_earlier_jobs(result),
             Arrival::Saved { stored, result } => self.take_save(*stored, result),
         }
     }
@@ -94,13 +95,15 @@ impl Window<'_> {
                 Finished::default()
             }
         };
-        for (job, answer) in std::mem::take(&mut found.jobs) {
+        let finished = std::mem::take(&mut found.jobs);
+        let number = finished.len();
+        for (job, answer) in finished {
             self.take_answer(job, answer);
         }
         for job in jobs {
             self.jobs.answered(&job.id);
         }
-        self.jobs.end_look(kind, found, now);
+        self.jobs.end_look(kind, found, number, now);
     }
 
     fn take_save(&mut self, stored: Stored, result: Result<Saved, Error>) {
@@ -129,8 +132,9 @@ impl Window<'_> {
         match result {
             Ok(page) => self.reader.fetched(range, page),
             Err(error) if error.action() == Action::AskForLess && error.may_pass() => {
-                if !self.reader.too_slow(range, limit) {
-                    self.begin_to_end(End::Broken(error));
+                match self.reader.too_slow(range, limit) {
+                    true => self.findings.has_narrowed = true,
+                    false => self.begin_to_end(End::Broken(error)),
                 }
             }
             Err(error) if error.is_too_large() => {
@@ -153,7 +157,7 @@ impl Window<'_> {
     }
 
     /// A request has failed: the window ends.
-    fn fail(&mut self, error: Error) {
+    pub(super) fn fail(&mut self, error: Error) {
         let end = match error.action() {
             Action::Wait => match error.refusal() {
                 Some(refusal) => End::Wait {

@@ -19,6 +19,10 @@ use crate::time::{Deadline, later};
 /// The pause between attempts of the last save, while commercetools does not respond.
 const SAVE_PAUSE: Duration = Duration::from_millis(700);
 
+/// The longest pause where others use up a rate limit again and again: its windows last a minute, and after a longer pause
+/// than that there is no more room than after a minute.
+const LONGEST_THROTTLED_PAUSE: Duration = Duration::from_secs(60);
+
 /// What to do about windows in which nothing gets done.
 const TOO_SHORT: &str =
     "Raise window_seconds: reading and sending one page takes longer than a window.";
@@ -47,7 +51,9 @@ impl Window<'_> {
     fn write_end(&mut self, end: &End) {
         let now = self.engine.now();
         let progress = self.findings.progress;
-        let was_held = self.timing.was_mostly_held || self.findings.has_lacked_memory;
+        let was_held = self.timing.was_mostly_held
+            || self.findings.has_lacked_memory
+            || self.findings.has_narrowed;
         let stands_still = !was_held
             && decision::stands_still(
                 end,
@@ -81,7 +87,7 @@ impl Window<'_> {
             End::Wait { until, what } => {
                 let in_vain = !progress && !is_held;
                 let pause = if in_vain {
-                    document.wait_in_vain()
+                    document.wait_in_vain().min(LONGEST_THROTTLED_PAUSE)
                 } else {
                     Duration::ZERO
                 };

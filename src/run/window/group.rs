@@ -455,6 +455,7 @@ impl Commit {
                 since: *since,
                 due: later(*since, first_poll),
                 asked: 0,
+                slow: false,
                 errors_at: None,
                 errors_read: 0,
                 spans: Vec::new(),

@@ -36,6 +36,8 @@ pub(super) enum Arrival {
         jobs: Vec<Job>,
         result: Result<Finished, Error>,
     },
+    /// Whether there are jobs of the run before.
+    EarlierJobs { result: Result<bool, Error> },
     /// The document.
     Saved {
         stored: Box<Stored>,
@@ -57,4 +59,6 @@ pub(super) struct InFlight {
     pub(super) polls: usize,
     /// Whether one of them saves the document.
     pub(super) is_saving: bool,
+    /// Whether one of them asks for jobs of the run before.
+    pub(super) asks_for_earlier_jobs: bool,
 }

@@ -28,6 +28,12 @@ const PAUSE_PER_JOB: Duration = Duration::from_millis(110);
 const USUAL: Duration = Duration::from_secs(40);
 /// The longest pause between two polls of a job, and between two looks for the jobs of a kind.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// No job is slow before it has taken so long.
+const LEAST_SLOW: Duration = Duration::from_secs(15);
+/// The longest pause between two polls of one of many slow jobs.
+const LONGEST_SAMPLE_PAUSE: Duration = Duration::from_secs(12);
+/// A look that is not expected to find much is put off for so many times the pause after it.
+const WORTH_WAITING: u32 = 3;
 /// The longest pause between two polls of the one job that is polled while nothing else is left to do.
 const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(8);
 /// The pause after a look for each page that it read. Klaviyo takes 12.5 jobs of a kind a second: so long a pause fills
@@ -38,24 +44,37 @@ const URGENT_PAUSE_PER_PAGE: Duration = Duration::from_millis(600);
 /// The same for jobs that hold others up: variants cannot be sent before their items are there.
 const HOLDING_PAUSE_PER_PAGE: Duration = Duration::from_millis(300);
 
-/// The pause after a look for the jobs of a kind that read so many pages. `youngest` is how old the latest of the jobs is
-/// that were not finished: where even that takes unusually long, they are looked for less and less often.
+/// The pause after a look for the jobs of a kind that read so many pages. `worth` is the pause after which it is expected
+/// to find enough jobs: it is kept to as far as that does not make the import wait too long for them.
 pub(super) fn after_look(
     pages: u32,
+    worth: Duration,
     until: Until,
     holds_others_up: bool,
-    youngest: Duration,
 ) -> Duration {
     let page = match until {
         _ if holds_others_up => HOLDING_PAUSE_PER_PAGE,
         Until::Working => PAUSE_PER_PAGE,
         Until::Room | Until::End => URGENT_PAUSE_PER_PAGE,
     };
-    let least = match youngest {
-        age if age < USUAL => SHORT_PAUSE,
-        age => (age / 16).max(SHORT_PAUSE),
+    let least = (page * pages).max(SHORT_PAUSE);
+    let most = match pages {
+        // the first page alone costs little
+        0..=1 if holds_others_up => least,
+        _ => least * WORTH_WAITING,
     };
-    (page * pages).max(least).min(LONGEST_PAUSE)
+    worth.clamp(least, most).min(LONGEST_PAUSE)
+}
+
+/// From which age on a job of a kind is slow, the quickest of which took so long.
+pub(super) fn slow_after(quickest: Option<Duration>) -> Duration {
+    let slow = quickest.map(|quickest| (quickest * 3 / 2).clamp(LEAST_SLOW, USUAL));
+    slow.unwrap_or(USUAL)
+}
+
+/// The pause until one of the slow jobs of a kind is polled again, the latest of which is so old.
+pub(super) fn after_sample(age: Duration) -> Duration {
+    (age / 14).clamp(SHORT_PAUSE, LONGEST_SAMPLE_PAUSE)
 }
 
 /// The pause after a poll of a job of this age, one of so many; `is_probe` if it is the only one of its kind that is

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use super::Window;
 use super::group::JobEffect;
 use super::in_flight::Arrival;
+use super::job_list::ListedKinds;
 use super::job_pace::Until;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::job::Look;
+use crate::klaviyo::job_limit::MAX_JOBS;
 use crate::run::import::{JobAnswer, JobEntries, Refused};
 use crate::run::state::{Counts, Digests, IdRange, Job, Note, SetAside};
 use crate::time::later;
@@ -19,8 +21,6 @@ use crate::time::later;
 const JOB_PATIENCE: Duration = Duration::from_secs(3_600);
 /// Jobs polled at the same time.
 const MAX_POLLS: usize = 8;
-/// "At most 500 jobs in progress at any given time" of a kind of catalog job.
-const MAX_JOBS: usize = 500;
 /// What the document may take up, in bytes: it is saved every 5 seconds; commercetools takes 16 MB and advises 100 KB.
 const MAX_DOCUMENT_BYTES: usize = 250_000;
 /// What the jobs under way may take up in any case, whatever else is in the document, in bytes.
@@ -89,10 +89,10 @@ impl Window<'_> {
     }
 
     /// The kinds of jobs that are looked for in Klaviyo's lists.
-    fn listed_jobs(&self) -> HashSet<String> {
+    pub(super) fn listed_jobs(&self) -> ListedKinds {
         match self.import.lists_jobs() {
             true => self.jobs.listed_kinds(self.engine.now()),
-            false => HashSet::new(),
+            false => ListedKinds::default(),
         }
     }
 

@@ -7,18 +7,21 @@
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
 //! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
 //! - [`packer`], [`group`]: what is sent together; what is committed together.
-//! - `jobs`, `job_list`, `job_pace`: Klaviyo's jobs and when they are polled.
+//! - `jobs`, `job_list`, `job_looks`, `job_pace`: Klaviyo's jobs and when they are polled.
+//! - `earlier_jobs`: jobs of a run that was stopped are waited for.
 //! - `progress`: what has been acknowledged goes into the document.
 //! - [`ending`]: what the document and the log say at the end.
 //! - `timing`, `in_flight`, `samples`: deadlines, requests under way, what a dry run shows.
 
 mod arrivals;
 mod decision;
+mod earlier_jobs;
 mod end;
 pub mod ending;
 pub mod group;
 mod in_flight;
 mod job_list;
+mod job_looks;
 mod job_pace;
 mod jobs;
 pub mod packer;
@@ -74,6 +77,8 @@ struct Findings {
     has_mapped: bool,
     /// Klaviyo has accepted or rejected something.
     klaviyo_answered: bool,
+    /// A page took too long, and is asked for with fewer records from now on.
+    has_narrowed: bool,
     /// It has waited for memory that other windows had.
     has_lacked_memory: bool,
     /// How the window is ending, if it is.
@@ -240,6 +245,9 @@ impl Window<'_> {
 
     /// Starts what may be started; `true` if records were mapped.
     fn start(&mut self) -> bool {
+        if self.waits_for_earlier_jobs() {
+            return false;
+        }
         if self.import.needs_no_more(&self.stored.document) {
             self.reader.finish();
         }
@@ -389,10 +397,11 @@ impl Window<'_> {
     }
 
     fn write_cursor(&mut self) {
+        let jobs = self.jobs.for_cursor(&self.listed_jobs(), self.engine.now());
         let document = &mut self.stored.document;
         document.cursor = Some(Cursor {
             ranges: self.reader.left(),
-            jobs: self.jobs.for_cursor(self.engine.now()),
+            jobs,
             phase: self.import.phase(),
             phase_records: self.phase_records,
             batch_cap: self.packer.next_cap(self.findings.progress),
@@ -464,7 +473,7 @@ impl Window<'_> {
 
     /// The window begins to end: nothing more is fetched, and what has been fetched is sent, if there is time for it.
     fn begin_to_end(&mut self, end: End) {
-        if self.findings.end.is_some() {
+        if self.findings.end.is_some() && !self.says_more(&end) {
             return;
         }
         match &end {
@@ -481,6 +490,17 @@ impl Window<'_> {
             }
         }
         self.findings.end = Some(end);
+    }
+
+    /// Whether an end says more than that the window's time is used up. Where nothing came of it, it is what was waited for
+    /// in vain; but not a request that was only cut off: the window may be too short.
+    fn says_more(&self, end: &End) -> bool {
+        let says_more = match (&self.findings.end, end) {
+            (Some(End::Continue), End::Wait { .. }) => true,
+            (Some(End::Continue | End::Wait { .. }), End::Broken(error)) => !error.was_cut_off(),
+            _ => false,
+        };
+        says_more && !self.findings.progress
     }
 
     /// The batches that are left are dropped; the next window reads their records again, after this wait.

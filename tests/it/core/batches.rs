@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response, Uri};
 use klaviyo_bulk_import::config::{KlaviyoConfig, Secret};
 use klaviyo_bulk_import::json::pieces::Pieces;
 use klaviyo_bulk_import::klaviyo::batch::Batch;
@@ -27,6 +27,8 @@ struct Account {
     culprits: BTreeSet<u64>,
     /// Whether it says which.
     points: bool,
+    /// How many jobs it has in progress.
+    jobs: usize,
     bodies: RefCell<Vec<usize>>,
     taken: RefCell<Vec<(String, u64)>>,
 }
@@ -57,6 +59,16 @@ impl Account {
             }
         }
         documents
+    }
+
+    /// The jobs with a status, all on one page. None is queued.
+    fn jobs(&self, uri: &Uri) -> Response<Bytes> {
+        let is_processing = uri
+            .query()
+            .is_some_and(|query| query.contains("processing"));
+        let jobs = if is_processing { self.jobs } else { 0 };
+        let jobs: Vec<Value> = (0..jobs).map(|n| json!({"id": n.to_string()})).collect();
+        answer(200, &json!({ "data": jobs }))
     }
 
     fn answer(&self, body: &Bytes) -> Response<Bytes> {
@@ -95,7 +107,11 @@ fn answer(status: u16, body: &Value) -> Response<Bytes> {
 
 impl Interceptor for Account {
     fn request(&self, _to: Destination, request: &Request<Bytes>) -> Option<Answered> {
-        Some(Ok(self.answer(request.body())))
+        let asks_for_jobs = request.method() == Method::GET;
+        Some(Ok(match asks_for_jobs {
+            true => self.jobs(request.uri()),
+            false => self.answer(request.body()),
+        }))
     }
 }
 
@@ -150,6 +166,7 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
         lane,
         culprits: culprits.clone(),
         points,
+        jobs: 40,
         bodies: RefCell::default(),
         taken: RefCell::default(),
     });
@@ -193,6 +210,59 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
         .filter(|n| !culprits.contains(n))
         .collect();
     assert_eq!(numbers, expected, "each once");
+}
+
+/// What becomes of one batch of ten entries, those of which in `culprits` are refused without a pointer, beside so many
+/// jobs: the entries that are named, or the status of the error; and how many requests were posted.
+fn sent_beside(jobs: usize, culprits: &[u64]) -> (Result<BTreeSet<u64>, Option<u16>>, usize) {
+    let lane = &catalog::UPDATE_ITEMS;
+    let account = Rc::new(Account {
+        lane,
+        culprits: culprits.iter().copied().collect(),
+        points: false,
+        jobs,
+        bodies: RefCell::default(),
+        taken: RefCell::default(),
+    });
+    let result = run_with(Setup::default(), account.clone(), async |shop| {
+        let config = KlaviyoConfig {
+            api_url: KLAVIYO.to_owned(),
+            auth_key: Secret::from("pk_test".to_owned()),
+        };
+        let ports = shop.ports();
+        let deadline = Deadline::after(&*ports.clock, Duration::from_secs(3_600));
+        let client = Client::new(ports, config);
+        let draft = Draft {
+            profile: 0,
+            bytes: 40,
+            is_refused: false,
+        };
+        let batch = pack(lane, &vec![draft; 10]).pop().expect("a batch");
+        let sent = batch.send(&client, deadline).await;
+        sent.map_err(|error| error.status()).map(|sent| {
+            let named = sent.refused.keys().chain(sent.again.keys());
+            named.map(|&record| record as u64).collect()
+        })
+    });
+    let posted = account.bodies.borrow().len();
+    (result, posted)
+}
+
+#[test]
+fn a_refusal_that_names_no_entry_is_waited_out_where_there_are_many_jobs() {
+    let all: Vec<u64> = (0..10).collect();
+    for jobs in [300, 500] {
+        assert_eq!(sent_beside(jobs, &all), (Err(Some(429)), 1));
+        assert_eq!(sent_beside(jobs, &[3]), (Err(Some(429)), 1));
+        assert_eq!(sent_beside(jobs, &[]), (Ok(BTreeSet::new()), 1));
+    }
+    // with few jobs the entries are the cause
+    for jobs in [0, 299] {
+        for culprits in [&all[..], &[3]] {
+            let (result, _) = sent_beside(jobs, culprits);
+            assert_eq!(result, Ok(culprits.iter().copied().collect()));
+        }
+    }
 }
 
 proptest! {

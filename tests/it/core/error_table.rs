@@ -81,6 +81,7 @@ fn examples() -> Vec<(&'static str, Action, Vec<Error>)> {
                 vec![
                     refused(Commercetools, 400, Some("QueryTimedOut")),
                     lost(Commercetools, TransportError::Timeout),
+                    lost(Commercetools, TransportError::CutOff),
                 ],
                 each(Commercetools, &[408, 502, 503, 504]),
             ]
@@ -215,6 +216,7 @@ fn what_may_pass_is_told_from_what_has_to_be_mended() {
             false,
         ),
         (lost(Klaviyo, TransportError::Timeout), true, false),
+        (lost(Klaviyo, TransportError::CutOff), true, false),
         (
             lost(Commercetools, TransportError::TooLarge { limit: 1 }).of(Access::Page),
             false,

@@ -306,28 +306,77 @@ fn a_listing_begins_again_where_klaviyo_knows_its_page_no_more() {
 
 #[test]
 fn an_outage_of_hours_is_waited_out_and_told() {
-    run(Setup::customers(40).scheduled(), async |shop: Shop| {
-        shop.posted("/sync/customers", "", 202).await;
-        let faults = shop.world.klaviyo_faults();
-        faults.add(Rule::always(Fault::refuse(503)));
-        let begun = shop.status("customers").await["lastProgressAt"].clone();
-        for _ in 0..40 {
-            shop.go_on("customers").await;
-            shop.pass(Duration::from_secs(300)).await;
+    for (fault, told) in [
+        (Fault::refuse(503), "503"),
+        (Fault::throttle(8), "rate limit"),
+        (Fault::Hang, "in time"),
+        (Fault::Trickle, "in time"),
+        (Fault::LoseAnswer, "connection failed"),
+        (Fault::HalfAnswer, "connection failed"),
+    ] {
+        for (setup, resource) in [
+            (Setup::customers(40), "customers"),
+            (Setup::catalog(40, 40), "categories"),
+        ] {
+            let fault = fault.clone();
+            run(setup.scheduled(), async |shop: Shop| {
+                is_waited_out(&shop, resource, fault, told).await;
+            });
         }
-        let status = shop.status("customers").await;
-        assert_eq!(status["status"], "running", "{status}");
-        assert_eq!(status["lastProgressAt"], begun, "{status}");
-        assert_eq!(status["waitingFor"], "Klaviyo to answer", "{status}");
-        let message = status["lastError"]["message"].as_str().unwrap_or_default();
-        assert!(message.contains("503"), "{status}");
-        faults.clear();
-        shop.pass(Duration::from_secs(16 * 60)).await;
-        let status = shop.ticked("customers").await.pop().expect("a tick");
-        assert_eq!(status["status"], "completed", "{status}");
-        assert!(status["lastError"].is_null(), "{status}");
-        shop.assert_ledger(&[Kind::Customer]);
-    });
+    }
+}
+
+async fn is_waited_out(shop: &Shop, resource: &str, fault: Fault, told: &str) {
+    shop.start(resource, "").await;
+    let faults = shop.world.klaviyo_faults();
+    faults.add(Rule::always(fault));
+    let begun = shop.status(resource).await["lastProgressAt"].clone();
+    for _ in 0..40 {
+        shop.go_on(resource).await;
+        shop.pass(Duration::from_secs(300)).await;
+    }
+    let status = shop.status(resource).await;
+    assert_eq!(status["status"], "running", "{told}: {status}");
+    assert_eq!(status["lastProgressAt"], begun, "{status}");
+    eprintln!(
+        "{told} {resource} {} {}",
+        status["waitingFor"], status["lastError"]
+    );
+    faults.clear();
+    shop.pass(Duration::from_secs(16 * 60)).await;
+    let status = shop.ticked(resource).await.pop().expect("a tick");
+    assert_eq!(status["status"], "completed", "{status}");
+    assert!(status["lastError"].is_null(), "{status}");
+    shop.assert_ledger(&[Kind::Customer, Kind::Category]);
+}
+
+#[test]
+fn pages_of_commercetools_that_do_not_come_for_hours_are_waited_out() {
+    for fault in [Fault::refuse(503), Fault::Hang, Fault::Trickle] {
+        for window in [10, 25] {
+            let setup = Setup::customers(40).variable("window_seconds", window);
+            let fault = fault.clone();
+            run(setup.scheduled(), async |shop: Shop| {
+                shop.start("customers", "").await;
+                let faults = shop.world.commercetools_faults();
+                faults.add(Rule::always(fault).path("/sim-shop/customers"));
+                for _ in 0..40 {
+                    shop.go_on("customers").await;
+                    shop.pass(Duration::from_secs(60)).await;
+                }
+                let status = shop.status("customers").await;
+                assert!(faults.applied() > 0);
+                eprintln!(
+                    "{} {} {}",
+                    status["status"], status["waitingFor"], status["lastError"]
+                );
+                faults.clear();
+                shop.pass(Duration::from_secs(16 * 60)).await;
+                shop.ticked("customers").await;
+                shop.assert_ledger(&[Kind::Customer]);
+            });
+        }
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ async fn one(app: &App, call: &Value) -> Value {
             "text": std::str::from_utf8(answer.body()).ok().filter(|text| text.len() < 1_000),
         }),
         Err(error) => json!({"error": match error {
-            TransportError::Timeout => "timeout".to_owned(),
+            TransportError::Timeout | TransportError::CutOff => "timeout".to_owned(),
             TransportError::TooLarge { .. } => "too large".to_owned(),
             TransportError::NoMemory { .. } => "no memory".to_owned(),
             TransportError::Denied => "denied".to_owned(),

@@ -9,7 +9,10 @@ use klaviyo_bulk_import::run::state::Resource;
 use native::environment::Destination;
 use sim::commercetools::UnknownAttributes;
 use sim::faults::Fault;
-use sim::klaviyo::{EntryErrors, Existing, ImportErrors, JobTimes, RateHeaders, SharedPhones};
+use sim::klaviyo::{
+    EntryErrors, Existing, ImportErrors, JobTimes, JobsOfOthers, RateHeaders, SharedPhones,
+    TooManyJobs,
+};
 use sim::seed::{Kind, Seed, Shop, Sizes};
 
 /// What the operator wants.
@@ -152,6 +155,8 @@ pub(crate) struct Unrecorded {
     pub(crate) rate_headers: RateHeaders,
     pub(crate) jobs_a_page: usize,
     pub(crate) shared_phones: SharedPhones,
+    pub(crate) too_many_jobs: TooManyJobs,
+    pub(crate) jobs_of_others: Option<JobsOfOthers>,
     pub(crate) unknown_attributes: UnknownAttributes,
 }
 
@@ -351,8 +356,21 @@ fn draw_unrecorded(seed: u64) -> Unrecorded {
         rate_headers: pick(rng, &[RateHeaders::Recorded, RateHeaders::Documented]),
         jobs_a_page: pick(rng, &[10, 20, 100]),
         shared_phones: pick(rng, &SharedPhones::ALL),
+        too_many_jobs: pick(rng, &TooManyJobs::ALL),
+        jobs_of_others: draw_jobs_of_others(rng),
         unknown_attributes: pick(rng, &UnknownAttributes::ALL),
     }
+}
+
+/// Other apps leave no room for jobs now and then, or little, or all but a little.
+fn draw_jobs_of_others(rng: &mut Rng) -> Option<JobsOfOthers> {
+    let count = pick(rng, &[0, 0, 0, 0, 3, 497, 499, 500]);
+    let take = seconds(rng, 10..120);
+    (count > 0).then(|| JobsOfOthers {
+        count,
+        take,
+        every: take + seconds(rng, 60..400),
+    })
 }
 
 /// Writes to an API that arrive twice. Drawn apart, so that what else a seed draws does not depend on it.

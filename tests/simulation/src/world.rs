@@ -192,6 +192,8 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
         rate_headers: schedule.unrecorded.rate_headers,
         jobs_a_page: schedule.unrecorded.jobs_a_page,
         shared_phones: schedule.unrecorded.shared_phones,
+        too_many_jobs: schedule.unrecorded.too_many_jobs,
+        jobs_of_others: schedule.unrecorded.jobs_of_others,
         other_accounts: [(STAGING_KEY.to_owned(), "Other1".to_owned())].into(),
         point_at_records: schedule.seed.is_multiple_of(2),
         may_read_account: schedule.extremes.account_hidden.is_none(),

@@ -245,6 +245,12 @@ impl Refusal {
         refusal
     }
 
+    /// The same refusal without `Retry-After`.
+    pub(super) fn untimed(mut self) -> Self {
+        self.retry_after = None;
+        self
+    }
+
     pub(super) fn is_throttled(&self) -> bool {
         self.status == StatusCode::TOO_MANY_REQUESTS
     }

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::job::{Effect, JobError};
 use super::jobs::Jobs;
 use super::operation::{Action, JobKind, Kind};
-use super::options::{EntryErrors, Existing, Options};
+use super::options::{EntryErrors, Existing, Options, TooManyJobs};
 use crate::ledger::{EntryError, Ledger, Written};
 
 const MAX_ENTRIES: usize = 100;
@@ -59,19 +59,28 @@ pub(super) fn start_job(
         refuse_existing(kind, &entries, options, ledger)?;
     }
     let job = JobKind::Catalog(kind, action);
+    if let Some(others) = options.jobs_of_others {
+        jobs.submit_others(job, others, call.now);
+    }
     if jobs.in_progress(job, call.now) >= options.jobs_in_progress {
-        let detail = format!(
-            "At most {} jobs may be in progress.",
-            options.jobs_in_progress
-        );
-        return Err(match options.too_many_jobs {
-            400 => Fault::invalid("/data", detail).into(),
-            _ => Refusal::throttled(JOBS_RETRY_AFTER, detail),
-        });
+        return Err(one_job_too_many(options));
     }
     let answer = jobs.start(call, job, entries, options.job_times)?;
     ledger.note_write(Written::Catalog(kind), call.now);
     Ok(answer)
+}
+
+fn one_job_too_many(options: &Options) -> Refusal {
+    let most = options.jobs_in_progress;
+    let detail = format!("At most {most} jobs may be in progress.");
+    let throttled = Refusal::throttled(JOBS_RETRY_AFTER, detail.as_str());
+    let invalid = || Refusal::from(Fault::invalid("/data", detail.as_str()).nowhere());
+    match options.too_many_jobs {
+        TooManyJobs::Throttled => throttled,
+        TooManyJobs::ThrottledUntimed => throttled.untimed(),
+        TooManyJobs::BadRequest => invalid(),
+        TooManyJobs::Conflict => invalid().with_status(StatusCode::CONFLICT),
+    }
 }
 
 /// Refuses a create with entries that are there, where that is how they are answered.

@@ -1,7 +1,7 @@
 //! Asynchronous jobs: `queued` (imports only) or `processing`, then `complete` (or `cancelled`), as time goes by. Jobs
 //! overtake each other, and take effect before they are `complete`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +16,9 @@ use super::catalog::external;
 use super::job::{Effect, Job};
 use super::listing;
 use super::operation::{JobKind, Kind};
-use super::options::{ImportErrors, Options};
+use super::options::{ImportErrors, JobsOfOthers, Options};
 use super::query::{Operator, Order};
-use super::times::JobTimes;
+use super::times::{JobTimes, Times};
 use crate::ledger::Catalog;
 
 const DEFAULT_PAGE: usize = 20;
@@ -44,6 +44,8 @@ pub(super) struct Jobs {
     created: Vec<String>,
     /// Jobs that have not taken effect, by when they do.
     effects: BTreeSet<(Timestamp, String)>,
+    /// When other apps submitted jobs of each kind last.
+    of_others: HashMap<JobKind, Timestamp>,
     rng: Rng,
 }
 
@@ -53,6 +55,7 @@ impl Jobs {
             by_id: BTreeMap::new(),
             created: Vec::new(),
             effects: BTreeSet::new(),
+            of_others: HashMap::new(),
             rng: Rng::with_seed(seed),
         }
     }
@@ -76,6 +79,31 @@ impl Jobs {
         self.all()
             .filter(|job| job.kind == kind && !job.is_over(now))
             .count()
+    }
+
+    /// Other apps have submitted their jobs of this kind, if the time for that has come.
+    pub(super) fn submit_others(&mut self, kind: JobKind, others: JobsOfOthers, now: Timestamp) {
+        let latest = match self.of_others.get(&kind) {
+            None => now,
+            Some(&last) if now < last + others.every => return,
+            Some(&last) => {
+                let rounds = now.duration_since(last).as_secs_f64() / others.every.as_secs_f64();
+                last + others.every * (rounds as u32)
+            }
+        };
+        self.of_others.insert(kind, latest);
+        for _ in 0..others.count {
+            let id = format!("01OTHERJOB{:018}", self.created.len() + 1);
+            let times = Times {
+                begins: Duration::ZERO,
+                takes_effect: Duration::ZERO,
+                ends: others.take,
+            };
+            let mut job = Job::new(kind, id.clone(), latest, times, Vec::new());
+            job.effect = Some(Effect::default());
+            self.created.push(id.clone());
+            self.by_id.insert(id, job);
+        }
     }
 
     /// Takes a job on and answers its document.

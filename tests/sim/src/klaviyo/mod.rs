@@ -42,7 +42,8 @@ use jiff::Timestamp;
 pub use bound::{Windows, perfect_calls, perfect_time};
 pub use operation::{Action, JobKind, Kind, Operation, Rate};
 pub use options::{
-    Choice, EntryErrors, Existing, ImportErrors, Options, RateHeaders, SharedPhones,
+    Choice, EntryErrors, Existing, ImportErrors, JobsOfOthers, Options, RateHeaders, SharedPhones,
+    TooManyJobs,
 };
 pub use times::{JobTimes, Recorded};
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::time::Duration;
 
 use super::times::JobTimes;
 
@@ -28,8 +29,10 @@ pub struct Options {
     pub job_times: JobTimes,
     /// Catalog jobs of one kind that may be queued or processing at a time.
     pub jobs_in_progress: usize,
-    /// The status that answers one job too many: 429, or 400. It was never recorded.
-    pub too_many_jobs: u16,
+    /// How one job too many is answered.
+    pub too_many_jobs: TooManyJobs,
+    /// The catalog jobs of the account's other apps, if these have any.
+    pub jobs_of_others: Option<JobsOfOthers>,
     /// Jobs on a page of a list of catalog jobs, which takes no `page[size]`: how many there are was never recorded.
     pub jobs_a_page: usize,
     /// How a catalog job names an entry that it did not take.
@@ -78,7 +81,8 @@ impl Default for Options {
             seed: 0,
             job_times: JobTimes::default(),
             jobs_in_progress: 500,
-            too_many_jobs: 429,
+            too_many_jobs: TooManyJobs::default(),
+            jobs_of_others: None,
             jobs_a_page: 20,
             entry_errors: EntryErrors::default(),
             existing: Existing::default(),
@@ -125,6 +129,42 @@ impl EntryErrors {
         Self::Index,
         Self::Nameless,
     ];
+}
+
+/// How one catalog job too many is answered. It was never recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TooManyJobs {
+    /// With 429, and when to try again.
+    #[default]
+    Throttled,
+    /// With 429, without `Retry-After`.
+    ThrottledUntimed,
+    /// With 400, as if the request were invalid.
+    BadRequest,
+    /// With 409.
+    Conflict,
+}
+
+impl TooManyJobs {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Throttled,
+        Self::ThrottledUntimed,
+        Self::BadRequest,
+        Self::Conflict,
+    ];
+}
+
+/// Catalog jobs of the account's other apps, of each kind: they come all at once, just before the first job of that kind,
+/// and again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobsOfOthers {
+    /// How many there are at a time.
+    pub count: usize,
+    /// How long each takes.
+    pub take: Duration,
+    /// The time from the submission of some to that of the next ones.
+    pub every: Duration,
 }
 
 /// What becomes of a profile whose phone number another one has. It was never recorded.

@@ -42,7 +42,7 @@ struct Arguments {
     /// Jobs on a page of Klaviyo's list of jobs
     #[arg(long, default_value_t = 20)]
     jobs_a_page: usize,
-    /// When jobs were submitted and how many were under way, every five seconds
+    /// When jobs were submitted and how many were under way, every five seconds, and how often each kind was asked for
     #[arg(long)]
     timeline: bool,
     /// The mean time of a call
@@ -83,7 +83,10 @@ struct Measured {
     /// The bound of a client that does not know where the windows begin.
     safe_bound: f64,
     jobs: u64,
-    job_reads: u64,
+    /// Pages of lists of finished jobs that were read.
+    listed: u64,
+    /// Reads of single jobs.
+    polled: u64,
     other_calls: u64,
     throttled: u64,
     document: usize,
@@ -107,7 +110,7 @@ impl Interceptor for ReadBytes {
 fn main() {
     let arguments = Arguments::parse();
     println!(
-        "{:<9} {:<7} {:>4} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7} {:>4} {:>9} {:>7}",
+        "{:<9} {:<7} {:>4} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7} {:>4} {:>9} {:>7}",
         "times",
         "what",
         "seed",
@@ -117,7 +120,9 @@ fn main() {
         "safe s",
         "ratio",
         "jobs",
-        "reads",
+        "pages",
+        "polls",
+        "a job",
         "calls",
         "429",
         "document",
@@ -161,15 +166,17 @@ fn print(times: Times, what: &str, seed: u64, measured: &Measured) {
         bound,
         safe_bound,
         jobs,
-        job_reads,
+        listed,
+        polled,
         other_calls,
         throttled,
         document,
         read_bytes,
     } = measured;
+    let reads_a_job = (listed + polled) as f64 / (*jobs).max(1) as f64;
     println!(
-        "{:<9} {what:<7} {seed:>4} {took:>8.1} {bound:>8.1} {:>6.3} {safe_bound:>6.1} {:>6.3} {jobs:>6} {job_reads:>6} {other_calls:>7} \
-         {throttled:>4} {:>6} KB {:>7.1}",
+        "{:<9} {what:<7} {seed:>4} {took:>8.1} {bound:>8.1} {:>6.3} {safe_bound:>6.1} {:>6.3} {jobs:>6} {listed:>6} {polled:>6} \
+         {reads_a_job:>6.3} {other_calls:>7} {throttled:>4} {:>6} KB {:>7.1}",
         name(times),
         took / bound,
         took / safe_bound,
@@ -253,6 +260,7 @@ async fn one(shop: &Shop, body: &str, has_timeline: bool) -> Measured {
     let times: Vec<_> = jobs.iter().map(|&(kind, _, takes)| (kind, takes)).collect();
     if has_timeline {
         print_timeline(begun, ended, &jobs);
+        print_reads(&traffic, &self::traffic(shop));
     }
     let of = |is_it: fn(Operation) -> bool| {
         let calls = self::traffic(shop).into_iter();
@@ -263,12 +271,8 @@ async fn one(shop: &Shop, body: &str, has_timeline: bool) -> Measured {
         let earlier = traffic.iter().filter(|(one, _)| is_it(*one));
         calls - earlier.map(|(_, of)| of.calls).sum::<u64>()
     };
-    let is_read = |one| {
-        matches!(
-            one,
-            Operation::GetJob(JobKind::Catalog(..)) | Operation::ListJobs(JobKind::Catalog(..))
-        )
-    };
+    let is_poll = |one| matches!(one, Operation::GetJob(JobKind::Catalog(..)));
+    let is_list = |one| matches!(one, Operation::ListJobs(JobKind::Catalog(..)));
     let is_job = |one| matches!(one, Operation::StartJob(_));
     let throttled =
         |of: &[(Operation, Traffic)]| of.iter().map(|(_, of)| of.throttled).sum::<u64>();
@@ -277,8 +281,9 @@ async fn one(shop: &Shop, body: &str, has_timeline: bool) -> Measured {
         bound: perfect_time(&times, Windows::FromStart).as_secs_f64(),
         safe_bound: perfect_time(&times, Windows::Unknown).as_secs_f64(),
         jobs: of(is_job),
-        job_reads: of(is_read),
-        other_calls: of(|_| true) - of(is_job) - of(is_read),
+        listed: of(is_list),
+        polled: of(is_poll),
+        other_calls: of(|_| true) - of(is_job) - of(is_list) - of(is_poll),
         throttled: throttled(&self::traffic(shop)) - throttled(&traffic),
         document,
         read_bytes: 0,
@@ -288,6 +293,17 @@ async fn one(shop: &Shop, body: &str, has_timeline: bool) -> Measured {
 fn traffic(shop: &Shop) -> Vec<(Operation, Traffic)> {
     shop.world
         .klaviyo(|klaviyo| klaviyo.ledger().all_traffic().collect())
+}
+
+/// How often each kind of jobs was submitted, listed and polled.
+fn print_reads(before: &[(Operation, Traffic)], after: &[(Operation, Traffic)]) {
+    for (one, of) in after {
+        if let Operation::StartJob(_) | Operation::GetJob(_) | Operation::ListJobs(_) = one {
+            let earlier = before.iter().find(|(other, _)| other == one);
+            let calls = of.calls - earlier.map_or(0, |(_, of)| of.calls);
+            println!("  {one}: {calls}");
+        }
+    }
 }
 
 /// What the run document takes up.

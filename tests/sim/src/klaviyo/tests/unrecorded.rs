@@ -2,7 +2,9 @@
 
 use super::catalog::{body, category, path};
 use super::*;
-use crate::klaviyo::{Action, Choice, EntryErrors, Existing, ImportErrors, Kind};
+use crate::klaviyo::{
+    Action, Choice, EntryErrors, Existing, ImportErrors, JobsOfOthers, Kind, TooManyJobs,
+};
 
 impl Account {
     /// The attributes of a job that creates two categories of which the second is there already.
@@ -86,12 +88,48 @@ fn an_entry_that_exists_is_passed_over_or_has_the_request_refused() {
 fn one_job_too_many_is_throttled_or_refused() {
     let mut account = Account::unlimited();
     account.klaviyo.options_mut().jobs_in_progress = 0;
-    for status in [429, 400] {
-        account.klaviyo.options_mut().too_many_jobs = status;
+    for (too_many_jobs, status, has_time) in [
+        (TooManyJobs::Throttled, 429, true),
+        (TooManyJobs::ThrottledUntimed, 429, false),
+        (TooManyJobs::BadRequest, 400, false),
+        (TooManyJobs::Conflict, 409, false),
+    ] {
+        account.klaviyo.options_mut().too_many_jobs = too_many_jobs;
         let create = body(Kind::Category, Action::Create, &[category("x")]);
         let answer = account.post(&path(Kind::Category, Action::Create), &create);
         assert_eq!(answer.status, status);
+        assert_eq!(answer.headers.contains_key("retry-after"), has_time);
     }
+}
+
+#[test]
+fn jobs_of_others_count_and_come_again() {
+    let mut account = Account::unlimited();
+    let options = account.klaviyo.options_mut();
+    options.jobs_in_progress = 3;
+    options.jobs_of_others = Some(JobsOfOthers {
+        count: 2,
+        take: Duration::from_secs(5),
+        every: Duration::from_secs(20),
+    });
+    let create = path(Kind::Category, Action::Create);
+    let post = |account: &mut Account, id: &str| {
+        let body = body(Kind::Category, Action::Create, &[category(id)]);
+        account.post(&create, &body).status
+    };
+    let in_progress = format!("{create}?filter=equals(status,%22processing%22)");
+    assert_eq!(post(&mut account, "a"), StatusCode::ACCEPTED);
+    assert_eq!(post(&mut account, "b"), StatusCode::TOO_MANY_REQUESTS);
+    let list = account.get(&in_progress);
+    assert_eq!(list.body["data"].as_array().map(Vec::len), Some(3));
+    account.now += Duration::from_secs(6);
+    for id in ["c", "d", "e"] {
+        assert_eq!(post(&mut account, id), StatusCode::ACCEPTED);
+    }
+    account.now += Duration::from_secs(20);
+    assert_eq!(post(&mut account, "f"), StatusCode::ACCEPTED);
+    let list = account.get(&in_progress);
+    assert_eq!(list.body["data"].as_array().map(Vec::len), Some(3));
 }
 
 #[test]

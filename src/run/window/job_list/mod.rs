@@ -1,28 +1,30 @@
 //! Klaviyo's jobs that are not known to be finished, and when it is asked for them.
 //!
 //! Few jobs of a kind are polled one by one. Many are looked for in Klaviyo's list of complete jobs, newest first: one page
-//! of it settles many. Jobs overtake each other, so the list is read as far back as the oldest of them: what that costs
-//! decides when the next look is taken, and whether it is worthwhile at all.
+//! of it settles many. A look reads the list as far back as the oldest of the recent jobs. What that costs, and how much it
+//! finds, decides when the next look is taken, and whether it is worthwhile at all.
+//!
+//! Jobs overtake each other, and some take minutes. Those that are slow are far back in the list: one of them is polled
+//! from time to time, a *sample*, and only when that one is finished all are looked for.
 //!
 //! When nothing is left to do but to wait for the last job of all, only one of each kind is polled, the *probe*: before it
 //! is finished, nothing changes by knowing of the others. Then the others are asked for, and one of those that are not
 //! finished is the next probe. Many are looked for meanwhile as well, if that takes few pages, so that few are left by then.
+
+mod due;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::job_looks::{LastLook, Reach};
 use super::job_pace::{self, FIRST_POLL, SHORT_PAUSE, Until};
 use crate::klaviyo::job::Look;
 use crate::run::import::Finished;
 use crate::run::state::Job;
 use crate::time::{between, later};
 
-/// The most pages of the list that are read before it is begun with anew.
-const MAX_PAGES: u32 = 60;
-/// A look that reads so many pages is not taken while a single job is polled to know of the end.
-const SHORT_LOOK: u32 = 12;
 /// From so many jobs of a kind on they are looked for in the list.
 const MANY: usize = 4;
 /// A job's poll comes this long before the time that the quickest one of its kind has taken.
@@ -30,6 +32,7 @@ const HEAD_START: Duration = Duration::from_millis(500);
 /// Jobs that take longer than this are polled one by one whatever their number: a cancelled job is in no list of
 /// complete ones. The longest recorded one took 274 s.
 const LISTED_FOR: Duration = Duration::from_secs(300);
+
 /// The jobs of a window.
 #[derive(Debug, Default)]
 pub(super) struct JobList {
@@ -40,6 +43,14 @@ pub(super) struct JobList {
     quickest: HashMap<String, Duration>,
     /// The latest look for the jobs of a kind.
     looks: HashMap<String, LastLook>,
+    /// Before when the jobs of a kind are not looked for in this window, as earlier ones have looked for them.
+    not_before: HashMap<String, Timestamp>,
+    /// When the next one of the slow jobs of a kind is polled.
+    next_sample: HashMap<String, Timestamp>,
+    /// Ids of jobs that are being polled as samples.
+    samples: HashSet<String>,
+    /// Kinds of jobs of which a sample was finished: all of them are looked for, the slow ones, too.
+    to_look_back: HashSet<String>,
     /// What is waited for.
     until: Until,
     /// The kind of jobs without whose results others cannot be submitted.
@@ -55,22 +66,27 @@ pub(super) struct JobList {
     bytes: usize,
 }
 
-/// A look for the jobs of a kind.
-#[derive(Debug, Clone)]
-enum LastLook {
-    /// How many pages were read before, if it goes on further back.
-    UnderWay(u32),
-    /// It goes on with the page at this path; so many were read.
-    Partly(String, u32),
-    /// When it was over, and how many pages it has read.
-    Over(Timestamp, u32),
+/// The kinds of jobs that are not polled one by one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ListedKinds {
+    /// Those whose recent jobs are looked for in the list.
+    recent: HashSet<String>,
+    /// Those of whose slow jobs one is polled at a time.
+    slow: HashSet<String>,
 }
 
 impl JobList {
     pub(super) fn new(list: Vec<Job>) -> Self {
+        let mut not_before: HashMap<String, Timestamp> = HashMap::new();
+        for job in &list {
+            let due = not_before.entry(job.kind.clone()).or_insert(job.due);
+            *due = job.due.min(*due);
+        }
         Self {
             bytes: list.iter().map(Job::stored_bytes).sum(),
             list,
+            next_sample: not_before.clone(),
+            not_before,
             ..Self::default()
         }
     }
@@ -139,38 +155,78 @@ impl JobList {
             let removed = self.list.remove(index);
             self.bytes -= removed.stored_bytes();
             self.forget_probe(&removed);
+            if self.samples.remove(id) {
+                self.to_look_back.insert(removed.kind);
+            }
         }
     }
 
     /// The kinds of jobs that are looked for in the list, if the import can do that.
-    pub(super) fn listed_kinds(&self, now: Timestamp) -> HashSet<String> {
+    pub(super) fn listed_kinds(&self, now: Timestamp) -> ListedKinds {
         if self.has_no_list {
-            return HashSet::new();
+            return ListedKinds::default();
         }
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut numbers: HashMap<&str, (usize, usize)> = HashMap::new();
         for job in self.list.iter().filter(|job| is_listed(job, now)) {
-            *numbers.entry(&job.kind).or_default() += 1;
+            let (recent, slow) = numbers.entry(&job.kind).or_default();
+            match job.slow {
+                true => *slow += 1,
+                false => *recent += 1,
+            }
         }
-        // a look that reads more pages than there are jobs is worth less than polling them
-        let many = numbers.into_iter().filter(|&(kind, jobs)| {
+        let mut listed = ListedKinds::default();
+        for (kind, (recent, slow)) in numbers {
+            // a look that reads more pages than there are jobs is worth less than polling them
             let pages = match self.looks.get(kind) {
-                Some(&LastLook::Over(_, pages)) => pages as usize,
+                Some(LastLook::Over(over)) => over.pages as usize,
                 Some(LastLook::UnderWay(_) | LastLook::Partly(..)) | None => 0,
             };
-            jobs >= MANY.max(pages)
-        });
-        many.map(|(kind, _)| kind.to_owned()).collect()
+            if recent >= MANY.max(pages) {
+                listed.recent.insert(kind.to_owned());
+            }
+            if slow >= MANY {
+                listed.slow.insert(kind.to_owned());
+            }
+        }
+        listed
+    }
+
+    /// What is waited for by jobs of this kind. Before those are finished that hold others up, the others are not the last.
+    fn waits_until(&self, kind: &str) -> Until {
+        let holding = self.holding.filter(|&holding| holding != kind);
+        match self.until {
+            Until::End if holding.is_some_and(|kind| self.of_kind(kind) > 0) => Until::Working,
+            until => until,
+        }
+    }
+
+    /// The age from which on a job of this kind is slow if it is not finished.
+    fn slow_after(&self, kind: &str) -> Duration {
+        job_pace::slow_after(self.quickest.get(kind).copied())
     }
 
     /// The probe of a kind, while only its end is waited for: the latest job, as long as Klaviyo has not been asked.
     fn probe(&self, kind: &str) -> Option<&str> {
-        if self.until != Until::End || self.holding == Some(kind) {
+        if self.waits_until(kind) != Until::End || self.holding == Some(kind) {
             return None;
         }
         match self.probes.get(kind) {
             Some(probe) => probe.as_deref(),
-            None => self.latest(kind),
+            None if self.is_any_finished(kind) || self.of_kind(kind) < MANY => self.latest(kind),
+            None => self.oldest(kind),
         }
+    }
+
+    /// Whether a job of this kind is known to have finished in this window.
+    fn is_any_finished(&self, kind: &str) -> bool {
+        self.quickest.contains_key(kind)
+    }
+
+    /// The oldest of those that are not slow, if there are such.
+    fn oldest(&self, kind: &str) -> Option<&str> {
+        let jobs = self.list.iter().filter(|job| job.kind == kind);
+        let oldest = jobs.min_by_key(|job| (job.slow, job.since));
+        oldest.map(|job| job.id.as_str())
     }
 
     fn latest(&self, kind: &str) -> Option<&str> {
@@ -181,7 +237,7 @@ impl JobList {
 
     /// This job is finished. Where it was the probe of its kind, the others are asked for now.
     fn forget_probe(&mut self, removed: &Job) {
-        let is_asked_for = self.until == Until::End;
+        let is_asked_for = self.waits_until(&removed.kind) == Until::End;
         let was_probe = match self.probes.get(&removed.kind) {
             Some(probe) => probe.as_ref() == Some(&removed.id),
             None => {
@@ -205,20 +261,21 @@ impl JobList {
     /// The jobs of one of these kinds whose look is due; they count as being asked for from now on.
     pub(super) fn begin_look(
         &mut self,
-        kinds: &HashSet<String>,
+        kinds: &ListedKinds,
         now: Timestamp,
     ) -> Option<(Vec<Job>, Look)> {
-        let kind = kinds
-            .iter()
-            .find(|kind| self.look_due(kind, now).is_some_and(|due| due <= now))?;
-        let jobs = self.to_look_for(kind, now).cloned().collect::<Vec<_>>();
+        let (kind, reach) = kinds.all().find_map(|kind| {
+            let (due, reach) = self.look_due(kind, kinds, now)?;
+            (due <= now).then(|| (kind.to_owned(), reach))
+        })?;
+        let jobs: Vec<Job> = self.to_look_for(&kind, reach, now).cloned().collect();
         let oldest = jobs.iter().map(|job| job.since).min()?;
         self.asked.extend(jobs.iter().map(|job| job.id.clone()));
-        let (from, pages) = match self.looks.remove(kind) {
-            Some(LastLook::Partly(path, pages)) => (Some(path), pages),
-            _ => (None, 0),
-        };
-        self.looks.insert(kind.clone(), LastLook::UnderWay(pages));
+        if reach == Reach::All {
+            self.to_look_back.remove(&kind);
+        }
+        let (from, look) = LastLook::go_on(self.looks.remove(&kind), reach, oldest, now);
+        self.looks.insert(kind, look);
         let look = Look {
             oldest,
             clock_ahead: self.clock_ahead,
@@ -229,26 +286,47 @@ impl JobList {
 
     /// Whether the look that is under way goes on with a page further back.
     pub(super) fn is_look_back(&self, kind: &str) -> bool {
-        matches!(self.looks.get(kind), Some(LastLook::UnderWay(1..)))
+        matches!(self.looks.get(kind), Some(LastLook::UnderWay(look)) if look.pages > 0)
     }
 
-    /// A look for jobs of this kind has found what it says; the jobs among it have been dealt with.
-    pub(super) fn end_look(&mut self, kind: &str, found: Finished, now: Timestamp) {
-        let earlier = match self.looks.get(kind) {
-            Some(&LastLook::UnderWay(pages)) => pages,
-            _ => 0,
-        };
+    /// A look for jobs of this kind has found what it says, and so many of the jobs, which have been dealt with.
+    pub(super) fn end_look(&mut self, kind: &str, found: Finished, jobs: usize, now: Timestamp) {
         self.clock_ahead = self.clock_ahead.max(found.clock_ahead);
-        let pages = earlier + found.pages;
-        let look = match found.next {
-            Some(path) if pages < MAX_PAGES => LastLook::Partly(path, pages),
-            _ => LastLook::Over(now, pages),
+        let Some(LastLook::UnderWay(look)) = self.looks.remove(kind) else {
+            return;
         };
-        if matches!(look, LastLook::Over(..)) {
-            let latest = self.latest(kind).map(str::to_owned);
-            self.probes.insert(kind.to_owned(), latest);
+        let (reach, oldest, begun) = (look.reach, look.oldest, look.begun);
+        // as long as it is not known how our clock differs, a look would go on a minute too far
+        let is_in_vain = reach == Reach::Recent && jobs == 0 && self.clock_ahead.is_none();
+        let next = found.next.filter(|_| !is_in_vain);
+        let look = look.read(found.pages, jobs, next, now);
+        if matches!(look, LastLook::Over(_)) {
+            let probe = match self.is_any_finished(kind) {
+                true => self.latest(kind),
+                false => self.oldest(kind),
+            };
+            let probe = probe.map(str::to_owned);
+            self.probes.insert(kind.to_owned(), probe);
+            let slow_after = self.slow_after(kind);
+            let had_slow = self.list.iter().any(|job| job.kind == kind && job.slow);
+            let jobs = self.list.iter_mut().filter(|job| job.kind == kind);
+            for job in jobs.filter(|job| job.since >= oldest) {
+                job.slow |= between(job.since, begun) >= slow_after;
+            }
+            if reach == Reach::All || !had_slow {
+                self.sample_later(kind, now);
+            }
         }
         self.looks.insert(kind.to_owned(), look);
+    }
+
+    /// The slow jobs of this kind are not finished, as far as Klaviyo was asked: one is polled after a pause.
+    fn sample_later(&mut self, kind: &str, now: Timestamp) {
+        let slow = self.list.iter().filter(|job| job.kind == kind);
+        let slow = slow.filter(|job| job.slow);
+        let youngest = slow.map(|job| between(job.since, now)).min();
+        let pause = job_pace::after_sample(youngest.unwrap_or_default());
+        self.next_sample.insert(kind.to_owned(), later(now, pause));
     }
 
     /// The list of finished jobs could not be read: where that does not pass, all jobs are polled from now on.
@@ -256,15 +334,15 @@ impl JobList {
         self.has_no_list |= !may_pass;
     }
 
-    /// A job whose poll is due, unless it is of one of the kinds that are looked for; it counts as being asked for from
-    /// now on.
-    pub(super) fn begin_poll(
-        &mut self,
-        looked_for: &HashSet<String>,
-        now: Timestamp,
-    ) -> Option<Job> {
-        let job = self.to_poll(looked_for, now).find(|job| job.due <= now)?;
+    /// A job whose poll is due, unless it is looked for; it counts as being asked for from now on.
+    pub(super) fn begin_poll(&mut self, listed: &ListedKinds, now: Timestamp) -> Option<Job> {
+        let job = self.to_poll(listed, now).find(|&(_, due)| due <= now)?.0;
         let job = job.clone();
+        if self.is_sampled(&job, listed, now) {
+            self.samples.insert(job.id.clone());
+        } else if self.probe(&job.kind) == Some(&job.id) {
+            self.probes.insert(job.kind.clone(), Some(job.id.clone()));
+        }
         self.asked.insert(job.id.clone());
         Some(job)
     }
@@ -272,91 +350,54 @@ impl JobList {
     /// The job is not finished: it is polled again after a pause that depends on how many are polled and how long it has
     /// taken so far, and not before `least`.
     pub(super) fn poll_later(&mut self, id: &str, now: Timestamp, least: Duration) {
-        let jobs = self.list.len();
-        if let Some(job) = self.list.iter().find(|job| job.id == id)
-            && let Some(probe @ None) = self.probes.get_mut(&job.kind)
-        {
+        let Some(job) = self.list.iter().find(|job| job.id == id) else {
+            return;
+        };
+        let (kind, age) = (job.kind.clone(), between(job.since, now));
+        if let Some(probe @ None) = self.probes.get_mut(&kind) {
             *probe = Some(id.to_owned());
         }
-        let until = self.until;
-        let is_probe = |job: &Job| until == Until::End && self.probe(&job.kind) == Some(&job.id);
-        let is_probe = self.list.iter().any(|job| job.id == id && is_probe(job));
+        if self.samples.remove(id) {
+            self.sample_later(&kind, now);
+        }
+        let is_probe = self.probe(&kind) == Some(id);
+        let pause = job_pace::after_poll(age, self.of_kind(&kind), is_probe);
+        let slow_after = self.slow_after(&kind);
         if let Some(job) = self.answered(id) {
             job.asked += 1;
-            let pause = job_pace::after_poll(between(job.since, now), jobs, is_probe);
+            job.slow |= age >= slow_after;
             job.due = later(now, pause.max(least));
         }
     }
 
-    /// When Klaviyo is to be asked next for a job; `None` if it is being asked for each.
-    pub(super) fn next_due(
-        &self,
-        looked_for: &HashSet<String>,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        let looks = looked_for
-            .iter()
-            .filter_map(|kind| self.look_due(kind, now));
-        let polls = self.to_poll(looked_for, now).map(|job| job.due);
-        looks.chain(polls).min()
-    }
-
-    /// When the jobs of this kind are to be looked for; `None` if there are none to look for now.
-    fn look_due(&self, kind: &str, now: Timestamp) -> Option<Timestamp> {
-        let first = self.to_look_for(kind, now).map(|job| job.due).min()?;
-        match self.looks.get(kind) {
-            None | Some(LastLook::Partly(..)) => Some(first),
-            Some(LastLook::UnderWay(_)) => None,
-            // a long look would keep the probe from being polled
-            Some(&LastLook::Over(_, SHORT_LOOK..)) if self.probe(kind).is_some() => None,
-            Some(&LastLook::Over(at, pages)) => {
-                let holds_others_up = self.holding == Some(kind);
-                let is_end_known = self.until == Until::End && self.probe(kind).is_none();
-                let pause = match is_end_known && !holds_others_up {
-                    // the probe is finished, and so are the others, as far as can be expected
-                    true => SHORT_PAUSE,
-                    false => {
-                        let youngest = self.to_look_for(kind, now).map(|job| job.since).max();
-                        let youngest = youngest.map_or(Duration::ZERO, |since| between(since, now));
-                        job_pace::after_look(pages, self.until, holds_others_up, youngest)
-                    }
-                };
-                Some(first.max(later(at, pause)))
-            }
-        }
-    }
-
-    fn to_look_for(&self, kind: &str, now: Timestamp) -> impl Iterator<Item = &Job> {
-        let jobs = self.list.iter().filter(move |job| job.kind == kind);
-        jobs.filter(move |job| is_listed(job, now) && !self.asked.contains(&job.id))
-    }
-
-    fn to_poll(&self, looked_for: &HashSet<String>, now: Timestamp) -> impl Iterator<Item = &Job> {
-        // found once for each kind, not for each job: finding one can mean to go through all of them
-        let mut probes: HashMap<&str, Option<&str>> = HashMap::new();
-        for job in &self.list {
-            let probe = || self.probe(&job.kind);
-            probes.entry(&job.kind).or_insert_with(probe);
-        }
-        let jobs = self.list.iter();
-        let jobs = jobs.filter(move |job| match probes[job.kind.as_str()] {
-            // the errors of a finished job are read whatever is waited for
-            Some(probe) => job.id == probe || job.errors_at.is_some(),
-            None => !(looked_for.contains(&job.kind) && is_listed(job, now)),
-        });
-        jobs.filter(|job| !self.asked.contains(&job.id))
-    }
-
     /// The jobs for the cursor. The next window asks again for a job that is being asked for now.
-    pub(super) fn for_cursor(&self, now: Timestamp) -> Vec<Job> {
+    pub(super) fn for_cursor(&self, listed: &ListedKinds, now: Timestamp) -> Vec<Job> {
+        let due_of = |job: &Job| {
+            if self.asked.contains(&job.id) || self.to_look_back.contains(&job.kind) {
+                return now;
+            }
+            let of_kind = match self.is_sampled(job, listed, now) {
+                true => self.next_sample.get(&job.kind).copied(),
+                false if listed.recent.contains(&job.kind) => {
+                    let due = self.look_due(&job.kind, listed, now);
+                    due.map(|(due, _)| due)
+                }
+                false => None,
+            };
+            of_kind.map_or(job.due, |due| due.max(job.due))
+        };
         let jobs = self.list.iter().map(|job| Job {
-            due: match self.asked.contains(&job.id) {
-                true => now,
-                false => job.due,
-            },
+            due: due_of(job),
             ..job.clone()
         });
         jobs.collect()
+    }
+}
+
+impl ListedKinds {
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let more = self.slow.iter().filter(|kind| !self.recent.contains(*kind));
+        self.recent.iter().chain(more).map(String::as_str)
     }
 }
 
@@ -381,6 +422,7 @@ mod tests {
             since: at(since),
             due: at(since + 2.0),
             asked: 0,
+            slow: false,
             errors_at: None,
             errors_read: 0,
             spans: Vec::new(),
@@ -399,9 +441,18 @@ mod tests {
         }
     }
 
+    /// A look is over that has read so many pages and found so many of the jobs.
+    fn end_look(jobs: &mut JobList, pages: u32, number: usize, now: f64) {
+        let kind = "create catalog items";
+        let last = jobs.looks.remove(kind);
+        let (_, look) = LastLook::go_on(last, Reach::Recent, at(0.0), at(now));
+        jobs.looks.insert(kind.to_owned(), look);
+        jobs.end_look(kind, found(pages, None), number, at(now));
+    }
+
     /// The moments at which a job is polled that takes this long, if no job is looked for.
     fn polls(jobs: &mut JobList, until: f64) -> Vec<f64> {
-        let alone = HashSet::new();
+        let alone = ListedKinds::default();
         let mut polls = Vec::new();
         let mut now = 2.0;
         while now < until {
@@ -417,7 +468,7 @@ mod tests {
     #[test]
     fn few_jobs_are_polled_often_until_they_take_unusually_long() {
         let mut jobs = JobList::new(vec![job(1, 0.0)]);
-        assert!(jobs.listed_kinds(at(2.0)).is_empty());
+        assert_eq!(jobs.listed_kinds(at(2.0)), ListedKinds::default());
         let polls = polls(&mut jobs, 300.0);
         let pauses = polls.windows(2).map(|pair| pair[1] - pair[0]);
         for (pause, at) in pauses.zip(&polls) {
@@ -429,18 +480,22 @@ mod tests {
 
     #[test]
     fn a_job_of_many_is_not_polled_before_others_of_its_kind_were_over() {
-        let alone = HashSet::new();
+        let alone = ListedKinds::default();
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         let first = jobs.begin_poll(&alone, at(12.0)).expect("it is due");
         jobs.note_end(&first, at(12.0));
         jobs.remove(&first.id);
         jobs.add([job(30, 12.0)]);
-        let due = jobs.for_cursor(at(12.0)).pop().expect("the last one").due;
+        let due = jobs
+            .for_cursor(&alone, at(12.0))
+            .pop()
+            .expect("the last one")
+            .due;
         assert_eq!(due, at(12.0 + 11.5));
         let next = jobs.begin_poll(&alone, at(12.0));
         assert!(next.is_some_and(|job| job.id == "1"));
         jobs.poll_later("1", at(12.0), Duration::ZERO);
-        let again = jobs.for_cursor(at(12.0));
+        let again = jobs.for_cursor(&alone, at(12.0));
         assert_eq!(again[0].due, at(12.0 + 20.0 * 0.11));
     }
 
@@ -448,7 +503,7 @@ mod tests {
     fn many_jobs_of_a_kind_are_looked_for_at_once_and_as_often_as_that_pays() {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         let kinds = jobs.listed_kinds(at(2.0));
-        assert_eq!(kinds.len(), 1);
+        assert_eq!((kinds.recent.len(), kinds.slow.len()), (1, 0));
         assert_eq!(jobs.next_due(&kinds, at(1.0)), Some(at(2.0)));
         assert!(jobs.begin_look(&kinds, at(1.9)).is_none(), "too early");
         assert!(
@@ -465,15 +520,21 @@ mod tests {
         }
         let ahead = Some(Duration::from_secs(1));
         let kind = "create catalog items";
-        for (pages, until, holding, pause) in [
-            (1, Until::Working, None, 1.5),
-            (10, Until::Working, None, 12.0),
-            (10, Until::Room, None, 6.0),
-            (10, Until::Working, Some(kind), 3.0),
-            (10, Until::Working, Some("another"), 12.0),
-            (60, Until::Working, None, 30.0),
+        jobs.end_look(kind, found(1, ahead), 1, at(5.0));
+        for (pages, number, until, holding, pause) in [
+            (1, 1, Until::Working, None, 1.5),
+            (10, 1, Until::Working, None, 12.0),
+            (10, 1, Until::Room, None, 6.0),
+            (10, 1, Until::Working, Some(kind), 3.0),
+            (10, 1, Until::Working, Some("another"), 12.0),
+            (60, 1, Until::Working, None, 30.0),
+            // what has found nothing is expected to find little
+            (10, 0, Until::Room, None, 18.0),
+            (10, 0, Until::Working, Some(kind), 9.0),
+            (1, 0, Until::Working, Some(kind), 1.5),
+            (60, 0, Until::Working, None, 30.0),
         ] {
-            jobs.end_look(kind, found(pages, ahead), at(5.0));
+            end_look(&mut jobs, pages, number, 5.0);
             jobs.wait_until(until, holding, at(5.0));
             assert_eq!(jobs.next_due(&kinds, at(5.0)), Some(at(5.0 + pause)));
         }
@@ -485,24 +546,23 @@ mod tests {
     fn a_job_that_takes_unusually_long_is_polled_as_a_cancelled_one_is_in_no_list() {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         let kinds = jobs.listed_kinds(at(301.0));
-        assert!(kinds.is_empty());
+        assert_eq!(kinds, ListedKinds::default());
         assert!(jobs.begin_poll(&kinds, at(301.0)).is_some());
         // nor are jobs looked for where there is no list
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         jobs.cannot_look(true);
-        assert!(!jobs.listed_kinds(at(2.0)).is_empty());
+        assert_eq!(jobs.listed_kinds(at(2.0)).recent.len(), 1);
         jobs.cannot_look(false);
-        assert!(jobs.listed_kinds(at(2.0)).is_empty());
+        assert_eq!(jobs.listed_kinds(at(2.0)), ListedKinds::default());
     }
 
     #[test]
     fn a_look_that_reads_more_pages_than_there_are_jobs_is_worth_less_than_polls() {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
-        let kind = "create catalog items";
-        jobs.end_look(kind, found(20, None), at(5.0));
-        assert_eq!(jobs.listed_kinds(at(5.0)).len(), 1);
-        jobs.end_look(kind, found(21, None), at(5.0));
-        assert!(jobs.listed_kinds(at(5.0)).is_empty());
+        end_look(&mut jobs, 20, 1, 5.0);
+        assert_eq!(jobs.listed_kinds(at(5.0)).recent.len(), 1);
+        end_look(&mut jobs, 21, 1, 5.0);
+        assert_eq!(jobs.listed_kinds(at(5.0)), ListedKinds::default());
     }
 
     #[test]
@@ -510,6 +570,7 @@ mod tests {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         let kind = "create catalog items";
         jobs.add([job(30, 4.0)]);
+        jobs.note_end(&job(40, 0.0), at(4.0));
         jobs.wait_until(Until::End, None, at(4.0));
         let kinds = jobs.listed_kinds(at(6.0));
         // the latest one is the probe: no other is polled, but they are looked for
@@ -517,7 +578,7 @@ mod tests {
         wanted.iter().for_each(|job| {
             jobs.answered(&job.id);
         });
-        jobs.end_look(kind, found(10, None), at(6.0));
+        jobs.end_look(kind, found(10, None), 1, at(6.0));
         let probe = jobs.begin_poll(&kinds, at(9.0)).expect("the probe");
         assert_eq!(probe.id, "30");
         assert!(jobs.begin_poll(&kinds, at(9.0)).is_none());
@@ -534,17 +595,102 @@ mod tests {
     fn jobs_that_hold_others_up_are_looked_for_whatever_else_is_over_but_slow_ones_less_often() {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         let kind = "create catalog items";
-        jobs.end_look(kind, found(10, None), at(11.0));
+        end_look(&mut jobs, 10, 1, 11.0);
         let kinds = jobs.listed_kinds(at(11.0));
         jobs.wait_until(Until::End, Some(kind), at(11.0));
         assert_eq!(jobs.next_due(&kinds, at(11.0)), Some(at(14.0)));
-        jobs.end_look(kind, found(10, None), at(160.0));
-        assert_eq!(jobs.next_due(&kinds, at(160.0)), Some(at(170.0)));
+        end_look(&mut jobs, 10, 1, 160.0);
+        let kinds = jobs.listed_kinds(at(160.0));
+        let due = jobs.next_due(&kinds, at(160.0));
+        assert_eq!(due, Some(later(at(160.0), Duration::from_secs(160) / 14)));
+    }
+
+    #[test]
+    fn before_jobs_that_hold_others_up_are_finished_the_others_are_not_the_last() {
+        let kind = "create catalog items";
+        let variant = |id| Job {
+            kind: "create catalog variants".to_owned(),
+            ..job(id, 0.0)
+        };
+        let mut jobs = JobList::new((0..20).map(variant).collect());
+        jobs.add([job(30, 0.0)]);
+        let variants = "create catalog variants";
+        jobs.wait_until(Until::End, Some(kind), at(2.0));
+        assert_eq!(jobs.waits_until(kind), Until::End);
+        assert_eq!(jobs.waits_until(variants), Until::Working);
+        assert_eq!(jobs.probe(variants), None);
+        jobs.remove("30");
+        assert_eq!(jobs.waits_until(variants), Until::End);
+        assert!(jobs.probe(variants).is_some());
+    }
+
+    #[test]
+    fn before_a_job_of_many_is_finished_the_oldest_is_polled_and_none_looked_for_again() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, f64::from(id as u32))).collect());
+        jobs.wait_until(Until::End, None, at(20.0));
+        end_look(&mut jobs, 1, 0, 20.0);
+        let kinds = jobs.listed_kinds(at(30.0));
+        assert!(jobs.begin_look(&kinds, at(30.0)).is_none());
+        let probe = jobs.begin_poll(&kinds, at(30.0)).expect("the oldest");
+        assert_eq!(probe.id, "0");
+        assert!(jobs.begin_poll(&kinds, at(30.0)).is_none());
+        jobs.note_end(&probe, at(30.0));
+        jobs.remove(&probe.id);
+        let (wanted, _) = jobs.begin_look(&kinds, at(30.0)).expect("a look");
+        assert_eq!(wanted.len(), 19);
+    }
+
+    #[test]
+    fn one_of_many_slow_jobs_is_polled_and_all_are_looked_for_when_it_is_finished() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        end_look(&mut jobs, 10, 1, 30.0);
+        assert!(jobs.list.iter().all(|job| !job.slow), "30 s are usual");
+        end_look(&mut jobs, 10, 0, 42.0);
+        assert!(jobs.list.iter().all(|job| job.slow));
+        jobs.add([job(30, 41.0)]);
+        // this window or the next one
+        let kinds = jobs.listed_kinds(at(42.0));
+        let stored = jobs.for_cursor(&kinds, at(42.0));
+        for mut jobs in [jobs, JobList::new(stored)] {
+            let kinds = jobs.listed_kinds(at(44.0));
+            assert_eq!((kinds.recent.len(), kinds.slow.len()), (0, 1));
+            let none = jobs.begin_poll(&kinds, at(44.0)).filter(|job| job.slow);
+            assert!(none.is_none(), "{none:?}");
+            let sample = jobs.begin_poll(&kinds, at(45.0)).expect("a sample");
+            assert!(jobs.begin_look(&kinds, at(70.0)).is_none());
+            let others = std::iter::from_fn(|| jobs.begin_poll(&kinds, at(70.0)));
+            assert!(others.take(20).all(|other| !other.slow));
+            jobs.poll_later(&sample.id, at(70.0), Duration::ZERO);
+            assert!(jobs.begin_poll(&kinds, at(74.9)).is_none());
+            let sample = jobs.begin_poll(&kinds, at(75.0)).expect("a sample");
+            jobs.remove(&sample.id);
+            let (wanted, look) = jobs.begin_look(&kinds, at(100.0)).expect("a look");
+            assert_eq!((wanted.len(), look.oldest), (19, at(0.0)));
+            assert!(jobs.begin_poll(&kinds, at(100.0)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_look_that_goes_on_is_for_the_same_jobs_whatever_became_slow_meanwhile() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let kinds = jobs.listed_kinds(at(5.0));
+        jobs.begin_look(&kinds, at(5.0)).expect("it is due");
+        (0..20).for_each(|id| {
+            jobs.answered(&id.to_string());
+        });
+        let partly = Finished {
+            next: Some("/api/next".to_owned()),
+            ..found(4, None)
+        };
+        jobs.end_look("create catalog items", partly, 1, at(6.0));
+        jobs.list.iter_mut().for_each(|job| job.slow = true);
+        let (wanted, look) = jobs.begin_look(&kinds, at(6.0)).expect("it goes on");
+        assert_eq!((wanted.len(), look.from.is_some()), (20, true));
     }
 
     #[test]
     fn when_the_probe_of_a_few_is_finished_the_others_are_polled_at_once() {
-        let alone = HashSet::new();
+        let alone = ListedKinds::default();
         let mut jobs = JobList::new((0..3).map(|id| job(id, 0.0)).collect());
         jobs.wait_until(Until::End, None, at(0.5));
         let probe = jobs.begin_poll(&alone, at(2.0)).expect("one of them").id;
@@ -576,13 +722,13 @@ mod tests {
             next: next.clone(),
             ..found(4, None)
         };
-        jobs.end_look(kind, partly, at(6.0));
+        jobs.end_look(kind, partly, 1, at(6.0));
         let (wanted, look) = jobs.begin_look(&kinds, at(6.0)).expect("it goes on");
         assert_eq!((look.from, jobs.is_look_back(kind)), (next, true));
         wanted.iter().for_each(|job| {
             jobs.answered(&job.id);
         });
-        jobs.end_look(kind, found(2, None), at(7.0));
+        jobs.end_look(kind, found(2, None), 1, at(7.0));
         assert_eq!(jobs.next_due(&kinds, at(7.0)), Some(at(7.0 + 6.0 * 1.2)));
     }
 

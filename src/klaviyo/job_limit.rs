@@ -1,0 +1,42 @@
+//! How many jobs of a kind Klaviyo takes, and how the refusal of one more is told from that of bad documents.
+//!
+//! How Klaviyo answers one job too many was never recorded. A 429 says itself that it is to be waited for. A 400 or 409
+//! without a pointer looks as if a document were bad. Klaviyo is asked then how many jobs there are: those of other apps
+//! count, and those of windows that were killed before they wrote them down.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::lock::Mutex;
+
+/// "At most 500 jobs in progress at any given time" of a kind of catalog job.
+pub const MAX_JOBS: usize = 500;
+/// With at least so many jobs in progress, the limit may be the cause of a refusal. Far fewer than the limit: jobs end
+/// between the refusal and the count.
+pub(super) const MANY_JOBS: usize = 300;
+/// How long to wait for jobs to end: about as long as most of them were recorded to take.
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
+/// How long few jobs stay few: 75 may be submitted a second.
+const FEW_FOR: Duration = Duration::from_secs(1);
+
+/// What was counted of a kind of jobs: whether there are many, and until when that is taken for true.
+pub(super) type Counted = Option<(bool, Duration)>;
+
+/// What was counted of each kind of jobs, by its key. Whoever counts keeps the others waiting, who need not count then.
+#[derive(Debug, Default)]
+pub(super) struct JobLimits(RefCell<HashMap<&'static str, Rc<Mutex<Counted>>>>);
+
+impl JobLimits {
+    /// What was counted of this kind.
+    pub(super) fn of(&self, kind: &'static str) -> Rc<Mutex<Counted>> {
+        self.0.borrow_mut().entry(kind).or_default().clone()
+    }
+}
+
+/// What to keep of a count at `now`.
+pub(super) fn counted(are_many: bool, now: Duration) -> Counted {
+    let lasts = if are_many { PAUSE } else { FEW_FOR };
+    Some((are_many, now + lasts))
+}

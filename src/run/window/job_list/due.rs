@@ -1,0 +1,150 @@
+//! When Klaviyo is asked next for which jobs.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::{JobList, ListedKinds, is_listed};
+use crate::run::state::Job;
+use crate::run::window::job_looks::{LastLook, Over, Reach};
+use crate::run::window::job_pace::{self, SHORT_PAUSE, Until};
+use crate::time::later;
+
+/// A look that reads so many pages is not taken while a single job is polled to know of the end.
+const SHORT_LOOK: u32 = 12;
+impl JobList {
+    /// When Klaviyo is to be asked next for a job; `None` if it is being asked for each.
+    pub(in crate::run::window) fn next_due(
+        &self,
+        listed: &ListedKinds,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let looks = listed.all();
+        let looks = looks.filter_map(|kind| Some(self.look_due(kind, listed, now)?.0));
+        let polls = self.to_poll(listed, now).map(|(_, due)| due);
+        looks.chain(polls).min()
+    }
+
+    /// When the jobs of this kind are to be looked for, and which; `None` if there are none to look for now.
+    pub(super) fn look_due(
+        &self,
+        kind: &str,
+        listed: &ListedKinds,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Reach)> {
+        let last = self.looks.get(kind);
+        let holds_others_up = self.holding == Some(kind);
+        // the probe is finished, and so are the others, as far as can be expected
+        let is_end_known = self.waits_until(kind) == Until::End
+            && !holds_others_up
+            && self.probes.get(kind) == Some(&None);
+        let reach = match last {
+            Some(LastLook::Partly(_, look)) => Reach::Since(look.oldest),
+            _ if is_end_known || self.to_look_back.contains(kind) => Reach::All,
+            _ if listed.recent.contains(kind) => Reach::Recent,
+            _ => return None,
+        };
+        let first = self.to_look_for(kind, reach, now).map(|job| job.due).min();
+        let is_probed = !listed.slow.contains(kind) && self.probe(kind).is_some();
+        if reach == Reach::Recent && is_probed && !self.is_any_finished(kind) {
+            // nothing is found before the first of them is finished, and that one is polled
+            return None;
+        }
+        let due = match last {
+            None if reach == Reach::All => first?,
+            None => first?.max(self.not_before.get(kind).copied().unwrap_or(first?)),
+            Some(LastLook::Partly(..)) => first?,
+            Some(LastLook::UnderWay(_)) => return None,
+            // a long look would keep the probe from being polled
+            Some(LastLook::Over(Over {
+                pages: SHORT_LOOK..,
+                ..
+            })) if self.probe(kind).is_some() => return None,
+            Some(LastLook::Over(over)) => {
+                let pause = match is_end_known {
+                    true => SHORT_PAUSE,
+                    false => {
+                        let until = self.waits_until(kind);
+                        job_pace::after_look(over.pages, over.worth, until, holds_others_up)
+                    }
+                };
+                first?.max(later(over.at, pause))
+            }
+        };
+        Some((due, reach))
+    }
+
+    pub(super) fn to_look_for(
+        &self,
+        kind: &str,
+        reach: Reach,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Job> {
+        let jobs = self.list.iter().filter(move |job| job.kind == kind);
+        let jobs = jobs.filter(move |job| is_listed(job, now) && !self.asked.contains(&job.id));
+        jobs.filter(move |job| match reach {
+            Reach::Recent => !job.slow,
+            Reach::Since(oldest) => job.since >= oldest,
+            Reach::All => true,
+        })
+    }
+
+    /// Whether this is one of the slow jobs of which one is polled at a time.
+    pub(super) fn is_sampled(&self, job: &Job, listed: &ListedKinds, now: Timestamp) -> bool {
+        listed.slow.contains(&job.kind) && is_listed(job, now) && job.slow
+    }
+
+    /// The jobs to poll, with when.
+    pub(super) fn to_poll(
+        &self,
+        listed: &ListedKinds,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&Job, Timestamp)> {
+        // found once for each kind, not for each job: finding one can mean to go through all of them
+        let mut probes: HashMap<&str, Option<&str>> = HashMap::new();
+        for job in &self.list {
+            let probe = || match listed.slow.contains(&job.kind) {
+                true => None,
+                false => self.probe(&job.kind),
+            };
+            probes.entry(&job.kind).or_insert_with(probe);
+        }
+        let samples: Vec<(&Job, Timestamp)> = listed
+            .slow
+            .iter()
+            .filter_map(|kind| self.sample(kind, listed, now))
+            .collect();
+        let jobs = self.list.iter();
+        let jobs = jobs.filter(move |job| match probes[job.kind.as_str()] {
+            // the errors of a finished job are read whatever is waited for
+            _ if job.errors_at.is_some() => true,
+            Some(probe) => job.id == probe,
+            None if self.is_sampled(job, listed, now) => false,
+            None => !(listed.recent.contains(&job.kind) && is_listed(job, now)),
+        });
+        let jobs = jobs.filter(|job| !self.asked.contains(&job.id));
+        jobs.map(|job| (job, job.due)).chain(samples)
+    }
+
+    /// The slow job of this kind that is polled next, any of them, and when.
+    fn sample(
+        &self,
+        kind: &str,
+        listed: &ListedKinds,
+        now: Timestamp,
+    ) -> Option<(&Job, Timestamp)> {
+        if self.to_look_back.contains(kind) {
+            return None;
+        }
+        let slow = self.list.iter().filter(|job| job.kind == kind);
+        let slow = slow.filter(|job| self.is_sampled(job, listed, now));
+        let slow: Vec<&Job> = slow.collect();
+        if slow.iter().any(|job| self.asked.contains(&job.id)) {
+            return None;
+        }
+        // which one is left to chance: they are in the order in which they were submitted
+        let index = usize::try_from(now.as_millisecond()).unwrap_or_default() % slow.len().max(1);
+        let job = slow.get(index)?;
+        Some((job, self.next_sample.get(kind).copied().unwrap_or(job.due)))
+    }
+}

@@ -1,0 +1,67 @@
+//! More jobs than Klaviyo takes: the refusal of one too many, in whichever form, is no bad document.
+
+use std::time::Duration;
+
+use native::{Operator, Setup};
+use sim::klaviyo::{JobsOfOthers, TooManyJobs};
+use sim::seed::Kind;
+
+use crate::support::described::run;
+
+#[test]
+fn a_limit_that_others_use_up_for_long_is_waited_out() {
+    for too_many_jobs in TooManyJobs::ALL {
+        for window_seconds in [6, 25] {
+            let mut setup = Setup::catalog(30, 30)
+                .variable("window_seconds", window_seconds)
+                .latency_ms(300);
+            setup.klaviyo.too_many_jobs = too_many_jobs;
+            setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
+                count: 500,
+                take: Duration::from_secs(900),
+                every: Duration::from_secs(100_000),
+            });
+            run(setup, async |shop| {
+                for resource in ["categories", "products"] {
+                    let status = shop.complete(resource, "").await;
+                    assert_eq!(status["counts"]["failed"], 0, "{too_many_jobs:?}: {status}");
+                }
+                shop.assert_ledger(&[Kind::Category, Kind::Product]);
+            });
+        }
+    }
+}
+
+#[test]
+fn one_job_too_many_is_waited_out_whatever_its_refusal_looks_like() {
+    for (too_many_jobs, jobs_a_page) in TooManyJobs::ALL.into_iter().zip([10, 20, 20, 100]) {
+        let mut setup = Setup::catalog(900, 300);
+        setup.klaviyo.jobs_in_progress = 500;
+        setup.klaviyo.jobs_a_page = jobs_a_page;
+        setup.klaviyo.too_many_jobs = too_many_jobs;
+        // others leave room for two jobs, and then for none that began before them
+        setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
+            count: 498,
+            take: Duration::from_secs(70),
+            every: Duration::from_secs(100),
+        });
+        run(setup, async |shop| {
+            for (resource, kind) in [("categories", Kind::Category), ("products", Kind::Product)] {
+                // everything is created, and then updated
+                for _ in 0..2 {
+                    shop.start(resource, "").await;
+                    let status = shop.completed(resource).await;
+                    assert_eq!(status["counts"]["failed"], 0, "{too_many_jobs:?}: {status}");
+                    shop.assert_ledger(&[kind]);
+                }
+            }
+            let traffic = shop
+                .world
+                .klaviyo(|klaviyo| klaviyo.ledger().total_traffic());
+            assert!(
+                traffic.refused + traffic.throttled > 0,
+                "{too_many_jobs:?}: the limit was never met"
+            );
+        });
+    }
+}
