@@ -148,6 +148,14 @@ impl Client {
         }
     }
 
+    /// Whether the next request to this endpoint waits for nothing but the minute of requests that are counted: the next
+    /// instance learns of these by [`Client::recent_calls`].
+    #[must_use]
+    pub fn waits_for_counted(&self, endpoint: &'static Endpoint) -> bool {
+        let now = self.ports.clock.monotonic();
+        self.limiter(endpoint, |limiter| limiter.waits_for_counted(endpoint, now))
+    }
+
     /// Sends a POST request once, without retries: used to find the documents that an error is about.
     ///
     /// # Errors

@@ -78,9 +78,7 @@ impl Limiter {
             Some(0) => self.resets_at,
             Some(_) | None => now,
         };
-        let counted = self.spent.len().checked_sub(endpoint.steady as usize);
-        let counted = counted.and_then(|surplus| self.spent.get(surplus).copied());
-        let steady = told.max(counted.unwrap_or(now));
+        let steady = told.max(self.counted(endpoint).unwrap_or(now));
         let burst = match self.recent.len().checked_sub(endpoint.burst as usize) {
             Some(surplus) => self
                 .recent
@@ -89,6 +87,20 @@ impl Limiter {
             None => now,
         };
         Some(steady.max(burst).max(self.held_until).max(now))
+    }
+
+    /// Whether the next request waits for nothing but the minute of requests that are counted here: instances after this
+    /// one know of these.
+    #[must_use]
+    pub fn waits_for_counted(&self, endpoint: &Endpoint, now: Duration) -> bool {
+        let counted = self.counted(endpoint);
+        counted.is_some() && self.ready_at(endpoint, now) == counted
+    }
+
+    /// When the minute of the requests that are counted here allows the next one, if they use it up.
+    fn counted(&self, endpoint: &Endpoint) -> Option<Duration> {
+        let surplus = self.spent.len().checked_sub(endpoint.steady as usize)?;
+        self.spent.get(surplus).copied()
     }
 
     /// A request begins.
@@ -276,6 +288,27 @@ mod tests {
         limiter.begin(now);
         let ready = limiter.ready_at(&ENDPOINT, now);
         assert_eq!(ready, Some(STEADY_WINDOW + seconds(0.5)));
+    }
+
+    #[test]
+    fn waits_for_what_is_counted_are_told_from_those_that_klaviyo_asks_for() {
+        let mut limiter = Limiter::default();
+        let now = seconds(1.0);
+        assert!(!limiter.waits_for_counted(&ENDPOINT, now));
+        for call in 0..10 {
+            assert!(!limiter.waits_for_counted(&ENDPOINT, now));
+            limiter.begin(now + seconds(2.0) * call);
+            limiter.end(202, &says(0, 0), now);
+        }
+        let after = now + seconds(25.0);
+        assert!(limiter.waits_for_counted(&ENDPOINT, after));
+        // the minute of the headers ends later
+        limiter.end(202, &says(0, 50), after);
+        assert!(!limiter.waits_for_counted(&ENDPOINT, after));
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, 59.into());
+        limiter.end(429, &headers, after);
+        assert!(!limiter.waits_for_counted(&ENDPOINT, after));
     }
 
     #[test]

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::rate::STEADY_WINDOW;
 use crate::time::between;
 
-/// Requests are counted in steps of this many seconds, so that the document stays small: a minute has 13 of them.
-const STEP: i64 = 5;
+/// commercetools' time, which the requests are noted in, is cut to the second, and an instance takes it for a little earlier
+/// than it is. The next instance may be closer to it by this much.
+const CLOCKS: Duration = Duration::from_millis(500);
 
 /// Requests by endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct RecentCalls(BTreeMap<String, Calls>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Calls {
-    /// The end of each step, in seconds since 1970, and the number of its requests.
+    /// The end of each second, since 1970, and the number of its requests.
     steps: Vec<(i64, u32)>,
     /// When the last of them began.
     last: Timestamp,
@@ -60,10 +61,9 @@ impl RecentCalls {
         for left in left {
             let age = STEADY_WINDOW.saturating_sub(left);
             last = last.min(age);
-            let at = now.as_second() - i64::try_from(age.as_secs()).unwrap_or(0);
             // rounded up: a request counts for a little longer, never for less
-            let step = (at.div_euclid(STEP) + 1) * STEP;
-            *steps.entry(step).or_default() += 1;
+            let at = (now - age).as_second() + 1;
+            *steps.entry(at).or_default() += 1;
         }
         if !steps.is_empty() {
             let last = now - last;
@@ -81,7 +81,7 @@ impl RecentCalls {
     pub(super) fn current(&self, now: Timestamp) -> Self {
         let still_counts = |at: i64| {
             let age = now.as_second().saturating_sub(at);
-            Duration::from_secs(age.unsigned_abs()) < STEADY_WINDOW
+            Duration::from_secs(age.unsigned_abs()) < STEADY_WINDOW + CLOCKS
         };
         let current = self.0.iter().filter_map(|(endpoint, calls)| {
             let mut calls = calls.clone();
@@ -104,10 +104,11 @@ impl RecentCalls {
         const MOST: usize = 4_000;
         let calls = self.0.get(endpoint)?;
         let left = calls.steps.iter().flat_map(|&(at, calls)| {
-            let age = now.as_second().saturating_sub(at);
-            let left = match u64::try_from(age) {
-                Ok(age) => STEADY_WINDOW.saturating_sub(Duration::from_secs(age)),
-                Err(_) => STEADY_WINDOW,
+            let age = Timestamp::from_second(at).map(|at| between(at, now));
+            let left = match age {
+                Ok(age) => (STEADY_WINDOW + CLOCKS).saturating_sub(age),
+                Err(_) if at > 0 => STEADY_WINDOW,
+                Err(_) => Duration::ZERO,
             };
             let calls = usize::try_from(calls).unwrap_or(MOST).min(MOST);
             std::iter::repeat_n(left, calls)
@@ -135,11 +136,10 @@ mod tests {
             let found = calls.left("create events", at(second));
             found.map_or_else(Vec::new, |left| left.steady)
         };
-        let step = Duration::from_secs(STEP.unsigned_abs());
         assert_eq!(after(0).len(), 4);
         for (kept, left) in after(0).into_iter().zip(left) {
-            // rounded up to a step, and its age down to a second
-            let longest = left + step + Duration::from_secs(1);
+            // rounded up to a second
+            let longest = left + Duration::from_secs(1) + CLOCKS;
             assert!(kept >= left && kept <= longest, "{kept:?} {left:?}");
         }
         assert_eq!(after(30).len(), 2);
@@ -169,7 +169,7 @@ mod tests {
         for second in 0..80 {
             calls = calls.current(at(second));
             let is_there = calls.left("create events", at(second)).is_some();
-            assert_eq!(is_there, second < 66, "after {second} s");
+            assert_eq!(is_there, second < 62, "after {second} s");
         }
         assert!(calls.is_empty());
         // another instance adds its own

@@ -18,7 +18,10 @@ impl Window<'_> {
                 range,
                 limit,
                 result,
-            } => self.take_page(range, limit, result),
+            } => {
+                self.in_flight.fetches -= 1;
+                self.take_page(range, limit, result);
+            }
             Arrival::Sent {
                 group,
                 bytes,

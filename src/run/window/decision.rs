@@ -46,6 +46,12 @@ pub(super) struct Snapshot {
     pub(super) has_mapped: bool,
     /// The window is ending: it starts nothing new.
     pub(super) is_ending: bool,
+    /// The window is ending: the time until batches that are not full are closed, if pages under way may fill them.
+    pub(super) packs_for: Option<Duration>,
+    /// Nothing was to be done for most of the window's time.
+    pub(super) was_mostly_held: bool,
+    /// How long it takes from the end of a window to the beginning of the next one.
+    pub(super) handover: Duration,
 }
 
 /// What a window does next.
@@ -95,7 +101,12 @@ impl Snapshot {
 
 /// Whether the window's time is used up, and what that means.
 pub(super) fn time_is_up(snapshot: &Snapshot) -> Option<Over> {
-    let is_up = !snapshot.is_ending && snapshot.time_left().is_zero();
+    // what has been waited for is done by a window that has all its time for it
+    let leaves_to_next = snapshot.was_mostly_held
+        && snapshot
+            .held_for
+            .is_some_and(|held_for| held_for <= snapshot.handover);
+    let is_up = !snapshot.is_ending && (snapshot.time_left().is_zero() || leaves_to_next);
     is_up.then_some(match snapshot.held_for {
         Some(_) => Over::Held,
         None => Over::TimeIsUp,
@@ -122,7 +133,11 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
         pause = pause.min(LOOK);
     }
     if let Some(held_for) = snapshot.held_for {
-        return Next::Wait(pause.min(held_for).max(LEAST_PAUSE));
+        let until_handover = match snapshot.was_mostly_held {
+            true => held_for.saturating_sub(snapshot.handover),
+            false => held_for,
+        };
+        return Next::Wait(pause.min(until_handover).max(LEAST_PAUSE));
     }
     let only_waits = !snapshot.has_calls;
     if only_waits && snapshot.is_read && snapshot.is_sent && !snapshot.has_jobs {
@@ -153,12 +168,13 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
 /// The window is ending: it waits for what is under way and for what is left to send.
 fn next_at_the_end(snapshot: &Snapshot) -> Next {
     let left = snapshot.hard_end_in;
+    let until_closed = |pause: Duration| pause.min(snapshot.packs_for.unwrap_or(pause));
     match snapshot.next_batch_in {
-        None if snapshot.has_calls => Next::Wait(left.max(FINISHING)),
+        None if snapshot.has_calls => Next::Wait(until_closed(left.max(FINISHING))),
         None => Next::Leave,
         Some(wait) if wait >= left => Next::DropUnsent(wait),
-        Some(wait) if snapshot.may_send => Next::Wait(wait),
-        Some(_) => Next::Wait(left),
+        Some(wait) if snapshot.may_send => Next::Wait(until_closed(wait)),
+        Some(_) => Next::Wait(until_closed(left)),
     }
 }
 
@@ -261,6 +277,32 @@ mod tests {
                     ..midway()
                 },
                 Next::Wait(s(4)),
+            ),
+            (
+                "held for most of the window: until the next one is to begin",
+                Snapshot {
+                    held_for: Some(s(3)),
+                    was_mostly_held: true,
+                    handover: s(1),
+                    ..midway()
+                },
+                Next::Wait(s(2)),
+            ),
+            (
+                "ending: batches that are not full wait for pages, and are closed then",
+                ending(Snapshot {
+                    packs_for: Some(s(1)),
+                    ..midway()
+                }),
+                Next::Wait(s(1)),
+            ),
+            (
+                "ending: full ones wait for their rate limit meanwhile",
+                ending(Snapshot {
+                    packs_for: Some(s(1)),
+                    ..limited(s(2))
+                }),
+                Next::Wait(s(1)),
             ),
             (
                 "held for less than that",
@@ -457,6 +499,25 @@ mod tests {
                     ..midway()
                 }),
                 Some(Over::Held),
+            ),
+            (
+                "what it has waited for is near: the next window has all its time for it",
+                Snapshot {
+                    held_for: Some(s(1)),
+                    was_mostly_held: true,
+                    handover: s(1),
+                    ..midway()
+                },
+                Some(Over::Held),
+            ),
+            (
+                "it has hardly waited, and goes on itself",
+                Snapshot {
+                    held_for: Some(s(1)),
+                    handover: s(1),
+                    ..midway()
+                },
+                None,
             ),
             ("it is ending already", ending(late(midway())), None),
             (

@@ -49,6 +49,8 @@ pub(super) enum Arrival {
 #[derive(Default)]
 pub(super) struct InFlight {
     pub(super) calls: FuturesUnordered<LocalFuture<'static, Arrival>>,
+    /// How many of them fetch a page.
+    pub(super) fetches: usize,
     /// How many of them send a batch.
     pub(super) sends: usize,
     /// The bytes of these batches.

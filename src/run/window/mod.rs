@@ -61,6 +61,8 @@ pub use self::end::End;
 
 /// The approximate time to send what has just been mapped.
 const TIME_TO_SEND: Duration = Duration::from_secs(2);
+/// Before the hard end, at least this is left when the last pages have been packed: twice the time to send.
+const TIME_FOR_LAST_PAGES: Duration = Duration::from_secs(4);
 /// The most batches that are under way at the same time, if they are small: 75 a second that take 300 ms each are 23.
 const MAX_SENDS: usize = 32;
 
@@ -255,6 +257,7 @@ impl Window<'_> {
             while let Some((range, query)) = self.reader.next_fetch(is_idle, turn) {
                 let limit = query.limit;
                 let page = self.import.fetch(query, self.timing.hard);
+                self.in_flight.fetches += 1;
                 self.in_flight.calls.push(Box::pin(async move {
                     Arrival::Fetched {
                         range,
@@ -285,10 +288,25 @@ impl Window<'_> {
         }
         let has_time = self.engine.remaining(self.timing.hard) > TIME_TO_SEND;
         let mapped = has_time && self.map();
-        if !mapped {
+        if !mapped && self.packs_for().is_none() {
             self.packer.close();
         }
         mapped
+    }
+
+    /// The window is ending: the time for which the batches that are not full wait for pages under way, if they do. Each
+    /// request counts for the rate limit, however small it is.
+    fn packs_for(&self) -> Option<Duration> {
+        let is_ending = matches!(self.findings.end, Some(End::Continue));
+        self.packer.open_since().filter(|_| is_ending)?;
+        let kept = match self.reader.has_page() {
+            // it waits for memory, until a batch is sent
+            true => TIME_TO_SEND,
+            false if self.in_flight.fetches > 0 => TIME_FOR_LAST_PAGES,
+            false => return None,
+        };
+        let left = self.engine.remaining(self.timing.hard);
+        Some(left.saturating_sub(kept)).filter(|left| !left.is_zero())
     }
 
     fn start_sends(&mut self) {
@@ -410,7 +428,7 @@ impl Window<'_> {
                 None => End::Continue,
             },
             Over::RateLimit(wait) => End::Wait {
-                until: self.next_step(later(now, wait)),
+                until: self.next_step(later(now, self.until_reading(wait))),
                 what: self.waits_for_rate_limit(),
             },
             Over::Jobs(wait) => End::Wait {
@@ -429,6 +447,20 @@ impl Window<'_> {
         // those that are being asked for now are asked for again
         let next_poll = self.next_poll().unwrap_or_else(|| self.engine.now());
         next_poll.min(limit)
+    }
+
+    /// How long nothing is to be done while batches wait this long for a rate limit: the next window begins to read a
+    /// little before, so that there are full batches by then. It knows by itself when it may send, unless the wait is one
+    /// that Klaviyo has asked for.
+    fn until_reading(&self, wait: Duration) -> Duration {
+        let endpoints = self.packer.endpoints();
+        let is_known = endpoints
+            .filter(|endpoint| self.may_submit(endpoint))
+            .all(|endpoint| self.engine.klaviyo.waits_for_counted(endpoint.post));
+        match is_known {
+            true => wait.saturating_sub(self.timing.read_ahead),
+            false => wait,
+        }
     }
 
     /// What is waited for if the next batch has to wait.
@@ -473,6 +505,7 @@ impl Window<'_> {
 
     /// The batches that are left are dropped; the next window reads their records again, after this wait.
     fn drop_unsent(&mut self, wait: Duration) {
+        let wait = self.until_reading(wait);
         let until = self.next_step(later(self.engine.now(), wait));
         let what = self.waits_for_rate_limit();
         self.packer.defer_unsent();

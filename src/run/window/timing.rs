@@ -13,6 +13,12 @@ pub(super) const CHECKPOINT: Duration = Duration::from_secs(5);
 /// What is kept of the lease for saving and for the call to the next window.
 pub(super) const FINISHING: Duration = Duration::from_secs(3);
 
+/// How long it takes from the end of a window to the beginning of the next one: saving, the call, and claiming the lease.
+const HANDOVER: Duration = Duration::from_secs(1);
+/// How long before its rate limit allows the next request a window begins to read. The first batch takes a little longer,
+/// and so does the limit as the next instance knows it.
+const READ_AHEAD: Duration = Duration::from_millis(1_500);
+
 /// The deadlines of a window.
 pub(super) struct Timing {
     /// When claiming began (monotonic).
@@ -23,6 +29,10 @@ pub(super) struct Timing {
     pub(super) hard: Deadline,
     /// Nothing is to be done before this time (commercetools' time).
     pub(super) held_until: Option<Timestamp>,
+    /// How long it takes from the end of this window to the beginning of the next one; never much of a window.
+    pub(super) handover: Duration,
+    /// How long before its rate limit allows the next request a window is to begin to read; never much of a window.
+    pub(super) read_ahead: Duration,
     /// Whether most of the window's time was over when there was something to do again.
     pub(super) was_mostly_held: bool,
     /// When the document was saved last, or the window began (monotonic).
@@ -51,6 +61,8 @@ impl Timing {
             soft: ends.map_or(soft, |ends| soft.min(ends.less(MARGIN))),
             hard: ends.map_or(hard, |ends| hard.min(ends)).less(FINISHING),
             held_until,
+            handover: HANDOVER.min(window / 4),
+            read_ahead: READ_AHEAD.min(window / 4),
             was_mostly_held: held_until.is_some_and(|until| between(now, until) > window / 2),
             saved_at: engine.monotonic(),
         }

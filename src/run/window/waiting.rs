@@ -38,6 +38,9 @@ impl Window<'_> {
             progress: self.findings.progress,
             has_mapped: self.findings.has_mapped,
             is_ending: self.findings.end.is_some(),
+            packs_for: self.packs_for(),
+            was_mostly_held: self.timing.was_mostly_held,
+            handover: self.timing.handover,
         }
     }
 

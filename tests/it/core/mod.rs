@@ -11,6 +11,7 @@ mod earlier_jobs;
 mod error_table;
 mod events;
 mod failed_records;
+mod full_requests;
 mod identifiers;
 mod job_limit;
 mod job_waits;

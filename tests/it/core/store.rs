@@ -34,7 +34,7 @@ fn refused_writes(shop: &Shop, status: u16) -> u64 {
 #[test]
 fn writes_that_arrive_twice_end_no_run() {
     // several windows of some saves each, none of them with anybody to pick it up
-    let setup = Setup::customers(1_500)
+    let setup = Setup::customers(4_000)
         .variable("window_seconds", 1)
         .latency_ms(200);
     run(setup, async |shop| {
