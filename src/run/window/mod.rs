@@ -61,8 +61,6 @@ pub use self::end::End;
 
 /// The approximate time to send what has just been mapped.
 const TIME_TO_SEND: Duration = Duration::from_secs(2);
-/// Before the hard end, at least this is left when the last pages have been packed: twice the time to send.
-const TIME_FOR_LAST_PAGES: Duration = Duration::from_secs(4);
 /// The most batches that are under way at the same time, if they are small: 75 a second that take 300 ms each are 23.
 const MAX_SENDS: usize = 32;
 
@@ -294,21 +292,6 @@ impl Window<'_> {
         mapped
     }
 
-    /// The window is ending: the time for which the batches that are not full wait for pages under way, if they do. Each
-    /// request counts for the rate limit, however small it is.
-    fn packs_for(&self) -> Option<Duration> {
-        let is_ending = matches!(self.findings.end, Some(End::Continue));
-        self.packer.open_since().filter(|_| is_ending)?;
-        let kept = match self.reader.has_page() {
-            // it waits for memory, until a batch is sent
-            true => TIME_TO_SEND,
-            false if self.in_flight.fetches > 0 => TIME_FOR_LAST_PAGES,
-            false => return None,
-        };
-        let left = self.engine.remaining(self.timing.hard);
-        Some(left.saturating_sub(kept)).filter(|left| !left.is_zero())
-    }
-
     fn start_sends(&mut self) {
         let is_too_late = self.engine.remaining(self.timing.hard).is_zero();
         let is_held = self.timing.held_until.is_some();
@@ -447,20 +430,6 @@ impl Window<'_> {
         // those that are being asked for now are asked for again
         let next_poll = self.next_poll().unwrap_or_else(|| self.engine.now());
         next_poll.min(limit)
-    }
-
-    /// How long nothing is to be done while batches wait this long for a rate limit: the next window begins to read a
-    /// little before, so that there are full batches by then. It knows by itself when it may send, unless the wait is one
-    /// that Klaviyo has asked for.
-    fn until_reading(&self, wait: Duration) -> Duration {
-        let endpoints = self.packer.endpoints();
-        let is_known = endpoints
-            .filter(|endpoint| self.may_submit(endpoint))
-            .all(|endpoint| self.engine.klaviyo.waits_for_counted(endpoint.post));
-        match is_known {
-            true => wait.saturating_sub(self.timing.read_ahead),
-            false => wait,
-        }
     }
 
     /// What is waited for if the next batch has to wait.

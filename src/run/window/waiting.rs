@@ -5,12 +5,45 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt};
 
-use super::Window;
 use super::decision::Snapshot;
+use super::end::End;
 use super::timing::CHECKPOINT;
+use super::{TIME_TO_SEND, Window};
 use crate::time::between;
 
+/// Before the hard end, at least this is left when the last pages have been packed: twice the time to send.
+const TIME_FOR_LAST_PAGES: Duration = Duration::from_secs(4);
+
 impl Window<'_> {
+    /// The window is ending: the time for which the batches that are not full wait for pages under way, if they do. Each
+    /// request counts for the rate limit, however small it is.
+    pub(super) fn packs_for(&self) -> Option<Duration> {
+        let is_ending = matches!(self.findings.end, Some(End::Continue));
+        self.packer.open_since().filter(|_| is_ending)?;
+        let kept = match self.reader.has_page() {
+            // it waits for memory, until a batch is sent
+            true => TIME_TO_SEND,
+            false if self.in_flight.fetches > 0 => TIME_FOR_LAST_PAGES,
+            false => return None,
+        };
+        let left = self.engine.remaining(self.timing.hard);
+        Some(left.saturating_sub(kept)).filter(|left| !left.is_zero())
+    }
+
+    /// How long nothing is to be done while batches wait this long for a rate limit: the next window begins to read a
+    /// little before, so that there are full batches by then. It knows by itself when it may send, unless the wait is one
+    /// that Klaviyo has asked for.
+    pub(super) fn until_reading(&self, wait: Duration) -> Duration {
+        let endpoints = self.packer.endpoints();
+        let is_known = endpoints
+            .filter(|endpoint| self.may_submit(endpoint))
+            .all(|endpoint| self.engine.klaviyo.waits_for_counted(endpoint.post));
+        match is_known {
+            true => wait.saturating_sub(self.timing.read_ahead),
+            false => wait,
+        }
+    }
+
     /// Ends the hold when its time has come.
     pub(super) fn release_hold(&mut self) {
         let now = self.engine.now();
