@@ -27,6 +27,11 @@ pub struct Endpoint {
 
 /// The burst window, with a margin for requests that take different times to arrive.
 const BURST_WINDOW: Duration = Duration::from_millis(1_100);
+/// The same where a burst is so few requests that all of them begin at one moment: the next ones do, too, and those that
+/// are quicker than they were arrive in the same second.
+const BURST_WINDOW_OF_FEW: Duration = Duration::from_millis(1_250);
+/// Up to so many requests a second are few.
+const FEW: u32 = 10;
 /// The steady window, with a margin for requests that take different times to arrive. Where Klaviyo's windows begin is
 /// not known: no more than a window's requests begin within any time as long as one.
 pub(super) const STEADY_WINDOW: Duration = Duration::from_millis(60_500);
@@ -39,6 +44,16 @@ const LONGEST_RESET: Duration = Duration::from_secs(60);
 const RESET_OF_BURST: u32 = 1;
 /// The wait after a 429 without `Retry-After`.
 const UNSAID_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl Endpoint {
+    /// The time in which no more requests begin than the burst allows.
+    fn burst_window(&self) -> Duration {
+        match self.burst {
+            0..=FEW => BURST_WINDOW_OF_FEW,
+            _ => BURST_WINDOW,
+        }
+    }
+}
 
 /// The known state of one endpoint's rate limits. All times are on the instance's monotonic clock.
 #[derive(Debug, Default)]
@@ -83,7 +98,7 @@ impl Limiter {
             Some(surplus) => self
                 .recent
                 .get(surplus)
-                .map_or(now, |&begun| begun + BURST_WINDOW),
+                .map_or(now, |&begun| begun + endpoint.burst_window()),
             None => now,
         };
         Some(steady.max(burst).max(self.held_until).max(now))
@@ -114,7 +129,7 @@ impl Limiter {
         while self
             .recent
             .front()
-            .is_some_and(|&begun| begun + BURST_WINDOW <= now)
+            .is_some_and(|&begun| begun + BURST_WINDOW_OF_FEW <= now)
         {
             self.recent.pop_front();
         }
@@ -245,10 +260,11 @@ mod tests {
             limiter.begin(at);
         }
         let at = now + seconds(0.3);
-        assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(now + BURST_WINDOW));
-        let at = now + BURST_WINDOW;
+        let window = ENDPOINT.burst_window();
+        assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(now + window));
+        let at = now + window;
         limiter.begin(at);
-        let next = now + seconds(0.1) + BURST_WINDOW;
+        let next = now + seconds(0.1) + window;
         assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(next));
     }
 

@@ -59,6 +59,8 @@ pub(super) fn after_look(
     };
     let least = (page * pages).max(SHORT_PAUSE);
     let most = match pages {
+        // nothing else is left to do but to know of them
+        _ if until == Until::End => least,
         // the first page alone costs little
         0..=1 if holds_others_up => least,
         _ => least * WORTH_WAITING,
