@@ -48,12 +48,12 @@ where
         .with_jitter()
         .with_jitter_seed(fastrand::u64(..))
         .build();
-    let mut before = None;
+    let mut timeout = None;
     loop {
         let error = match attempt().await {
             Ok(value) => return Ok(value),
-            // that there was too little time left says less than what went wrong before
-            Err(error) if error.was_cut_off() => return Err(before.unwrap_or(error)),
+            // an attempt that had too little time says less than one that had enough
+            Err(error) if error.was_cut_off() => return Err(timeout.unwrap_or(error)),
             Err(error) => error,
         };
         let asked_for = error.refusal().and_then(|refusal| refusal.retry_after);
@@ -68,7 +68,7 @@ where
         match pause {
             Some(pause) if pause < deadline.remaining(&*ports.clock) => {
                 ports.clock.sleep(pause).await;
-                before = Some(error);
+                timeout = Some(error).filter(Error::took_too_long);
             }
             _ => return Err(error),
         }

@@ -4,6 +4,7 @@ mod attributes;
 mod batches;
 mod catalog;
 mod changes;
+mod claims;
 mod decided_again;
 mod deletion;
 mod drift;

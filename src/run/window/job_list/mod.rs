@@ -181,7 +181,12 @@ impl JobList {
                 Some(LastLook::Over(over)) => over.pages as usize,
                 Some(LastLook::UnderWay(_) | LastLook::Partly(..)) | None => 0,
             };
-            if recent >= MANY.max(pages) {
+            // polls are made beside each other, and pages are read one after the other: at the end that counts
+            let worth = match self.waits_until(kind) {
+                Until::End => 2 * pages,
+                Until::Working | Until::Room => pages,
+            };
+            if recent >= MANY.max(worth) {
                 listed.recent.insert(kind.to_owned());
             }
             if slow >= MANY {

@@ -1,0 +1,74 @@
+//! Claiming the lease of a run while others write its document.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use klaviyo_bulk_import::run::chain::PREDECESSOR;
+use native::call::Call;
+use native::environment::{Answered, Destination};
+use native::{CONTAINER, Interceptor, Operator, Setup};
+use serde_json::{Value, json};
+use sim::seed::Kind;
+use sim::world::World;
+
+use crate::support::described::run;
+
+/// Somebody writes the run's document just before each of so many saves of it: its lease is given back then.
+#[derive(Default)]
+struct LastSave {
+    world: OnceCell<Rc<World>>,
+    times: Cell<u32>,
+}
+
+impl Interceptor for LastSave {
+    fn request(&self, _to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_save =
+            request.method() == "POST" && request.uri().path().ends_with("/custom-objects");
+        let draft: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let times = self.times.get();
+        if times > 0 && is_save && draft["key"] == "customers" {
+            self.times.set(times - 1);
+            let world = self.world.get()?;
+            let now = world.clock().now();
+            world.commercetools(|project| {
+                let mut document = project.custom_object(CONTAINER, "customers")?.value.clone();
+                document["lease"] = Value::Null;
+                document["writeId"] = format!("another's {times}").into();
+                project.put_custom_object(now, CONTAINER, "customers", &document);
+                Some(())
+            });
+        }
+        None
+    }
+}
+
+/// A window's last save can take effect after the window has given it up for lost and called the next one, which claims
+/// the lease at that moment.
+#[test]
+fn a_window_goes_on_although_the_last_save_of_the_one_before_comes_between() {
+    for (times, is_claimed) in [(0, true), (1, true), (2, true), (3, false)] {
+        run(Setup::customers(40).scheduled(), async |shop| {
+            shop.start("customers", "").await;
+            let until = shop.world.clock().now() + Duration::from_secs(20);
+            shop.change_document("customers", |document| {
+                document["lease"] = json!({"holder": "before", "until": until.to_string()});
+            });
+            let last_save = LastSave::default();
+            last_save.times.set(times);
+            assert!(last_save.world.set(shop.world.clone()).is_ok());
+            let next = shop.another_with(&[], Rc::new(last_save));
+            let call = Call::post("/sync/customers/continue", "").header(PREDECESSOR, "before");
+            let answer = next.send(call).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let status = shop.status("customers").await;
+            let is_over = status["status"] == "completed";
+            assert_eq!(is_over, is_claimed, "{times} others: {status}");
+            if is_claimed {
+                shop.assert_ledger(&[Kind::Customer]);
+            }
+        });
+    }
+}
