@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use serde::Deserialize;
 
-use crate::error::{Access, Error, Kind, Peer, Refusal, plain_code};
+use crate::error::{Access, Error, Kind, Peer, Refusal, plain_code, plain_field};
 use crate::retry::retry_after;
 
 #[derive(Deserialize)]
@@ -57,4 +57,13 @@ pub(super) fn accept(operation: &'static str, response: Response<Bytes>) -> Resu
         access: Access::default(),
         kind: Kind::Refused(refusal),
     })
+}
+
+/// Why Klaviyo rejected a record: the status, its code and the field; never its message, which can quote the record.
+pub(super) fn reason(refusal: &Refusal, field: &str) -> String {
+    let code = refusal.code.as_deref().unwrap_or("no code");
+    match plain_field(field) {
+        "" => format!("Klaviyo rejected it: {} {code}", refusal.status),
+        field => format!("Klaviyo rejected it: {} {code} at {field}", refusal.status),
+    }
 }

@@ -4,15 +4,17 @@
 //! rejected document is alone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::answer::reason;
 use super::batch::{Batch, ENTRY_HEAD, ENTRY_MIDDLE, ENTRY_TAIL, Item};
 use super::bulk::{BulkEndpoint, Mended, Shape, is_job_id};
 use super::client::Client;
 use super::job::{limit_may_be_reached, one_job_too_many, read_id};
 use super::rate::Endpoint;
-use crate::error::{Access, Action, Error, Kind, Peer, Refusal, plain_field};
+use crate::error::{Access, Action, Error, Kind, Peer, Refusal};
 use crate::ports::Body;
 use crate::time::Deadline;
 
@@ -50,6 +52,8 @@ pub struct Sent {
 const PROFILE: &str = "/attributes/profile/";
 /// With this many single documents whose response was 5xx while nothing was accepted, the API is down.
 const MAX_SUSPECTS: usize = 3;
+/// A single document that gets a 5xx is to blame if it was tried for as long as this: four times, with pauses.
+const THOROUGH: Duration = Duration::from_millis(1_750);
 /// With this many single documents rejected without a pointer while nothing was accepted, the documents are not the
 /// cause.
 const MAX_REFUSED_BLINDLY: u64 = 50;
@@ -83,7 +87,10 @@ impl Batch {
             if !part.is_empty() {
                 let (body, positions) = sending.body(&part);
                 let accepted = client.tally(endpoint, |tally| tally.accepted);
-                let answer = sending.post(client, &part, body, deadline).await;
+                let is_tried_once = sending.is_tried_once(client, &part);
+                let begun = client.ports.clock.monotonic();
+                let posted = sending.post(client, is_tried_once, body, deadline);
+                let answer = posted.await;
                 match answer {
                     Ok(answer) => {
                         client.tally(endpoint, |tally| {
@@ -106,7 +113,14 @@ impl Batch {
                         parts.extend(more);
                     }
                     Err(error) if error.status().is_some_and(|status| status >= 500) => {
-                        parts.extend(sending.narrow_down(part, error, accepted, client)?);
+                        let took = client.ports.clock.monotonic().saturating_sub(begun);
+                        let is_cut_short =
+                            took < THOROUGH || deadline.is_over(&*client.ports.clock);
+                        if !is_tried_once && is_cut_short {
+                            return Err(error);
+                        }
+                        let tried = (accepted, is_tried_once);
+                        parts.extend(sending.narrow_down(part, error, tried, client)?);
                     }
                     Err(error) => return Err(error),
                 }
@@ -251,18 +265,22 @@ impl Sending {
         Ok(())
     }
 
-    /// Posts a part. While a 5xx is being narrowed down, a part of more than one document is not retried.
+    /// While a 5xx is being narrowed down, a part of more than one document is not retried.
+    fn is_tried_once(&self, client: &Client, part: &[usize]) -> bool {
+        self.narrowing.as_ref().is_some_and(|narrowing| {
+            part.len() > 1 || !narrowing.has_accepted_since(client, self.bulk.post)
+        })
+    }
+
+    /// Posts a part, and retries that if it is not to be tried once.
     async fn post(
         &self,
         client: &Client,
-        part: &[usize],
+        is_tried_once: bool,
         body: Body,
         deadline: Deadline,
     ) -> Result<Bytes, Error> {
         let (endpoint, path) = (self.bulk.post, self.bulk.path);
-        let is_tried_once = self.narrowing.as_ref().is_some_and(|narrowing| {
-            part.len() > 1 || !narrowing.has_accepted_since(client, endpoint)
-        });
         match is_tried_once {
             true => client.post_once(endpoint, path, body, deadline).await,
             false => client.post(endpoint, path, body, deadline).await,
@@ -277,13 +295,13 @@ impl Sending {
         part
     }
 
-    /// Decides in which parts a part that got a 5xx is sent next. `accepted` is how many requests the endpoint had
-    /// accepted when the part was first sent.
+    /// Decides in which parts a part that got a 5xx is sent next: how many requests the endpoint had accepted when the
+    /// part was first sent, and whether it was tried once only.
     fn narrow_down(
         &mut self,
         part: Vec<usize>,
         error: Error,
-        accepted: u64,
+        (accepted, is_tried_once): (u64, bool),
         client: &Client,
     ) -> Result<Vec<Vec<usize>>, Error> {
         let endpoint = self.bulk.post;
@@ -295,7 +313,8 @@ impl Sending {
         let [item] = part[..] else {
             return Ok(halves(part));
         };
-        if narrowing.has_accepted_since(client, endpoint) {
+        let is_outage = !narrowing.has_accepted_since(client, endpoint);
+        if !is_outage && !is_tried_once {
             let refusal = error
                 .refusal()
                 .cloned()
@@ -307,7 +326,7 @@ impl Sending {
         narrowing.suspects.push(item);
         narrowing.error = error;
         match narrowing.suspects.len() {
-            MAX_SUSPECTS => Err(narrowing.error.clone()),
+            MAX_SUSPECTS.. if is_outage => Err(narrowing.error.clone()),
             _ => Ok(Vec::new()),
         }
     }
@@ -477,13 +496,4 @@ impl Narrowing {
 fn halves(mut part: Vec<usize>) -> Vec<Vec<usize>> {
     let second = part.split_off(part.len() / 2);
     vec![second, part]
-}
-
-/// Why Klaviyo rejected a record: the status, its code and the field; never its message, which can quote the record.
-fn reason(refusal: &Refusal, field: &str) -> String {
-    let code = refusal.code.as_deref().unwrap_or("no code");
-    match plain_field(field) {
-        "" => format!("Klaviyo rejected it: {} {code}", refusal.status),
-        field => format!("Klaviyo rejected it: {} {code} at {field}", refusal.status),
-    }
 }
