@@ -146,6 +146,21 @@ fn list_path(bulk: &BulkEndpoint, status: &str) -> String {
     format!("{}?filter=equals(status,%22{status}%22)", bulk.path)
 }
 
+/// The jobs on a page of a list of this endpoint's jobs, and the path of the next page.
+async fn read_page<T: DeserializeOwned>(
+    client: &Client,
+    bulk: &'static BulkEndpoint,
+    path: &str,
+    deadline: Deadline,
+) -> Result<(Vec<JobData<T>>, Option<String>), Error> {
+    let endpoint = bulk.read_job.unwrap_or(bulk.post);
+    let answer = client.get(endpoint, path, deadline).await?;
+    let unreadable = || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of jobs");
+    let page: JobPage<T> = serde_json::from_slice(&answer).map_err(|_| unreadable())?;
+    let next = next_path(page.links, path).map_err(|_| unreadable())?;
+    Ok((page.data, next))
+}
+
 /// Reads a page of the complete jobs of this endpoint: its first page is at [`finished_path`].
 ///
 /// # Errors
@@ -156,12 +171,8 @@ pub(super) async fn read_finished<T: DeserializeOwned>(
     path: &str,
     deadline: Deadline,
 ) -> Result<FinishedPage<T>, Error> {
-    let endpoint = bulk.read_job.unwrap_or(bulk.post);
-    let answer = client.get(endpoint, path, deadline).await?;
-    let unreadable = || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of jobs");
-    let page: JobPage<Listed<T>> = serde_json::from_slice(&answer).map_err(|_| unreadable())?;
-    let next = next_path(page.links, path).map_err(|_| unreadable())?;
-    let jobs = page.data.into_iter().filter_map(|job| {
+    let (jobs, next) = read_page::<Listed<T>>(client, bulk, path, deadline).await?;
+    let jobs = jobs.into_iter().filter_map(|job| {
         let Listed {
             created_at,
             attributes,
@@ -187,21 +198,17 @@ pub async fn are_in_progress(
     least: usize,
     deadline: Deadline,
 ) -> Result<bool, Error> {
-    let endpoint = bulk.read_job.unwrap_or(bulk.post);
-    let unreadable = || Error::unreadable(Peer::Klaviyo, endpoint.name, "a page of jobs");
     let mut found = 0;
     // catalog jobs were recorded as `processing` from the beginning; documented are both
     for status in ["processing", "queued"] {
         let mut next = Some(list_path(bulk, status));
         while let Some(path) = next {
-            let answer = client.get(endpoint, &path, deadline).await?;
-            let page: JobPage<IgnoredAny> =
-                serde_json::from_slice(&answer).map_err(|_| unreadable())?;
-            found += page.data.len();
+            let jobs;
+            (jobs, next) = read_page::<IgnoredAny>(client, bulk, &path, deadline).await?;
+            found += jobs.len();
             if found >= least {
                 return Ok(true);
             }
-            next = next_path(page.links, &path).map_err(|_| unreadable())?;
         }
     }
     Ok(false)

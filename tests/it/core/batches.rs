@@ -15,7 +15,7 @@ use klaviyo_bulk_import::klaviyo::{Client, catalog, events, profiles};
 use klaviyo_bulk_import::time::Deadline;
 use native::environment::{Answered, Destination};
 use native::shop::run_with;
-use native::{Interceptor, Setup};
+use native::{Interceptor, Setup, Shop};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sim::world::KLAVIYO;
@@ -159,6 +159,17 @@ fn pack(lane: &'static BulkEndpoint, drafts: &[Draft]) -> Vec<Batch> {
     batches
 }
 
+/// A client of the account, with time enough.
+fn client(shop: &Shop) -> (Client, Deadline) {
+    let config = KlaviyoConfig {
+        api_url: KLAVIYO.to_owned(),
+        auth_key: Secret::from("pk_test".to_owned()),
+    };
+    let ports = shop.ports();
+    let deadline = Deadline::after(&*ports.clock, Duration::from_secs(3_600));
+    (Client::new(ports, config), deadline)
+}
+
 fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
     let refused = drafts.iter().enumerate().filter(|(_, d)| d.is_refused);
     let culprits: BTreeSet<u64> = refused.map(|(n, _)| n as u64).collect();
@@ -171,13 +182,7 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
         taken: RefCell::default(),
     });
     let reported: BTreeSet<u64> = run_with(Setup::default(), account.clone(), async |shop| {
-        let config = KlaviyoConfig {
-            api_url: KLAVIYO.to_owned(),
-            auth_key: Secret::from("pk_test".to_owned()),
-        };
-        let ports = shop.ports();
-        let deadline = Deadline::after(&*ports.clock, Duration::from_secs(3_600));
-        let client = Client::new(ports, config);
+        let (client, deadline) = client(&shop);
         let mut reported = BTreeSet::new();
         for batch in pack(lane, drafts) {
             if batch.is_empty() {
@@ -225,13 +230,7 @@ fn sent_beside(jobs: usize, culprits: &[u64]) -> (Result<BTreeSet<u64>, Option<u
         taken: RefCell::default(),
     });
     let result = run_with(Setup::default(), account.clone(), async |shop| {
-        let config = KlaviyoConfig {
-            api_url: KLAVIYO.to_owned(),
-            auth_key: Secret::from("pk_test".to_owned()),
-        };
-        let ports = shop.ports();
-        let deadline = Deadline::after(&*ports.clock, Duration::from_secs(3_600));
-        let client = Client::new(ports, config);
+        let (client, deadline) = client(&shop);
         let draft = Draft {
             profile: 0,
             bytes: 40,

@@ -36,7 +36,6 @@ fn a_limit_that_others_use_up_for_long_is_waited_out() {
 fn one_job_too_many_is_waited_out_whatever_its_refusal_looks_like() {
     for (too_many_jobs, jobs_a_page) in TooManyJobs::ALL.into_iter().zip([10, 20, 20, 100]) {
         let mut setup = Setup::catalog(900, 300);
-        setup.klaviyo.jobs_in_progress = 500;
         setup.klaviyo.jobs_a_page = jobs_a_page;
         setup.klaviyo.too_many_jobs = too_many_jobs;
         // others leave room for two jobs, and then for none that began before them
