@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE};
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 
 use super::answer::accept;
@@ -28,6 +28,9 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(22);
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(6);
 /// If the time of a response is further back than this, the time before it was wrong.
 const CLOCK_JUMP: Duration = Duration::from_secs(60);
+/// A response's `Date`, which is cut to the second, and the moment of the change that it tells of are no further apart than
+/// this if both are of one clock.
+const CLOCKS_AGREE: Duration = Duration::from_secs(1);
 /// The pause before a third token is fetched if two were rejected: a new token may not be known to all of
 /// commercetools' servers yet.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
@@ -104,8 +107,8 @@ impl Client {
         self.ports.clock.monotonic()
     }
 
-    /// commercetools' current time, by the `Date` of its latest response (cut to the second, so never ahead). Before
-    /// the first response: this instance's own time.
+    /// commercetools' current time, by the `Date` of its responses (cut to the second, so never ahead) and by when it says
+    /// that it has written a document. Before the first response: this instance's own time.
     #[must_use]
     pub fn server_now(&self) -> Timestamp {
         match self.server_clock.get() {
@@ -131,6 +134,15 @@ impl Client {
             time,
             seen_at: self.ports.clock.monotonic(),
         }));
+    }
+
+    /// Sets commercetools' time from a moment in a response, with its milliseconds, unless it is not of the clock that the
+    /// response's `Date` is of.
+    pub(super) fn refine_clock(&self, time: Timestamp, headers: &HeaderMap) {
+        let is_of_one_clock = |date| between(date, time) + between(time, date) <= CLOCKS_AGREE;
+        if date(headers).is_some_and(is_of_one_clock) {
+            self.set_clock(time);
+        }
     }
 
     /// The scopes that the token was granted, separated by spaces; fetches a token if there is none.
@@ -290,7 +302,11 @@ fn server_time(response: &Response<Bytes>) -> Option<Timestamp> {
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         return None;
     }
-    let date = response.headers().get(DATE)?.to_str().ok()?;
+    date(response.headers())
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = headers.get(DATE)?.to_str().ok()?;
     jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(date)
         .ok()

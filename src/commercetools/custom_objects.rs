@@ -57,9 +57,11 @@ struct Answer<T> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Written {
     id: String,
     version: u64,
+    last_modified_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -209,6 +211,10 @@ impl Client {
                         "a custom object with its id and version",
                     )
                 })?;
+                let time = written.last_modified_at.and_then(|time| time.parse().ok());
+                if let Some(time) = time {
+                    self.refine_clock(time, response.headers());
+                }
                 Ok(WriteOutcome::Done {
                     id: written.id,
                     version: written.version,

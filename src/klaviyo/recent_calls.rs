@@ -12,9 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::rate::STEADY_WINDOW;
 use crate::time::between;
 
-/// commercetools' time, which the requests are noted in, is cut to the second, and an instance takes it for a little earlier
-/// than it is. The next instance may be closer to it by this much.
-const CLOCKS: Duration = Duration::from_millis(500);
+/// An instance takes commercetools' time, which the requests are noted in, for a little earlier than it is: by as long as the
+/// quickest of its responses was on its way. The next instance may be closer to it by this much.
+const CLOCKS: Duration = Duration::from_millis(250);
+/// Requests of so many milliseconds are noted together.
+const STEP: i64 = 100;
+/// The same where that gives more than [`MOST_STEPS`]: the document is to stay small.
+const LONG_STEP: i64 = 1_000;
+const MOST_STEPS: usize = 150;
 
 /// Requests by endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +29,8 @@ pub struct RecentCalls(BTreeMap<String, Calls>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Calls {
-    /// The end of each second, since 1970, and the number of its requests.
+    /// The end of each step, in milliseconds since 1970, and the number of its requests. Earlier versions wrote seconds: those
+    /// requests count as over.
     steps: Vec<(i64, u32)>,
     /// When the last of them began.
     last: Timestamp,
@@ -61,9 +67,15 @@ impl RecentCalls {
         for left in left {
             let age = STEADY_WINDOW.saturating_sub(left);
             last = last.min(age);
-            // rounded up: a request counts for a little longer, never for less
-            let at = (now - age).as_second() + 1;
+            let at = end_of_step((now - age).as_millisecond(), STEP);
             *steps.entry(at).or_default() += 1;
+        }
+        if steps.len() > MOST_STEPS {
+            let mut longer = BTreeMap::new();
+            for (at, calls) in steps {
+                *longer.entry(end_of_step(at, LONG_STEP)).or_default() += calls;
+            }
+            steps = longer;
         }
         if !steps.is_empty() {
             let last = now - last;
@@ -80,8 +92,8 @@ impl RecentCalls {
     #[must_use]
     pub(super) fn current(&self, now: Timestamp) -> Self {
         let still_counts = |at: i64| {
-            let age = now.as_second().saturating_sub(at);
-            Duration::from_secs(age.unsigned_abs()) < STEADY_WINDOW + CLOCKS
+            let age = now.as_millisecond().saturating_sub(at);
+            Duration::from_millis(age.unsigned_abs()) < STEADY_WINDOW + CLOCKS
         };
         let current = self.0.iter().filter_map(|(endpoint, calls)| {
             let mut calls = calls.clone();
@@ -104,7 +116,7 @@ impl RecentCalls {
         const MOST: usize = 4_000;
         let calls = self.0.get(endpoint)?;
         let left = calls.steps.iter().flat_map(|&(at, calls)| {
-            let age = Timestamp::from_second(at).map(|at| between(at, now));
+            let age = Timestamp::from_millisecond(at).map(|at| between(at, now));
             let left = match age {
                 Ok(age) => (STEADY_WINDOW + CLOCKS).saturating_sub(age),
                 Err(_) if at > 0 => STEADY_WINDOW,
@@ -117,6 +129,11 @@ impl RecentCalls {
         let last = between(calls.last, now);
         (!steady.is_empty()).then_some(Left { steady, last })
     }
+}
+
+/// The end of the step that a moment is in: a request counts for a little longer, never for less.
+fn end_of_step(at: i64, step: i64) -> i64 {
+    at.div_euclid(step).saturating_add(1).saturating_mul(step)
 }
 
 #[cfg(test)]
@@ -138,8 +155,7 @@ mod tests {
         };
         assert_eq!(after(0).len(), 4);
         for (kept, left) in after(0).into_iter().zip(left) {
-            // rounded up to a second
-            let longest = left + Duration::from_secs(1) + CLOCKS;
+            let longest = left + Duration::from_millis(STEP.unsigned_abs()) + CLOCKS;
             assert!(kept >= left && kept <= longest, "{kept:?} {left:?}");
         }
         assert_eq!(after(30).len(), 2);
@@ -149,6 +165,21 @@ mod tests {
             serde_json::from_str::<RecentCalls>(&text).expect("calls"),
             calls
         );
+    }
+
+    #[test]
+    fn many_calls_take_up_no_more_than_a_step_each_second() {
+        let mut calls = RecentCalls::default();
+        let left = (1..=600).map(|tenth| Duration::from_millis(100) * tenth);
+        calls.note("create events", left, at(0));
+        let steps = &calls.0["create events"].steps;
+        assert!(steps.len() <= 62, "{}", steps.len());
+        assert_eq!(steps.iter().map(|&(_, calls)| calls).sum::<u32>(), 600);
+        let kept = calls.left("create events", at(0)).expect("an endpoint");
+        let tenths = (1..=600).map(|tenth| Duration::from_millis(100) * tenth);
+        for (kept, left) in kept.steady.iter().zip(tenths) {
+            assert!(*kept >= left, "{kept:?} {left:?}");
+        }
     }
 
     #[test]
@@ -169,7 +200,7 @@ mod tests {
         for second in 0..80 {
             calls = calls.current(at(second));
             let is_there = calls.left("create events", at(second)).is_some();
-            assert_eq!(is_there, second < 62, "after {second} s");
+            assert_eq!(is_there, second < 61, "after {second} s");
         }
         assert!(calls.is_empty());
         // another instance adds its own

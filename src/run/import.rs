@@ -142,6 +142,11 @@ pub trait Import {
         Cursor::all_ranges(&run.options, configured)
     }
 
+    /// How large a record is, about, in bytes, where that is known before one has been read.
+    fn record_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether what the phase has found says enough: nothing more is read in it.
     fn needs_no_more(&self, _run: &RunDocument) -> bool {
         false

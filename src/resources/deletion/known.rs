@@ -17,6 +17,8 @@ use crate::time::Deadline;
 
 /// The ranges that are read at a time: an id takes up so little that memory allows many.
 pub(super) const RANGES: usize = 32;
+/// The bytes of an id: the first page may be a full one.
+pub(super) const ID_BYTES: usize = 36;
 
 /// Reads the next of the shop's ids, and which of them Klaviyo has. Where commercetools does not let them be read, the page
 /// is an empty last one: what is not found this way is listed.

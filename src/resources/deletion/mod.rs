@@ -119,6 +119,10 @@ impl Import for Deletion {
         }
     }
 
+    fn record_bytes(&self) -> Option<usize> {
+        (self.pass == BY_SHOP).then_some(known::ID_BYTES)
+    }
+
     fn next_phase(&self, _run: &RunDocument) -> NextPhase {
         let next = Self {
             commercetools: self.commercetools.clone(),

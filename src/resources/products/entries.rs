@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
+use futures_util::future::join;
+
 use super::elsewhere::Elsewhere;
 use super::phase::Phase;
 use super::reading::PRODUCTS;
@@ -243,8 +245,11 @@ impl Import for Entries {
             if options.ids.is_some() || options.since.is_some() {
                 return Ok(Vec::new());
             }
-            let published = PRODUCTS.total(&client, &options, deadline).await?;
-            match ALL_PRODUCTS.total(&client, &options, deadline).await {
+            let published = PRODUCTS.total(&client, &options, deadline);
+            let all = ALL_PRODUCTS.total(&client, &options, deadline);
+            let (published, all) = join(published, all).await;
+            let published = published?;
+            match all {
                 Ok(all) if all <= published => Ok(Vec::new()),
                 Ok(all) => Ok(vec![(Note::UnpublishedLeftAlone, all - published)]),
                 // the token may have the scope for published products only

@@ -5,7 +5,7 @@ mod request;
 
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join3};
+use futures_util::future::{join, try_join, try_join3};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -16,7 +16,9 @@ use super::destination::{self, OtherDestination, Standing};
 use super::engine::Engine;
 use super::identity::{new_holder, new_id};
 use super::log::LogEvent;
-use super::state::{Cursor, Destination, Lease, Resource, RunDocument, RunOptions, Status};
+use super::state::{
+    Cursor, Destination, FailedRecords, Lease, Note, Resource, RunDocument, RunOptions, Status,
+};
 use super::store::{Saved, Stored};
 use crate::commercetools::query::MAX_COUNTED;
 use crate::config::Continuation;
@@ -182,6 +184,62 @@ async fn excluded_by(
     }))
 }
 
+/// What is stored of earlier runs, and whose it is.
+struct Earlier {
+    known: Option<Stored>,
+    failed: Option<Stored<FailedRecords>>,
+    destination: Option<Destination>,
+    is_adopted: bool,
+}
+
+impl Earlier {
+    /// # Errors
+    /// If the run that is asked for must not begin over it, or beside another.
+    async fn load(
+        engine: &Engine,
+        resource: Resource,
+        request: &StartRequest,
+        deadline: Deadline,
+    ) -> Result<Self, NotStarted> {
+        let known = engine.store.load(resource, deadline);
+        let other = excluded_by(engine, resource, request.options.delete_all, deadline);
+        let failed = engine.store.load_failed_records(resource, deadline);
+        let (known, other, failed) = try_join3(known, other, failed).await?;
+        if let Some(other) = other {
+            return Err(NotStarted::Locked(Box::new(other)));
+        }
+        let Owner {
+            destination,
+            is_adopted,
+        } = owner(engine, known.as_ref(), request, deadline).await?;
+        Ok(Self {
+            known,
+            failed,
+            destination,
+            is_adopted,
+        })
+    }
+}
+
+/// How many records a run will read, and what is to be said of those that it will not.
+async fn count(
+    engine: &Engine,
+    resource: Resource,
+    options: &RunOptions,
+    deadline: Deadline,
+) -> Result<(u64, Vec<(Note, u64)>), Error> {
+    let run = RunDocument::start(
+        resource,
+        String::new(),
+        options.clone(),
+        Cursor::default(),
+        engine.now(),
+    );
+    let import = engine.import(&run);
+    let total = import.total(options, deadline);
+    try_join(total, import.unread_notes(options, deadline)).await
+}
+
 /// Makes the document of a run, with the version that it is stored over, and with what a retry has chosen.
 async fn prepare(
     engine: &Engine,
@@ -189,17 +247,23 @@ async fn prepare(
     request: &StartRequest,
     deadline: Deadline,
 ) -> Result<(Stored, Option<Retried>), NotStarted> {
-    let known = engine.store.load(resource, deadline);
-    let other = excluded_by(engine, resource, request.options.delete_all, deadline);
-    let failed = engine.store.load_failed_records(resource, deadline);
-    let (known, other, failed) = try_join3(known, other, failed).await?;
-    if let Some(other) = other {
-        return Err(NotStarted::Locked(Box::new(other)));
-    }
-    let Owner {
+    let earlier = Earlier::load(engine, resource, request, deadline);
+    // each round of requests is time before the first record is sent
+    let (earlier, counted) = match request.depends_on_earlier() {
+        true => (earlier.await, None),
+        false => {
+            let options = resolve(request, None)?;
+            let counted = count(engine, resource, &options, deadline);
+            let (earlier, counted) = join(earlier, counted).await;
+            (earlier, Some(counted))
+        }
+    };
+    let Earlier {
+        known,
+        failed,
         destination,
         is_adopted,
-    } = owner(engine, known.as_ref(), request, deadline).await?;
+    } = earlier?;
     // what is known of another account says nothing of this one
     let earlier = known.as_ref().map(|known| &known.document);
     let earlier = earlier.filter(|_| !is_adopted);
@@ -218,14 +282,14 @@ async fn prepare(
         .plan
         .as_ref()
         .map_or_else(|| new_id(now), |plan| plan.run_id.clone());
+    let counted = match counted {
+        Some(counted) => counted,
+        None => count(engine, resource, &options, deadline).await,
+    };
+    // before anything is written: that the records may be read at all
+    let (total, notes) = counted?;
     let mut document = RunDocument::start(resource, run_id, options, Cursor::default(), now);
     let import = engine.import(&document);
-    // before anything is written: that the records may be read at all
-    let (total, notes) = try_join(
-        import.total(&document.options, deadline),
-        import.unread_notes(&document.options, deadline),
-    )
-    .await?;
     document.total = Some(total);
     let has_predicate = document.options.since.is_some() || document.options.start_id.is_some();
     document.total_is_at_least =

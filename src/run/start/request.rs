@@ -65,3 +65,11 @@ pub struct PlannedRun {
     /// The account that the plan feeds.
     pub destination: Option<Destination>,
 }
+
+impl StartRequest {
+    /// Whether what the run reads depends on what earlier runs have stored.
+    #[must_use]
+    pub fn depends_on_earlier(&self) -> bool {
+        self.retry_failed || matches!(self.since, Some(Since::LastRun))
+    }
+}

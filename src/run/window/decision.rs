@@ -9,6 +9,9 @@ use crate::memory::LOOK;
 /// The shortest pause: what is due in less than this is due now.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
+/// A window does not save once more when it saves for the last time within this.
+const SOON: Duration = Duration::from_secs(1);
+
 /// What a window knows when it decides what to do next. Durations count from now; zero means that the time has passed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Snapshot {
@@ -99,13 +102,21 @@ impl Snapshot {
     }
 }
 
+/// In how long a window that was held for most of its time leaves what is to be done to the next one, which has all its
+/// time for it.
+fn leaves_in(snapshot: &Snapshot) -> Option<Duration> {
+    let held_for = snapshot.held_for.filter(|_| snapshot.was_mostly_held)?;
+    Some(held_for.saturating_sub(snapshot.handover))
+}
+
+/// Whether the window is about to leave to the next one.
+pub(super) fn leaves_soon(snapshot: &Snapshot) -> bool {
+    leaves_in(snapshot).is_some_and(|leaves_in| leaves_in <= SOON)
+}
+
 /// Whether the window's time is used up, and what that means.
 pub(super) fn time_is_up(snapshot: &Snapshot) -> Option<Over> {
-    // what has been waited for is done by a window that has all its time for it
-    let leaves_to_next = snapshot.was_mostly_held
-        && snapshot
-            .held_for
-            .is_some_and(|held_for| held_for <= snapshot.handover);
+    let leaves_to_next = leaves_in(snapshot).is_some_and(|leaves_in| leaves_in.is_zero());
     let is_up = !snapshot.is_ending && (snapshot.time_left().is_zero() || leaves_to_next);
     is_up.then_some(match snapshot.held_for {
         Some(_) => Over::Held,
@@ -122,10 +133,9 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
         return next_at_the_end(snapshot);
     }
     let time_left = snapshot.time_left();
-    let until_save = if snapshot.is_saving {
-        CHECKPOINT
-    } else {
-        snapshot.save_in
+    let until_save = match snapshot.is_saving || leaves_soon(snapshot) {
+        true => CHECKPOINT,
+        false => snapshot.save_in,
     };
     let mut pause = time_left.min(until_save);
     if snapshot.lacks_memory {
@@ -133,10 +143,7 @@ pub(super) fn next(snapshot: &Snapshot, mapped: bool) -> Next {
         pause = pause.min(LOOK);
     }
     if let Some(held_for) = snapshot.held_for {
-        let until_handover = match snapshot.was_mostly_held {
-            true => held_for.saturating_sub(snapshot.handover),
-            false => held_for,
-        };
+        let until_handover = leaves_in(snapshot).unwrap_or(held_for);
         return Next::Wait(pause.min(until_handover).max(LEAST_PAUSE));
     }
     let only_waits = !snapshot.has_calls;
@@ -303,6 +310,17 @@ mod tests {
                     ..limited(s(2))
                 }),
                 Next::Wait(s(1)),
+            ),
+            (
+                "about to leave to the next window: does not save before its last save",
+                Snapshot {
+                    held_for: Some(Duration::from_millis(1_900)),
+                    was_mostly_held: true,
+                    handover: s(1),
+                    save_in: s(0),
+                    ..midway()
+                },
+                Next::Wait(Duration::from_millis(900)),
             ),
             (
                 "held for less than that",

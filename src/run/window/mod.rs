@@ -150,9 +150,15 @@ pub async fn work(
     .watching(remembered.clone());
     let window = Window {
         engine,
-        import,
         holder: holder.unwrap_or_default(),
-        reader: new_reader(memory.clone(), &stored, cursor.ranges, cursor.page_cap),
+        reader: new_reader(
+            &*import,
+            memory.clone(),
+            &stored,
+            cursor.ranges,
+            cursor.page_cap,
+        ),
+        import,
         packer,
         remembered,
         jobs: JobList::new(cursor.jobs),
@@ -189,6 +195,7 @@ async fn remembered(engine: &Engine, run: &RunDocument) -> Rc<BTreeSet<String>> 
 
 /// A reader of these ranges with the options of the run, within the memory of the window.
 fn new_reader(
+    import: &dyn Import,
     memory: Rc<WindowMemory>,
     stored: &Stored,
     ranges: Vec<IdRange>,
@@ -197,7 +204,8 @@ fn new_reader(
     let document = &stored.document;
     let record_bytes = document
         .record_bytes
-        .and_then(|bytes| usize::try_from(bytes).ok());
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .or_else(|| import.record_bytes());
     let options = Rc::new(document.options.clone());
     Reader::new(options, ranges, memory, record_bytes, page_cap)
 }
@@ -362,6 +370,10 @@ impl Window<'_> {
     fn start_save(&mut self) {
         let since = self.engine.monotonic().saturating_sub(self.timing.saved_at);
         if self.in_flight.is_saving || self.findings.end.is_some() || since < CHECKPOINT {
+            return;
+        }
+        if decision::leaves_soon(&self.snapshot()) {
+            // the last save would have to wait for this one
             return;
         }
         self.in_flight.is_saving = true;

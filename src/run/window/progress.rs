@@ -235,7 +235,7 @@ impl Window<'_> {
         };
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
         let page_cap = self.reader.page_cap();
-        self.reader = new_reader(self.memory.clone(), &self.stored, ranges, page_cap);
+        self.reader = new_reader(import, self.memory.clone(), &self.stored, ranges, page_cap);
         self.phase_records = 0;
     }
 }

@@ -13,8 +13,9 @@ use crate::run::state::{IdRange, Only, RunOptions};
 const LEAST_RESERVED: usize = 1024 * 1024;
 /// The records of a first page, while their size is not known.
 const FIRST_LIMIT: usize = 50;
-/// What a page is aimed at, in bytes: large enough that the latency of a call does not matter, small enough that many
-/// fit into memory.
+/// The room for a first page, in bytes: most records are far smaller than 80 kB, and so several ranges are begun at a time.
+const FIRST_ROOM: usize = 4 * 1024 * 1024;
+/// What a page is aimed at, in bytes: so large that a call's latency does not matter, so small that many fit into memory.
 const PAGE_BYTES: usize = 3_000_000;
 /// After this many pages larger ones are tried again, if they were too slow: a page that is too slow can cost 20 s.
 const PAGES_BEFORE_LARGER: usize = 50;
@@ -162,7 +163,7 @@ impl Reader {
     }
 
     fn held(&self) -> usize {
-        let ready = self.ready.iter().map(|(_, _, taken)| taken);
+        let ready = self.ready.iter().map(|(.., taken)| taken);
         let reserved = self.reserved.iter().map(|(_, taken)| taken);
         ready.chain(reserved).map(Taken::bytes).sum()
     }
@@ -231,13 +232,12 @@ impl Reader {
         let is_such = |(number, ..): &(usize, Page, Taken)| {
             self.ranges[*number].committed.only == Some(Only::RecordsFirst)
         };
-        let Some(at) = self.ready.iter().position(is_such) else {
-            return false;
-        };
-        if let Some(page) = self.ready.remove(at) {
-            self.ready.push_front(page);
-        }
-        true
+        let at = self.ready.iter().position(is_such);
+        let page = at.and_then(|at| self.ready.remove(at));
+        let is_there = page.is_some();
+        page.into_iter()
+            .for_each(|page| self.ready.push_front(page));
+        is_there
     }
 
     /// Adds the parts of these records of a range, to be read when there is room for their jobs.
@@ -316,13 +316,13 @@ impl Reader {
         Some((number, query))
     }
 
-    /// The most that a page of so many records may have: twice of what is known of their size, and all the memory of this
-    /// window's pages where nothing is known, so that the first page goes alone.
+    /// The most that a page of so many records may have: twice of what is known of their size.
     fn room_for(&self, limit: usize) -> usize {
         let most = self.memory.pages();
-        let known = self.record_bytes;
-        let twice = known.map(|bytes| bytes.saturating_mul(2 * limit));
-        twice.map_or(most, |twice| twice.clamp(LEAST_RESERVED.min(most), most))
+        self.record_bytes.map_or(FIRST_ROOM.min(most), |bytes| {
+            let twice = bytes.saturating_mul(2 * limit);
+            twice.clamp(LEAST_RESERVED.min(most), most)
+        })
     }
 
     /// A page is under way no more; gives the memory that was reserved for it.

@@ -13,11 +13,12 @@ pub(super) const CHECKPOINT: Duration = Duration::from_secs(5);
 /// What is kept of the lease for saving and for the call to the next window.
 pub(super) const FINISHING: Duration = Duration::from_secs(3);
 
-/// How long it takes from the end of a window to the beginning of the next one: saving, the call, and claiming the lease.
-const HANDOVER: Duration = Duration::from_secs(1);
-/// How long before its rate limit allows the next request a window begins to read. The first batch takes a little longer,
-/// and so does the limit as the next instance knows it.
-const READ_AHEAD: Duration = Duration::from_millis(1_500);
+/// How long it takes from the end of a window to the beginning of the next one: saving, a token, and claiming the lease,
+/// which are four calls of about 300 ms, one after the other.
+const HANDOVER: Duration = Duration::from_millis(1_500);
+/// How long before its rate limit allows the next request a window begins to read: pages, and what mapping them needs, for
+/// the requests that may begin together then.
+const READ_AHEAD: Duration = Duration::from_millis(2_500);
 
 /// The deadlines of a window.
 pub(super) struct Timing {

@@ -14,12 +14,14 @@ fn variants_follow_their_items_and_a_slow_job_holds_up_only_its_own() {
     let mut setup = Setup::catalog(0, 1_200).scheduled().latency_ms(50);
     setup.klaviyo.job_times = JobTimes::RECORDED;
     run(setup, async |shop| {
-        let variants = || {
+        let entries = |kind| {
             shop.world.klaviyo(|klaviyo| {
                 let catalog = klaviyo.ledger().catalog();
-                catalog.entries(klaviyo::Kind::Variant).len()
+                catalog.entries(kind).len()
             })
         };
+        let variants = || entries(klaviyo::Kind::Variant);
+        let items = || entries(klaviyo::Kind::Item);
         let begun = shop.world.clock().now();
         shop.start("products", "").await;
         // recorded times of jobs that create items are 12, 16 and 274 s
@@ -39,15 +41,21 @@ fn variants_follow_their_items_and_a_slow_job_holds_up_only_its_own() {
         let slow = shop
             .world
             .klaviyo(|klaviyo| klaviyo.unfinished_jobs(now).len());
-        let early = variants();
+        let (early, early_items) = (variants(), items());
         let status = shop.status("products").await;
         assert!(
             slow > 0 && status["jobsUnderWay"] == slow,
             "{slow}: {status}"
         );
         shop.ticked("products").await;
-        let all = variants();
-        assert!(early > all / 3 && early < all, "{early} of {all}");
+        let (all, all_items) = (variants(), items());
+        assert!(early > 0 && early < all, "{early} of {all}");
+        // how many jobs are slow is drawn: those variants lack whose items do
+        let expected = all * early_items / all_items;
+        assert!(
+            early > expected * 9 / 10,
+            "{early} of {all}: {early_items} of {all_items} items"
+        );
         shop.assert_ledger(&[Kind::Product]);
     });
 }

@@ -203,3 +203,22 @@ fn a_deletion_within_the_lease_ends_the_run_and_another_can_begin() {
         shop.assert_ledger(&[Kind::Customer]);
     });
 }
+
+#[test]
+fn a_write_tells_commercetools_time_to_the_millisecond() {
+    run(Setup::customers(0), async |shop| {
+        let engine = shop.engine();
+        let behind = || {
+            let now = shop.world.clock().now();
+            now.duration_since(engine.now()).as_secs_f64()
+        };
+        let into_second = shop.world.clock().now().subsec_nanosecond();
+        let rest = Duration::from_nanos(u64::try_from(1_900_000_000 - into_second).expect("less"));
+        shop.pass(rest).await;
+        load(&engine).await;
+        assert!(behind() > 0.85, "a Date is cut to the second: {}", behind());
+        let mut stored = Stored::new(document("run"));
+        assert_eq!(save(&engine, &mut stored).await, Saved::Done);
+        assert!((0.0..0.05).contains(&behind()), "{}", behind());
+    });
+}

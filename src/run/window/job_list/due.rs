@@ -1,6 +1,7 @@
 //! When Klaviyo is asked next for which jobs.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -44,7 +45,8 @@ impl JobList {
             _ if listed.recent.contains(kind) => Reach::Recent,
             _ => return None,
         };
-        let first = self.to_look_for(kind, reach, now).map(|job| job.due).min();
+        let jobs = self.to_look_for(kind, reach, listed, now);
+        let first = jobs.map(|job| job.due).min();
         let is_probed = !listed.slow.contains(kind) && self.probe(kind).is_some();
         if reach == Reach::Recent && is_probed && !self.is_any_finished(kind) {
             // nothing is found before the first of them is finished, and that one is polled
@@ -62,6 +64,7 @@ impl JobList {
             })) if self.probe(kind).is_some() => return None,
             Some(LastLook::Over(over)) => {
                 let pause = match is_end_known {
+                    true if self.to_look_back.contains(kind) => Duration::ZERO,
                     true => SHORT_PAUSE,
                     false => {
                         let until = self.waits_until(kind);
@@ -78,15 +81,22 @@ impl JobList {
         &self,
         kind: &str,
         reach: Reach,
+        listed: &ListedKinds,
         now: Timestamp,
     ) -> impl Iterator<Item = &Job> {
+        let has_many_slow = listed.slow.contains(kind);
         let jobs = self.list.iter().filter(move |job| job.kind == kind);
         let jobs = jobs.filter(move |job| is_listed(job, now) && !self.asked.contains(&job.id));
         jobs.filter(move |job| match reach {
             Reach::Recent => !job.slow,
             Reach::Since(oldest) => job.since >= oldest,
-            Reach::All => true,
+            Reach::All => has_many_slow || !job.slow,
         })
+    }
+
+    /// Whether this is one of a few slow jobs: they lie far back in the list, and are polled one by one.
+    fn is_straggler(job: &Job, listed: &ListedKinds) -> bool {
+        job.slow && !listed.slow.contains(&job.kind)
     }
 
     /// Whether this is one of the slow jobs of which one is polled at a time.
@@ -118,6 +128,7 @@ impl JobList {
         let jobs = jobs.filter(move |job| match probes[job.kind.as_str()] {
             // the errors of a finished job are read whatever is waited for
             _ if job.errors_at.is_some() => true,
+            _ if Self::is_straggler(job, listed) => true,
             Some(probe) => job.id == probe,
             None if self.is_sampled(job, listed, now) => false,
             None => !(listed.recent.contains(&job.kind) && is_listed(job, now)),

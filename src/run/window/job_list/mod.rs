@@ -49,7 +49,7 @@ pub(super) struct JobList {
     next_sample: HashMap<String, Timestamp>,
     /// Ids of jobs that are being polled as samples.
     samples: HashSet<String>,
-    /// Kinds of jobs of which a sample was finished: all of them are looked for, the slow ones, too.
+    /// Kinds of jobs of which a sample or the probe was finished: all of them are looked for, the slow ones, too.
     to_look_back: HashSet<String>,
     /// What is waited for.
     until: Until,
@@ -257,6 +257,9 @@ impl JobList {
             return;
         }
         self.probes.insert(removed.kind.clone(), None);
+        if is_asked_for {
+            self.to_look_back.insert(removed.kind.clone());
+        }
         let others = self.list.iter_mut().filter(|job| job.kind == removed.kind);
         for other in others.filter(|_| is_asked_for) {
             other.due = other.since;
@@ -273,7 +276,10 @@ impl JobList {
             let (due, reach) = self.look_due(kind, kinds, now)?;
             (due <= now).then(|| (kind.to_owned(), reach))
         })?;
-        let jobs: Vec<Job> = self.to_look_for(&kind, reach, now).cloned().collect();
+        let jobs: Vec<Job> = self
+            .to_look_for(&kind, reach, kinds, now)
+            .cloned()
+            .collect();
         let oldest = jobs.iter().map(|job| job.since).min()?;
         self.asked.extend(jobs.iter().map(|job| job.id.clone()));
         if reach == Reach::All {
@@ -673,6 +679,54 @@ mod tests {
             assert_eq!((wanted.len(), look.oldest), (19, at(0.0)));
             assert!(jobs.begin_poll(&kinds, at(100.0)).is_none());
         }
+    }
+
+    #[test]
+    fn a_few_slow_jobs_are_polled_and_make_no_look_for_the_others_long() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 50.0)).collect());
+        jobs.add((30..33).map(|id| Job {
+            slow: true,
+            ..job(id, 0.0)
+        }));
+        let kinds = jobs.listed_kinds(at(60.0));
+        assert_eq!((kinds.recent.len(), kinds.slow.len()), (1, 0));
+        for (until, now) in [(Until::Working, at(60.0)), (Until::End, at(70.0))] {
+            jobs.wait_until(until, None, now);
+            let kind = "create catalog items";
+            jobs.to_look_back.insert(kind.to_owned());
+            let (wanted, look) = jobs.begin_look(&kinds, now).expect("it is due");
+            assert_eq!((wanted.len(), look.oldest), (20, at(50.0)));
+            let polled = std::iter::from_fn(|| jobs.begin_poll(&kinds, now));
+            let mut polled: Vec<String> = polled.map(|job| job.id).collect();
+            polled.sort_unstable();
+            assert_eq!(polled, ["30", "31", "32"], "{until:?}");
+            for job in wanted.iter().map(|job| &job.id).chain(&polled) {
+                jobs.answered(job);
+            }
+            jobs.end_look(kind, found(1, None), 0, now);
+        }
+    }
+
+    #[test]
+    fn when_the_probe_of_many_is_finished_the_others_are_looked_for_at_once() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let kind = "create catalog items";
+        jobs.note_end(&job(40, 0.0), at(12.0));
+        jobs.wait_until(Until::End, None, at(12.0));
+        end_look(&mut jobs, 5, 60, 14.0);
+        let kinds = jobs.listed_kinds(at(14.0));
+        assert_eq!(kinds.recent.len(), 1);
+        let probe = jobs.begin_poll(&kinds, at(14.0)).expect("the probe");
+        jobs.note_end(&probe, at(14.2));
+        jobs.remove(&probe.id);
+        let (wanted, _) = jobs.begin_look(&kinds, at(14.2)).expect("a look at once");
+        assert_eq!(wanted.len(), 19);
+        wanted.iter().for_each(|job| {
+            jobs.answered(&job.id);
+        });
+        // what has not been found then is not looked for all the time
+        jobs.end_look(kind, found(1, None), 0, at(14.5));
+        assert!(jobs.begin_look(&kinds, at(14.6)).is_none());
     }
 
     #[test]

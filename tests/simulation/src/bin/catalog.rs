@@ -319,11 +319,22 @@ fn document_bytes(shop: &Shop) -> usize {
 fn print_timeline(begun: Timestamp, ended: Timestamp, jobs: &[(JobKind, Timestamp, Duration)]) {
     let kinds: BTreeSet<JobKind> = jobs.iter().map(|&(kind, ..)| kind).collect();
     for kind in kinds {
+        let of_kind = || jobs.iter().filter(|(of, ..)| *of == kind);
+        let after = |moment: Timestamp| moment.duration_since(begun).as_secs_f64();
+        let submitted = of_kind().map(|&(_, at, _)| after(at));
+        let (first, last) = submitted.fold((f64::MAX, 0.0_f64), |(first, last), at| {
+            (first.min(at), last.max(at))
+        });
+        let finished = of_kind().map(|&(_, at, takes)| after(at + takes));
+        let finished = finished.fold(0.0, f64::max);
+        println!(
+            "  {}: submitted from {first:.1} to {last:.1} s, finished at {finished:.1} s",
+            kind.resource()
+        );
         print!("  {}:", kind.resource());
         let mut from = begun;
         while from < ended {
             let to = from + STEP;
-            let of_kind = || jobs.iter().filter(|(of, ..)| *of == kind);
             let submitted = of_kind().filter(|(_, at, _)| (from..to).contains(at));
             let is_under_way = |at: Timestamp, takes| at < to && at + takes >= to;
             let under_way = of_kind().filter(|&&(_, at, takes)| is_under_way(at, takes));
