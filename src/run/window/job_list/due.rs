@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{JobList, ListedKinds, is_listed};
+use super::{JobList, ListedKinds, Manner, is_listed};
 use crate::run::state::Job;
 use crate::run::window::job_looks::{LastLook, Over, Reach};
 use crate::run::window::job_pace::{self, SHORT_PAUSE, Until};
@@ -13,6 +13,7 @@ use crate::time::later;
 
 /// A look that reads so many pages is not taken while a single job is polled to know of the end.
 const SHORT_LOOK: u32 = 12;
+
 impl JobList {
     /// When Klaviyo is to be asked next for a job; `None` if it is being asked for each.
     pub(in crate::run::window) fn next_due(
@@ -47,7 +48,7 @@ impl JobList {
         };
         let jobs = self.to_look_for(kind, reach, listed, now);
         let first = jobs.map(|job| job.due).min();
-        let is_probed = !listed.slow.contains(kind) && self.probe(kind).is_some();
+        let is_probed = !listed.has_many_slow(kind) && self.probe(kind).is_some();
         if reach == Reach::Recent && is_probed && !self.is_any_finished(kind) {
             // nothing is found before the first of them is finished, and that one is polled
             return None;
@@ -84,24 +85,13 @@ impl JobList {
         listed: &ListedKinds,
         now: Timestamp,
     ) -> impl Iterator<Item = &Job> {
-        let has_many_slow = listed.slow.contains(kind);
         let jobs = self.list.iter().filter(move |job| job.kind == kind);
         let jobs = jobs.filter(move |job| is_listed(job, now) && !self.asked.contains(&job.id));
         jobs.filter(move |job| match reach {
             Reach::Recent => !job.slow,
             Reach::Since(oldest) => job.since >= oldest,
-            Reach::All => has_many_slow || !job.slow,
+            Reach::All => !job.slow || listed.manner(job, now) == Manner::Sampled,
         })
-    }
-
-    /// Whether this is one of a few slow jobs: they lie far back in the list, and are polled one by one.
-    fn is_straggler(job: &Job, listed: &ListedKinds) -> bool {
-        job.slow && !listed.slow.contains(&job.kind)
-    }
-
-    /// Whether this is one of the slow jobs of which one is polled at a time.
-    pub(super) fn is_sampled(&self, job: &Job, listed: &ListedKinds, now: Timestamp) -> bool {
-        listed.slow.contains(&job.kind) && is_listed(job, now) && job.slow
     }
 
     /// The jobs to poll, with when.
@@ -113,7 +103,7 @@ impl JobList {
         // found once for each kind, not for each job: finding one can mean to go through all of them
         let mut probes: HashMap<&str, Option<&str>> = HashMap::new();
         for job in &self.list {
-            let probe = || match listed.slow.contains(&job.kind) {
+            let probe = || match listed.has_many_slow(&job.kind) {
                 true => None,
                 false => self.probe(&job.kind),
             };
@@ -121,17 +111,18 @@ impl JobList {
         }
         let samples: Vec<(&Job, Timestamp)> = listed
             .slow
-            .iter()
+            .keys()
             .filter_map(|kind| self.sample(kind, listed, now))
             .collect();
         let jobs = self.list.iter();
-        let jobs = jobs.filter(move |job| match probes[job.kind.as_str()] {
+        let jobs = jobs.filter(move |job| {
             // the errors of a finished job are read whatever is waited for
-            _ if job.errors_at.is_some() => true,
-            _ if Self::is_straggler(job, listed) => true,
-            Some(probe) => job.id == probe,
-            None if self.is_sampled(job, listed, now) => false,
-            None => !(listed.recent.contains(&job.kind) && is_listed(job, now)),
+            job.errors_at.is_some()
+                || match (probes[job.kind.as_str()], listed.manner(job, now)) {
+                    (_, Manner::Polled) if job.slow => true,
+                    (Some(probe), _) => job.id == probe,
+                    (None, manner) => manner == Manner::Polled,
+                }
         });
         let jobs = jobs.filter(|job| !self.asked.contains(&job.id));
         jobs.map(|job| (job, job.due)).chain(samples)
@@ -148,7 +139,7 @@ impl JobList {
             return None;
         }
         let slow = self.list.iter().filter(|job| job.kind == kind);
-        let slow = slow.filter(|job| self.is_sampled(job, listed, now));
+        let slow = slow.filter(|job| listed.manner(job, now) == Manner::Sampled);
         let slow: Vec<&Job> = slow.collect();
         if slow.iter().any(|job| self.asked.contains(&job.id)) {
             return None;

@@ -5,7 +5,8 @@
 //! finds, decides when the next look is taken, and whether it is worthwhile at all.
 //!
 //! Jobs overtake each other, and some take minutes. Those that are slow are far back in the list: one of them is polled
-//! from time to time, a *sample*, and only when that one is finished all are looked for.
+//! from time to time, a *sample*, and only when that one is finished all are looked for. A few slow jobs, or a few that are
+//! much older than the others, would make such a look long for little, and are polled one by one.
 //!
 //! When nothing is left to do but to wait for the last job of all, only one of each kind is polled, the *probe*: before it
 //! is finished, nothing changes by knowing of the others. Then the others are asked for, and one of those that are not
@@ -13,7 +14,7 @@
 
 mod due;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,6 +28,9 @@ use crate::time::{between, later};
 
 /// From so many jobs of a kind on they are looked for in the list.
 const MANY: usize = 4;
+/// Fewer than [`MANY`] slow jobs are polled one by one if those after them were submitted so much later. As Klaviyo takes
+/// 12.5 jobs of a kind a second, the list has pages of only other jobs in between, which no look has to read then.
+const FAR_BACK: Duration = Duration::from_secs(10);
 /// A job's poll comes this long before the time that the quickest one of its kind has taken.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// Jobs that take longer than this are polled one by one whatever their number: a cancelled job is in no list of
@@ -71,8 +75,19 @@ pub(super) struct JobList {
 pub(super) struct ListedKinds {
     /// Those whose recent jobs are looked for in the list.
     recent: BTreeSet<String>,
-    /// Those of whose slow jobs one is polled at a time.
-    slow: BTreeSet<String>,
+    /// Those of whose slow jobs one is polled at a time, with when the oldest of these was submitted.
+    slow: BTreeMap<String, Timestamp>,
+}
+
+/// How it becomes known that a job is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It is looked for in the list.
+    Listed,
+    /// It is one of many slow jobs, of which one is polled at a time.
+    Sampled,
+    /// It is polled.
+    Polled,
 }
 
 impl JobList {
@@ -166,16 +181,16 @@ impl JobList {
         if self.has_no_list {
             return ListedKinds::default();
         }
-        let mut numbers: HashMap<&str, (usize, usize)> = HashMap::new();
+        let mut jobs: HashMap<&str, (usize, Vec<Timestamp>)> = HashMap::new();
         for job in self.list.iter().filter(|job| is_listed(job, now)) {
-            let (recent, slow) = numbers.entry(&job.kind).or_default();
+            let (recent, slow) = jobs.entry(&job.kind).or_default();
             match job.slow {
-                true => *slow += 1,
+                true => slow.push(job.since),
                 false => *recent += 1,
             }
         }
         let mut listed = ListedKinds::default();
-        for (kind, (recent, slow)) in numbers {
+        for (kind, (recent, slow)) in jobs {
             // a look that reads more pages than there are jobs is worth less than polling them
             let pages = match self.looks.get(kind) {
                 Some(LastLook::Over(over)) => over.pages as usize,
@@ -189,8 +204,8 @@ impl JobList {
             if recent >= MANY.max(worth) {
                 listed.recent.insert(kind.to_owned());
             }
-            if slow >= MANY {
-                listed.slow.insert(kind.to_owned());
+            if let Some(oldest) = oldest_of_many(slow) {
+                listed.slow.insert(kind.to_owned(), oldest);
             }
         }
         listed
@@ -349,7 +364,7 @@ impl JobList {
     pub(super) fn begin_poll(&mut self, listed: &ListedKinds, now: Timestamp) -> Option<Job> {
         let job = self.to_poll(listed, now).find(|&(_, due)| due <= now)?.0;
         let job = job.clone();
-        if self.is_sampled(&job, listed, now) {
+        if listed.manner(&job, now) == Manner::Sampled {
             self.samples.insert(job.id.clone());
         } else if self.probe(&job.kind) == Some(&job.id) {
             self.probes.insert(job.kind.clone(), Some(job.id.clone()));
@@ -387,13 +402,13 @@ impl JobList {
             if self.asked.contains(&job.id) || self.to_look_back.contains(&job.kind) {
                 return now;
             }
-            let of_kind = match self.is_sampled(job, listed, now) {
-                true => self.next_sample.get(&job.kind).copied(),
-                false if listed.recent.contains(&job.kind) => {
+            let of_kind = match listed.manner(job, now) {
+                Manner::Sampled => self.next_sample.get(&job.kind).copied(),
+                Manner::Listed => {
                     let due = self.look_due(&job.kind, listed, now);
                     due.map(|(due, _)| due)
                 }
-                false => None,
+                Manner::Polled => None,
             };
             of_kind.map_or(job.due, |due| due.max(job.due))
         };
@@ -407,9 +422,33 @@ impl JobList {
 
 impl ListedKinds {
     fn all(&self) -> impl Iterator<Item = &str> {
-        let more = self.slow.iter().filter(|kind| !self.recent.contains(*kind));
+        let more = self.slow.keys().filter(|kind| !self.recent.contains(*kind));
         self.recent.iter().chain(more).map(String::as_str)
     }
+
+    fn has_many_slow(&self, kind: &str) -> bool {
+        self.slow.contains_key(kind)
+    }
+
+    fn manner(&self, job: &Job, now: Timestamp) -> Manner {
+        let oldest = self.slow.get(&job.kind);
+        match job.slow {
+            _ if !is_listed(job, now) => Manner::Polled,
+            true if oldest.is_some_and(|&oldest| job.since >= oldest) => Manner::Sampled,
+            false if self.recent.contains(&job.kind) => Manner::Listed,
+            _ => Manner::Polled,
+        }
+    }
+}
+
+/// The oldest of many slow jobs that were submitted at these moments, apart from a few that are far back.
+fn oldest_of_many(mut since: Vec<Timestamp>) -> Option<Timestamp> {
+    since.sort_unstable();
+    let far_back = (1..MANY.min(since.len()))
+        .filter(|&few| between(since[few - 1], since[few]) >= FAR_BACK)
+        .max();
+    let many = &since[far_back.unwrap_or_default()..];
+    many.first().copied().filter(|_| many.len() >= MANY)
 }
 
 /// Whether the list of complete jobs will have this one, if it goes as it usually does.
@@ -704,6 +743,37 @@ mod tests {
                 jobs.answered(job);
             }
             jobs.end_look(kind, found(1, None), 0, now);
+        }
+    }
+
+    #[test]
+    fn a_few_slow_jobs_far_back_are_polled_and_make_no_look_for_many_slow_ones_long() {
+        let slow = |id, since| Job {
+            slow: true,
+            ..job(id, since)
+        };
+        // the number of those far back, when they and the many were submitted, and which are looked for
+        for (far_back, then, later, oldest) in [
+            (3, 0.0, 10.0, 10.0),
+            (1, 40.0, 50.0, 50.0),
+            (3, 0.0, 9.9, 0.0),
+            (4, 0.0, 50.0, 0.0),
+        ] {
+            let many = (10..30).map(|id| slow(id, later));
+            let jobs = (0..far_back).map(|id| slow(id, then)).chain(many);
+            let mut jobs = JobList::new(jobs.collect());
+            let kind = "create catalog items";
+            jobs.to_look_back.insert(kind.to_owned());
+            let kinds = jobs.listed_kinds(at(100.0));
+            assert_eq!(kinds.slow.get(kind), Some(&at(oldest)), "{far_back}");
+            let (wanted, look) = jobs.begin_look(&kinds, at(100.0)).expect("it is due");
+            let alone = if oldest == then { 0 } else { far_back };
+            assert_eq!(wanted.len(), 20 + far_back - alone);
+            assert_eq!(look.oldest, at(oldest));
+            let polled = std::iter::from_fn(|| jobs.begin_poll(&kinds, at(100.0)));
+            let polled: Vec<Job> = polled.collect();
+            assert_eq!(polled.len(), alone, "{polled:?}");
+            assert!(polled.iter().all(|job| job.since == at(then)));
         }
     }
 
