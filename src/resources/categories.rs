@@ -19,7 +19,7 @@ use crate::ports::LocalFuture;
 use crate::resources::withdrawal::Withdrawal;
 use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, Resource, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Job, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
@@ -64,8 +64,8 @@ impl Import for Categories {
         JOBS_A_GROUP
     }
 
-    fn phase(&self) -> Option<String> {
-        let name = Resource::Categories.name().to_owned();
+    fn phase(&self) -> Option<PhaseName> {
+        let name = PhaseName::Records(Resource::Categories);
         self.is_of_changes.then_some(name)
     }
 

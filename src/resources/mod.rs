@@ -6,7 +6,7 @@
 //! - `withdrawal`: takes entries out of Klaviyo that commercetools no longer has.
 //! - [`collection`]: reads a commercetools collection page by page.
 //! - [`shop_catalog`]: looks up categories, and the categories of products (`product_categories`), with a `cache`;
-//!   `lookup`: looks up records by id within a memory limit (`room`).
+//!   `lookup`: looks up records by id within a memory limit;
 //!   `paged_lookup`: by what they belong to. `refunds`: those of orders, from their payments.
 //! - [`shared_emails`]: which customers share an email. [`missing_categories`]: creates those that items need.
 //! - `catalog_jobs`: the results of catalog jobs.

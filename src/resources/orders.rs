@@ -20,7 +20,7 @@ use crate::ports::LocalFuture;
 use crate::run::documents::{Document, Documents, RecordOutcome};
 use crate::run::import::{Import, JobAnswer};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, Note, Resource, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&events::BULK_CREATE];
@@ -35,8 +35,9 @@ const ORDERS: Collection = Collection {
 #[must_use]
 pub fn orders(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
     // what changes an order without modifying it are refunds of its payments
+    let has_begun = run.phase() == Some(PhaseName::Changes);
     let changes = FindChanges::of_run(context, run, orders);
-    match changes.filter(|_| context.options.refunds) {
+    match changes.filter(|_| has_begun || context.options.refunds) {
         Some(phase) => Rc::new(phase),
         None => Rc::new(Orders::new(context, run)),
     }
@@ -62,7 +63,8 @@ impl Orders {
             options: context.options.clone(),
             trigger_flows: run.options.trigger_flows,
             selection: Selection::of(run),
-            is_of_changes: run.options.since.is_some() && context.options.refunds,
+            is_of_changes: run.options.since.is_some()
+                && (context.options.refunds || run.phase().is_some()),
         }
     }
 }
@@ -78,8 +80,8 @@ impl Import for Orders {
         4
     }
 
-    fn phase(&self) -> Option<String> {
-        let name = Resource::Orders.name().to_owned();
+    fn phase(&self) -> Option<PhaseName> {
+        let name = PhaseName::Records(Resource::Orders);
         self.is_of_changes.then_some(name)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::page::{Page, PageQuery};
 use super::state::{
-    Cursor, Digests, IdRange, Job, Note, RemovalKind, Resource, RunDocument, RunOptions,
+    Cursor, Digests, IdRange, Job, Note, PhaseName, RemovalKind, Resource, RunDocument, RunOptions,
 };
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
@@ -128,7 +128,7 @@ pub trait Import {
     fn batches_a_group(&self) -> usize;
 
     /// The name of the phase in the cursor; `None` if the import has only one.
-    fn phase(&self) -> Option<String> {
+    fn phase(&self) -> Option<PhaseName> {
         None
     }
 

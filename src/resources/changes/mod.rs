@@ -35,11 +35,11 @@ use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
 use crate::run::import::{Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
-use crate::run::state::{Cursor, IdRange, Job, Note, Resource, RunDocument, RunOptions, Source};
+use crate::run::state::{
+    Cursor, IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions, Source,
+};
 use crate::time::Deadline;
 
-/// The name of the phase in the cursor.
-const PHASE: &str = "changes";
 /// Prices and stock are small: so many of them take the room of one product.
 const SMALL_RECORDS: usize = 10;
 
@@ -92,9 +92,9 @@ impl FindChanges {
         let since = run.options.since.filter(|_| run.options.imports())?;
         let cursor = run.cursor.as_ref()?;
         let has_begun = !cursor.ranges.is_empty() || !cursor.jobs.is_empty();
-        let is_here = match cursor.phase.as_deref() {
+        let is_here = match cursor.phase {
             None => !has_begun,
-            Some(phase) => phase == PHASE,
+            Some(phase) => phase == PhaseName::Changes,
         };
         is_here.then(|| Self {
             context: context.clone(),
@@ -108,7 +108,7 @@ impl FindChanges {
     /// What follows, as it is for a run that has found nothing: what a start asks for.
     fn main(&self, options: &RunOptions) -> Rc<dyn Import> {
         let cursor = Cursor {
-            phase: Some(self.resource.name().to_owned()),
+            phase: Some(PhaseName::Records(self.resource)),
             ..Cursor::default()
         };
         let (id, options) = (String::new(), options.clone());
@@ -327,8 +327,8 @@ impl Import for FindChanges {
         1
     }
 
-    fn phase(&self) -> Option<String> {
-        Some(PHASE.to_owned())
+    fn phase(&self) -> Option<PhaseName> {
+        Some(PhaseName::Changes)
     }
 
     /// How much has changed is what it finds out.
@@ -350,7 +350,7 @@ impl Import for FindChanges {
     fn next_phase(&self, run: &RunDocument) -> NextPhase {
         let mut run = run.clone();
         if let Some(cursor) = &mut run.cursor {
-            cursor.phase = Some(self.resource.name().to_owned());
+            cursor.phase = Some(PhaseName::Records(self.resource));
         }
         NextPhase::Begin {
             import: (self.import)(&self.context, &run),

@@ -25,7 +25,7 @@ use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
 use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Mapper, Page, PageQuery, Record};
-use crate::run::state::{Cursor, Digests, IdRange, Job, Note, RunDocument, RunOptions};
+use crate::run::state::{Cursor, Digests, IdRange, Job, Note, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// The pass that finds entries by the shop's ids.
@@ -52,14 +52,12 @@ impl Deletion {
     /// The pass that the run is in, by its cursor.
     #[must_use]
     pub fn new(context: &Context, collection: CatalogCollection, run: &RunDocument) -> Self {
-        let cursor = run.cursor.as_ref();
-        let phase = cursor.and_then(|cursor| cursor.phase.as_deref());
-        let pass = phase
-            .and_then(|phase| phase.strip_prefix("pass-")?.parse().ok())
-            .filter(|&pass| pass <= MAX_PASSES + 1)
-            .unwrap_or(BY_SHOP);
+        let pass = match run.phase() {
+            Some(PhaseName::Pass(pass)) if pass <= MAX_PASSES + 1 => pass,
+            _ => BY_SHOP,
+        };
         // a listing that has got further than its first page has found entries
-        let is_at_the_beginning = cursor.is_none_or(|cursor| {
+        let is_at_the_beginning = run.cursor.as_ref().is_none_or(|cursor| {
             cursor.jobs.is_empty()
                 && cursor.ranges.len() == 1
                 && cursor.ranges.iter().all(|range| range.after.is_none())
@@ -103,8 +101,8 @@ impl Import for Deletion {
         }
     }
 
-    fn phase(&self) -> Option<String> {
-        Some(format!("pass-{}", self.pass))
+    fn phase(&self) -> Option<PhaseName> {
+        Some(PhaseName::Pass(self.pass))
     }
 
     fn phase_position(&self) -> Option<(u64, u64)> {

@@ -26,11 +26,9 @@ use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Drift, Job, RunDocument, RunOptions};
+use crate::run::state::{Drift, Job, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
 
-/// The name of the phase in the cursor.
-const PHASE: &str = "drift";
 /// The fields of an item that are compared.
 const ITEM_FIELDS: &str = "title,description,url,image_full_url,price,published,custom_metadata";
 /// Those of a variant.
@@ -210,8 +208,8 @@ impl Import for Comparison {
         1
     }
 
-    fn phase(&self) -> Option<String> {
-        Some(PHASE.to_owned())
+    fn phase(&self) -> Option<PhaseName> {
+        Some(PhaseName::Drift)
     }
 
     /// What follows is quick.

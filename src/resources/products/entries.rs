@@ -27,7 +27,7 @@ use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, Note, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 6] = [
@@ -65,14 +65,12 @@ pub(super) enum Sends {
 }
 
 impl Sends {
-    pub(super) const ALL: [Self; 3] = [Self::Both, Self::Items, Self::Variants];
-
-    /// The name of the phase in the cursor.
-    pub(super) fn name(self) -> &'static str {
+    /// The name of the phase.
+    fn name(self) -> PhaseName {
         match self {
-            Self::Both => "products",
-            Self::Items => "items",
-            Self::Variants => "variants",
+            Self::Both => PhaseName::Records(Resource::Products),
+            Self::Items => PhaseName::Items,
+            Self::Variants => PhaseName::Variants,
         }
     }
 }
@@ -192,8 +190,8 @@ impl Import for Entries {
         JOBS_A_GROUP
     }
 
-    fn phase(&self) -> Option<String> {
-        Some(self.sends.name().to_owned())
+    fn phase(&self) -> Option<PhaseName> {
+        Some(self.sends.name())
     }
 
     fn phase_position(&self) -> Option<(u64, u64)> {
@@ -215,7 +213,7 @@ impl Import for Entries {
             return NextPhase::reading_all(Self { phase, sends });
         }
         let step = Step::Counting;
-        Removals { phase, step }.begin(run)
+        Removals::new(phase, step).begin(run)
     }
 
     fn job_entries(&self, kind: &str) -> JobEntries {

@@ -35,7 +35,7 @@ use super::changes::{FindChanges, Selection};
 use super::context::Context;
 use super::withdrawal::Withdrawal;
 use crate::run::import::Import;
-use crate::run::state::RunDocument;
+use crate::run::state::{PhaseName, RunDocument};
 
 /// The import of products, in the phase that the run is in.
 #[must_use]
@@ -54,16 +54,12 @@ pub fn products(context: &Context, run: &RunDocument) -> Rc<dyn Import> {
     if run.options.drift {
         return Rc::new(Comparison(phase));
     }
-    let cursor = run.cursor.as_ref();
-    let name = cursor.and_then(|cursor| cursor.phase.as_deref());
-    let step = Step::ALL.into_iter().find(|step| name == Some(step.name()));
-    if let Some(step) = step {
-        return Rc::new(Removals { phase, step });
-    }
-    let sends = Sends::ALL.into_iter();
-    let sends = sends.into_iter().find(|sends| name == Some(sends.name()));
-    Rc::new(Entries {
-        phase,
-        sends: sends.unwrap_or(Sends::Both),
-    })
+    let sends = match run.phase() {
+        Some(PhaseName::Removals) => return Rc::new(Removals::new(phase, Step::Counting)),
+        Some(PhaseName::Deletions) => return Rc::new(Removals::new(phase, Step::Deleting)),
+        Some(PhaseName::Items) => Sends::Items,
+        Some(PhaseName::Variants) => Sends::Variants,
+        _ => Sends::Both,
+    };
+    Rc::new(Entries { phase, sends })
 }

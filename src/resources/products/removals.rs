@@ -22,7 +22,7 @@ use crate::resources::changes::Selection;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, Note, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Job, Note, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
@@ -37,13 +37,11 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 2] = [Self::Counting, Self::Deleting];
-
-    /// The name of the phase in the cursor.
-    pub(super) fn name(self) -> &'static str {
+    /// The name of the phase.
+    fn name(self) -> PhaseName {
         match self {
-            Self::Counting => "removals",
-            Self::Deleting => "deletions",
+            Self::Counting => PhaseName::Removals,
+            Self::Deleting => PhaseName::Deletions,
         }
     }
 }
@@ -56,6 +54,10 @@ pub(super) struct Removals {
 }
 
 impl Removals {
+    pub(super) fn new(phase: Phase, step: Step) -> Self {
+        Self { phase, step }
+    }
+
     /// The phase, as the one that follows; none if there is nothing to remove.
     pub(super) fn begin(self, run: &RunDocument) -> NextPhase {
         match run.removal.as_ref().filter(|removal| removal.is_due()) {
@@ -169,8 +171,8 @@ impl Import for Removals {
         JOBS_A_GROUP
     }
 
-    fn phase(&self) -> Option<String> {
-        Some(self.step.name().to_owned())
+    fn phase(&self) -> Option<PhaseName> {
+        Some(self.step.name())
     }
 
     /// Everything else is done by then.

@@ -41,7 +41,7 @@ use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::start::overlapped;
 use crate::run::state::{
-    Cursor, IdRange, Job, Note, RemovalKind, Resource, RunDocument, RunOptions,
+    Cursor, IdRange, Job, Note, PhaseName, RemovalKind, Resource, RunDocument, RunOptions,
 };
 use crate::time::Deadline;
 
@@ -72,8 +72,7 @@ impl Withdrawal {
 
     /// The phase that the run is in, if it is one of these; a run that only prunes has no others.
     pub(super) fn of_run(context: &Context, run: &RunDocument) -> Option<Self> {
-        let cursor = run.cursor.as_ref();
-        let name = cursor.and_then(|cursor| cursor.phase.as_deref());
+        let name = run.phase();
         let since = unpublished_since(run).map(Source::Unpublished);
         let sources = [Some(Source::Listing), since];
         let phases = sources.into_iter().flatten().flat_map(|source| {
@@ -97,12 +96,12 @@ impl Withdrawal {
         NextPhase::reading_all(Self::new(context, run, source, Step::Counting))
     }
 
-    fn name(&self) -> &'static str {
+    fn name(&self) -> PhaseName {
         match (self.source, self.step) {
-            (Source::Unpublished(_), Step::Counting) => "unpublished",
-            (Source::Unpublished(_), Step::Deleting) => "unpublished-deletions",
-            (Source::Listing, Step::Counting) => "prune",
-            (Source::Listing, Step::Deleting) => "prune-deletions",
+            (Source::Unpublished(_), Step::Counting) => PhaseName::Unpublished,
+            (Source::Unpublished(_), Step::Deleting) => PhaseName::UnpublishedDeletions,
+            (Source::Listing, Step::Counting) => PhaseName::Prune,
+            (Source::Listing, Step::Deleting) => PhaseName::PruneDeletions,
         }
     }
 
@@ -188,8 +187,8 @@ impl Import for Withdrawal {
         1
     }
 
-    fn phase(&self) -> Option<String> {
-        Some(self.name().to_owned())
+    fn phase(&self) -> Option<PhaseName> {
+        Some(self.name())
     }
 
     /// Everything else is done by then; how much there is to look at is not known.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id_range::IdRange;
 use super::job::Job;
 use super::options::RunOptions;
+use super::phase_name::PhaseName;
 use super::stored_jobs;
 
 /// How far a run is: what is left to read, and what Klaviyo has not finished yet. When both are empty, the run goes on
@@ -18,9 +19,9 @@ pub struct Cursor {
     /// Klaviyo's jobs that are not known to be finished.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "stored_jobs")]
     pub jobs: Vec<Job>,
-    /// The run's phase, as the resource names it; absent if there is only one.
+    /// The run's phase; absent if there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
+    pub phase: Option<PhaseName>,
     /// Records that this phase has read.
     #[serde(default)]
     pub phase_records: u64,

@@ -16,6 +16,7 @@ use super::last_error::LastError;
 use super::lease::Lease;
 use super::options::RunOptions;
 use super::pace::Pace;
+use super::phase_name::PhaseName;
 use super::removal::Removal;
 use super::report::Report;
 use super::resource::Resource;
@@ -197,6 +198,12 @@ pub struct RunDocument {
 }
 
 impl RunDocument {
+    /// The phase that it is in; `None` if it has only one, or does not go on.
+    #[must_use]
+    pub fn phase(&self) -> Option<PhaseName> {
+        self.cursor.as_ref()?.phase
+    }
+
     /// A run that begins.
     #[must_use]
     pub fn start(

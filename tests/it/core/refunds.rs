@@ -164,3 +164,31 @@ fn a_payment_that_changed_brings_its_order_and_each_event_arrives_once() {
         assert_eq!(cancelled, 1);
     });
 }
+
+#[test]
+fn a_run_that_looks_for_changed_payments_sends_all_changed_orders_where_refunds_are_turned_off() {
+    let mut wanted = setup().variable("refunds", true);
+    wanted.refunds = true;
+    run(wanted, async |shop| {
+        shop.complete("orders", "").await;
+        shop.pass(Duration::from_secs(3_600)).await;
+        let changed = shop.ids(Kind::Order).into_iter().step_by(12);
+        for order in changed {
+            shop.change_record(Kind::Order, &order, |order| {
+                order["orderState"] = "Cancelled".into();
+            });
+        }
+        shop.start("orders", json!({"since": "lastRun"})).await;
+        // some pages of payments have been read, and there are more
+        shop.change_document("orders", |document| {
+            assert_eq!(document["cursor"]["phase"], "changes", "{document}");
+            let range = &mut document["cursor"]["ranges"][0];
+            assert_eq!(range["source"], "payments", "{range}");
+            range["after"] = "fffffffe-0000-4000-8000-000000000000".into();
+        });
+        let without = shop.another(&[("refunds", "false")]);
+        let status = without.ticked("orders").await.pop().expect("a status");
+        without.assert_completed(&status);
+        assert_eq!(status["counts"]["read"], 10, "{status}");
+    });
+}
