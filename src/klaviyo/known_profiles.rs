@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
 use serde::Deserialize;
 
 use super::client::Client;
 use super::links::{Links, next_path};
 use super::query::filters_of_any;
 use super::rate::Endpoint;
+use super::side_by_side;
 use crate::error::{Error, Peer};
 use crate::time::Deadline;
 
@@ -53,7 +53,7 @@ pub async fn of_emails(
     let paths = filters_of_any("email", emails.iter().map(String::as_str))
         .into_iter()
         .map(|filter| pages(client, format!("{PATH}&filter={filter}"), deadline));
-    let profiles = try_join_all(paths).await?.into_iter().flatten();
+    let profiles = side_by_side::all(paths).await?.into_iter().flatten();
     Ok(profiles
         .filter_map(|profile| Some((profile.attributes.email?.trim().to_lowercase(), profile.id)))
         .collect())

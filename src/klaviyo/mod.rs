@@ -6,7 +6,9 @@
 //! - [`bulk`], [`batch`], [`sending`]: what a bulk endpoint accepts; packing; sending, and splitting what is rejected.
 //! - [`job`]: the state of a bulk job.
 //! - [`profiles`], [`events`], [`catalog`]: the endpoints of each kind.
-//! - [`known_profiles`]: which profiles the account has of some emails; `query`: filters.
+//! - [`job_limit`]: whether a kind has as many jobs as an account may have.
+//! - [`recent_calls`]: the requests of the last minute, which instances tell each other.
+//! - [`known_profiles`]: which profiles the account has of some emails; `query`: filters; `side_by_side`: many look-ups.
 //! - [`accounts`]: which account a key is of.
 
 pub mod accounts;
@@ -25,5 +27,6 @@ mod query;
 pub mod rate;
 pub mod recent_calls;
 pub mod sending;
+mod side_by_side;
 
 pub use client::{Client, REVISION};

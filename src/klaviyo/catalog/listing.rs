@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures_util::future::try_join_all;
 use serde::Deserialize;
 
 use crate::error::{Error, Peer};
@@ -10,6 +9,7 @@ use crate::klaviyo::client::Client;
 use crate::klaviyo::links::{Links, next_path};
 use crate::klaviyo::query::filters_of_any;
 use crate::klaviyo::rate::Endpoint;
+use crate::klaviyo::side_by_side;
 use crate::mapping::product::{compound_id, external_id};
 use crate::time::Deadline;
 
@@ -210,7 +210,7 @@ pub async fn existing(
 ) -> Result<HashSet<String>, Error> {
     let paths = collection.of_ids(ids).into_iter();
     let answers = paths.map(|path| pages(client, collection.endpoint(), path, deadline));
-    let entries = try_join_all(answers).await?.into_iter().flatten();
+    let entries = side_by_side::all(answers).await?.into_iter().flatten();
     Ok(entries.map(|entry| entry.id).collect())
 }
 
@@ -230,7 +230,7 @@ pub async fn variants_of_items(
     if extent == Extent::Wanted {
         let items = wanted.iter();
         let items = items.map(|(id, skus)| expected_of_item(client, id, skus, deadline));
-        let known = try_join_all(items).await?.into_iter().flatten();
+        let known = side_by_side::all(items).await?.into_iter().flatten();
         return Ok(known.collect());
     }
     let mut ids: Vec<String> = wanted.keys().cloned().collect();
@@ -242,7 +242,7 @@ pub async fn variants_of_items(
             let path = format!("{path}&include=variants&fields%5Bcatalog-variant%5D=external_id");
             pages(client, &LIST_ITEMS, path, deadline)
         });
-    let items: Vec<(String, HashSet<String>)> = try_join_all(chunks)
+    let items: Vec<(String, HashSet<String>)> = side_by_side::all(chunks)
         .await?
         .into_iter()
         .flatten()
@@ -284,7 +284,7 @@ pub async fn variants_of_items(
             }
         }
     });
-    Ok(try_join_all(complete).await?.into_iter().collect())
+    Ok(side_by_side::all(complete).await?.into_iter().collect())
 }
 
 /// Those of these variants that Klaviyo has of an item, both by compound id; `None` if it does not have the item.
@@ -303,7 +303,7 @@ async fn expected_of_item(
         let path = format!("{}&filter={filter}", variants_path(&item));
         pages(client, &LIST_VARIANTS, path, deadline)
     });
-    match try_join_all(answers).await {
+    match side_by_side::all(answers).await {
         Ok(found) => {
             let found = found.into_iter().flatten();
             let ids = found.map(|variant| variant.id).collect();
