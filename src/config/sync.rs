@@ -64,7 +64,7 @@ pub struct OrderMetrics {
     pub fulfilled: String,
     /// `cancelledOrder`.
     pub cancelled: String,
-    /// `refundedOrder`; the bulk import sends no such event.
+    /// `refundedOrder`; such events are sent where the variable `refunds` asks for them.
     pub refunded: String,
 }
 
@@ -193,22 +193,24 @@ impl SyncConfig {
 }
 
 impl OrderMetrics {
-    /// Placed, Fulfilled and Cancelled Order have the order's id as their `unique_id`: under the same metric, Klaviyo
-    /// would count them as one event.
+    /// All events of a whole order have the order's id as their `unique_id`: under the same metric, Klaviyo would count
+    /// them as one event.
     fn clashes(&self) -> Vec<String> {
         let names = [
             ("placedOrder", &self.placed),
             ("fulfilledOrder", &self.fulfilled),
             ("cancelledOrder", &self.cancelled),
+            ("refundedOrder", &self.refunded),
         ];
-        let pairs = [(0, 1), (0, 2), (1, 2)];
+        let pairs = names.iter().enumerate().flat_map(|(index, one)| {
+            let others = &names[index + 1..];
+            others.iter().map(move |other| (one, other))
+        });
         pairs
-            .into_iter()
-            .filter(|(one, other)| names[*one].1 == names[*other].1)
-            .map(|(one, other)| {
+            .filter(|(one, other)| one.1 == other.1)
+            .map(|((one, _), (other, _))| {
                 format!(
-                    "order.metrics.{} and order.metrics.{} must differ: Klaviyo would count the two events as one",
-                    names[one].0, names[other].0
+                    "order.metrics.{one} and order.metrics.{other} must differ: Klaviyo would count the two events as one"
                 )
             })
             .collect()
@@ -271,7 +273,7 @@ impl Section<'_> {
         }
     }
 
-    /// A switch of the Node plugin that cannot be on here: taking `true` would promise what is not done.
+    /// The switch under `key`; off if there is none.
     fn flag(&mut self, key: &str) -> bool {
         match self.members.remove(key) {
             None => false,
@@ -465,14 +467,23 @@ mod tests {
 
     #[test]
     fn metrics_that_would_count_as_one_are_refused() {
-        let text = r#"{"order":{"metrics":{"fulfilledOrder":"Placed Order"}}}"#;
-        let problems = SyncConfig::parse(text).unwrap_err();
-        assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0].starts_with(
-                "order.metrics.placedOrder and order.metrics.fulfilledOrder must differ"
-            )
-        );
+        for (key, name, clash) in [
+            ("fulfilledOrder", "Placed Order", "placedOrder"),
+            ("cancelledOrder", "Fulfilled Order", "fulfilledOrder"),
+            ("refundedOrder", "Placed Order", "placedOrder"),
+            ("refundedOrder", "Cancelled Order", "cancelledOrder"),
+        ] {
+            let text = format!(r#"{{"order":{{"metrics":{{"{key}":"{name}"}}}}}}"#);
+            let problems = SyncConfig::parse(&text).unwrap_err();
+            let [problem] = &problems[..] else {
+                panic!("{problems:?}");
+            };
+            let names = format!("order.metrics.{clash} and order.metrics.{key} must differ");
+            assert!(problem.starts_with(&names), "{problem}");
+        }
+        // those of order lines have ids of their own
+        let text = r#"{"order":{"metrics":{"orderedProduct":"Placed Order"}}}"#;
+        assert!(SyncConfig::parse(text).is_ok());
         let long = format!(
             r#"{{"order":{{"metrics":{{"placedOrder":"{}"}}}}}}"#,
             "x".repeat(128)
