@@ -41,7 +41,7 @@ pub(super) async fn run(engine: &Rc<Engine>, task: CronTask) -> Result<Response<
             engine.log(
                 LogEvent::CronRefused,
                 &json_value!({
-                    "errand": task.to_string(),
+                    "task": task.to_string(),
                     "status": problem.member("status"),
                     "error": problem.member("detail"),
                     "advice": problem.member("advice"),

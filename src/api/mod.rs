@@ -67,17 +67,29 @@ pub fn variables_unread() -> Response<Bytes> {
     .into_response()
 }
 
+/// The tokens of callers, as far as their variables are valid.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    /// `api_token`.
+    pub api: Option<Secret>,
+    /// `cron_token`.
+    pub cron: Option<Secret>,
+}
+
 /// Responds to a request while the configuration is invalid. The problems are shown only to callers with the token;
 /// without a valid `api_token` nobody has it, and they are in the log only.
 #[must_use]
-pub fn misconfigured(
-    request: &Request,
-    problems: &Problems,
-    token: Option<&Secret>,
-) -> Response<Bytes> {
-    const TITLE: &str = "The configuration is not usable";
-    let Some(token) = token else {
-        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, TITLE)
+pub fn misconfigured(request: &Request, problems: &Problems, tokens: &Tokens) -> Response<Bytes> {
+    let problem = Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The configuration is not usable",
+    );
+    if admits_cron(&request.path, tokens.cron.as_ref()) {
+        let detail = "Variables are missing or wrong; the log and GET /sync/check name them";
+        return problem.detail(detail).into_response();
+    }
+    let Some(token) = &tokens.api else {
+        return problem
             .detail("api_token has no valid value, so nobody may see what else is wrong; the log names it")
             .into_response();
     };
@@ -87,7 +99,7 @@ pub fn misconfigured(
     if request.method == Method::GET && route(&request.path) == Some(Route::Check) {
         return check::misconfigured(problems);
     }
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, TITLE)
+    problem
         .detail(problems.to_string())
         .extension("variables", &problems.0)
         .into_response()

@@ -131,6 +131,7 @@ mod tests {
             Route::Cron(CronTask::Continue),
             Route::Cron(CronTask::Changes),
             Route::Cron(CronTask::ChangesOf(Resource::Orders)),
+            Route::Cron(CronTask::PruneOf(Resource::Orders)),
             Route::Run(Resource::Orders),
             Route::Continue(Resource::Orders),
             Route::Stop(Resource::Orders),
@@ -141,6 +142,7 @@ mod tests {
                 Some(route),
                 "{path}"
             );
+            assert!(described.contains_key(path), "{path} is not described");
         }
         for path in described.keys() {
             let route = route(&path.replace("{resource}", "orders"))

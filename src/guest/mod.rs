@@ -95,11 +95,17 @@ fn misconfigured(values: &Values, head: &Request, problems: &Problems) -> http::
         "variables": problems.0,
     });
     StandardError.line(&line.to_string());
-    let token = values
-        .get("api_token")
-        .filter(|_| !problems.0.iter().any(|p| p.variable == "api_token"))
-        .map(|token| Secret::from(token.trim().to_owned()));
-    api::misconfigured(head, problems, token.as_ref())
+    let token = |variable| {
+        let is_valid = !problems.0.iter().any(|p| p.variable == variable);
+        let token = values.get(variable).filter(|_| is_valid);
+        let token = token.map(|token| token.trim().to_owned());
+        token.filter(|token| !token.is_empty()).map(Secret::from)
+    };
+    let tokens = api::Tokens {
+        api: token("api_token"),
+        cron: token("cron_token"),
+    };
+    api::misconfigured(head, problems, &tokens)
 }
 
 /// Spin takes what a component writes to stderr into its log.

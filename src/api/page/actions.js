@@ -1,6 +1,7 @@
 // What an operator can do with a run, and the dialog that says what will happen.
 
 const isBusy = (run) => run.status === "running" || run.status === "failed";
+const asksForConfirmation = (run) => run.status === "failed" && run.lastError?.code === "removal_unconfirmed";
 
 /** The actions of a resource: what each does, when it makes sense, and its request. */
 function actions(resource) {
@@ -9,14 +10,14 @@ function actions(resource) {
     {
       label: () => "Resume",
       says: () => `Continues the failed import of ${resource} from where it stood. Nothing is sent twice to no purpose.`,
-      can: (run) => run.status === "failed" && !run.removal,
+      can: (run) => run.status === "failed" && !asksForConfirmation(run),
       body: () => ({ resume: true }),
     },
     {
       label: ({ removal }) => `Remove ${grouped(removal?.count)} ${removal?.kind ?? ""}`,
       says: ({ removal }) => `Goes on with the import and removes ${grouped(removal?.count)} of ${grouped(removal?.of)} ${removal?.kind ?? "entries"} from Klaviyo: those that commercetools no longer has.`,
-      shown: (run) => run.status === "failed" && Boolean(run.removal),
-      can: (run) => run.status === "failed" && Boolean(run.removal),
+      shown: asksForConfirmation,
+      can: asksForConfirmation,
       danger: true,
       body: ({ removal }) => ({ resume: true, confirmRemoval: removal.count }),
     },

@@ -47,8 +47,11 @@ async fn refusals(shop: &Shop) {
         assert_eq!(shop.send(stranger).await.status, 401, "{call:?}");
         let large = call.clone().body(too_large.clone());
         assert_eq!(shop.send(large).await.status, 413, "{call:?}");
-        let token = Secret::from(TOKEN.to_owned());
-        let answer = api::misconfigured(&call.clone().into(), &problems, Some(&token));
+        let tokens = api::Tokens {
+            api: Some(Secret::from(TOKEN.to_owned())),
+            cron: Some(Secret::from(CRON_TOKEN.to_owned())),
+        };
+        let answer = api::misconfigured(&call.clone().into(), &problems, &tokens);
         hold(&call.method, &call.path, &answer);
     }
 }

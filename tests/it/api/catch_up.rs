@@ -185,7 +185,7 @@ fn what_has_changed_of_one_resource_has_a_path_of_its_own() {
             assert_eq!(cron(&shop, task).await.0, 404, "{task}");
         }
         let log = shop.log().join("\n");
-        assert!(log.contains(r#""errand":"changes/customers""#), "{log}");
+        assert!(log.contains(r#""task":"changes/customers""#), "{log}");
         shop.assert_ledger(&[Kind::Customer]);
     });
 }

@@ -428,24 +428,30 @@ async fn a_removal_is_confirmed_with_its_number_where_the_answer_asks_for_it() {
     let stub = "
         const real = window.fetch;
         window.asked = [];
+        window.code = undefined;
         window.fetch = async (url, options) => {
           if (options.method === 'POST') { window.asked.push([url, options.body]); return new Response('{}', {status: 202}); }
           const answer = await real(url, options);
           const body = await answer.json();
           const run = body.products ?? body;
-          if (run.resource === 'products') Object.assign(run, {status: 'failed', updatedAt: '2026-01-01T00:00:00Z', removal: {kind: 'variants', count: 1200, of: 5000}});
+          if (run.resource === 'products') {
+            const lastError = {code: window.code, message: '', advice: '', at: '2026-01-01T00:00:00Z', willRetry: false};
+            Object.assign(run, {status: 'failed', updatedAt: lastError.at, lastError, removal: {kind: 'variants', count: 1200, of: 5000}});
+          }
           return new Response(JSON.stringify(body), answer);
         };";
     browser.run(stub, Vec::new()).await;
+    // a run that has failed for something else, and had counted some by then
+    until_shown(&browser, "products", "failed").await;
+    let resume = button(&browser, "products", "Resume").await;
+    let is_disabled = format!("document.querySelector('{resume}').disabled");
+    assert_eq!(browser.eval(&is_disabled).await, false);
+    assert_eq!(browser.eval(shown).await, false);
+    let code = "window.code = 'removal_unconfirmed'";
+    browser.run(code, Vec::new()).await;
     browser.until(shown).await;
     browser.shoot("asked").await;
-    let resume = button(&browser, "products", "Resume").await;
-    assert_eq!(
-        browser
-            .eval(&format!("document.querySelector('{resume}').disabled"))
-            .await,
-        true
-    );
+    assert_eq!(browser.eval(&is_disabled).await, true);
     let says = do_it(&browser, "products", "Remove 1,200 variants").await;
     assert!(says.contains("removes 1,200 of 5,000 variants"), "{says}");
     browser.until("window.asked.length === 1").await;

@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 use sim::faults::{Fault, Rule};
 
+use crate::support::CRON_TOKEN;
 use crate::support::component::{IntoHosted, Shop, on_each_wasi};
 
 on_each_wasi! {
@@ -142,7 +143,8 @@ async fn every_problem_of_the_configuration_is_named_at_once_and_no_secret_is_sh
         .variable("app_type", "EVENT")
         .variable("window_seconds", 26)
         .variable("sync_config", r#"{"order":{"metricz":{}}}"#)
-        .variable("preferred_currency", "euro");
+        .variable("preferred_currency", "euro")
+        .variable("cron_token", CRON_TOKEN);
     let shop = Shop::open(setup).await;
     let answer = shop.posted("/sync/customers", "", 500).await;
     let variables = answer["variables"].as_array().expect("a list").iter();
@@ -164,6 +166,15 @@ async fn every_problem_of_the_configuration_is_named_at_once_and_no_secret_is_sh
     assert!(log.contains("misconfigured"), "{log}");
     assert!(!answer.to_string().contains("swordfish") && !log.contains("swordfish"));
     let stranger = Call::post("/sync/customers", "").without_token();
+    assert_eq!(shop.send(stranger).await.status, 401);
+    // a scheduler has no other token than its own, and hears that it is not to blame
+    let path = format!("/sync/cron/{CRON_TOKEN}/continue");
+    let scheduler = Call::get(&path).without_token();
+    let answer = shop.send(scheduler).await;
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    let told = answer.body.to_string();
+    assert!(!told.contains("preferred_currency"), "{told}");
+    let stranger = Call::get("/sync/cron/another-token-for-schedulers/continue").without_token();
     assert_eq!(shop.send(stranger).await.status, 401);
 }
 

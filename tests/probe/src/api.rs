@@ -43,7 +43,13 @@ pub(crate) fn admit(_: &App, head: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(crate) fn misconfigured(_: &Request, _: &Problems, _: Option<&Secret>) -> Response<Bytes> {
+/// The tokens of callers, of which none is asked for here.
+pub(crate) struct Tokens {
+    pub(crate) api: Option<Secret>,
+    pub(crate) cron: Option<Secret>,
+}
+
+pub(crate) fn misconfigured(_: &Request, _: &Problems, _: &Tokens) -> Response<Bytes> {
     status(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
