@@ -13,7 +13,7 @@
 //! 6. [`commercetools`], [`klaviyo`]: the two clients.
 //! 7. [`retry`]: retries of a request.
 //! 8. [`mapping`]: from commercetools records to Klaviyo documents; [`mod@error`]: what went wrong, and the table that
-//!    says what is done about it; [`time`]: timestamps and deadlines.
+//!    says what is done about it; [`time`]: timestamps and deadlines; [`memory`]: one budget of bytes for an instance.
 //! 9. [`json`]: borrowed JSON; [`config`]: the variables, parsed once; [`ports`]: what the core needs of the platform.
 //!
 //! # Glossary
@@ -26,8 +26,8 @@
 //!   has a cursor ([`run::state::Cursor`]).
 //! - **Lease**: which invocation may work on a run, and until when ([`run::state::Lease`]).
 //! - **Plan**: runs of several resources in the right order ([`run::plan`]).
-//! - **Phase**: a pass of a run over its records. Products have two (items, then variants), a deletion has one per
-//!   pass.
+//! - **Phase**: a pass of a run over its records. Customers have one, products one more for what commercetools no longer
+//!   has, a deletion one for each pass.
 //! - **Range**: a part of the id space that is read on its own, page by page ([`run::state::IdRange`]).
 //! - **Group**: the batches that are committed together: their ranges, counts and jobs go into the run document when
 //!   all of them have been acknowledged ([`run::window::group`]).

@@ -194,7 +194,8 @@ pub struct Origin<'a> {
 /// The most entries of a job that the cursor names although the job's errors name them too: limits the document.
 const MAX_NAMED: usize = 200;
 
-/// The most spans that the cursor keeps for a job; more are made one. A phase begins with five ranges.
+/// The most spans that the cursor keeps for a job; more are made one. A page has records for several jobs, so a job of a
+/// large import is of few ranges; where it is of all of them, the records are few as well.
 const MAX_SPANS: usize = 6;
 
 impl Group {

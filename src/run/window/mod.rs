@@ -5,12 +5,13 @@
 //!
 //! - `decision`: what comes next, as a function of a snapshot.
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
-//! - [`reader`], `records`: which page of which range comes next; records mapped and packed.
+//! - [`reader`], `turn`, `records`: which page of which range comes next; records mapped and packed. `records_first`:
+//!   records that are sent without their parts, which follow.
 //! - [`packer`], [`group`]: what is sent together; what is committed together.
 //! - `jobs`, `job_list`, `job_looks`, `job_pace`: Klaviyo's jobs and when they are polled.
 //! - `earlier_jobs`: jobs of a run that was stopped are waited for.
 //! - `progress`: what has been acknowledged goes into the document.
-//! - [`ending`]: what the document and the log say at the end.
+//! - `end`, [`ending`]: how a window ends; what the document and the log say then.
 //! - `timing`, `in_flight`, `samples`: deadlines, requests under way, what a dry run shows.
 
 mod arrivals;

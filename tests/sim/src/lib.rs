@@ -24,5 +24,6 @@ pub mod peer;
 pub mod recordings;
 pub mod seed;
 pub mod server;
+mod shared;
 pub mod stores;
 pub mod world;

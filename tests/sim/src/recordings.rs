@@ -3,10 +3,12 @@
 //! They are not part of the tree. [`shared`] looks for them and says plainly when it finds none.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::path::Path;
+use std::{fs, io};
 
 use serde_json::Value;
+
+use crate::shared::{folder, say_skipped};
 
 /// One recorded answer.
 #[derive(Debug)]
@@ -84,16 +86,12 @@ fn text(value: &Value) -> String {
 /// If they are there and cannot be read.
 #[must_use]
 pub fn shared() -> Option<BTreeMap<String, Recording>> {
-    let folder = env::var_os("RECORDINGS_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"),
-        PathBuf::from,
-    );
+    const VARIABLE: &str = "RECORDINGS_DIR";
+    let folder = folder(VARIABLE, "recordings");
     let files = match fs::read_dir(folder.join("klaviyo")) {
         Ok(files) => files,
         Err(error) => {
-            eprintln!(
-                "SKIPPED: comparison with recorded answers ({error}); set RECORDINGS_DIR to their folder"
-            );
+            say_skipped("comparison with recorded answers", &error, VARIABLE);
             return None;
         }
     };

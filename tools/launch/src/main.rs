@@ -66,8 +66,7 @@ fn announcement(program: &Program, own: &Path) -> Option<String> {
     }
     Some(format!(
         "cargo {}: this is the first build. Cargo now compiles about 300 crates: {}. Then the program builds the component \
-         for WebAssembly.\nWith two cores all of it takes about nine minutes, with eight about three. Later starts take \
-         seconds.",
+         for WebAssembly.\nAll of it is 20 to 40 minutes of one core's work, which all cores share. Later starts take seconds.",
         program.name, program.compiles,
     ))
 }

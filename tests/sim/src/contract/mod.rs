@@ -10,9 +10,9 @@ mod schema;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::{env, fs};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -21,6 +21,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
+use crate::shared;
 use schema::{Unknown, sample, translate, translate_components};
 
 /// Violations told of one body; the rest is left out.
@@ -95,16 +96,12 @@ impl Contract {
     }
 
     fn load_default() -> Option<Self> {
-        let folder = env::var_os("CONTRACTS_DIR").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts"),
-            PathBuf::from,
-        );
-        match Self::load(&folder) {
+        const VARIABLE: &str = "CONTRACTS_DIR";
+        match Self::load(&shared::folder(VARIABLE, "contracts")) {
             Ok(contract) => Some(contract),
             Err(error) => {
-                eprintln!(
-                    "SKIPPED: checks against the OpenAPI descriptions ({error}); set CONTRACTS_DIR to their folder"
-                );
+                let what = "checks against the OpenAPI descriptions";
+                shared::say_skipped(what, &error, VARIABLE);
                 None
             }
         }
