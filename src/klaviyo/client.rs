@@ -82,7 +82,9 @@ impl Begun<'_> {
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.client.limiter(self.endpoint, Limiter::abandon);
+            let now = self.client.ports.clock.monotonic();
+            self.client
+                .limiter(self.endpoint, |limiter| limiter.abandon(now));
         }
     }
 }

@@ -25,13 +25,13 @@ pub struct Endpoint {
     pub steady: u32,
 }
 
-/// The burst window, with a margin for requests that take different times to arrive.
-const BURST_WINDOW: Duration = Duration::from_millis(1_100);
-/// The same where a burst is so few requests that all of them begin at one moment: the next ones do, too, and those that
-/// are quicker than they were arrive in the same second.
-const BURST_WINDOW_OF_FEW: Duration = Duration::from_millis(1_250);
-/// Up to so many requests a second are few.
-const FEW: u32 = 10;
+/// The burst window.
+const BURST_WINDOW: Duration = Duration::from_secs(1);
+/// A request that begins so long after a response arrives at least a burst window after that response's request: the one
+/// response was on its way back meanwhile, and the other request is on its way there.
+const AFTER_RESPONSE: Duration = Duration::from_millis(900);
+/// A request that has no response after so long has arrived all the same: it is the response that takes long.
+const LONGEST_ON_THE_WAY: Duration = Duration::from_secs(3);
 /// The steady window, with a margin for requests that take different times to arrive. Where Klaviyo's windows begin is
 /// not known: no more than a window's requests begin within any time as long as one.
 pub(super) const STEADY_WINDOW: Duration = Duration::from_millis(60_500);
@@ -45,16 +45,6 @@ const RESET_OF_BURST: u32 = 1;
 /// The wait after a 429 without `Retry-After`.
 const UNSAID_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-impl Endpoint {
-    /// The time in which no more requests begin than the burst allows.
-    fn burst_window(&self) -> Duration {
-        match self.burst {
-            0..=FEW => BURST_WINDOW_OF_FEW,
-            _ => BURST_WINDOW,
-        }
-    }
-}
-
 /// The known state of one endpoint's rate limits. All times are on the instance's monotonic clock.
 #[derive(Debug, Default)]
 pub struct Limiter {
@@ -65,10 +55,10 @@ pub struct Limiter {
     resets_at: Duration,
     /// No request before this time (`Retry-After`).
     held_until: Duration,
-    /// Requests under way.
-    in_flight: u32,
-    /// When the requests of the last second began.
-    recent: VecDeque<Duration>,
+    /// When the requests began that are under way, oldest first.
+    under_way: VecDeque<Duration>,
+    /// Until when each request of the last second counts that was responded to, oldest first.
+    arrived: VecDeque<Duration>,
     /// Until when each request of the last minute counts, oldest first.
     spent: VecDeque<Duration>,
     /// The same of this instance's own requests.
@@ -86,7 +76,7 @@ impl Limiter {
             Some(_) => known.is_some(),
             None => self.is_answered,
         };
-        if !is_known && self.in_flight > 0 {
+        if !is_known && !self.under_way.is_empty() {
             return None;
         }
         let told = match known {
@@ -94,14 +84,23 @@ impl Limiter {
             Some(_) | None => now,
         };
         let steady = told.max(self.counted(endpoint).unwrap_or(now));
-        let burst = match self.recent.len().checked_sub(endpoint.burst as usize) {
-            Some(surplus) => self
-                .recent
-                .get(surplus)
-                .map_or(now, |&begun| begun + endpoint.burst_window()),
-            None => now,
-        };
+        let burst = self.burst_allows_at(endpoint, now)?;
         Some(steady.max(burst).max(self.held_until).max(now))
+    }
+
+    /// When the burst allows the next request, `None` if that depends on a response. When a request arrives is not known, but
+    /// that it has arrived when there is a response: fewer than the burst are under way, or may have arrived within the
+    /// second before the next one does.
+    fn burst_allows_at(&self, endpoint: &Endpoint, now: Duration) -> Option<Duration> {
+        let on_the_way = self.under_way.iter();
+        let on_the_way = on_the_way.filter(|&&begun| now < begun + LONGEST_ON_THE_WAY);
+        let places = (endpoint.burst as usize).checked_sub(on_the_way.count())?;
+        let first = self.arrived.len().checked_sub(places);
+        match (places, first) {
+            (0, _) => None,
+            (_, Some(first)) => Some(self.arrived[first]),
+            (_, None) => Some(now),
+        }
     }
 
     /// Whether the next request waits for nothing but the minute of requests that are counted here: instances after this
@@ -120,19 +119,11 @@ impl Limiter {
 
     /// A request begins.
     pub fn begin(&mut self, now: Duration) {
-        self.in_flight += 1;
+        self.under_way.push_back(now);
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
-        self.recent.push_back(now);
         self.spent.push_back(now + STEADY_WINDOW);
         self.own.push_back(now + STEADY_WINDOW);
         self.forget(now);
-        while self
-            .recent
-            .front()
-            .is_some_and(|&begun| begun + BURST_WINDOW_OF_FEW <= now)
-        {
-            self.recent.pop_front();
-        }
     }
 
     fn forget(&mut self, now: Duration) {
@@ -141,6 +132,9 @@ impl Limiter {
         }
         while self.own.front().is_some_and(|&until| until <= now) {
             self.own.pop_front();
+        }
+        while self.arrived.front().is_some_and(|&until| until <= now) {
+            self.arrived.pop_front();
         }
     }
 
@@ -159,14 +153,19 @@ impl Limiter {
         left.filter(|left| !left.is_zero())
     }
 
-    /// A request ended without a response.
-    pub fn abandon(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    /// A request ended without a response. It may have arrived.
+    pub fn abandon(&mut self, now: Duration) {
+        // which of them it was does not matter: so many of those that began have arrived by now
+        if let Some(begun) = self.under_way.pop_front() {
+            let until = (begun + BURST_WINDOW).max(now + AFTER_RESPONSE);
+            self.arrived.push_back(until);
+        }
+        self.forget(now);
     }
 
     /// A request ended with this response.
     pub fn end(&mut self, status: u16, headers: &HeaderMap, now: Duration) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.abandon(now);
         if status == 429 {
             self.held_until = self
                 .held_until
@@ -186,7 +185,8 @@ impl Limiter {
             return;
         }
         // the server may not have counted the requests that have not reached it yet
-        let remaining = remaining.saturating_sub(self.in_flight);
+        let under_way = u32::try_from(self.under_way.len()).unwrap_or(u32::MAX);
+        let remaining = remaining.saturating_sub(under_way);
         let resets_at = now + Duration::from_secs(u64::from(reset)).min(LONGEST_RESET);
         let same_window =
             now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
@@ -247,25 +247,55 @@ mod tests {
         // after one without a response, the next may begin
         let mut limiter = Limiter::default();
         limiter.begin(now);
-        limiter.abandon();
+        limiter.abandon(now);
         assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
     }
 
     #[test]
-    fn no_more_than_the_burst_begins_within_a_second() {
-        let (mut limiter, now) = informed(9, 50);
-        for call in 0..3 {
-            let at = now + seconds(0.1) * call;
+    fn no_more_than_the_burst_may_arrive_within_a_second() {
+        let (mut limiter, since) = informed(9, 50);
+        let now = since + BURST_WINDOW;
+        for request in 0..3 {
+            let at = now + seconds(0.1) * request;
             assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(at));
             limiter.begin(at);
         }
-        let at = now + seconds(0.3);
-        let window = ENDPOINT.burst_window();
-        assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(now + window));
-        let at = now + window;
-        limiter.begin(at);
-        let next = now + seconds(0.1) + window;
+        // none of them is known to have arrived
+        let at = now + seconds(1.5);
+        assert_eq!(limiter.ready_at(&ENDPOINT, at), None);
+        // one that arrived late is over a second later
+        limiter.end(202, &HeaderMap::new(), at);
+        let next = at + AFTER_RESPONSE;
         assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(next));
+        limiter.end(202, &HeaderMap::new(), at + seconds(0.4));
+        assert_eq!(limiter.ready_at(&ENDPOINT, next), Some(next));
+        limiter.begin(next);
+        let ready = limiter.ready_at(&ENDPOINT, next);
+        assert_eq!(ready, Some(next + seconds(0.4)));
+        // responses that come at once
+        let (mut limiter, _) = informed(9, 50);
+        for _ in 0..3 {
+            limiter.begin(now);
+            limiter.end(202, &HeaderMap::new(), now);
+        }
+        assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now + BURST_WINDOW));
+    }
+
+    #[test]
+    fn a_response_that_does_not_come_holds_up_the_others_for_some_seconds() {
+        let (mut limiter, _) = informed(9, 50);
+        let now = seconds(20.0);
+        (0..3).for_each(|_| limiter.begin(now));
+        let later = now + LONGEST_ON_THE_WAY;
+        let before = later - seconds(0.1);
+        assert_eq!(limiter.ready_at(&ENDPOINT, before), None);
+        assert_eq!(limiter.ready_at(&ENDPOINT, later), Some(later));
+        // it may have arrived when it is given up
+        let (mut limiter, _) = informed(9, 50);
+        (0..3).for_each(|_| limiter.begin(now));
+        limiter.abandon(now + seconds(0.5));
+        let ready = limiter.ready_at(&ENDPOINT, now + seconds(1.0));
+        assert_eq!(ready, Some(now + seconds(0.5) + AFTER_RESPONSE));
     }
 
     #[test]
