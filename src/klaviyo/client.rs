@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use jiff::Timestamp;
 
 use super::answer::accept;
-use super::bulk::BulkEndpoint;
+use super::bulk::{BulkAction, BulkEndpoint};
 use super::job_limit::JobLimits;
 use super::rate::{Endpoint, Limiter};
 use super::recent_calls::RecentCalls;
@@ -26,6 +26,9 @@ pub const REVISION: &str = "2026-07-15";
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest response that is read, in bytes: a page of 100 import errors with payloads of up to 100 KB.
 const MAX_BYTES: usize = 12 * 1024 * 1024;
+/// With this many single documents rejected without a pointer while nothing was accepted, the documents are not the
+/// cause.
+const MAX_REFUSED_BLINDLY: u64 = 50;
 /// The beginning of every path of the API.
 pub(super) const API: &str = "/api/";
 /// JSON:API's media type.
@@ -50,8 +53,21 @@ pub struct Client {
 pub(super) struct Tally {
     /// Requests that were accepted.
     pub(super) accepted: u64,
+    /// There were requests without a response, which may have been accepted.
+    pub(super) is_unsure: bool,
     /// Documents that were rejected without a pointer since the last accepted request.
     pub(super) refused_blindly: u64,
+}
+
+impl Tally {
+    /// A single document was rejected without a pointer. Returns whether the documents are not the cause, as none was
+    /// accepted.
+    pub(super) fn refuse_blindly(&mut self, action: BulkAction) -> bool {
+        self.refused_blindly += 1;
+        // what a request without a response has created is there, which may be why it is rejected
+        let may_be_there = self.is_unsure && action == BulkAction::Create;
+        self.accepted == 0 && !may_be_there && self.refused_blindly >= MAX_REFUSED_BLINDLY
+    }
 }
 
 /// A time of commercetools, and when it was, on this instance's monotonic clock.
@@ -315,7 +331,11 @@ impl Client {
                 },
             )
             .await
-            .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error))?;
+            .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error));
+        if response.is_err() {
+            self.tally(endpoint, |tally| tally.is_unsure = true);
+        }
+        let response = response?;
         begun.end(&response);
         accept(endpoint.name, response)
     }

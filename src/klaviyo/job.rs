@@ -1,5 +1,6 @@
 //! Bulk jobs: what all kinds of them have in common.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -135,6 +136,19 @@ struct Listed<T> {
     attributes: Attributes<T>,
 }
 
+/// When a job was created.
+#[derive(Deserialize)]
+struct CreatedAt {
+    #[serde(default)]
+    created_at: Option<String>,
+}
+
+impl CreatedAt {
+    fn moment(&self) -> Option<Timestamp> {
+        self.created_at.as_deref()?.parse().ok()
+    }
+}
+
 /// The path of the first page of the complete jobs of an endpoint.
 pub(super) fn finished_path(bulk: &BulkEndpoint) -> String {
     list_path(bulk, "complete")
@@ -207,6 +221,38 @@ pub async fn are_in_progress(
             (jobs, next) = read_page::<IgnoredAny>(client, bulk, &path, deadline).await?;
             found += jobs.len();
             if found >= least {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a job of this endpoint is queued or processing that was created before this moment and is not one of those that
+/// are `known`, whoever submitted it.
+///
+/// # Errors
+/// As [`are_in_progress`].
+pub async fn is_older_in_progress(
+    client: &Client,
+    bulk: &'static BulkEndpoint,
+    known: &HashSet<&str>,
+    before: Option<Timestamp>,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    for status in ["processing", "queued"] {
+        let mut next = Some(list_path(bulk, status));
+        while let Some(path) = next {
+            let jobs;
+            (jobs, next) = read_page::<CreatedAt>(client, bulk, &path, deadline).await?;
+            let is_older = |job: &JobData<CreatedAt>| {
+                let created = job.attributes.as_ref().and_then(CreatedAt::moment);
+                let is_later =
+                    matches!((created, before), (Some(created), Some(before)) if created > before);
+                let is_known = job.id.as_deref().is_some_and(|id| known.contains(id));
+                !is_known && !is_later
+            };
+            if jobs.iter().any(is_older) {
                 return Ok(true);
             }
         }

@@ -25,11 +25,12 @@ pub struct Endpoint {
     pub steady: u32,
 }
 
-/// The burst window.
-const BURST_WINDOW: Duration = Duration::from_secs(1);
-/// A request that begins so long after a response arrives at least a burst window after that response's request: the one
-/// response was on its way back meanwhile, and the other request is on its way there.
-const AFTER_RESPONSE: Duration = Duration::from_millis(900);
+/// The burst window, with a margin for requests that take different times to arrive.
+const BURST_WINDOW: Duration = Duration::from_millis(1_100);
+/// A request that begins so long after a response arrives over a second after that response's request, however long that
+/// one was on its way: the response was on its way back, and the next request is on its way there. Where both take no
+/// time, [`BURST_WINDOW`] keeps them apart.
+const AFTER_RESPONSE: Duration = Duration::from_millis(950);
 /// A request that has no response after so long has arrived all the same: it is the response that takes long.
 const LONGEST_ON_THE_WAY: Duration = Duration::from_secs(3);
 /// The steady window, with a margin for requests that take different times to arrive. Where Klaviyo's windows begin is

@@ -54,9 +54,6 @@ const PROFILE: &str = "/attributes/profile/";
 const MAX_SUSPECTS: usize = 3;
 /// A single document that gets a 5xx is to blame if it was tried for as long as this: four times, with pauses.
 const THOROUGH: Duration = Duration::from_millis(1_750);
-/// With this many single documents rejected without a pointer while nothing was accepted, the documents are not the
-/// cause.
-const MAX_REFUSED_BLINDLY: u64 = 50;
 
 impl Batch {
     /// Sends the batch, in parts as far as Klaviyo rejects it.
@@ -439,10 +436,7 @@ impl Sending {
         };
         let endpoint = self.bulk.post;
         self.sent.refused_blindly += 1;
-        let is_everything = client.tally(endpoint, |tally| {
-            tally.refused_blindly += 1;
-            tally.accepted == 0 && tally.refused_blindly >= MAX_REFUSED_BLINDLY
-        });
+        let is_everything = client.tally(endpoint, |tally| tally.refuse_blindly(self.bulk.action));
         if is_everything {
             return Err(Error {
                 peer: Peer::Klaviyo,

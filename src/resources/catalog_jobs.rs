@@ -7,7 +7,7 @@ use crate::klaviyo;
 use crate::klaviyo::bulk::{BulkAction, BulkEndpoint};
 use crate::klaviyo::catalog::job::{self, EntryError, Named, Outcome};
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
-use crate::klaviyo::job::{JobState, Look};
+use crate::klaviyo::job::{JobState, Look, is_older_in_progress};
 use crate::mapping::product::{Write, compound_id};
 use crate::run::import::{Finished, JobAnswer, MAX_DECISIONS, Refused};
 use crate::run::state::{Digests, EntryName, Job};
@@ -16,6 +16,10 @@ use crate::time::{Deadline, between};
 /// The jobs of one group: enough that the last jobs of a group waste little capacity, few enough that little is sent
 /// again after a crash.
 pub(super) const JOBS_A_GROUP: usize = 8;
+
+/// So many questions after a job was submitted, over ten minutes, no other job is waited for: the longest recorded one took
+/// 274 s.
+const PATIENCE: u32 = 50;
 
 /// The write for an entry, with the index of its endpoint: creating comes first, updating second.
 pub(super) fn write_of(is_there: bool) -> (usize, Write) {
@@ -124,6 +128,10 @@ pub(super) async fn poll(
         JobState::Unknown => return Ok(JobAnswer::Unknown),
         JobState::Complete(outcome) => outcome,
     };
+    let known = HashSet::from([job.id.as_str()]);
+    if is_early(client, endpoint, &job, &known, &outcome, deadline).await? {
+        return Ok(JobAnswer::NotYet);
+    }
     decide(client, endpoint, collection, job, outcome, deadline).await
 }
 
@@ -150,18 +158,38 @@ pub(super) async fn look(
         next: listed.next,
         ..Finished::default()
     };
-    let mut jobs: HashMap<String, Job> =
-        jobs.into_iter().map(|job| (job.id.clone(), job)).collect();
-    for (id, created, outcome) in listed.jobs {
-        let Some(job) = jobs.remove(&id) else {
+    let jobs: HashMap<&str, &Job> = jobs.iter().map(|job| (job.id.as_str(), job)).collect();
+    let known: HashSet<&str> = jobs.keys().copied().collect();
+    for (id, outcome) in listed.jobs {
+        let Some(&job) = jobs.get(id.as_str()) else {
             continue;
         };
-        let ahead = created.map(|created| between(created, job.since));
+        let ahead = outcome.created.map(|created| between(created, job.since));
         found.clock_ahead = found.clock_ahead.max(ahead);
+        if is_early(client, endpoint, job, &known, &outcome, deadline).await? {
+            continue;
+        }
         let answer = decide(client, endpoint, collection, job.clone(), outcome, deadline).await?;
-        found.jobs.push((job, answer));
+        found.jobs.push((job.clone(), answer));
     }
     Ok(found)
+}
+
+/// Whether this finished job's entries cannot be created yet: it has deleted variants that are to be created under another
+/// item, and a job that nobody knows may delete them once more. A window that was killed, or a request whose response was
+/// lost, leaves such a job behind; the one that took its place can overtake it.
+async fn is_early(
+    client: &klaviyo::Client,
+    endpoint: &'static BulkEndpoint,
+    job: &Job,
+    known: &HashSet<&str>,
+    outcome: &Outcome,
+    deadline: Deadline,
+) -> Result<bool, Error> {
+    if endpoint.action != BulkAction::Move || job.asked >= PATIENCE {
+        return Ok(false);
+    }
+    is_older_in_progress(client, endpoint, known, outcome.created, deadline).await
 }
 
 /// What is done about the entries of a finished job.
@@ -272,6 +300,7 @@ mod tests {
             errors: errors.collect(),
             failed,
             made: made.iter().copied().map(str::to_owned).collect(),
+            created: None,
         };
         let collection = match entries.iter().any(|name| name.contains('/')) {
             true => CatalogCollection::Variants,

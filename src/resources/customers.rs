@@ -131,7 +131,7 @@ impl Import for Customers {
                     _ => 0,
                 };
             }
-            let read = dealt_with + page.errors.len() as u64;
+            let read = dealt_with + number_of_profiles(&page.errors);
             // failures that no error can be read of
             let unnamed = match page.next {
                 Some(_) => 0,
@@ -164,10 +164,32 @@ async fn known_profiles(
     known_profiles::of_emails(&context.klaviyo, &emails, deadline).await
 }
 
-/// The profiles that are rejected, and those that are sent again without what was rejected of them.
+/// How many profiles these errors are about. A profile may have several.
+fn number_of_profiles(errors: &[ImportError]) -> u64 {
+    let named = errors.iter().filter_map(|error| error.external_id.as_ref());
+    let named: HashSet<&String> = named.collect();
+    let unnamed = errors.iter().filter(|error| error.external_id.is_none());
+    (named.len() + unnamed.count()) as u64
+}
+
+/// The profiles that are rejected, each once, and those that are sent again without what was rejected of them. One that has
+/// an error of another kind as well would be rejected again.
 fn sorted(errors: Vec<ImportError>) -> (Refused, Vec<Mended>) {
     let (mut refused, mut mended) = (Vec::new(), Vec::new());
+    let unmended = errors.iter().filter(|error| error.mended.is_none());
+    let rejected: HashSet<String> = unmended
+        .filter_map(|error| error.external_id.clone())
+        .collect();
+    let mut told: HashSet<String> = HashSet::new();
     for error in errors {
+        if let Some(id) = error
+            .external_id
+            .as_ref()
+            .filter(|id| rejected.contains(*id))
+            && (error.mended.is_some() || !told.insert(id.clone()))
+        {
+            continue;
+        }
         let (document, note) = match error.mended {
             Some(bulk::Mended::WithoutPhoneNumber(document)) => {
                 (document, Note::SentAgainWithoutPhoneNumber)

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{Error, plain_code, plain_field};
-use crate::klaviyo::answer::ErrorSource;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::client::Client;
 use crate::klaviyo::job::{self, Finished, JobState, Look};
@@ -47,37 +47,19 @@ pub struct Outcome {
     pub failed: usize,
     /// The external ids of the entries that it made, changed or deleted.
     pub made: HashSet<String>,
+    /// When Klaviyo created it, if that can be read.
+    pub created: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
 struct Attributes {
     #[serde(default)]
     failed_count: Option<usize>,
+    /// A list; whatever is in it, the other results of the job count.
     #[serde(default)]
-    errors: Option<Vec<JobError>>,
-}
-
-#[derive(Deserialize)]
-struct JobError {
+    errors: Value,
     #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    meta: Option<Meta>,
-    #[serde(default)]
-    source: Option<ErrorSource>,
-}
-
-/// Which entry an error is about. An empty `meta` can be written as a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Meta {
-    Ids {
-        #[serde(default)]
-        id: Option<String>,
-        #[serde(default)]
-        external_id: Option<String>,
-    },
-    Other(serde::de::IgnoredAny),
+    created_at: Option<String>,
 }
 
 /// Reads the state of a job of this endpoint, and the result of a finished one.
@@ -97,13 +79,14 @@ pub async fn read(
 fn outcome(bulk: &BulkEndpoint, (attributes, made): Finished<Attributes>) -> Outcome {
     // a job cannot have more failures than entries, even if the response says so
     let most = bulk.max_documents;
-    let errors = entry_errors(bulk, attributes.errors.unwrap_or_default(), most);
+    let errors = entry_errors(bulk, &attributes.errors, most);
     let failed = attributes.failed_count.unwrap_or(0).min(most);
     let made = made.iter().take(most).map(|id| external_id(id).to_owned());
     Outcome {
         failed: failed.max(errors.len()),
         errors,
         made: made.collect(),
+        created: attributes.created_at.and_then(|moment| moment.parse().ok()),
     }
 }
 
@@ -113,8 +96,8 @@ const MAX_PAGES: u32 = 4;
 /// Finished jobs, as a look into the list of them has found them.
 #[derive(Debug, Default)]
 pub struct Listed {
-    /// The results by the jobs' ids, with when Klaviyo created them, if that can be read.
-    pub jobs: Vec<(String, Option<Timestamp>, Outcome)>,
+    /// The results by the jobs' ids.
+    pub jobs: Vec<(String, Outcome)>,
     /// The pages that were read.
     pub pages: u32,
     /// The path of the page to go on with, if there may be more.
@@ -149,7 +132,8 @@ pub async fn read_finished(
                 if !is_clock_known {
                     look.clock_ahead = look.clock_ahead.max(ahead);
                 }
-                listed.jobs.push((id, created, outcome(bulk, finished)));
+                let outcome = outcome(bulk, finished);
+                listed.jobs.push((id, Outcome { created, ..outcome }));
             }
         }
         match page.next {
@@ -164,9 +148,10 @@ pub async fn read_finished(
 }
 
 /// One error per entry: the first one that names it.
-fn entry_errors(bulk: &BulkEndpoint, errors: Vec<JobError>, most: usize) -> Vec<EntryError> {
+fn entry_errors(bulk: &BulkEndpoint, errors: &Value, most: usize) -> Vec<EntryError> {
     let (mut ids, mut indexes) = (HashSet::new(), HashSet::new());
-    let errors = errors.into_iter().map(|error| entry_error(bulk, error));
+    let errors = errors.as_array().into_iter().flatten();
+    let errors = errors.map(|error| entry_error(bulk, error));
     errors
         .filter(|error| match &error.named {
             Named::Id(id) => ids.insert(id.clone()),
@@ -177,28 +162,19 @@ fn entry_errors(bulk: &BulkEndpoint, errors: Vec<JobError>, most: usize) -> Vec<
         .collect()
 }
 
-fn entry_error(bulk: &BulkEndpoint, error: JobError) -> EntryError {
-    let pointer = error
-        .source
-        .and_then(|source| source.pointer)
-        .unwrap_or_default();
-    let (index, field) = bulk.below(&pointer);
-    let id = match error.meta {
-        Some(Meta::Ids {
-            id,
-            external_id: by,
-        }) => id.map(|id| external_id(&id).to_owned()).or(by),
-        Some(Meta::Other(_)) | None => None,
-    };
+/// What an error says, member by member: one in an unexpected form leaves the others.
+fn entry_error(bulk: &BulkEndpoint, error: &Value) -> EntryError {
+    let text = |path: &str| Some(error.pointer(path)?.as_str()?.to_owned());
+    let (index, field) = bulk.below(&text("/source/pointer").unwrap_or_default());
+    let id = text("/meta/id").map(|id| external_id(&id).to_owned());
     EntryError {
-        named: match (id, index) {
+        named: match (id.or_else(|| text("/meta/external_id")), index) {
             (Some(id), _) => Named::Id(id),
             (None, Some(index)) => Named::Index(index),
             (None, None) => Named::Nobody,
         },
         field: plain_field(&field).to_owned(),
-        code: error
-            .code
+        code: text("/code")
             .and_then(plain_code)
             .unwrap_or_else(|| "no code".to_owned()),
     }
@@ -211,7 +187,7 @@ mod tests {
 
     fn read_errors(errors: &str) -> Vec<EntryError> {
         let errors = serde_json::from_str(errors).expect("errors of a job");
-        entry_errors(&UPDATE_ITEMS, errors, 100)
+        entry_errors(&UPDATE_ITEMS, &errors, 100)
     }
 
     #[test]
@@ -240,6 +216,22 @@ mod tests {
                 error(Named::Nobody, "", "invalid"),
             ]
         );
+    }
+
+    #[test]
+    fn what_has_an_unexpected_form_leaves_the_rest_of_the_errors() {
+        let errors = read_errors(
+            r#"["no object", {"code": 400, "source": "body", "meta": {"id": 7, "external_id": "b"}}]"#,
+        );
+        let named: Vec<(&Named, &str)> = errors
+            .iter()
+            .map(|error| (&error.named, error.code.as_str()))
+            .collect();
+        let b = Named::Id("b".to_owned());
+        assert_eq!(named, [(&Named::Nobody, "no code"), (&b, "no code")]);
+        assert!(read_errors(r#"{"a": "list would do"}"#).is_empty());
+        let outcome: Attributes = serde_json::from_str("{}").expect("attributes");
+        assert_eq!(outcome.failed_count, None);
     }
 
     #[test]

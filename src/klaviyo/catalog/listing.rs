@@ -242,7 +242,7 @@ pub async fn variants_of_items(
             let path = format!("{path}&include=variants&fields%5Bcatalog-variant%5D=external_id");
             pages(client, &LIST_ITEMS, path, deadline)
         });
-    let items: Vec<(String, HashSet<String>)> = side_by_side::all(chunks)
+    let items: Vec<(String, Option<HashSet<String>>)> = side_by_side::all(chunks)
         .await?
         .into_iter()
         .flatten()
@@ -252,26 +252,32 @@ pub async fn variants_of_items(
         .iter()
         .map(|(id, skus)| (compound_id(id), skus))
         .collect();
-    let lacking = |item: &str, linked: &HashSet<String>| -> Vec<String> {
+    let lacking = |item: &str, linked: Option<&HashSet<String>>| -> Vec<String> {
+        let is_linked = |id: &str| linked.is_some_and(|linked| linked.contains(id));
         let wanted = wanted.get(item).into_iter().copied().flatten();
-        let lacking = wanted.filter(|id| !linked.contains(*id)).cloned();
+        let lacking = wanted.filter(|id| !is_linked(id)).cloned();
         lacking.collect()
     };
     // many variants may never be there, such as those without a price: a listing for each of their items would be too much
     let unincluded: Vec<String> = items
         .iter()
-        .filter(|(_, linked)| (1..SURELY_ALL_INCLUDED).contains(&linked.len()))
-        .flat_map(|(item, linked)| lacking(item, linked))
+        .filter(|(_, linked)| match linked {
+            Some(linked) => (1..SURELY_ALL_INCLUDED).contains(&linked.len()),
+            None => true,
+        })
+        .flat_map(|(item, linked)| lacking(item, linked.as_ref()))
         .map(|id| external_id(&id).to_owned())
         .collect();
     let there = existing(client, CatalogCollection::Variants, &unincluded, deadline).await?;
     let complete = items.into_iter().map(|(item, linked)| {
-        let lacks_one = || lacking(&item, &linked).iter().any(|id| there.contains(id));
-        let may_have_more =
-            linked.len() >= SURELY_ALL_INCLUDED || (!linked.is_empty() && lacks_one());
+        let lacking = lacking(&item, linked.as_ref());
+        let lacks_one = lacking.iter().any(|id| there.contains(id));
+        let has_many = |linked: &HashSet<String>| linked.len() >= SURELY_ALL_INCLUDED;
+        let has_some = linked.as_ref().is_none_or(|linked| !linked.is_empty());
+        let may_have_more = linked.as_ref().is_some_and(has_many) || (has_some && lacks_one);
         async move {
             if !may_have_more {
-                return Ok((item, linked));
+                return Ok((item, linked.unwrap_or_default()));
             }
             match pages(client, &LIST_VARIANTS, variants_path(&item), deadline).await {
                 Ok(variants) => Ok((
@@ -349,13 +355,12 @@ pub async fn list_variants_of(
     }
 }
 
-fn linked(item: ListedEntry) -> (String, HashSet<String>) {
+/// An item with the variants that it is linked to; `None` if the response does not say it. Where fields were selected,
+/// relationships were recorded to stay, and were reported to be left out.
+fn linked(item: ListedEntry) -> (String, Option<HashSet<String>>) {
     let linkage = item
         .relationships
-        .and_then(|related| related.variants?.data)
-        .unwrap_or_default();
-    (
-        item.id,
-        linkage.into_iter().map(|variant| variant.id).collect(),
-    )
+        .and_then(|related| related.variants?.data);
+    let linked = linkage.map(|variants| variants.into_iter().map(|variant| variant.id).collect());
+    (item.id, linked)
 }

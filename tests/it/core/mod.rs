@@ -1,5 +1,6 @@
 //! The native core: for tests that run it hundreds of times, or look inside.
 
+mod answers_of_klaviyo;
 mod attributes;
 mod batches;
 mod catalog;

@@ -1,0 +1,272 @@
+//! Answers of Klaviyo in forms that were not recorded, and answers that never came.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{join, select};
+use http::{Method, Response};
+use native::environment::{Answered, Destination};
+use native::shop::{run, run_with};
+use native::{Interceptor, Operator, Setup, Shop};
+use serde_json::{Value, json};
+use sim::faults::{Fault, Rule};
+use sim::klaviyo::{Choice, Existing, JobTimes, Kind as EntryKind};
+use sim::seed::Kind;
+
+const DELETE_VARIANTS: &str = "POST /api/catalog-variant-bulk-delete-jobs";
+
+/// Changes Klaviyo's answers.
+struct Rewrite {
+    /// How the calls begin.
+    call: &'static str,
+    change: Box<dyn Fn(&mut Value)>,
+}
+
+impl Interceptor for Rewrite {
+    fn response(&self, to: Destination, call: &str, response: Response<Bytes>) -> Answered {
+        let body = serde_json::from_slice::<Value>(response.body());
+        let (Destination::Klaviyo, true, Ok(mut body)) = (to, call.starts_with(self.call), body)
+        else {
+            return Ok(response);
+        };
+        (self.change)(&mut body);
+        let (mut parts, _) = response.into_parts();
+        parts.headers.remove("content-length");
+        Ok(Response::from_parts(parts, Bytes::from(body.to_string())))
+    }
+}
+
+fn published(shop: &Shop) -> Vec<String> {
+    shop.world.commercetools(|project| {
+        let mut ids = Vec::new();
+        project.for_each_published_product(|product| {
+            let product: Value = serde_json::from_str(product).expect("a product");
+            ids.push(product["id"].as_str().expect("an id").to_owned());
+        });
+        ids.sort_unstable();
+        ids
+    })
+}
+
+fn skus_of(shop: &Shop, id: &str) -> Vec<String> {
+    shop.world.klaviyo(|klaviyo| {
+        let catalog = klaviyo.ledger().catalog();
+        catalog.variants_of(id).map(str::to_owned).collect()
+    })
+}
+
+fn change(shop: &Shop, id: &str, act: impl FnOnce(&mut Value)) {
+    shop.change_record(Kind::Product, id, |product| {
+        act(&mut product["masterData"]["current"]);
+    });
+}
+
+/// Moves a variant from a product to another one, whose id is returned with the sku.
+fn move_a_variant(shop: &Shop) -> (String, String) {
+    let ids = published(shop);
+    let variants = |id: &String| skus_of(shop, id).len();
+    let giver = ids.iter().find(|id| variants(id) > 1).expect("a product");
+    let others = ids.iter().filter(|id| *id != giver);
+    let taker = others.into_iter().find(|id| variants(id) > 0);
+    let taker = taker.expect("another one").clone();
+    let mut given = Value::Null;
+    change(shop, giver, |data| {
+        let variants = data["variants"].as_array_mut().expect("variants");
+        given = variants.pop().expect("a variant");
+    });
+    given["id"] = 77.into();
+    let sku = given["sku"].as_str().expect("a sku").to_owned();
+    change(shop, &taker, |data| {
+        let variants = data["variants"].as_array_mut().expect("variants");
+        variants.push(given);
+    });
+    (taker, sku)
+}
+
+/// Jobs that are submitted from now on take so long.
+fn jobs_take(shop: &Shop, seconds: u64) {
+    shop.world.klaviyo(|klaviyo| {
+        klaviyo.options_mut().job_times = JobTimes::taking(Duration::from_secs(seconds));
+    });
+}
+
+/// Until a call has been made once more.
+async fn until_called(shop: &Shop, call: &str) {
+    let before = shop.world.klaviyo_server().calls_of(call);
+    while shop.world.klaviyo_server().calls_of(call) == before {
+        shop.pass(Duration::from_millis(1)).await;
+    }
+}
+
+/// Whether the product has the variant when all jobs are long over.
+async fn has_in_the_end(shop: &Shop, product: &str, sku: &str) -> bool {
+    shop.pass(Duration::from_secs(400)).await;
+    let now = shop.world.clock().now();
+    shop.world.klaviyo(|klaviyo| klaviyo.settle(now));
+    skus_of(shop, product).iter().any(|there| there == sku)
+}
+
+#[test]
+fn a_moved_variant_stays_whatever_a_killed_window_has_left() {
+    run(Setup::catalog(0, 15).scheduled(), async |shop| {
+        shop.complete("products", "").await;
+        let (taker, sku) = move_a_variant(&shop);
+        jobs_take(&shop, 250);
+        shop.start("products", "").await;
+        {
+            // killed when its deletion has been submitted, before that is saved
+            let window = std::pin::pin!(shop.go_on("products"));
+            let submitted = std::pin::pin!(until_called(&shop, DELETE_VARIANTS));
+            select(window, submitted).await;
+        }
+        // what the next window submits overtakes it
+        jobs_take(&shop, 8);
+        let status = shop.ticked("products").await.pop().expect("a status");
+        shop.assert_completed(&status);
+        assert!(has_in_the_end(&shop, &taker, &sku).await, "{status}");
+        shop.assert_ledger(&[Kind::Product]);
+    });
+}
+
+#[test]
+fn a_moved_variant_stays_when_the_answer_to_its_deletion_was_lost() {
+    run(Setup::catalog(0, 15).scheduled(), async |shop| {
+        shop.complete("products", "").await;
+        let (taker, sku) = move_a_variant(&shop);
+        let lost = Rule::always(Fault::LoseAnswer).method(Method::POST);
+        let lost = lost.path("catalog-variant-bulk-delete-jobs").times(1);
+        shop.world.klaviyo_faults().add(lost);
+        jobs_take(&shop, 240);
+        let overtaken = async {
+            until_called(&shop, DELETE_VARIANTS).await;
+            jobs_take(&shop, 8);
+        };
+        let (status, ()) = join(shop.complete("products", ""), overtaken).await;
+        assert!(has_in_the_end(&shop, &taker, &sku).await, "{status}");
+        shop.assert_ledger(&[Kind::Product]);
+    });
+}
+
+#[test]
+fn creates_whose_answer_comes_too_late_are_no_sign_that_everything_is_rejected() {
+    for existing in [Existing::BadRequest, Existing::Conflict] {
+        let mut setup = Setup::catalog(100, 0).scheduled();
+        setup.klaviyo.existing = existing;
+        setup.klaviyo.point_at_records = false;
+        setup.klaviyo.job_times = JobTimes::USUAL;
+        run(setup, async |shop| {
+            // taken, and longer under way than anybody waits
+            let late = Rule::always(Fault::Hold(Duration::from_secs(60))).method(Method::POST);
+            let late = late.path("catalog-category-bulk-create-jobs").times(1);
+            shop.world.klaviyo_faults().add(late);
+            let status = shop.carried("categories", "").await;
+            shop.assert_completed(&status);
+            shop.assert_ledger(&[Kind::Category]);
+        });
+    }
+}
+
+#[test]
+fn items_that_are_listed_without_relationships_keep_their_variants() {
+    let rewrite = Rewrite {
+        call: "GET /api/catalog-items",
+        change: Box::new(|body| {
+            for item in body["data"].as_array_mut().into_iter().flatten() {
+                let item = item.as_object_mut().expect("an item");
+                item.remove("relationships");
+            }
+        }),
+    };
+    run_with(
+        Setup::catalog(0, 60).scheduled(),
+        Rc::new(rewrite),
+        async |shop| {
+            shop.complete("products", "").await;
+            let status = shop.complete("products", "").await;
+            let deletions = shop.world.klaviyo_server().calls_of(DELETE_VARIANTS);
+            assert_eq!(deletions, 0, "{}", status["variants"]);
+            shop.assert_ledger(&[Kind::Product]);
+        },
+    );
+}
+
+#[test]
+fn a_profile_with_two_errors_is_one_failure() {
+    let rewrite = Rewrite {
+        call: "GET /api/profile-bulk-import-jobs/",
+        change: Box::new(|body| {
+            let errors = body["data"].as_array_mut();
+            let Some(errors) = errors.filter(|errors| {
+                let first = errors.first();
+                first.is_some_and(|first| first["type"] == "import-error")
+            }) else {
+                return;
+            };
+            let mut more = errors.clone();
+            for error in &mut more {
+                error["id"] = "another".into();
+                let pointer = "/data/attributes/profiles/data/0/attributes/location/country";
+                error["attributes"]["source"]["pointer"] = pointer.into();
+            }
+            errors.extend(more);
+        }),
+    };
+    let mut setup = Setup::customers(10).scheduled();
+    setup.klaviyo.refuse_profiles = Choice::By(Box::new(|id| id.ends_with(['3', '7'])));
+    run_with(setup, Rc::new(rewrite), async |shop| {
+        let status = shop.complete("customers", "").await;
+        let there = shop
+            .world
+            .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
+        assert!(there < 10, "none was rejected");
+        assert_eq!(status["counts"]["sent"], there, "{status}");
+        assert_eq!(status["counts"]["failed"], 10 - there, "{status}");
+        let named = status["setAside"].as_array().expect("a list");
+        assert_eq!(named.len(), 10 - there, "{named:?}");
+    });
+}
+
+#[test]
+fn errors_of_a_job_in_an_unknown_form_are_looked_up() {
+    let odd: [fn(&mut Value); 3] = [
+        |error| error["code"] = 400.into(),
+        |error| error["source"] = "body".into(),
+        |error| *error = json!("An item does not exist"),
+    ];
+    for change in odd {
+        let rewrite = Rewrite {
+            call: "GET /api/catalog-item-bulk-",
+            change: Box::new(move |body| {
+                let of_job = |job: &mut Value| {
+                    let errors = job.pointer_mut("/attributes/errors");
+                    let errors = errors.and_then(Value::as_array_mut);
+                    errors.into_iter().flatten().for_each(change);
+                };
+                match &mut body["data"] {
+                    Value::Array(jobs) => jobs.iter_mut().for_each(of_job),
+                    job => of_job(job),
+                }
+            }),
+        };
+        run_with(
+            Setup::catalog(0, 30).scheduled(),
+            Rc::new(rewrite),
+            async |shop| {
+                shop.complete("products", "").await;
+                let ids = published(&shop);
+                let removed = async {
+                    until_called(&shop, "POST /api/catalog-item-bulk-update-jobs").await;
+                    shop.world.klaviyo(|klaviyo| {
+                        for id in ids.iter().step_by(7) {
+                            klaviyo.remove_entry(EntryKind::Item, id);
+                        }
+                    });
+                };
+                let (status, ()) = join(shop.carried("products", ""), removed).await;
+                shop.assert_completed(&status);
+                shop.assert_ledger(&[Kind::Product]);
+            },
+        );
+    }
+}
