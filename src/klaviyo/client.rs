@@ -98,9 +98,7 @@ impl Begun<'_> {
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            let now = self.client.ports.clock.monotonic();
-            self.client
-                .limiter(self.endpoint, |limiter| limiter.abandon(now));
+            self.client.limiter(self.endpoint, Limiter::abandon);
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct Limiter {
     held_until: Duration,
     /// When the requests began that are under way, oldest first.
     under_way: VecDeque<Duration>,
-    /// Until when each request of the last second counts that was responded to, oldest first.
+    /// Until when each request of the last second counts that has ended, the earliest first.
     arrived: VecDeque<Duration>,
     /// Until when each request of the last minute counts, oldest first.
     spent: VecDeque<Duration>,
@@ -154,19 +154,26 @@ impl Limiter {
         left.filter(|left| !left.is_zero())
     }
 
-    /// A request ended without a response. It may have arrived.
-    pub fn abandon(&mut self, now: Duration) {
-        // which of them it was does not matter: so many of those that began have arrived by now
+    /// A request ended without a response. It may have arrived, or may still arrive.
+    pub fn abandon(&mut self) {
         if let Some(begun) = self.under_way.pop_front() {
-            let until = (begun + BURST_WINDOW).max(now + AFTER_RESPONSE);
-            self.arrived.push_back(until);
+            self.count_until(begun + LONGEST_ON_THE_WAY);
         }
-        self.forget(now);
+    }
+
+    /// A request that has begun counts in the burst until then.
+    fn count_until(&mut self, until: Duration) {
+        let later = self.arrived.partition_point(|&other| other <= until);
+        self.arrived.insert(later, until);
     }
 
     /// A request ended with this response.
     pub fn end(&mut self, status: u16, headers: &HeaderMap, now: Duration) {
-        self.abandon(now);
+        // which of them it was does not matter: so many of those that began have arrived by now
+        if let Some(begun) = self.under_way.pop_front() {
+            self.count_until((begun + BURST_WINDOW).max(now + AFTER_RESPONSE));
+        }
+        self.forget(now);
         if status == 429 {
             self.held_until = self
                 .held_until
@@ -248,7 +255,7 @@ mod tests {
         // after one without a response, the next may begin
         let mut limiter = Limiter::default();
         limiter.begin(now);
-        limiter.abandon(now);
+        limiter.abandon();
         assert_eq!(limiter.ready_at(&ENDPOINT, now), Some(now));
     }
 
@@ -291,12 +298,15 @@ mod tests {
         let before = later - seconds(0.1);
         assert_eq!(limiter.ready_at(&ENDPOINT, before), None);
         assert_eq!(limiter.ready_at(&ENDPOINT, later), Some(later));
-        // it may have arrived when it is given up
+        // one that is given up may still arrive, and others have arrived meanwhile
         let (mut limiter, _) = informed(9, 50);
         (0..3).for_each(|_| limiter.begin(now));
-        limiter.abandon(now + seconds(0.5));
-        let ready = limiter.ready_at(&ENDPOINT, now + seconds(1.0));
-        assert_eq!(ready, Some(now + seconds(0.5) + AFTER_RESPONSE));
+        limiter.abandon();
+        let at = now + seconds(0.5);
+        assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(later));
+        limiter.end(202, &HeaderMap::new(), at);
+        let ready = limiter.ready_at(&ENDPOINT, at);
+        assert_eq!(ready, Some(at + AFTER_RESPONSE));
     }
 
     #[test]
