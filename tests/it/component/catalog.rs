@@ -23,25 +23,6 @@ fn entries(shop: &Shop, kind: EntryKind) -> usize {
         .klaviyo(|klaviyo| klaviyo.ledger().catalog().entries(kind).len())
 }
 
-/// The ids of the published products.
-fn published(shop: &Shop) -> Vec<String> {
-    shop.world.commercetools(|project| {
-        let mut ids = Vec::new();
-        project.for_each_published_product(|product| {
-            let product: Value = serde_json::from_str(product).expect("a product");
-            ids.push(product["id"].as_str().expect("an id").to_owned());
-        });
-        ids
-    })
-}
-
-/// Changes what is published of a product.
-fn change(shop: &Shop, id: &str, act: impl FnOnce(&mut Value)) {
-    shop.change_record(Kind::Product, id, |product| {
-        act(&mut product["masterData"]["current"]);
-    });
-}
-
 fn locales(count: usize, text: &str) -> Value {
     let locales = (0..count).map(|locale| (format!("l{locale:03}"), json!(text)));
     locales.collect()
@@ -65,7 +46,7 @@ fn deepest(shop: &Shop) -> (String, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reason() {
     let shop = Shop::open(Setup::catalog(40, 24)).await;
-    let ids = published(&shop);
+    let ids = shop.published_products();
     let [
         many,
         locales_300,
@@ -79,30 +60,30 @@ async fn awkward_products_arrive_and_those_that_cannot_are_named_with_their_reas
     else {
         panic!("too few are published: {}", ids.len());
     };
-    change(&shop, many, |product| {
+    shop.change_published(many, |product| {
         let variant = |number| json!({"id": number, "sku": format!("MANY-{number}"), "prices": []});
         product["variants"] = (2..=250).map(variant).collect();
     });
-    change(&shop, locales_300, |product| {
+    shop.change_published(locales_300, |product| {
         product["name"] = locales(300, "Ein Name");
         product["slug"] = locales(300, "a-slug");
     });
     let (category, ancestors) = deepest(&shop);
-    change(&shop, deep, |product| {
+    shop.change_published(deep, |product| {
         product["categories"] = json!([{"typeId": "category", "id": category}]);
     });
-    change(&shop, no_sku, |product| {
+    shop.change_published(no_sku, |product| {
         let master = product["masterVariant"].as_object_mut();
         master.expect("a master variant").remove("sku");
         product["variants"] = json!([{"id": 2, "sku": "BESIDE-NO-SKU"}]);
     });
-    change(&shop, too_large, |product| {
+    shop.change_published(too_large, |product| {
         product["name"] = locales(300, &"lang ".repeat(80));
     });
-    change(&shop, no_name, |product| {
+    shop.change_published(no_name, |product| {
         product["name"] = json!({"en-US": ""});
     });
-    change(&shop, no_slug, |product| product["slug"] = json!({}));
+    shop.change_published(no_slug, |product| product["slug"] = json!({}));
 
     shop.start("categories", "").await;
     shop.completed("categories").await;

@@ -37,47 +37,22 @@ impl Interceptor for Rewrite {
     }
 }
 
-fn published(shop: &Shop) -> Vec<String> {
-    shop.world.commercetools(|project| {
-        let mut ids = Vec::new();
-        project.for_each_published_product(|product| {
-            let product: Value = serde_json::from_str(product).expect("a product");
-            ids.push(product["id"].as_str().expect("an id").to_owned());
-        });
-        ids.sort_unstable();
-        ids
-    })
-}
-
-fn skus_of(shop: &Shop, id: &str) -> Vec<String> {
-    shop.world.klaviyo(|klaviyo| {
-        let catalog = klaviyo.ledger().catalog();
-        catalog.variants_of(id).map(str::to_owned).collect()
-    })
-}
-
-fn change(shop: &Shop, id: &str, act: impl FnOnce(&mut Value)) {
-    shop.change_record(Kind::Product, id, |product| {
-        act(&mut product["masterData"]["current"]);
-    });
-}
-
 /// Moves a variant from a product to another one, whose id is returned with the sku.
 fn move_a_variant(shop: &Shop) -> (String, String) {
-    let ids = published(shop);
-    let variants = |id: &String| skus_of(shop, id).len();
+    let ids = shop.published_products();
+    let variants = |id: &String| shop.skus_of(id).len();
     let giver = ids.iter().find(|id| variants(id) > 1).expect("a product");
     let others = ids.iter().filter(|id| *id != giver);
     let taker = others.into_iter().find(|id| variants(id) > 0);
     let taker = taker.expect("another one").clone();
     let mut given = Value::Null;
-    change(shop, giver, |data| {
+    shop.change_published(giver, |data| {
         let variants = data["variants"].as_array_mut().expect("variants");
         given = variants.pop().expect("a variant");
     });
     given["id"] = 77.into();
     let sku = given["sku"].as_str().expect("a sku").to_owned();
-    change(shop, &taker, |data| {
+    shop.change_published(&taker, |data| {
         let variants = data["variants"].as_array_mut().expect("variants");
         variants.push(given);
     });
@@ -104,7 +79,7 @@ async fn has_in_the_end(shop: &Shop, product: &str, sku: &str) -> bool {
     shop.pass(Duration::from_secs(400)).await;
     let now = shop.world.clock().now();
     shop.world.klaviyo(|klaviyo| klaviyo.settle(now));
-    skus_of(shop, product).iter().any(|there| there == sku)
+    shop.skus_of(product).iter().any(|there| there == sku)
 }
 
 #[test]
@@ -254,7 +229,7 @@ fn errors_of_a_job_in_an_unknown_form_are_looked_up() {
             Rc::new(rewrite),
             async |shop| {
                 shop.complete("products", "").await;
-                let ids = published(&shop);
+                let ids = shop.published_products();
                 let removed = async {
                     until_called(&shop, "POST /api/catalog-item-bulk-update-jobs").await;
                     shop.world.klaviyo(|klaviyo| {

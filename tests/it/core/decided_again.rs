@@ -12,37 +12,6 @@ use sim::seed::Kind;
 
 use crate::support::described::run;
 
-/// The ids of the published products, in order.
-fn published(shop: &Shop) -> Vec<String> {
-    shop.world.commercetools(|project| {
-        let mut ids = Vec::new();
-        project.for_each_published_product(|product| {
-            let product: Value = serde_json::from_str(product).expect("a product");
-            ids.push(product["id"].as_str().expect("an id").to_owned());
-        });
-        ids.sort_unstable();
-        ids
-    })
-}
-
-/// Changes what is published of a product.
-fn change(shop: &Shop, id: &str, act: impl FnOnce(&mut Value)) {
-    let now = shop.world.clock().now();
-    shop.world.commercetools(|project| {
-        let id = id.parse().expect("an id");
-        project.change(Kind::Product, id, now, |product| {
-            act(&mut product["masterData"]["current"]);
-        });
-    });
-}
-
-fn skus_of(shop: &Shop, id: &str) -> Vec<String> {
-    shop.world.klaviyo(|klaviyo| {
-        let catalog = klaviyo.ledger().catalog();
-        catalog.variants_of(id).map(str::to_owned).collect()
-    })
-}
-
 /// Somebody else removes entries, all of which are there.
 fn remove(shop: &Shop, kind: EntryKind, ids: &[String]) {
     shop.world.klaviyo(|klaviyo| {
@@ -113,7 +82,7 @@ fn entries_of_a_job_that_another_window_submitted_are_decided_again() {
         run(setup, async |shop| {
             shop.complete("categories", "").await;
             shop.complete("products", "").await;
-            let ids = published(&shop);
+            let ids = shop.published_products();
             // some of what is to be updated goes before the jobs take effect
             let update = "POST /api/catalog-item-bulk-update-jobs";
             let somebody = after(&shop, update, || {
@@ -134,12 +103,12 @@ fn entries_of_a_job_that_another_window_submitted_are_decided_again() {
 fn the_deletion_of_what_is_gone_is_done() {
     run(Setup::catalog(0, 12).scheduled(), async |shop| {
         shop.complete("products", "").await;
-        let ids = published(&shop);
+        let ids = shop.published_products();
         // a variant that the product no longer has goes while it is about to be deleted
-        let product = ids.iter().find(|id| skus_of(&shop, id).len() > 1);
+        let product = ids.iter().find(|id| shop.skus_of(id).len() > 1);
         let product = product.expect("one with two variants").clone();
-        let gone = skus_of(&shop, &product);
-        change(&shop, &product, |data| {
+        let gone = shop.skus_of(&product);
+        shop.change_published(&product, |data| {
             data["variants"] = json!([]);
         });
         let kept: Vec<String> = shop.world.commercetools(|project| {
@@ -153,7 +122,7 @@ fn the_deletion_of_what_is_gone_is_done() {
         let somebody = after(&shop, deletion, || remove(&shop, EntryKind::Variant, &gone));
         let (status, ()) = join(shop.complete("products", ""), somebody).await;
         assert_eq!(status["variants"]["failed"], 0, "{status}");
-        assert_eq!(skus_of(&shop, &product), kept);
+        assert_eq!(shop.skus_of(&product), kept);
         shop.assert_ledger(&[Kind::Product]);
     });
 }
@@ -165,7 +134,7 @@ fn items_that_go_while_all_are_deleted_are_no_failures() {
         setup.klaviyo.job_times = JobTimes::taking(Duration::from_secs(4));
         run(setup, async |shop| {
             shop.complete("products", "").await;
-            let ids = published(&shop);
+            let ids = shop.published_products();
             let body = json!({"deleteAll": true, "confirmDeletion": "products"});
             let deletion = "POST /api/catalog-item-bulk-delete-jobs";
             // listed and handed in, and then they are gone; or gone before
@@ -188,17 +157,17 @@ fn items_that_go_while_all_are_deleted_are_no_failures() {
 fn a_sku_that_klaviyo_has_under_another_item_is_moved() {
     run(Setup::catalog(0, 15).scheduled(), async |shop| {
         shop.complete("products", "").await;
-        let ids = published(&shop);
+        let ids = shop.published_products();
         // the product is made anew under another id, and another one's variant moves to it
-        let old = ids.iter().find(|id| skus_of(&shop, id).len() > 1);
+        let old = ids.iter().find(|id| shop.skus_of(id).len() > 1);
         let old = old.expect("one with two variants").clone();
         let giver = ids
             .iter()
-            .find(|id| **id != old && skus_of(&shop, id).len() > 1);
+            .find(|id| **id != old && shop.skus_of(id).len() > 1);
         let giver = giver.expect("another one").clone();
-        let mut moved = skus_of(&shop, &old);
+        let mut moved = shop.skus_of(&old);
         let mut given = Value::Null;
-        change(&shop, &giver, |data| {
+        shop.change_published(&giver, |data| {
             let variants = data["variants"].as_array_mut().expect("variants");
             given = variants.pop().expect("a variant");
         });
@@ -221,32 +190,32 @@ fn a_sku_that_klaviyo_has_under_another_item_is_moved() {
             moved.len(),
             "{status}"
         );
-        assert_eq!(skus_of(&shop, new), moved, "{status}");
+        assert_eq!(shop.skus_of(new), moved, "{status}");
         // whoever had it before neither deletes it nor has it still
-        assert!(skus_of(&shop, &old).is_empty());
-        assert!(!skus_of(&shop, &giver).iter().any(|sku| moved.contains(sku)));
+        assert!(shop.skus_of(&old).is_empty());
+        assert!(!shop.skus_of(&giver).iter().any(|sku| moved.contains(sku)));
         let again = shop.complete("products", "").await;
         assert_eq!(again["variants"]["notes"], Value::Null, "{again}");
         assert_eq!(again["variants"]["sent"], status["variants"]["sent"]);
-        assert_eq!(skus_of(&shop, new), moved, "{status}");
+        assert_eq!(shop.skus_of(new), moved, "{status}");
     });
 }
 
 #[test]
 fn of_two_products_with_one_sku_the_first_keeps_it() {
     run(Setup::catalog(0, 15).scheduled(), async |shop| {
-        let ids = published(&shop);
+        let ids = shop.published_products();
         let (first, second) = (&ids[2], &ids[9]);
         for id in [first, second] {
-            change(&shop, id, |data| {
+            shop.change_published(id, |data| {
                 data["masterVariant"]["sku"] = "TWICE".into();
             });
         }
         for _ in 0..2 {
             let status = shop.complete("products", "").await;
             assert_eq!(status["variants"]["failed"], 0, "{status}");
-            assert!(skus_of(&shop, first).contains(&"TWICE".to_owned()));
-            assert!(!skus_of(&shop, second).contains(&"TWICE".to_owned()));
+            assert!(shop.skus_of(first).contains(&"TWICE".to_owned()));
+            assert!(!shop.skus_of(second).contains(&"TWICE".to_owned()));
             let skipped = &status["variants"]["skipped"]["sku-of-another-product"];
             assert_eq!(skipped, 1, "{status}");
             let list = status["setAside"].as_array().expect("a list");

@@ -276,6 +276,33 @@ pub trait Operator {
         assert!(is_there, "there is no record {id}");
     }
 
+    /// The ids of the published products, in order.
+    fn published_products(&self) -> Vec<String> {
+        self.world().commercetools(|project| {
+            let mut ids = Vec::new();
+            project.for_each_published_product(|product| {
+                let product: Value = serde_json::from_str(product).expect("a product");
+                ids.push(product["id"].as_str().expect("an id").to_owned());
+            });
+            ids
+        })
+    }
+
+    /// Changes what is published of a product.
+    fn change_published(&self, id: &str, change: impl FnOnce(&mut Value)) {
+        self.change_record(Kind::Product, id, |product| {
+            change(&mut product["masterData"]["current"]);
+        });
+    }
+
+    /// The skus that Klaviyo has of an item.
+    fn skus_of(&self, item: &str) -> Vec<String> {
+        self.world().klaviyo(|klaviyo| {
+            let catalog = klaviyo.ledger().catalog();
+            catalog.variants_of(item).map(str::to_owned).collect()
+        })
+    }
+
     /// A run document or the plan as it stands in commercetools.
     fn stored(&self, key: &str) -> Option<CustomObject> {
         self.world()
