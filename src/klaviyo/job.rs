@@ -213,51 +213,56 @@ pub async fn are_in_progress(
     deadline: Deadline,
 ) -> Result<bool, Error> {
     let mut found = 0;
+    read_in_progress(client, bulk, deadline, |jobs: Vec<JobData<IgnoredAny>>| {
+        found += jobs.len();
+        found < least
+    })
+    .await?;
+    Ok(found >= least)
+}
+
+/// Reads the pages of the jobs of this endpoint that are queued or processing, as long as `take` wants more of them.
+async fn read_in_progress<T: DeserializeOwned>(
+    client: &Client,
+    bulk: &'static BulkEndpoint,
+    deadline: Deadline,
+    mut take: impl FnMut(Vec<JobData<T>>) -> bool,
+) -> Result<(), Error> {
     // catalog jobs were recorded as `processing` from the beginning; documented are both
     for status in ["processing", "queued"] {
         let mut next = Some(list_path(bulk, status));
         while let Some(path) = next {
             let jobs;
-            (jobs, next) = read_page::<IgnoredAny>(client, bulk, &path, deadline).await?;
-            found += jobs.len();
-            if found >= least {
-                return Ok(true);
+            (jobs, next) = read_page(client, bulk, &path, deadline).await?;
+            if !take(jobs) {
+                return Ok(());
             }
         }
     }
-    Ok(false)
+    Ok(())
 }
 
-/// Whether a job of this endpoint is queued or processing that was created before this moment and is not one of those that
-/// are `known`, whoever submitted it.
+/// When the jobs of this endpoint were created that are queued or processing and not `known`, whoever submitted them; `None`
+/// for each of which that cannot be read.
 ///
 /// # Errors
 /// As [`are_in_progress`].
-pub async fn is_older_in_progress(
+pub async fn unknown_in_progress(
     client: &Client,
     bulk: &'static BulkEndpoint,
     known: &HashSet<&str>,
-    before: Option<Timestamp>,
     deadline: Deadline,
-) -> Result<bool, Error> {
-    for status in ["processing", "queued"] {
-        let mut next = Some(list_path(bulk, status));
-        while let Some(path) = next {
-            let jobs;
-            (jobs, next) = read_page::<CreatedAt>(client, bulk, &path, deadline).await?;
-            let is_older = |job: &JobData<CreatedAt>| {
-                let created = job.attributes.as_ref().and_then(CreatedAt::moment);
-                let is_later =
-                    matches!((created, before), (Some(created), Some(before)) if created > before);
-                let is_known = job.id.as_deref().is_some_and(|id| known.contains(id));
-                !is_known && !is_later
-            };
-            if jobs.iter().any(is_older) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+) -> Result<Vec<Option<Timestamp>>, Error> {
+    let mut unknown = Vec::new();
+    read_in_progress(client, bulk, deadline, |jobs: Vec<JobData<CreatedAt>>| {
+        let is_known =
+            |job: &JobData<CreatedAt>| job.id.as_deref().is_some_and(|id| known.contains(id));
+        let others = jobs.iter().filter(|job| !is_known(job));
+        unknown.extend(others.map(|job| job.attributes.as_ref().and_then(CreatedAt::moment)));
+        true
+    })
+    .await?;
+    Ok(unknown)
 }
 
 /// Whether the limit on jobs of this endpoint may be the cause of a refusal that says of no document what is wrong.

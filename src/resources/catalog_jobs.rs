@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use jiff::Timestamp;
+
 use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::{BulkAction, BulkEndpoint};
 use crate::klaviyo::catalog::job::{self, EntryError, Named, Outcome};
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
-use crate::klaviyo::job::{JobState, Look, is_older_in_progress};
+use crate::klaviyo::job::{JobState, Look, unknown_in_progress};
 use crate::mapping::product::{Write, compound_id};
 use crate::run::import::{Finished, JobAnswer, MAX_DECISIONS, Refused};
 use crate::run::state::{Digests, EntryName, Job};
@@ -128,9 +130,12 @@ pub(super) async fn poll(
         JobState::Unknown => return Ok(JobAnswer::Unknown),
         JobState::Complete(outcome) => outcome,
     };
-    let known = HashSet::from([job.id.as_str()]);
-    if is_early(client, endpoint, &job, &known, &outcome, deadline).await? {
-        return Ok(JobAnswer::NotYet);
+    if has_moved(endpoint, &job) {
+        let known = HashSet::from([job.id.as_str()]);
+        let unknown = unknown_in_progress(client, endpoint, &known, deadline).await?;
+        if is_early(&outcome, &unknown) {
+            return Ok(JobAnswer::NotYet);
+        }
     }
     decide(client, endpoint, collection, job, outcome, deadline).await
 }
@@ -159,14 +164,24 @@ pub(super) async fn look(
         ..Finished::default()
     };
     let jobs: HashMap<&str, &Job> = jobs.iter().map(|job| (job.id.as_str(), job)).collect();
-    let known: HashSet<&str> = jobs.keys().copied().collect();
+    let moved = |(id, _): &(String, Outcome)| {
+        let job = jobs.get(id.as_str());
+        job.is_some_and(|job| has_moved(endpoint, job))
+    };
+    let unknown = match listed.jobs.iter().any(moved) {
+        true => {
+            let known = jobs.keys().copied().collect();
+            unknown_in_progress(client, endpoint, &known, deadline).await?
+        }
+        false => Vec::new(),
+    };
     for (id, outcome) in listed.jobs {
         let Some(&job) = jobs.get(id.as_str()) else {
             continue;
         };
         let ahead = outcome.created.map(|created| between(created, job.since));
         found.clock_ahead = found.clock_ahead.max(ahead);
-        if is_early(client, endpoint, job, &known, &outcome, deadline).await? {
+        if has_moved(endpoint, job) && is_early(&outcome, &unknown) {
             continue;
         }
         let answer = decide(client, endpoint, collection, job.clone(), outcome, deadline).await?;
@@ -175,21 +190,17 @@ pub(super) async fn look(
     Ok(found)
 }
 
-/// Whether this finished job's entries cannot be created yet: it has deleted variants that are to be created under another
-/// item, and a job that nobody knows may delete them once more. A window that was killed, or a request whose response was
-/// lost, leaves such a job behind; the one that took its place can overtake it.
-async fn is_early(
-    client: &klaviyo::Client,
-    endpoint: &'static BulkEndpoint,
-    job: &Job,
-    known: &HashSet<&str>,
-    outcome: &Outcome,
-    deadline: Deadline,
-) -> Result<bool, Error> {
-    if endpoint.action != BulkAction::Move || job.asked >= PATIENCE {
-        return Ok(false);
-    }
-    is_older_in_progress(client, endpoint, known, outcome.created, deadline).await
+/// Whether this job has deleted variants that are to be created under another item, and others may have to be waited for.
+fn has_moved(endpoint: &BulkEndpoint, job: &Job) -> bool {
+    endpoint.action == BulkAction::Move && job.asked < PATIENCE
+}
+
+/// Whether the variants of a job that has moved them cannot be created yet: a job that nobody knows, and that was created
+/// before it, may delete them once more. A window that was killed, or a request whose response was lost, leaves such a job
+/// behind; the one that took its place can overtake it. `unknown` is when those in progress were created.
+fn is_early(outcome: &Outcome, unknown: &[Option<Timestamp>]) -> bool {
+    let is_later = |other: &Option<Timestamp>| matches!((other, outcome.created), (Some(other), Some(own)) if *other > own);
+    !unknown.iter().all(is_later)
 }
 
 /// What is done about the entries of a finished job.
