@@ -120,18 +120,25 @@ impl Client {
         }
     }
 
-    /// Sets commercetools' time from a response. The time never goes back, because responses can arrive out of order
-    /// and come from different servers, and a lease that has ended must not be live again. Only if it goes back very
-    /// far, the time before was wrong.
-    fn set_clock(&self, time: Timestamp) {
+    /// Sets commercetools' time from the response to a request that was sent at `sent_at` of the monotonic clock. The time
+    /// never goes back, because responses can arrive out of order and come from different servers, and a lease that has
+    /// ended must not be live again. Only if the time is very far back from what it was when the request was sent, the
+    /// time before was wrong: a response that comes late, or to an instance that was frozen, is as old as its request at
+    /// most.
+    fn set_clock(&self, time: Timestamp, sent_at: Duration) {
+        let on_the_way = self.ports.clock.monotonic().saturating_sub(sent_at);
         let known = self.server_clock.get().map(|_| self.server_now());
-        let is_jump = known.is_some_and(|known| between(time, known) > CLOCK_JUMP);
-        let time = match known {
-            Some(known) if !is_jump => known.max(time),
-            _ => time,
-        };
+        if known.is_some_and(|known| between(time, known) > CLOCK_JUMP + on_the_way) {
+            self.server_clock.set(None);
+        }
+        self.advance_clock(time);
+    }
+
+    /// It is this time at commercetools, or later.
+    fn advance_clock(&self, time: Timestamp) {
+        let known = self.server_clock.get().map(|_| self.server_now());
         self.server_clock.set(Some(ServerClock {
-            time,
+            time: known.map_or(time, |known| known.max(time)),
             seen_at: self.ports.clock.monotonic(),
         }));
     }
@@ -141,7 +148,7 @@ impl Client {
     pub(super) fn refine_clock(&self, time: Timestamp, headers: &HeaderMap) {
         let is_of_one_clock = |date| between(date, time) + between(time, date) <= CLOCKS_AGREE;
         if date(headers).is_some_and(is_of_one_clock) {
-            self.set_clock(time);
+            self.advance_clock(time);
         }
     }
 
@@ -283,13 +290,14 @@ impl Client {
             timeout,
             max_bytes: call.max_bytes,
         };
+        let sent_at = self.ports.clock.monotonic();
         let response = self
             .ports
             .send(request, limits)
             .await
             .map_err(|error| Error::transport(Peer::Commercetools, call.operation, error))?;
         if let Some(time) = server_time(&response) {
-            self.set_clock(time);
+            self.set_clock(time, sent_at);
         }
         accept(Peer::Commercetools, call.operation, response)
     }

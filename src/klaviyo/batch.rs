@@ -46,6 +46,8 @@ pub struct Batch {
     bytes: usize,
     /// The most documents, at most as many as the endpoint allows.
     max_documents: usize,
+    /// Its records were sent before, and were looked up in Klaviyo since.
+    pub(super) is_looked_up_again: bool,
 }
 
 impl Batch {
@@ -65,6 +67,17 @@ impl Batch {
             pieces: Vec::new(),
             profiles: IndexSet::default(),
             bytes: bulk.head.len() + bulk.tail.len(),
+            is_looked_up_again: false,
+        }
+    }
+
+    /// This batch, whose records were sent before, and were looked up in Klaviyo since: those that it creates are not
+    /// rejected because they are there.
+    #[must_use]
+    pub fn looked_up_again(self) -> Self {
+        Self {
+            is_looked_up_again: true,
+            ..self
         }
     }
 

@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use jiff::Timestamp;
 
 use super::answer::accept;
-use super::bulk::{BulkAction, BulkEndpoint};
+use super::bulk::BulkEndpoint;
 use super::job_limit::JobLimits;
 use super::rate::{Endpoint, Limiter};
 use super::recent_calls::RecentCalls;
@@ -62,11 +62,9 @@ pub(super) struct Tally {
 impl Tally {
     /// A single document was rejected without a pointer. Returns whether the documents are not the cause, as none was
     /// accepted.
-    pub(super) fn refuse_blindly(&mut self, action: BulkAction) -> bool {
+    pub(super) fn refuse_blindly(&mut self) -> bool {
         self.refused_blindly += 1;
-        // what a request without a response has created is there, which may be why it is rejected
-        let may_be_there = self.is_unsure && action == BulkAction::Create;
-        self.accepted == 0 && !may_be_there && self.refused_blindly >= MAX_REFUSED_BLINDLY
+        self.accepted == 0 && self.refused_blindly >= MAX_REFUSED_BLINDLY
     }
 }
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::answer::reason;
 use super::batch::{Batch, ENTRY_HEAD, ENTRY_MIDDLE, ENTRY_TAIL, Item};
-use super::bulk::{BulkEndpoint, Mended, Shape, is_job_id};
-use super::client::Client;
+use super::bulk::{BulkAction, BulkEndpoint, Mended, Shape, is_job_id};
+use super::client::{Client, Tally};
 use super::job::{limit_may_be_reached, one_job_too_many, read_id};
 use super::rate::Endpoint;
 use crate::error::{Access, Action, Error, Kind, Peer, Refusal};
@@ -44,7 +44,7 @@ pub struct Sent {
     pub without_email: usize,
     /// The number of profiles that were sent without a phone number that another one of the request has.
     pub shared_phone_numbers: usize,
-    /// The number of single documents that Klaviyo rejected without a pointer.
+    /// The number of single documents that Klaviyo rejected without a pointer, and not because they may be there already.
     pub refused_blindly: u64,
 }
 
@@ -75,6 +75,7 @@ impl Batch {
             mended: HashMap::new(),
             mended_profiles: HashSet::new(),
             narrowing: None,
+            is_looked_up_again: self.is_looked_up_again,
             sent: Sent::default(),
         };
         sending.take_apart_what_shares();
@@ -151,6 +152,7 @@ struct Sending {
     /// Entries whose profile was corrected.
     mended_profiles: HashSet<usize>,
     narrowing: Option<Narrowing>,
+    is_looked_up_again: bool,
     sent: Sent,
 }
 
@@ -435,9 +437,15 @@ impl Sending {
             return Ok(halves(part));
         };
         let endpoint = self.bulk.post;
-        self.sent.refused_blindly += 1;
-        let is_everything = client.tally(endpoint, |tally| tally.refuse_blindly(self.bulk.action));
-        if is_everything {
+        // what a request without a response has created is there, which may be why it is rejected
+        let is_of_entries = self.bulk.names_entries && self.bulk.action == BulkAction::Create;
+        let may_be_there = is_of_entries
+            && !self.is_looked_up_again
+            && client.tally(endpoint, |tally| tally.is_unsure);
+        if !may_be_there {
+            self.sent.refused_blindly += 1;
+        }
+        if !may_be_there && client.tally(endpoint, Tally::refuse_blindly) {
             return Err(Error {
                 peer: Peer::Klaviyo,
                 operation: endpoint.name,

@@ -259,12 +259,15 @@ impl Packer {
         is_free: impl Fn(&'static BulkEndpoint) -> bool,
     ) -> Option<(u64, Batch)> {
         let at = self.endpoints().position(is_free)?;
-        let (seq, batch) = self.outbox.remove(at)?;
+        let (seq, mut batch) = self.outbox.remove(at)?;
         self.largest = self.largest.max(batch.len());
         let kind = batch.endpoint().key;
         *self.uncommitted.entry(kind).or_default() += 1;
         if let Some(group) = self.group(seq) {
             group.taken.push(kind);
+            if group.attempt > 0 {
+                batch = batch.looked_up_again();
+            }
         }
         Some((seq, batch))
     }

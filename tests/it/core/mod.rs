@@ -33,6 +33,7 @@ mod refunds;
 mod rejected_changes;
 mod removals;
 mod run_documents;
+mod server_clock;
 mod shared_customers;
 mod shops;
 mod store;
