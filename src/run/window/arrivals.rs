@@ -68,7 +68,9 @@ impl Window<'_> {
     fn take_poll_error(&mut self, job: &str, error: &Error) {
         let now = self.engine.now();
         let wait = error.refusal().and_then(|refusal| refusal.retry_after);
-        self.jobs.poll_later(job, now, wait.unwrap_or_default());
+        let listed = self.listed_jobs();
+        let least = wait.unwrap_or_default();
+        self.jobs.poll_later(job, &listed, now, least);
         if error.may_pass() {
             self.stored.document.last_error = Some(LastError::of(error, now));
         }

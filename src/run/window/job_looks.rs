@@ -59,6 +59,8 @@ pub(super) struct Over {
     pub(super) pages: u32,
     /// The pause after which so many pages find enough jobs to be worth it, if jobs end as quickly as they did before.
     pub(super) worth: Duration,
+    /// In which time the jobs of one page were submitted.
+    pub(super) page: Option<Duration>,
 }
 
 impl LastLook {
@@ -70,7 +72,19 @@ impl LastLook {
         now: Timestamp,
     ) -> (Option<String>, Self) {
         let before = match last {
-            Some(Self::Partly(path, pages)) => return (Some(path), Self::UnderWay(pages)),
+            Some(Self::Partly(path, pages)) => {
+                let reach = match reach {
+                    Reach::All => Reach::All,
+                    Reach::Recent | Reach::Since(_) => pages.reach,
+                };
+                let oldest = oldest.min(pages.oldest);
+                let pages = Pages {
+                    reach,
+                    oldest,
+                    ..pages
+                };
+                return (Some(path), Self::UnderWay(pages));
+            }
             Some(Self::Over(over)) => Some(over),
             Some(Self::UnderWay(_)) | None => None,
         };
@@ -106,6 +120,7 @@ impl Pages {
                     _ => self.pages,
                 },
                 worth: self.worth(now),
+                page: between(self.oldest, self.begun).checked_div(self.pages),
             }),
         }
     }

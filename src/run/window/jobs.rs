@@ -109,6 +109,12 @@ impl Window<'_> {
         }));
     }
 
+    /// This job is finished, and its result has been dealt with.
+    pub(super) fn remove_job(&mut self, id: &str) {
+        let listed = self.listed_jobs();
+        self.jobs.remove(id, &listed, self.engine.now());
+    }
+
     /// When Klaviyo is to be asked next for a job.
     pub(super) fn next_poll(&self) -> Option<Timestamp> {
         self.jobs.next_due(&self.listed_jobs(), self.engine.now())
@@ -150,10 +156,11 @@ impl Window<'_> {
         }
         match answer {
             JobAnswer::NotYet if later(job.since, JOB_PATIENCE) > now => {
-                self.jobs.poll_later(&job.id, now, Duration::ZERO);
+                let listed = self.listed_jobs();
+                self.jobs.poll_later(&job.id, &listed, now, Duration::ZERO);
             }
             JobAnswer::NotYet | JobAnswer::Unknown => {
-                self.jobs.remove(&job.id);
+                self.remove_job(&job.id);
                 self.findings.advance();
                 let counts = &mut self.stored.document.counts;
                 counts.note(Note::JobWithoutResult, 1);
@@ -202,7 +209,7 @@ impl Window<'_> {
 
     /// A job was cancelled whose entries are not known by name: all records of its spans are read and sent again.
     fn take_cancellation(&mut self, job: Job) {
-        self.jobs.remove(&job.id);
+        self.remove_job(&job.id);
         self.findings.advance();
         if job.spans.is_empty() || job.attempt >= MAX_ATTEMPTS {
             let records = job.counts.sent;
@@ -231,7 +238,7 @@ impl Window<'_> {
         again_digests: Digests,
         left: u64,
     ) {
-        self.jobs.remove(&job.id);
+        self.remove_job(&job.id);
         self.findings.advance();
         if job.attempt >= MAX_ATTEMPTS {
             refused.extend(again.drain(..).map(|(name, reason)| (Some(name), reason)));

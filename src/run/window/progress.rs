@@ -109,7 +109,7 @@ impl Window<'_> {
                     job.entries.clear();
                 }
             }
-            None => self.jobs.remove(&effect.id),
+            None => self.remove_job(&effect.id),
         }
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{JobList, ListedKinds, Manner, is_listed};
+use super::JobList;
+use super::manner::{ListedKinds, Manner, is_listed};
 use crate::run::state::Job;
 use crate::run::window::job_looks::{LastLook, Over, Reach};
 use crate::run::window::job_pace::{self, SHORT_PAUSE, Until};
@@ -40,15 +41,20 @@ impl JobList {
         let is_end_known = self.waits_until(kind) == Until::End
             && !holds_others_up
             && self.probes.get(kind) == Some(&None);
+        let is_to_look_back = self.to_look_back.contains(kind);
         let reach = match last {
+            // what is older is further back on the same pages
+            Some(LastLook::Partly(_, look)) if is_to_look_back && look.reach == Reach::Recent => {
+                Reach::All
+            }
             Some(LastLook::Partly(_, look)) => Reach::Since(look.oldest),
-            _ if is_end_known || self.to_look_back.contains(kind) => Reach::All,
+            _ if is_end_known || is_to_look_back => Reach::All,
             _ if listed.recent.contains(kind) => Reach::Recent,
             _ => return None,
         };
         let jobs = self.to_look_for(kind, reach, listed, now);
         let first = jobs.map(|job| job.due).min();
-        let is_probed = !listed.has_many_slow(kind) && self.probe(kind).is_some();
+        let is_probed = !listed.has_sampled(kind) && self.probe(kind).is_some();
         if reach == Reach::Recent && is_probed && !self.is_any_finished(kind) {
             // nothing is found before the first of them is finished, and that one is polled
             return None;
@@ -62,10 +68,10 @@ impl JobList {
             Some(LastLook::Over(Over {
                 pages: SHORT_LOOK..,
                 ..
-            })) if self.probe(kind).is_some() => return None,
+            })) if is_probed => return None,
             Some(LastLook::Over(over)) => {
                 let pause = match is_end_known {
-                    true if self.to_look_back.contains(kind) => Duration::ZERO,
+                    true if is_to_look_back => Duration::ZERO,
                     true => SHORT_PAUSE,
                     false => {
                         let until = self.waits_until(kind);
@@ -103,17 +109,21 @@ impl JobList {
         // found once for each kind, not for each job: finding one can mean to go through all of them
         let mut probes: HashMap<&str, Option<&str>> = HashMap::new();
         for job in &self.list {
-            let probe = || match listed.has_many_slow(&job.kind) {
+            let probe = || match listed.has_sampled(&job.kind) {
                 true => None,
                 false => self.probe(&job.kind),
             };
             probes.entry(&job.kind).or_insert_with(probe);
         }
-        let samples: Vec<(&Job, Timestamp)> = listed
-            .slow
-            .keys()
-            .filter_map(|kind| self.sample(kind, listed, now))
-            .collect();
+        let is_sampled = [Manner::Sampled, Manner::SampledFarBack];
+        let samples = listed.slow.keys().flat_map(|kind| {
+            let sample = |manner| self.sample(kind, manner, listed, now);
+            is_sampled.map(sample).into_iter().flatten()
+        });
+        let samples: Vec<(&Job, Timestamp)> = samples.collect();
+        let now_polled = |job: &&Job| self.to_poll_now.contains(&job.id);
+        let others = self.list.iter().filter(now_polled);
+        let others: Vec<(&Job, Timestamp)> = others.map(|job| (job, job.since)).collect();
         let jobs = self.list.iter();
         let jobs = jobs.filter(move |job| {
             // the errors of a finished job are read whatever is waited for
@@ -125,23 +135,27 @@ impl JobList {
                 }
         });
         let jobs = jobs.filter(|job| !self.asked.contains(&job.id));
-        jobs.map(|job| (job, job.due)).chain(samples)
+        jobs.map(|job| (job, job.due)).chain(samples).chain(others)
     }
 
-    /// The slow job of this kind that is polled next, any of them, and when.
+    /// The slow job of this kind that is polled next of those that it becomes known of in this manner, any of them, and
+    /// when.
     fn sample(
         &self,
         kind: &str,
+        manner: Manner,
         listed: &ListedKinds,
         now: Timestamp,
     ) -> Option<(&Job, Timestamp)> {
-        if self.to_look_back.contains(kind) {
+        if manner == Manner::Sampled && self.to_look_back.contains(kind) {
             return None;
         }
         let slow = self.list.iter().filter(|job| job.kind == kind);
-        let slow = slow.filter(|job| listed.manner(job, now) == Manner::Sampled);
+        let slow = slow.filter(|job| listed.manner(job, now) == manner);
         let slow: Vec<&Job> = slow.collect();
-        if slow.iter().any(|job| self.asked.contains(&job.id)) {
+        let is_asked =
+            |job: &&Job| self.asked.contains(&job.id) || self.to_poll_now.contains(&job.id);
+        if slow.iter().any(is_asked) {
             return None;
         }
         // which one is left to chance: they are in the order in which they were submitted

@@ -5,19 +5,24 @@
 //! finds, decides when the next look is taken, and whether it is worthwhile at all.
 //!
 //! Jobs overtake each other, and some take minutes. Those that are slow are far back in the list: one of them is polled
-//! from time to time, a *sample*, and only when that one is finished all are looked for. A few slow jobs, or a few that are
-//! much older than the others, would make such a look long for little, and are polled one by one.
+//! from time to time, a *sample*, and only when that one is finished all are looked for. Where those that are much older
+//! than the others are so few that such a look would read more pages for them than they are, all of them are polled then.
+//! A few slow jobs are polled one by one from the beginning.
 //!
 //! When nothing is left to do but to wait for the last job of all, only one of each kind is polled, the *probe*: before it
 //! is finished, nothing changes by knowing of the others. Then the others are asked for, and one of those that are not
 //! finished is the next probe. Many are looked for meanwhile as well, if that takes few pages, so that few are left by then.
 
 mod due;
+mod manner;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+pub(super) use manner::ListedKinds;
+use manner::Manner;
 
 use super::job_looks::{LastLook, Reach};
 use super::job_pace::{self, FIRST_POLL, SHORT_PAUSE, Until};
@@ -28,9 +33,6 @@ use crate::time::{between, later};
 
 /// From so many jobs of a kind on they are looked for in the list.
 const MANY: usize = 4;
-/// Fewer than [`MANY`] slow jobs are polled one by one if those after them were submitted so much later. As Klaviyo takes
-/// 12.5 jobs of a kind a second, the list has pages of only other jobs in between, which no look has to read then.
-const FAR_BACK: Duration = Duration::from_secs(10);
 /// A job's poll comes this long before the time that the quickest one of its kind has taken.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// Jobs that take longer than this are polled one by one whatever their number: a cancelled job is in no list of
@@ -43,6 +45,8 @@ pub(super) struct JobList {
     list: Vec<Job>,
     /// Ids of jobs that Klaviyo is being asked for; they are left alone until the result has been handled.
     asked: HashSet<String>,
+    /// When the latest job of a kind was submitted.
+    latest: HashMap<String, Timestamp>,
     /// How long the quickest job of a kind took, as far as this window has seen it.
     quickest: HashMap<String, Duration>,
     /// The latest look for the jobs of a kind.
@@ -55,6 +59,8 @@ pub(super) struct JobList {
     samples: HashSet<String>,
     /// Kinds of jobs of which a sample or the probe was finished: all of them are looked for, the slow ones, too.
     to_look_back: HashSet<String>,
+    /// Ids of jobs that are polled now, as another one that is as far back was finished.
+    to_poll_now: HashSet<String>,
     /// What is waited for.
     until: Until,
     /// The kind of jobs without whose results others cannot be submitted.
@@ -70,38 +76,22 @@ pub(super) struct JobList {
     bytes: usize,
 }
 
-/// The kinds of jobs that are not polled one by one, in an order: one seed of the simulation is one history.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ListedKinds {
-    /// Those whose recent jobs are looked for in the list.
-    recent: BTreeSet<String>,
-    /// Those of whose slow jobs one is polled at a time, with when the oldest of these was submitted.
-    slow: BTreeMap<String, Timestamp>,
-}
-
-/// How it becomes known that a job is finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// It is looked for in the list.
-    Listed,
-    /// It is one of many slow jobs, of which one is polled at a time.
-    Sampled,
-    /// It is polled.
-    Polled,
-}
-
 impl JobList {
     pub(super) fn new(list: Vec<Job>) -> Self {
         let mut not_before: HashMap<String, Timestamp> = HashMap::new();
+        let mut latest = HashMap::new();
         for job in &list {
             let due = not_before.entry(job.kind.clone()).or_insert(job.due);
             *due = job.due.min(*due);
+            let since = latest.entry(job.kind.clone()).or_insert(job.since);
+            *since = job.since.max(*since);
         }
         Self {
             bytes: list.iter().map(Job::stored_bytes).sum(),
             list,
             next_sample: not_before.clone(),
             not_before,
+            latest,
             ..Self::default()
         }
     }
@@ -126,6 +116,8 @@ impl JobList {
 
     pub(super) fn add(&mut self, jobs: impl IntoIterator<Item = Job>) {
         for mut job in jobs {
+            let latest = self.latest.entry(job.kind.clone()).or_insert(job.since);
+            *latest = job.since.max(*latest);
             let quickest = self.quickest.get(&job.kind).copied().unwrap_or_default();
             let first = quickest.saturating_sub(HEAD_START).max(FIRST_POLL);
             job.due = later(job.since, first).max(job.due);
@@ -164,51 +156,24 @@ impl JobList {
         self.list.iter_mut().find(|job| job.id == id)
     }
 
-    pub(super) fn remove(&mut self, id: &str) {
+    pub(super) fn remove(&mut self, id: &str, listed: &ListedKinds, now: Timestamp) {
         self.asked.remove(id);
+        self.to_poll_now.remove(id);
         if let Some(index) = self.list.iter().position(|job| job.id == id) {
             let removed = self.list.remove(index);
             self.bytes -= removed.stored_bytes();
-            self.forget_probe(&removed);
-            if self.samples.remove(id) {
-                self.to_look_back.insert(removed.kind);
+            let was_probe = self.forget_probe(&removed);
+            let was_sample = self.samples.remove(id);
+            let manner = listed.manner(&removed, now);
+            if was_probe || (was_sample && manner == Manner::Sampled) {
+                self.to_look_back.insert(removed.kind.clone());
+            }
+            if was_probe || (was_sample && manner == Manner::SampledFarBack) {
+                let others = self.list.iter().filter(|job| job.kind == removed.kind);
+                let others = others.filter(|job| listed.manner(job, now) == Manner::SampledFarBack);
+                self.to_poll_now.extend(others.map(|job| job.id.clone()));
             }
         }
-    }
-
-    /// The kinds of jobs that are looked for in the list, if the import can do that.
-    pub(super) fn listed_kinds(&self, now: Timestamp) -> ListedKinds {
-        if self.has_no_list {
-            return ListedKinds::default();
-        }
-        let mut jobs: HashMap<&str, (usize, Vec<Timestamp>)> = HashMap::new();
-        for job in self.list.iter().filter(|job| is_listed(job, now)) {
-            let (recent, slow) = jobs.entry(&job.kind).or_default();
-            match job.slow {
-                true => slow.push(job.since),
-                false => *recent += 1,
-            }
-        }
-        let mut listed = ListedKinds::default();
-        for (kind, (recent, slow)) in jobs {
-            // a look that reads more pages than there are jobs is worth less than polling them
-            let pages = match self.looks.get(kind) {
-                Some(LastLook::Over(over)) => over.pages as usize,
-                Some(LastLook::UnderWay(_) | LastLook::Partly(..)) | None => 0,
-            };
-            // polls are made beside each other, and pages are read one after the other: at the end that counts
-            let worth = match self.waits_until(kind) {
-                Until::End => 2 * pages,
-                Until::Working | Until::Room => pages,
-            };
-            if recent >= MANY.max(worth) {
-                listed.recent.insert(kind.to_owned());
-            }
-            if let Some(oldest) = oldest_of_many(slow) {
-                listed.slow.insert(kind.to_owned(), oldest);
-            }
-        }
-        listed
     }
 
     /// What is waited for by jobs of this kind. Before those are finished that hold others up, the others are not the last.
@@ -255,8 +220,8 @@ impl JobList {
         latest.map(|job| job.id.as_str())
     }
 
-    /// This job is finished. Where it was the probe of its kind, the others are asked for now.
-    fn forget_probe(&mut self, removed: &Job) {
+    /// This job is finished. Returns whether it was the probe of its kind, and the others are asked for now.
+    fn forget_probe(&mut self, removed: &Job) -> bool {
         let is_asked_for = self.waits_until(&removed.kind) == Until::End;
         let was_probe = match self.probes.get(&removed.kind) {
             Some(probe) => probe.as_ref() == Some(&removed.id),
@@ -269,16 +234,14 @@ impl JobList {
             }
         };
         if !was_probe {
-            return;
+            return false;
         }
         self.probes.insert(removed.kind.clone(), None);
-        if is_asked_for {
-            self.to_look_back.insert(removed.kind.clone());
-        }
         let others = self.list.iter_mut().filter(|job| job.kind == removed.kind);
         for other in others.filter(|_| is_asked_for) {
             other.due = other.since;
         }
+        is_asked_for
     }
 
     /// The jobs of one of these kinds whose look is due; they count as being asked for from now on.
@@ -364,7 +327,9 @@ impl JobList {
     pub(super) fn begin_poll(&mut self, listed: &ListedKinds, now: Timestamp) -> Option<Job> {
         let job = self.to_poll(listed, now).find(|&(_, due)| due <= now)?.0;
         let job = job.clone();
-        if listed.manner(&job, now) == Manner::Sampled {
+        if self.to_poll_now.remove(&job.id) {
+            self.sample_later(&job.kind, now);
+        } else if listed.is_sampled(&job, now) {
             self.samples.insert(job.id.clone());
         } else if self.probe(&job.kind) == Some(&job.id) {
             self.probes.insert(job.kind.clone(), Some(job.id.clone()));
@@ -375,7 +340,13 @@ impl JobList {
 
     /// The job is not finished: it is polled again after a pause that depends on how many are polled and how long it has
     /// taken so far, and not before `least`.
-    pub(super) fn poll_later(&mut self, id: &str, now: Timestamp, least: Duration) {
+    pub(super) fn poll_later(
+        &mut self,
+        id: &str,
+        listed: &ListedKinds,
+        now: Timestamp,
+        least: Duration,
+    ) {
         let Some(job) = self.list.iter().find(|job| job.id == id) else {
             return;
         };
@@ -387,7 +358,7 @@ impl JobList {
             self.sample_later(&kind, now);
         }
         let is_probe = self.probe(&kind) == Some(id);
-        let pause = job_pace::after_poll(age, self.of_kind(&kind), is_probe);
+        let pause = job_pace::after_poll(age, self.polled(&kind, listed, now), is_probe);
         let slow_after = self.slow_after(&kind);
         if let Some(job) = self.answered(id) {
             job.asked += 1;
@@ -396,14 +367,24 @@ impl JobList {
         }
     }
 
+    /// How many jobs of a kind are polled.
+    fn polled(&self, kind: &str, listed: &ListedKinds, now: Timestamp) -> usize {
+        let jobs = self.list.iter().filter(|job| job.kind == kind);
+        jobs.filter(|job| listed.manner(job, now) == Manner::Polled)
+            .count()
+    }
+
     /// The jobs for the cursor. The next window asks again for a job that is being asked for now.
     pub(super) fn for_cursor(&self, listed: &ListedKinds, now: Timestamp) -> Vec<Job> {
         let due_of = |job: &Job| {
-            if self.asked.contains(&job.id) || self.to_look_back.contains(&job.kind) {
+            let is_asked_now = self.asked.contains(&job.id) || self.to_poll_now.contains(&job.id);
+            if is_asked_now || self.to_look_back.contains(&job.kind) {
                 return now;
             }
             let of_kind = match listed.manner(job, now) {
-                Manner::Sampled => self.next_sample.get(&job.kind).copied(),
+                Manner::Sampled | Manner::SampledFarBack => {
+                    self.next_sample.get(&job.kind).copied()
+                }
                 Manner::Listed => {
                     let due = self.look_due(&job.kind, listed, now);
                     due.map(|(due, _)| due)
@@ -418,42 +399,6 @@ impl JobList {
         });
         jobs.collect()
     }
-}
-
-impl ListedKinds {
-    fn all(&self) -> impl Iterator<Item = &str> {
-        let more = self.slow.keys().filter(|kind| !self.recent.contains(*kind));
-        self.recent.iter().chain(more).map(String::as_str)
-    }
-
-    fn has_many_slow(&self, kind: &str) -> bool {
-        self.slow.contains_key(kind)
-    }
-
-    fn manner(&self, job: &Job, now: Timestamp) -> Manner {
-        let oldest = self.slow.get(&job.kind);
-        match job.slow {
-            _ if !is_listed(job, now) => Manner::Polled,
-            true if oldest.is_some_and(|&oldest| job.since >= oldest) => Manner::Sampled,
-            false if self.recent.contains(&job.kind) => Manner::Listed,
-            _ => Manner::Polled,
-        }
-    }
-}
-
-/// The oldest of many slow jobs that were submitted at these moments, apart from a few that are far back.
-fn oldest_of_many(mut since: Vec<Timestamp>) -> Option<Timestamp> {
-    since.sort_unstable();
-    let far_back = (1..MANY.min(since.len()))
-        .filter(|&few| between(since[few - 1], since[few]) >= FAR_BACK)
-        .max();
-    let many = &since[far_back.unwrap_or_default()..];
-    many.first().copied().filter(|_| many.len() >= MANY)
-}
-
-/// Whether the list of complete jobs will have this one, if it goes as it usually does.
-fn is_listed(job: &Job, now: Timestamp) -> bool {
-    between(job.since, now) < LISTED_FOR
 }
 
 #[cfg(test)]
@@ -508,7 +453,7 @@ mod tests {
         while now < until {
             assert!(jobs.begin_poll(&alone, at(now)).is_some(), "{now}");
             polls.push(now);
-            jobs.poll_later("1", at(now), Duration::ZERO);
+            jobs.poll_later("1", &alone, at(now), Duration::ZERO);
             let due = jobs.next_due(&alone, at(now)).expect("it is due");
             now = between(Timestamp::UNIX_EPOCH, due).as_secs_f64();
         }
@@ -534,7 +479,7 @@ mod tests {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         let first = jobs.begin_poll(&alone, at(12.0)).expect("it is due");
         jobs.note_end(&first, at(12.0));
-        jobs.remove(&first.id);
+        jobs.remove(&first.id, &alone, at(12.0));
         jobs.add([job(30, 12.0)]);
         let due = jobs
             .for_cursor(&alone, at(12.0))
@@ -544,7 +489,7 @@ mod tests {
         assert_eq!(due, at(12.0 + 11.5));
         let next = jobs.begin_poll(&alone, at(12.0));
         assert!(next.is_some_and(|job| job.id == "1"));
-        jobs.poll_later("1", at(12.0), Duration::ZERO);
+        jobs.poll_later("1", &alone, at(12.0), Duration::ZERO);
         let again = jobs.for_cursor(&alone, at(12.0));
         assert_eq!(again[0].due, at(12.0 + 20.0 * 0.11));
     }
@@ -632,11 +577,11 @@ mod tests {
         let probe = jobs.begin_poll(&kinds, at(9.0)).expect("the probe");
         assert_eq!(probe.id, "30");
         assert!(jobs.begin_poll(&kinds, at(9.0)).is_none());
-        jobs.poll_later("30", at(9.0), Duration::ZERO);
+        jobs.poll_later("30", &kinds, at(9.0), Duration::ZERO);
         assert_eq!(jobs.next_due(&kinds, at(9.0)), Some(at(10.5)));
         assert!(jobs.begin_look(&kinds, at(11.9)).is_none());
         // it is finished: the others are looked for sooner
-        jobs.remove("30");
+        jobs.remove("30", &kinds, at(7.5));
         let (wanted, _) = jobs.begin_look(&kinds, at(7.5)).expect("a look");
         assert_eq!(wanted.len(), 20);
     }
@@ -669,7 +614,8 @@ mod tests {
         assert_eq!(jobs.waits_until(kind), Until::End);
         assert_eq!(jobs.waits_until(variants), Until::Working);
         assert_eq!(jobs.probe(variants), None);
-        jobs.remove("30");
+        let kinds = jobs.listed_kinds(at(2.0));
+        jobs.remove("30", &kinds, at(2.0));
         assert_eq!(jobs.waits_until(variants), Until::End);
         assert!(jobs.probe(variants).is_some());
     }
@@ -685,19 +631,19 @@ mod tests {
         assert_eq!(probe.id, "0");
         assert!(jobs.begin_poll(&kinds, at(30.0)).is_none());
         jobs.note_end(&probe, at(30.0));
-        jobs.remove(&probe.id);
+        jobs.remove(&probe.id, &kinds, at(30.0));
         let (wanted, _) = jobs.begin_look(&kinds, at(30.0)).expect("a look");
         assert_eq!(wanted.len(), 19);
     }
 
     #[test]
     fn one_of_many_slow_jobs_is_polled_and_all_are_looked_for_when_it_is_finished() {
-        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        let mut jobs = JobList::new((0..30).map(|id| job(id, 0.0)).collect());
         end_look(&mut jobs, 10, 1, 30.0);
         assert!(jobs.list.iter().all(|job| !job.slow), "30 s are usual");
         end_look(&mut jobs, 10, 0, 42.0);
         assert!(jobs.list.iter().all(|job| job.slow));
-        jobs.add([job(30, 41.0)]);
+        jobs.add([job(40, 41.0)]);
         // this window or the next one
         let kinds = jobs.listed_kinds(at(42.0));
         let stored = jobs.for_cursor(&kinds, at(42.0));
@@ -709,13 +655,13 @@ mod tests {
             let sample = jobs.begin_poll(&kinds, at(45.0)).expect("a sample");
             assert!(jobs.begin_look(&kinds, at(70.0)).is_none());
             let others = std::iter::from_fn(|| jobs.begin_poll(&kinds, at(70.0)));
-            assert!(others.take(20).all(|other| !other.slow));
-            jobs.poll_later(&sample.id, at(70.0), Duration::ZERO);
+            assert!(others.take(30).all(|other| !other.slow));
+            jobs.poll_later(&sample.id, &kinds, at(70.0), Duration::ZERO);
             assert!(jobs.begin_poll(&kinds, at(74.9)).is_none());
             let sample = jobs.begin_poll(&kinds, at(75.0)).expect("a sample");
-            jobs.remove(&sample.id);
+            jobs.remove(&sample.id, &kinds, at(75.0));
             let (wanted, look) = jobs.begin_look(&kinds, at(100.0)).expect("a look");
-            assert_eq!((wanted.len(), look.oldest), (19, at(0.0)));
+            assert_eq!((wanted.len(), look.oldest), (29, at(0.0)));
             assert!(jobs.begin_poll(&kinds, at(100.0)).is_none());
         }
     }
@@ -723,12 +669,9 @@ mod tests {
     #[test]
     fn a_few_slow_jobs_are_polled_and_make_no_look_for_the_others_long() {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 50.0)).collect());
-        jobs.add((30..33).map(|id| Job {
-            slow: true,
-            ..job(id, 0.0)
-        }));
+        jobs.add((30..33).map(|id| slow(id, 0.0)));
         let kinds = jobs.listed_kinds(at(60.0));
-        assert_eq!((kinds.recent.len(), kinds.slow.len()), (1, 0));
+        assert_eq!(kinds.recent.len(), 1);
         for (until, now) in [(Until::Working, at(60.0)), (Until::End, at(70.0))] {
             jobs.wait_until(until, None, now);
             let kind = "create catalog items";
@@ -746,35 +689,104 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_few_slow_jobs_far_back_are_polled_and_make_no_look_for_many_slow_ones_long() {
-        let slow = |id, since| Job {
+    fn slow(id: usize, since: f64) -> Job {
+        Job {
             slow: true,
             ..job(id, since)
-        };
-        // the number of those far back, when they and the many were submitted, and which are looked for
-        for (far_back, then, later, oldest) in [
-            (3, 0.0, 10.0, 10.0),
-            (1, 40.0, 50.0, 50.0),
-            (3, 0.0, 9.9, 0.0),
-            (4, 0.0, 50.0, 0.0),
+        }
+    }
+
+    #[test]
+    fn slow_jobs_far_back_make_no_look_for_many_slow_ones_long() {
+        // the number of those far back, when they and the many were submitted, since when jobs are looked for, and how many
+        // are polled
+        for (far_back, then, later, oldest, polled) in [
+            (3, 0.0, 10.0, 10.0, 3),
+            (1, 40.0, 50.0, 50.0, 1),
+            (3, 0.0, 4.7, 0.0, 0),
+            // one of many
+            (4, 0.0, 50.0, 50.0, 1),
         ] {
             let many = (10..30).map(|id| slow(id, later));
             let jobs = (0..far_back).map(|id| slow(id, then)).chain(many);
             let mut jobs = JobList::new(jobs.collect());
             let kind = "create catalog items";
             jobs.to_look_back.insert(kind.to_owned());
-            let kinds = jobs.listed_kinds(at(100.0));
-            assert_eq!(kinds.slow.get(kind), Some(&at(oldest)), "{far_back}");
-            let (wanted, look) = jobs.begin_look(&kinds, at(100.0)).expect("it is due");
+            let kinds = jobs.listed_kinds(at(60.0));
+            let (wanted, look) = jobs.begin_look(&kinds, at(60.0)).expect("it is due");
             let alone = if oldest == then { 0 } else { far_back };
             assert_eq!(wanted.len(), 20 + far_back - alone);
             assert_eq!(look.oldest, at(oldest));
-            let polled = std::iter::from_fn(|| jobs.begin_poll(&kinds, at(100.0)));
-            let polled: Vec<Job> = polled.collect();
-            assert_eq!(polled.len(), alone, "{polled:?}");
-            assert!(polled.iter().all(|job| job.since == at(then)));
+            let asked = std::iter::from_fn(|| jobs.begin_poll(&kinds, at(60.0)));
+            let asked: Vec<Job> = asked.collect();
+            assert_eq!(asked.len(), polled, "{asked:?}");
+            assert!(asked.iter().all(|job| job.since == at(then)));
         }
+    }
+
+    #[test]
+    fn of_many_slow_jobs_far_back_one_is_polled_and_the_others_when_it_is_finished() {
+        let jobs = (0..10).map(|id| slow(id, 0.0));
+        let mut jobs = JobList::new(jobs.chain((30..50).map(|id| job(id, 50.0))).collect());
+        let kinds = jobs.listed_kinds(at(60.0));
+        let (wanted, look) = jobs.begin_look(&kinds, at(60.0)).expect("it is due");
+        assert_eq!((wanted.len(), look.oldest), (20, at(50.0)));
+        let sample = jobs.begin_poll(&kinds, at(60.0)).expect("a sample");
+        assert!(jobs.begin_poll(&kinds, at(60.0)).is_none());
+        jobs.poll_later(&sample.id, &kinds, at(60.0), Duration::ZERO);
+        let due = jobs.next_due(&kinds, at(60.0));
+        assert_eq!(due, Some(later(at(60.0), Duration::from_secs(60) / 14)));
+        let sample = jobs.begin_poll(&kinds, at(65.0)).expect("a sample");
+        jobs.remove(&sample.id, &kinds, at(65.0));
+        let now = at(65.0);
+        let others = std::iter::from_fn(|| jobs.begin_poll(&kinds, now)).take(20);
+        let mut others: Vec<String> = others.map(|job| job.id).collect();
+        assert_eq!(others.len(), 9);
+        // what is not finished is one of many again
+        let left = others.split_off(5);
+        others.iter().for_each(|id| jobs.remove(id, &kinds, now));
+        left.iter()
+            .for_each(|id| jobs.poll_later(id, &kinds, now, Duration::ZERO));
+        let kinds = jobs.listed_kinds(at(75.0));
+        assert!(jobs.begin_poll(&kinds, at(65.5)).is_none());
+        assert!(jobs.begin_poll(&kinds, at(75.0)).is_some());
+        assert!(jobs.begin_poll(&kinds, at(75.0)).is_none());
+    }
+
+    #[test]
+    fn a_look_that_is_under_way_goes_on_to_slow_jobs_when_a_sample_of_them_is_finished() {
+        let jobs = (0..40).map(|id| slow(id, 40.0));
+        let mut jobs = JobList::new(jobs.chain((50..80).map(|id| job(id, 50.0))).collect());
+        let kinds = jobs.listed_kinds(at(60.0));
+        let sample = jobs.begin_poll(&kinds, at(60.0)).expect("a sample");
+        let (wanted, look) = jobs.begin_look(&kinds, at(60.0)).expect("it is due");
+        assert_eq!((wanted.len(), look.oldest), (30, at(50.0)));
+        jobs.remove(&sample.id, &kinds, at(60.3));
+        wanted.iter().for_each(|job| {
+            jobs.answered(&job.id);
+        });
+        let partly = Finished {
+            next: Some("/api/next".to_owned()),
+            ..found(4, None)
+        };
+        jobs.end_look("create catalog items", partly, 1, at(61.0));
+        let (wanted, look) = jobs.begin_look(&kinds, at(61.0)).expect("it goes on");
+        assert_eq!((wanted.len(), look.oldest), (69, at(40.0)));
+        assert_eq!(look.from.as_deref(), Some("/api/next"));
+    }
+
+    #[test]
+    fn a_long_look_is_taken_at_the_end_when_a_sample_is_finished() {
+        let jobs = (0..40).map(|id| slow(id, 40.0));
+        let mut jobs = JobList::new(jobs.chain((50..80).map(|id| job(id, 50.0))).collect());
+        jobs.wait_until(Until::End, None, at(60.0));
+        end_look(&mut jobs, 13, 1, 60.0);
+        let kinds = jobs.listed_kinds(at(60.0));
+        let sample = jobs.begin_poll(&kinds, at(66.0)).expect("a sample");
+        assert!(sample.slow);
+        jobs.remove(&sample.id, &kinds, at(66.0));
+        let (wanted, _) = jobs.begin_look(&kinds, at(70.0)).expect("a look");
+        assert!(wanted.iter().any(|job| job.slow), "{wanted:?}");
     }
 
     #[test]
@@ -788,7 +800,7 @@ mod tests {
         assert_eq!(kinds.recent.len(), 1);
         let probe = jobs.begin_poll(&kinds, at(14.0)).expect("the probe");
         jobs.note_end(&probe, at(14.2));
-        jobs.remove(&probe.id);
+        jobs.remove(&probe.id, &kinds, at(14.2));
         let (wanted, _) = jobs.begin_look(&kinds, at(14.2)).expect("a look at once");
         assert_eq!(wanted.len(), 19);
         wanted.iter().for_each(|job| {
@@ -823,13 +835,13 @@ mod tests {
         let mut jobs = JobList::new((0..3).map(|id| job(id, 0.0)).collect());
         jobs.wait_until(Until::End, None, at(0.5));
         let probe = jobs.begin_poll(&alone, at(2.0)).expect("one of them").id;
-        jobs.poll_later(&probe, at(2.0), Duration::ZERO);
+        jobs.poll_later(&probe, &alone, at(2.0), Duration::ZERO);
         assert_eq!(jobs.begin_poll(&alone, at(9.0)).expect("it").id, probe);
         assert!(jobs.begin_poll(&alone, at(9.0)).is_none());
-        jobs.remove(&probe);
+        jobs.remove(&probe, &alone, at(9.0));
         let others = [(); 2].map(|()| jobs.begin_poll(&alone, at(9.0)).expect("the others"));
         for other in others {
-            jobs.poll_later(&other.id, at(9.0), Duration::ZERO);
+            jobs.poll_later(&other.id, &alone, at(9.0), Duration::ZERO);
         }
         // one of them is the next probe
         assert!(jobs.begin_poll(&alone, at(20.0)).is_some());
@@ -867,8 +879,9 @@ mod tests {
         assert_eq!(jobs.bytes(), job(1, 0.0).stored_bytes());
         jobs.add([job(2, 0.0)]);
         assert_eq!(jobs.of_kind("create catalog items"), 2);
-        jobs.remove("1");
-        jobs.remove("2");
+        let alone = ListedKinds::default();
+        jobs.remove("1", &alone, at(0.0));
+        jobs.remove("2", &alone, at(0.0));
         assert_eq!((jobs.bytes(), jobs.of_kind("create catalog items")), (0, 0));
     }
 }
