@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use jiff::SignedDuration;
 use klaviyo_bulk_import::error::POLICY;
-use native::environment::{Answered, Destination};
+use native::environment::{Answered, Destination, lost};
 use native::operator::{moment, reported};
 use native::shop::run_with;
 use native::{Interceptor, Operator, Setup, Shop};
@@ -188,6 +188,48 @@ fn where_every_document_is_refused_the_run_stops_and_can_be_resumed() {
         assert_eq!(status["status"], "completed", "{status}");
         shop.assert_ledger(&[Kind::Order]);
     });
+}
+
+/// An account that takes nothing; its answers to the first requests are lost.
+struct ShutAccount {
+    lost: Cell<u32>,
+}
+
+impl Interceptor for ShutAccount {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let carries_documents = matches!(to, Destination::Klaviyo)
+            && request.method() == Method::POST
+            && request.uri().path().contains("bulk");
+        if !carries_documents {
+            return None;
+        }
+        let left = self.lost.get();
+        self.lost.set(left.saturating_sub(1));
+        Some(match left {
+            0 => rejection(400, &json!([{"code": "invalid", "source": {}}])),
+            _ => Err(lost()),
+        })
+    }
+}
+
+#[test]
+fn lost_answers_do_not_hide_that_an_account_takes_nothing() {
+    // entries that a lost request may have created are looked up; events are not, and cannot be rejected for being there
+    for (resource, setup) in [
+        ("categories", Setup::catalog(130, 0).scheduled()),
+        ("orders", Setup::orders(60).scheduled()),
+    ] {
+        let shut = Rc::new(ShutAccount { lost: Cell::new(1) });
+        run_with(setup, shut.clone(), async move |shop: Shop| {
+            let status = shop.carried(resource, "").await;
+            assert_eq!(shut.lost.get(), 0);
+            assert_eq!(status["status"], "failed", "{status}");
+            let told =
+                advice("Klaviyo: every document is rejected, without a pointer to any of them");
+            assert_eq!(status["lastError"]["advice"], told, "{status}");
+            assert!(status["upToDateSince"].is_null(), "{status}");
+        });
+    }
 }
 
 /// Klaviyo answers what would create this category with 503, for as long as it is set.

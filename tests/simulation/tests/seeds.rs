@@ -37,7 +37,7 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 7] = [
+const REGRESSIONS: [(u64, &str); 8] = [
     (
         24,
         "look-ups that were answered 502 were not asked for in halves: the page they belong to never arrived",
@@ -53,6 +53,10 @@ const REGRESSIONS: [(u64, &str); 7] = [
     (
         747,
         "a stopped plan's run, written late, was worked on beside the next plan",
+    ),
+    (
+        1560,
+        "after a response that was lost, nothing told that an account took nothing: the run was up to date",
     ),
     (
         6089,
