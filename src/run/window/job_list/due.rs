@@ -121,8 +121,10 @@ impl JobList {
             is_sampled.map(sample).into_iter().flatten()
         });
         let samples: Vec<(&Job, Timestamp)> = samples.collect();
-        let now_polled = |job: &&Job| self.to_poll_now.contains(&job.id);
-        let others = self.list.iter().filter(now_polled);
+        let others = self
+            .list
+            .iter()
+            .filter(|job| self.to_poll_now.contains(&job.id) && !self.asked.contains(&job.id));
         let others: Vec<(&Job, Timestamp)> = others.map(|job| (job, job.since)).collect();
         let jobs = self.list.iter();
         let jobs = jobs.filter(move |job| {

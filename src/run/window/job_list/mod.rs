@@ -739,7 +739,15 @@ mod tests {
         let sample = jobs.begin_poll(&kinds, at(65.0)).expect("a sample");
         jobs.remove(&sample.id, &kinds, at(65.0));
         let now = at(65.0);
+        // nobody asks for a job that a look asks for
+        let looked_for = jobs.to_poll_now.iter().next().cloned().expect("another");
+        jobs.asked.insert(looked_for.clone());
         let others = std::iter::from_fn(|| jobs.begin_poll(&kinds, now)).take(20);
+        let others: Vec<Job> = others.collect();
+        assert!(others.iter().all(|job| job.id != looked_for), "{others:?}");
+        assert_eq!(others.len(), 8);
+        jobs.asked.remove(&looked_for);
+        let others = others.into_iter().chain(jobs.begin_poll(&kinds, now));
         let mut others: Vec<String> = others.map(|job| job.id).collect();
         assert_eq!(others.len(), 9);
         // what is not finished is one of many again
