@@ -103,6 +103,12 @@ impl BulkEndpoint {
         let is_of_content = field.starts_with("/attributes/") && field != "/attributes/external_id";
         self.names_entries && !is_of_content
     }
+
+    /// Whether it creates entries of the catalog: one that is there already is rejected for that.
+    #[must_use]
+    pub fn creates_entries(&self) -> bool {
+        self.names_entries && self.action == BulkAction::Create
+    }
 }
 
 /// The path of a job of this endpoint.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::answer::reason;
 use super::batch::{Batch, ENTRY_HEAD, ENTRY_MIDDLE, ENTRY_TAIL, Item};
-use super::bulk::{BulkAction, BulkEndpoint, Mended, Shape, is_job_id};
+use super::bulk::{BulkEndpoint, Mended, Shape, is_job_id};
 use super::client::{Client, Tally};
 use super::job::{limit_may_be_reached, one_job_too_many, read_id};
 use super::rate::Endpoint;
@@ -438,8 +438,7 @@ impl Sending {
         };
         let endpoint = self.bulk.post;
         // what a request without a response has created is there, which may be why it is rejected
-        let is_of_entries = self.bulk.names_entries && self.bulk.action == BulkAction::Create;
-        let may_be_there = is_of_entries
+        let may_be_there = self.bulk.creates_entries()
             && !self.is_looked_up_again
             && client.tally(endpoint, |tally| tally.is_unsure);
         if !may_be_there {

@@ -1,19 +1,21 @@
 //! How it becomes known that a job is finished: by a look into the list, by polling it, or by polling another one first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{JobList, LISTED_FOR, MANY};
 use crate::run::state::Job;
-use crate::run::window::job_looks::LastLook;
-use crate::run::window::job_pace::Until;
 use crate::time::between;
 
+/// From so many jobs of a kind on they are looked for in the list.
+pub(super) const MANY: usize = 4;
+/// Jobs that take longer than this are polled one by one whatever their number: a cancelled job is in no list of
+/// complete ones. The longest recorded one took 274 s.
+const LISTED_FOR: Duration = Duration::from_secs(300);
 /// As long as it is not known how many jobs a page of the list has, one is taken to have those of this time: 20, of the
 /// 12.5 a second that Klaviyo takes of a kind.
-const PAGE: Duration = Duration::from_millis(1_600);
+pub(super) const PAGE: Duration = Duration::from_millis(1_600);
 
 /// The kinds of jobs that are not polled one by one, in an order: one seed of the simulation is one history.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -84,50 +86,10 @@ impl ListedKinds {
     }
 }
 
-impl JobList {
-    /// The kinds of jobs that are looked for in the list, if the import can do that.
-    pub(in crate::run::window) fn listed_kinds(&self, now: Timestamp) -> ListedKinds {
-        if self.has_no_list {
-            return ListedKinds::default();
-        }
-        let mut jobs: HashMap<&str, (Vec<Timestamp>, Vec<Timestamp>)> = HashMap::new();
-        for job in self.list.iter().filter(|job| is_listed(job, now)) {
-            let (recent, slow) = jobs.entry(&job.kind).or_default();
-            let of = if job.slow { slow } else { recent };
-            of.push(job.since);
-        }
-        let mut listed = ListedKinds::default();
-        for (kind, (recent, slow)) in jobs {
-            let over = match self.looks.get(kind) {
-                Some(LastLook::Over(over)) => Some(over),
-                Some(LastLook::UnderWay(_) | LastLook::Partly(..)) | None => None,
-            };
-            // a look that reads more pages than there are jobs is worth less than polling them
-            let pages = over.map_or(0, |over| over.pages as usize);
-            // polls are made beside each other, and pages are read one after the other: at the end that counts
-            let worth = match self.waits_until(kind) {
-                Until::End => 2 * pages,
-                Until::Working | Until::Room => pages,
-            };
-            if recent.len() >= MANY.max(worth) {
-                listed.recent.insert(kind.to_owned());
-            }
-            if !slow.is_empty() {
-                let latest = self.latest.get(kind).copied();
-                let reached = recent.into_iter().min().or(latest).unwrap_or(now);
-                let page = over.and_then(|over| over.page).unwrap_or(PAGE);
-                let slow = SlowJobs::of(slow, reached, page);
-                listed.slow.insert(kind.to_owned(), slow);
-            }
-        }
-        listed
-    }
-}
-
 impl SlowJobs {
     /// Slow jobs that were submitted at these moments, where looks reach back as far as `reached` anyway, and a page of the
     /// list has the jobs of so long a time.
-    fn of(mut since: Vec<Timestamp>, reached: Timestamp, page: Duration) -> Self {
+    pub(super) fn of(mut since: Vec<Timestamp>, reached: Timestamp, page: Duration) -> Self {
         since.sort_unstable();
         let next = since.iter().skip(1).chain([&reached]);
         let gaps = since.iter().zip(next);

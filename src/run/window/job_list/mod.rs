@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub(super) use manner::ListedKinds;
-use manner::Manner;
+use manner::{MANY, Manner, PAGE, SlowJobs, is_listed};
 
 use super::job_looks::{LastLook, Reach};
 use super::job_pace::{self, FIRST_POLL, SHORT_PAUSE, Until};
@@ -31,13 +31,8 @@ use crate::run::import::Finished;
 use crate::run::state::Job;
 use crate::time::{between, later};
 
-/// From so many jobs of a kind on they are looked for in the list.
-const MANY: usize = 4;
 /// A job's poll comes this long before the time that the quickest one of its kind has taken.
 const HEAD_START: Duration = Duration::from_millis(500);
-/// Jobs that take longer than this are polled one by one whatever their number: a cancelled job is in no list of
-/// complete ones. The longest recorded one took 274 s.
-const LISTED_FOR: Duration = Duration::from_secs(300);
 
 /// The jobs of a window.
 #[derive(Debug, Default)]
@@ -174,6 +169,44 @@ impl JobList {
                 self.to_poll_now.extend(others.map(|job| job.id.clone()));
             }
         }
+    }
+
+    /// The kinds of jobs that are looked for in the list, if the import can do that.
+    pub(super) fn listed_kinds(&self, now: Timestamp) -> ListedKinds {
+        if self.has_no_list {
+            return ListedKinds::default();
+        }
+        let mut jobs: HashMap<&str, (Vec<Timestamp>, Vec<Timestamp>)> = HashMap::new();
+        for job in self.list.iter().filter(|job| is_listed(job, now)) {
+            let (recent, slow) = jobs.entry(&job.kind).or_default();
+            let of = if job.slow { slow } else { recent };
+            of.push(job.since);
+        }
+        let mut listed = ListedKinds::default();
+        for (kind, (recent, slow)) in jobs {
+            let over = match self.looks.get(kind) {
+                Some(LastLook::Over(over)) => Some(over),
+                Some(LastLook::UnderWay(_) | LastLook::Partly(..)) | None => None,
+            };
+            // a look that reads more pages than there are jobs is worth less than polling them
+            let pages = over.map_or(0, |over| over.pages as usize);
+            // polls are made beside each other, and pages are read one after the other: at the end that counts
+            let worth = match self.waits_until(kind) {
+                Until::End => 2 * pages,
+                Until::Working | Until::Room => pages,
+            };
+            if recent.len() >= MANY.max(worth) {
+                listed.recent.insert(kind.to_owned());
+            }
+            if !slow.is_empty() {
+                let latest = self.latest.get(kind).copied();
+                let reached = recent.into_iter().min().or(latest).unwrap_or(now);
+                let page = over.and_then(|over| over.page).unwrap_or(PAGE);
+                let slow = SlowJobs::of(slow, reached, page);
+                listed.slow.insert(kind.to_owned(), slow);
+            }
+        }
+        listed
     }
 
     /// What is waited for by jobs of this kind. Before those are finished that hold others up, the others are not the last.
