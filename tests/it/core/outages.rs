@@ -34,6 +34,13 @@ fn rejection(status: u16, errors: &Value) -> Answered {
     Ok(response.expect("a response"))
 }
 
+/// Whether Klaviyo gets documents with this request, at a path that has this in it.
+fn is_posted(to: Destination, request: &Request<Bytes>, path: &str) -> bool {
+    matches!(to, Destination::Klaviyo)
+        && request.method() == Method::POST
+        && request.uri().path().contains(path)
+}
+
 fn query_value<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
     let query = request.uri().query()?;
     query
@@ -111,9 +118,7 @@ struct Stumbling {
 
 impl Interceptor for Stumbling {
     fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
-        let is_of_events = matches!(to, Destination::Klaviyo)
-            && request.method() == Method::POST
-            && request.uri().path().contains("event-bulk-create-jobs");
+        let is_of_events = is_posted(to, request, "event-bulk-create-jobs");
         let body = String::from_utf8_lossy(request.body());
         let is_meant = self.text.as_ref().is_none_or(|text| body.contains(text));
         if !is_of_events || !is_meant || self.left.get() == 0 {
@@ -197,10 +202,7 @@ struct ShutAccount {
 
 impl Interceptor for ShutAccount {
     fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
-        let carries_documents = matches!(to, Destination::Klaviyo)
-            && request.method() == Method::POST
-            && request.uri().path().contains("bulk");
-        if !carries_documents {
+        if !is_posted(to, request, "bulk") {
             return None;
         }
         let left = self.lost.get();
@@ -241,9 +243,7 @@ struct StumblingCategory {
 impl Interceptor for StumblingCategory {
     fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
         let id = self.id.borrow().clone()?;
-        let is_creation = matches!(to, Destination::Klaviyo)
-            && request.method() == Method::POST
-            && request.uri().path().contains("category-bulk-create-jobs")
+        let is_creation = is_posted(to, request, "category-bulk-create-jobs")
             && String::from_utf8_lossy(request.body()).contains(&id);
         is_creation.then(|| rejection(503, &json!([{"code": "service_unavailable"}])))
     }

@@ -13,9 +13,6 @@ pub(super) const MANY: usize = 4;
 /// Jobs that take longer than this are polled one by one whatever their number: a cancelled job is in no list of
 /// complete ones. The longest recorded one took 274 s.
 const LISTED_FOR: Duration = Duration::from_secs(300);
-/// As long as it is not known how many jobs a page of the list has, one is taken to have those of this time: 20, of the
-/// 12.5 a second that Klaviyo takes of a kind.
-pub(super) const PAGE: Duration = Duration::from_millis(1_600);
 
 /// The kinds of jobs that are not polled one by one, in an order: one seed of the simulation is one history.
 #[derive(Debug, Default, PartialEq, Eq)]

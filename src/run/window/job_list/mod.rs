@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub(super) use manner::ListedKinds;
-use manner::{MANY, Manner, PAGE, SlowJobs, is_listed};
+use manner::{MANY, Manner, SlowJobs, is_listed};
 
 use super::job_looks::{LastLook, Reach};
 use super::job_pace::{self, FIRST_POLL, SHORT_PAUSE, Until};
@@ -33,6 +33,9 @@ use crate::time::{between, later};
 
 /// A job's poll comes this long before the time that the quickest one of its kind has taken.
 const HEAD_START: Duration = Duration::from_millis(500);
+/// As long as it is not known how many jobs a page of the list has, one is taken to have those of this time: 20, of the
+/// 12.5 a second that Klaviyo takes of a kind.
+const PAGE: Duration = Duration::from_millis(1_600);
 
 /// The jobs of a window.
 #[derive(Debug, Default)]
@@ -41,7 +44,7 @@ pub(super) struct JobList {
     /// Ids of jobs that Klaviyo is being asked for; they are left alone until the result has been handled.
     asked: HashSet<String>,
     /// When the latest job of a kind was submitted.
-    latest: HashMap<String, Timestamp>,
+    submitted_until: HashMap<String, Timestamp>,
     /// How long the quickest job of a kind took, as far as this window has seen it.
     quickest: HashMap<String, Duration>,
     /// The latest look for the jobs of a kind.
@@ -74,19 +77,18 @@ pub(super) struct JobList {
 impl JobList {
     pub(super) fn new(list: Vec<Job>) -> Self {
         let mut not_before: HashMap<String, Timestamp> = HashMap::new();
-        let mut latest = HashMap::new();
+        let mut submitted_until = HashMap::new();
         for job in &list {
             let due = not_before.entry(job.kind.clone()).or_insert(job.due);
             *due = job.due.min(*due);
-            let since = latest.entry(job.kind.clone()).or_insert(job.since);
-            *since = job.since.max(*since);
+            note_submitted(&mut submitted_until, job);
         }
         Self {
             bytes: list.iter().map(Job::stored_bytes).sum(),
             list,
             next_sample: not_before.clone(),
             not_before,
-            latest,
+            submitted_until,
             ..Self::default()
         }
     }
@@ -111,8 +113,7 @@ impl JobList {
 
     pub(super) fn add(&mut self, jobs: impl IntoIterator<Item = Job>) {
         for mut job in jobs {
-            let latest = self.latest.entry(job.kind.clone()).or_insert(job.since);
-            *latest = job.since.max(*latest);
+            note_submitted(&mut self.submitted_until, &job);
             let quickest = self.quickest.get(&job.kind).copied().unwrap_or_default();
             let first = quickest.saturating_sub(HEAD_START).max(FIRST_POLL);
             job.due = later(job.since, first).max(job.due);
@@ -199,8 +200,8 @@ impl JobList {
                 listed.recent.insert(kind.to_owned());
             }
             if !slow.is_empty() {
-                let latest = self.latest.get(kind).copied();
-                let reached = recent.into_iter().min().or(latest).unwrap_or(now);
+                let until = self.submitted_until.get(kind).copied();
+                let reached = recent.into_iter().min().or(until).unwrap_or(now);
                 let page = over.and_then(|over| over.page).unwrap_or(PAGE);
                 let slow = SlowJobs::of(slow, reached, page);
                 listed.slow.insert(kind.to_owned(), slow);
@@ -432,6 +433,12 @@ impl JobList {
         });
         jobs.collect()
     }
+}
+
+/// Keeps when the latest job of each kind was submitted.
+fn note_submitted(until: &mut HashMap<String, Timestamp>, job: &Job) {
+    let until = until.entry(job.kind.clone()).or_insert(job.since);
+    *until = job.since.max(*until);
 }
 
 #[cfg(test)]
