@@ -121,15 +121,11 @@ impl JobList {
             is_sampled.map(sample).into_iter().flatten()
         });
         let samples: Vec<(&Job, Timestamp)> = samples.collect();
-        let others = self
-            .list
-            .iter()
-            .filter(|job| self.to_poll_now.contains(&job.id) && !self.asked.contains(&job.id));
-        let others: Vec<(&Job, Timestamp)> = others.map(|job| (job, job.since)).collect();
         let jobs = self.list.iter();
         let jobs = jobs.filter(move |job| {
             // the errors of a finished job are read whatever is waited for
             job.errors_at.is_some()
+                || self.to_poll_now.contains(&job.id)
                 || match (probes[job.kind.as_str()], listed.manner(job, now)) {
                     (_, Manner::Polled) if job.slow => true,
                     (Some(probe), _) => job.id == probe,
@@ -137,7 +133,7 @@ impl JobList {
                 }
         });
         let jobs = jobs.filter(|job| !self.asked.contains(&job.id));
-        jobs.map(|job| (job, job.due)).chain(samples).chain(others)
+        jobs.map(|job| (job, job.due)).chain(samples)
     }
 
     /// The slow job of this kind that is polled next of those that it becomes known of in this manner, any of them, and

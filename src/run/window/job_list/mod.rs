@@ -165,9 +165,12 @@ impl JobList {
                 self.to_look_back.insert(removed.kind.clone());
             }
             if was_probe || (was_sample && manner == Manner::SampledFarBack) {
-                let others = self.list.iter().filter(|job| job.kind == removed.kind);
-                let others = others.filter(|job| listed.manner(job, now) == Manner::SampledFarBack);
-                self.to_poll_now.extend(others.map(|job| job.id.clone()));
+                let others = self.list.iter_mut().filter(|job| job.kind == removed.kind);
+                for other in others.filter(|job| listed.manner(job, now) == Manner::SampledFarBack)
+                {
+                    other.due = other.since;
+                    self.to_poll_now.insert(other.id.clone());
+                }
             }
         }
     }
