@@ -1,13 +1,16 @@
 //! Bulk jobs: what all kinds of them have in common.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::bulk::{BulkEndpoint, job_path};
+use super::catalog::{CATEGORY_JOBS, PRODUCT_JOBS};
 use super::client::Client;
 use super::job_limit::{self, MANY_JOBS, PAUSE};
 use super::links::{Links, next_path};
@@ -113,10 +116,13 @@ impl Look {
     }
 }
 
-/// A page of finished jobs, newest first.
+/// A page of finished jobs, newest first. Recorded lists are in the order in which the jobs were created, and in that in
+/// which they were completed, too: which of the two it is cannot be told from them.
 pub(super) struct FinishedPage<T> {
     /// The jobs by id, with when they were created, if that can be read.
     pub(super) jobs: Vec<(String, Option<Timestamp>, Finished<T>)>,
+    /// No job on the pages that follow was created after this moment, if one is known.
+    pub(super) created_until: Option<Timestamp>,
     /// The path of the next page.
     pub(super) next: Option<String>,
 }
@@ -130,22 +136,38 @@ struct JobPage<T> {
 
 #[derive(Deserialize)]
 struct Listed<T> {
-    #[serde(default)]
-    created_at: Option<String>,
+    #[serde(flatten)]
+    moments: Moments,
     #[serde(flatten)]
     attributes: Attributes<T>,
 }
 
-/// When a job was created.
+/// When a job was created and completed.
 #[derive(Deserialize)]
-struct CreatedAt {
+struct Moments {
     #[serde(default)]
     created_at: Option<String>,
+    #[serde(default)]
+    completed_at: Option<String>,
 }
 
-impl CreatedAt {
-    fn moment(&self) -> Option<Timestamp> {
+impl Moments {
+    fn created(&self) -> Option<Timestamp> {
         self.created_at.as_deref()?.parse().ok()
+    }
+
+    fn completed(&self) -> Option<Timestamp> {
+        self.completed_at.as_deref()?.parse().ok()
+    }
+}
+
+/// Until when the jobs were created at most that follow these in a list, newest first: none after the last one that was
+/// created, if they are in that order, and otherwise none after the last one that was completed.
+fn created_until(jobs: &[Moments]) -> Option<Timestamp> {
+    let created: Option<Vec<Timestamp>> = jobs.iter().map(Moments::created).collect();
+    match created.filter(|created| created.is_sorted_by(|newer, older| newer >= older)) {
+        Some(created) => created.last().copied(),
+        None => jobs.last().and_then(Moments::completed),
     }
 }
 
@@ -186,39 +208,48 @@ pub(super) async fn read_finished<T: DeserializeOwned>(
     deadline: Deadline,
 ) -> Result<FinishedPage<T>, Error> {
     let (jobs, next) = read_page::<Listed<T>>(client, bulk, path, deadline).await?;
-    let jobs = jobs.into_iter().filter_map(|job| {
-        let Listed {
-            created_at,
+    let mut moments = Vec::new();
+    let mut finished = Vec::new();
+    for job in jobs {
+        let Some(Listed {
+            moments: of_job,
             attributes,
-        } = job.attributes?;
-        let created = created_at.and_then(|moment| moment.parse().ok());
-        let is_complete = attributes.status == "complete";
-        let finished = (attributes.outcome, made(job.relationships));
-        is_complete.then_some((job.id?, created, finished))
-    });
+        }) = job.attributes
+        else {
+            continue;
+        };
+        if let (Some(id), "complete") = (job.id, attributes.status.as_str()) {
+            let outcome = (attributes.outcome, made(job.relationships));
+            finished.push((id, of_job.created(), outcome));
+        }
+        moments.push(of_job);
+    }
     Ok(FinishedPage {
-        jobs: jobs.collect(),
+        jobs: finished,
+        created_until: created_until(&moments),
         next,
     })
 }
 
-/// Whether at least so many jobs of this endpoint are queued or processing, whoever submitted them.
+/// Whether at least so many jobs of these endpoints together are queued or processing, whoever submitted them.
 ///
 /// # Errors
 /// If Klaviyo does not respond or rejects a request, and if a response is not a page of jobs.
 pub async fn are_in_progress(
     client: &Client,
-    bulk: &'static BulkEndpoint,
+    endpoints: &[&'static BulkEndpoint],
     least: usize,
     deadline: Deadline,
 ) -> Result<bool, Error> {
-    let mut found = 0;
-    read_in_progress(client, bulk, deadline, |jobs: Vec<JobData<IgnoredAny>>| {
-        found += jobs.len();
-        found < least
-    })
-    .await?;
-    Ok(found >= least)
+    let found = Cell::new(0);
+    let count = |jobs: Vec<JobData<IgnoredAny>>| {
+        found.set(found.get() + jobs.len());
+        found.get() < least
+    };
+    let endpoints = endpoints.iter();
+    let read = endpoints.map(|endpoint| read_in_progress(client, endpoint, deadline, count));
+    try_join_all(read).await?;
+    Ok(found.get() >= least)
 }
 
 /// Reads the pages of the jobs of this endpoint that are queued or processing, as long as `take` wants more of them.
@@ -254,11 +285,11 @@ pub async fn unknown_in_progress(
     deadline: Deadline,
 ) -> Result<Vec<Option<Timestamp>>, Error> {
     let mut unknown = Vec::new();
-    read_in_progress(client, bulk, deadline, |jobs: Vec<JobData<CreatedAt>>| {
+    read_in_progress(client, bulk, deadline, |jobs: Vec<JobData<Moments>>| {
         let is_known =
-            |job: &JobData<CreatedAt>| job.id.as_deref().is_some_and(|id| known.contains(id));
+            |job: &JobData<Moments>| job.id.as_deref().is_some_and(|id| known.contains(id));
         let others = jobs.iter().filter(|job| !is_known(job));
-        unknown.extend(others.map(|job| job.attributes.as_ref().and_then(CreatedAt::moment)));
+        unknown.extend(others.map(|job| job.attributes.as_ref().and_then(Moments::created)));
         true
     })
     .await?;
@@ -282,7 +313,11 @@ pub(super) async fn limit_may_be_reached(
     {
         return Ok(are_many);
     }
-    let are_many = are_in_progress(client, bulk, MANY_JOBS, deadline).await?;
+    let mut are_many = are_in_progress(client, &[bulk], MANY_JOBS, deadline).await?;
+    if !are_many {
+        let all = [&CATEGORY_JOBS[..], &PRODUCT_JOBS].concat();
+        are_many = are_in_progress(client, &all, MANY_JOBS, deadline).await?;
+    }
     *counted = job_limit::counted(are_many, now());
     Ok(are_many)
 }

@@ -2,7 +2,8 @@
 //!
 //! How Klaviyo answers one job too many was never recorded. A 429 says itself that it is to be waited for. A 400 or 409
 //! without a pointer looks as if a document were bad. Klaviyo is asked then how many jobs there are: those of other apps
-//! count, and those of windows that were killed before they wrote them down.
+//! count, and those of windows that were killed before they wrote them down. Whether the limit is one for each kind of job or
+//! for all of them together is not documented either: where there are few of the kind, all are counted.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use futures_util::lock::Mutex;
 
-/// "At most 500 jobs in progress at any given time" of a kind of catalog job.
+/// "The maximum number of jobs in progress at one time is 500", it says of each kind of catalog job. It is taken for a limit of
+/// the kind; one of all kinds together is met as one that other apps use up.
 pub const MAX_JOBS: usize = 500;
 /// With at least so many jobs in progress, the limit may be the cause of a refusal. Far fewer than the limit: jobs end
 /// between the refusal and the count.

@@ -347,7 +347,8 @@ impl Sending {
     /// Whether a refusal of catalog entries does not say which of them is meant.
     fn names_no_document(&self, refusal: &Refusal) -> bool {
         let mut pointers = refusal.pointers.iter();
-        self.bulk.names_entries && !pointers.any(|pointer| pointer.starts_with(self.bulk.pointer))
+        let has_index = |pointer: &String| self.bulk.below(pointer).0.is_some();
+        self.bulk.names_entries && !pointers.any(has_index)
     }
 
     /// Decides in which parts a rejected part is sent next.
@@ -358,20 +359,20 @@ impl Sending {
         refusal: &Refusal,
         client: &Client,
     ) -> Result<Vec<Vec<usize>>, Error> {
-        let mut culprits: BTreeMap<usize, &str> = BTreeMap::new();
+        let mut culprits: BTreeMap<usize, String> = BTreeMap::new();
         for pointer in &refusal.pointers {
-            for item in self.pointed_at(pointer, positions) {
-                culprits.entry(item).or_insert(pointer);
+            let (index, field) = self.bulk.below(pointer);
+            for item in self.pointed_at(index, &field, positions) {
+                culprits.entry(item).or_insert_with(|| field.clone());
             }
         }
+        // the profiles of entries that are corrected for this response: an entry has several documents
+        self.mended_profiles.clear();
         if culprits.is_empty() {
             return self.halve(part, refusal, client);
         }
         let mut mended = HashSet::new();
-        // the profiles of entries that are corrected for this response: an entry has several documents
-        self.mended_profiles.clear();
-        for (&item, pointer) in &culprits {
-            let field = self.field(pointer);
+        for (&item, field) in &culprits {
             if self.mend(item, field) {
                 mended.insert(item);
             } else {
@@ -436,6 +437,16 @@ impl Sending {
         let [item] = part[..] else {
             return Ok(halves(part));
         };
+        // a pointer without an index says what is wrong with the only document
+        let fields = refusal.pointers.iter();
+        let mut fields = fields.map(|pointer| self.bulk.below(pointer).1);
+        if let Some(field) = fields.find(|field| !field.is_empty()) {
+            if self.mend(item, &field) {
+                return Ok(vec![part]);
+            }
+            self.set_aside(item, refusal, &field);
+            return Ok(Vec::new());
+        }
         let endpoint = self.bulk.post;
         // what a request without a response has created is there, which may be why it is rejected
         let may_be_there = self.bulk.creates_entries()
@@ -456,34 +467,19 @@ impl Sending {
         Ok(Vec::new())
     }
 
-    /// The items that a pointer names: one item, or all items of an entry.
-    fn pointed_at(&self, pointer: &str, positions: &Positions) -> Vec<usize> {
-        let Some(below) = pointer.strip_prefix(self.bulk.pointer) else {
-            return Vec::new();
-        };
-        let mut parts = below.splitn(2, '/');
-        let Some(entry) = parts
-            .next()
-            .and_then(|index| index.parse().ok())
-            .and_then(|index: usize| positions.get(index))
-        else {
+    /// The items that a pointer with this index and the rest names: one item, or all items of an entry.
+    fn pointed_at(&self, index: Option<usize>, rest: &str, positions: &Positions) -> Vec<usize> {
+        let Some(entry) = index.and_then(|index| positions.get(index)) else {
             return Vec::new();
         };
         if matches!(self.bulk.shape, Shape::Flat) {
             return entry.clone();
         }
-        let event = parts
-            .next()
-            .and_then(|rest| rest.strip_prefix("attributes/events/data/"))
+        let event = rest
+            .strip_prefix("/attributes/events/data/")
             .and_then(|rest| rest.split('/').next()?.parse().ok())
             .and_then(|index: usize| entry.get(index));
         event.map_or_else(|| entry.clone(), |&item| vec![item])
-    }
-
-    /// The part of a pointer that is relative to the document.
-    fn field<'a>(&self, pointer: &'a str) -> &'a str {
-        let below = pointer.strip_prefix(self.bulk.pointer).unwrap_or(pointer);
-        below.find('/').map_or("", |slash| &below[slash..])
     }
 }
 

@@ -2,17 +2,12 @@
 
 use std::rc::Rc;
 
-use futures_util::future::try_join_all;
-
 use super::context::Context;
 use super::{categories, customers, deletion, orders, products};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::CatalogCollection;
-use crate::klaviyo::catalog::{
-    CREATE_CATEGORIES, CREATE_ITEMS, CREATE_VARIANTS, DELETE_CATEGORIES, DELETE_ITEMS,
-    DELETE_VARIANTS, UPDATE_CATEGORIES, UPDATE_ITEMS, UPDATE_VARIANTS,
-};
+use crate::klaviyo::catalog::{CATEGORY_JOBS, PRODUCT_JOBS};
 use crate::klaviyo::job::are_in_progress;
 use crate::ports::LocalFuture;
 use crate::run::import::{Import, ImportFactory};
@@ -20,18 +15,11 @@ use crate::run::state::{Resource, RunDocument};
 use crate::time::Deadline;
 
 /// The kinds of jobs that runs of a resource submit and that change what others see: those of the catalog.
-fn job_kinds(resource: Resource) -> Vec<&'static BulkEndpoint> {
+fn job_kinds(resource: Resource) -> &'static [&'static BulkEndpoint] {
     match resource {
-        Resource::Customers | Resource::Orders => vec![],
-        Resource::Categories => vec![&CREATE_CATEGORIES, &UPDATE_CATEGORIES, &DELETE_CATEGORIES],
-        Resource::Products => vec![
-            &CREATE_ITEMS,
-            &UPDATE_ITEMS,
-            &DELETE_ITEMS,
-            &CREATE_VARIANTS,
-            &UPDATE_VARIANTS,
-            &DELETE_VARIANTS,
-        ],
+        Resource::Customers | Resource::Orders => &[],
+        Resource::Categories => &CATEGORY_JOBS,
+        Resource::Products => &PRODUCT_JOBS,
     }
 }
 
@@ -59,11 +47,6 @@ impl ImportFactory for Context {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<bool, Error>> {
         let client = self.klaviyo.clone();
-        Box::pin(async move {
-            let kinds = job_kinds(resource).into_iter();
-            let found = kinds.map(|kind| are_in_progress(&client, kind, 1, deadline));
-            let found = try_join_all(found).await?;
-            Ok(found.contains(&true))
-        })
+        Box::pin(async move { are_in_progress(&client, job_kinds(resource), 1, deadline).await })
     }
 }

@@ -124,9 +124,7 @@ pub async fn read_finished(
     loop {
         let page = job::read_finished::<Attributes>(client, bulk, &path, deadline).await?;
         listed.pages += 1;
-        let mut may_have_more = true;
         for (id, created, finished) in page.jobs {
-            may_have_more &= created.is_none_or(|created| look.reaches(created));
             if let Some(since) = wanted.remove(id.as_str()) {
                 let ahead = created.map(|created| between(created, since));
                 if !is_clock_known {
@@ -136,6 +134,8 @@ pub async fn read_finished(
                 listed.jobs.push((id, Outcome { created, ..outcome }));
             }
         }
+        let until = page.created_until;
+        let may_have_more = until.is_none_or(|until| look.reaches(until));
         match page.next {
             Some(next) if may_have_more && !wanted.is_empty() => path = next,
             _ => return Ok(listed),

@@ -120,6 +120,20 @@ pub static MOVE_VARIANTS: BulkEndpoint = BulkEndpoint {
     ..DELETE_VARIANTS
 };
 
+/// The endpoints of the jobs of categories: a list of jobs each.
+pub static CATEGORY_JOBS: [&BulkEndpoint; 3] =
+    [&CREATE_CATEGORIES, &UPDATE_CATEGORIES, &DELETE_CATEGORIES];
+
+/// The endpoints of the jobs of products: a list of jobs each.
+pub static PRODUCT_JOBS: [&BulkEndpoint; 6] = [
+    &CREATE_ITEMS,
+    &UPDATE_ITEMS,
+    &DELETE_ITEMS,
+    &CREATE_VARIANTS,
+    &UPDATE_VARIANTS,
+    &DELETE_VARIANTS,
+];
+
 /// The entry of a delete job.
 #[must_use]
 pub fn identifier(kind: &str, compound_id: &str) -> Box<RawValue> {
