@@ -36,7 +36,7 @@ pub enum JobTimes {
 pub enum Recorded {
     /// Those under a minute: most of them.
     Usual,
-    /// All of them: one in six of the jobs of items and variants took from two to five minutes.
+    /// All of them: five of eighteen jobs of items and variants took from two to five minutes.
     All,
 }
 
@@ -72,8 +72,13 @@ impl JobTimes {
                     .collect();
                 let seconds = rng.choice(seconds).unwrap_or(USUAL_BELOW) + rng.f64() - 0.5;
                 let whole = Duration::from_secs_f64(seconds * scale);
-                // entries of a slow job could be read while it was still said to be under way
-                let least = if seconds < USUAL_BELOW { 0.5 } else { BEGINS };
+                // entries of a slow job could be read while it was still said to be under way, in one run shortly before
+                // it was over; that it is mostly so late, and much earlier now and then, is not known
+                let least = match seconds < USUAL_BELOW {
+                    true => 0.5,
+                    false if rng.u8(..4) == 0 => BEGINS,
+                    false => LATE,
+                };
                 Times {
                     begins: whole.mul_f64(BEGINS),
                     takes_effect: whole.mul_f64(least + (1.0 - least) * rng.f64()),
@@ -123,6 +128,9 @@ const USUAL_BELOW: f64 = 60.0;
 /// The share of a job's time in which it waits to be worked on. Recorded is only that an import is still `queued` at a
 /// first poll.
 const BEGINS: f64 = 0.1;
+/// The share of a slow job's time in which mostly nothing of what it writes can be read: what the recorded create of 274
+/// seconds made could not be read at that share of its time.
+const LATE: f64 = 0.93;
 
 /// The recorded times of a kind of job, in seconds.
 fn recorded(kind: JobKind) -> &'static [f64] {
@@ -133,7 +141,9 @@ fn recorded(kind: JobKind) -> &'static [f64] {
         JobKind::Catalog(Kind::Variant, Action::Create) => &[10.0, 12.0, 13.0],
         JobKind::Catalog(Kind::Variant, Action::Update) => &[14.0, 33.0, 130.0],
         JobKind::Catalog(Kind::Variant, Action::Delete) => &[7.0, 140.0, 255.0],
-        JobKind::Catalog(Kind::Category, _) => &[8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0],
+        JobKind::Catalog(Kind::Category, Action::Create) => &[11.0, 11.0, 8.0],
+        JobKind::Catalog(Kind::Category, Action::Update) => &[14.0, 11.0, 12.0],
+        JobKind::Catalog(Kind::Category, Action::Delete) => &[12.0, 14.0, 11.0],
         // no time of a profile import was recorded: taken to be as usual as those of categories
         JobKind::ProfileImport => &[8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0],
     }
@@ -168,6 +178,21 @@ mod tests {
         assert_eq!(near(&all, 7.0) + near(&all, 140.0) + near(&all, 255.0), 300);
         let quick = drawn(JobTimes::default(), kind);
         assert!(quick.iter().all(|&seconds| seconds < 1.0));
+    }
+
+    #[test]
+    fn slow_jobs_take_effect_mostly_shortly_before_they_end_and_now_and_then_much_earlier() {
+        let mut rng = Rng::with_seed(7);
+        let kind = JobKind::Catalog(Kind::Variant, Action::Delete);
+        let times = std::iter::repeat_with(|| JobTimes::RECORDED.draw(kind, &mut rng));
+        let slow: Vec<f64> = times
+            .take(600)
+            .filter(|times| times.ends.as_secs_f64() >= USUAL_BELOW)
+            .map(|times| times.takes_effect.as_secs_f64() / times.ends.as_secs_f64())
+            .collect();
+        let early = slow.iter().filter(|&&share| share < LATE).count();
+        assert!((slow.len() / 8..slow.len() / 3).contains(&early), "{early}");
+        assert!(slow.iter().any(|&share| share < 0.5));
     }
 
     #[test]
