@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use serde_json::Value;
 
-use crate::shared::{folder, say_skipped};
+use crate::shared::Shared;
 
 /// One recorded answer.
 #[derive(Debug)]
@@ -83,15 +83,15 @@ fn text(value: &Value) -> String {
 /// `../shared/recordings` beside the workspace. `None`, said on standard error, where they are not there.
 ///
 /// # Panics
-/// If they are there and cannot be read.
+/// If they are there and cannot be read, and if they are missing where the environment variable `RECORDINGS` says
+/// `required`.
 #[must_use]
 pub fn shared() -> Option<BTreeMap<String, Recording>> {
-    const VARIABLE: &str = "RECORDINGS_DIR";
-    let folder = folder(VARIABLE, "recordings");
+    let folder = Shared::Recordings.folder();
     let files = match fs::read_dir(folder.join("klaviyo")) {
         Ok(files) => files,
         Err(error) => {
-            say_skipped("comparison with recorded answers", &error, VARIABLE);
+            Shared::Recordings.skip("comparison with recorded answers", &error);
             return None;
         }
     };

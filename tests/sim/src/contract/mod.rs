@@ -21,7 +21,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-use crate::shared;
+use crate::shared::Shared;
 use schema::{Unknown, sample, translate, translate_components};
 
 /// Violations told of one body; the rest is left out.
@@ -88,6 +88,9 @@ impl Contract {
     /// The descriptions, loaded once for all worlds of the process: from the folder in the environment variable `CONTRACTS_DIR`, else from
     /// `../shared/contracts` beside the workspace. `None`, said on standard error, where they are not there or
     /// cannot be read.
+    ///
+    /// # Panics
+    /// If it is `None` where the environment variable `CONTRACTS` says `required`.
     #[must_use]
     pub fn shared() -> Option<Arc<Self>> {
         static SHARED: LazyLock<Option<Arc<Contract>>> =
@@ -96,12 +99,10 @@ impl Contract {
     }
 
     fn load_default() -> Option<Self> {
-        const VARIABLE: &str = "CONTRACTS_DIR";
-        match Self::load(&shared::folder(VARIABLE, "contracts")) {
+        match Self::load(&Shared::Contracts.folder()) {
             Ok(contract) => Some(contract),
             Err(error) => {
-                let what = "checks against the OpenAPI descriptions";
-                shared::say_skipped(what, &error, VARIABLE);
+                Shared::Contracts.skip("checks against the OpenAPI descriptions", &error);
                 None
             }
         }
