@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use jiff::Timestamp;
 use klaviyo_bulk_import::config::{KlaviyoConfig, Secret};
 use klaviyo_bulk_import::error::Action;
 use klaviyo_bulk_import::json::pieces::Pieces;
 use klaviyo_bulk_import::klaviyo::accounts::{self, Account};
 use klaviyo_bulk_import::klaviyo::batch::Batch;
 use klaviyo_bulk_import::klaviyo::bulk::BulkEndpoint;
-use klaviyo_bulk_import::klaviyo::catalog::job::Named;
+use klaviyo_bulk_import::klaviyo::catalog::job::{Named, Outcome};
 use klaviyo_bulk_import::klaviyo::catalog::listing::{
     CatalogCollection, Extent, existing, list, variants_of_items,
 };
-use klaviyo_bulk_import::klaviyo::job::JobState;
-use klaviyo_bulk_import::klaviyo::{Client, catalog, events, profiles};
+use klaviyo_bulk_import::klaviyo::catalog::{attributes, category};
+use klaviyo_bulk_import::klaviyo::job::{JobState, Look};
+use klaviyo_bulk_import::klaviyo::{Client, catalog, events, known_profiles, profiles};
 use klaviyo_bulk_import::time::Deadline;
 use native::environment::{Answered, Destination};
 use native::shop::run_with;
@@ -176,9 +178,9 @@ fn jobs_are_under_way_over_or_unknown_whatever_their_counts_say() {
 
             // the jobs of a list are those of single answers, and some of them are over
             let listed = &recordings[&name("jobs.200")];
-            let mut listed_jobs = 0;
-            for data in listed.body["data"].as_array().expect("jobs") {
-                listed_jobs += 1;
+            let jobs = listed.body["data"].as_array().expect("jobs");
+            let mut finished = finished(listed, endpoint);
+            for data in jobs {
                 let JobState::Complete(outcome) = state(listed, &json!({ "data": data })) else {
                     panic!("{job}: not over");
                 };
@@ -193,9 +195,81 @@ fn jobs_are_under_way_over_or_unknown_whatever_their_counts_say() {
                     );
                 }
                 assert_eq!(outcome.errors.len(), outcome.failed, "{job}");
+                let id = data["id"].as_str().expect("an id");
+                assert_eq!(finished.remove(id), Some(outcome), "{job}");
             }
-            assert!(listed_jobs > 0);
+            assert!(!jobs.is_empty() && finished.is_empty());
         }
+    });
+}
+
+/// The results that the reader of lists finds in a recorded list of all its jobs.
+fn finished(listed: &Recording, endpoint: &'static BulkEndpoint) -> HashMap<String, Outcome> {
+    let jobs = listed.body["data"].as_array().expect("jobs");
+    let submitted: HashMap<String, Timestamp> = jobs
+        .iter()
+        .map(|job| {
+            let created = job["attributes"]["created_at"].as_str().expect("a moment");
+            let id = job["id"].as_str().expect("an id");
+            (id.to_owned(), created.parse().expect("a moment"))
+        })
+        .collect();
+    let look = Look {
+        oldest: submitted.values().copied().min().expect("a job"),
+        clock_ahead: None,
+        from: None,
+    };
+    let found = read(listed, async |client, deadline| {
+        let wanted = submitted.iter().map(|(id, &at)| (id.as_str(), at));
+        let found = catalog::job::read_finished(client, endpoint, wanted.collect(), look, deadline);
+        found.await.expect("a list")
+    });
+    assert_eq!((found.pages, found.next), (1, None));
+    found.jobs.into_iter().collect()
+}
+
+#[test]
+fn attributes_of_entries_a_new_category_and_a_known_profile_are_read() {
+    with(|recordings| {
+        let items = &recordings["get_catalog_items.200"];
+        let mut titles = read(items, async |client, deadline| {
+            let mut titles = Vec::new();
+            let (fields, ids) = ("title", ["a".to_owned()]);
+            let take = |entry: attributes::Entry| {
+                titles.push((entry.id, entry.attributes["title"].clone()));
+            };
+            let items = CatalogCollection::Items;
+            let read = attributes::read(client, items, fields, &ids, deadline, take);
+            read.await.expect("entries");
+            titles
+        });
+        for item in items.body["data"].as_array().expect("items") {
+            let title = (
+                item["id"].as_str().expect("an id").to_owned(),
+                item["attributes"]["title"].clone(),
+            );
+            assert_eq!(titles.remove(0), title);
+        }
+        assert_eq!(titles, []);
+
+        let created = read(
+            &recordings["create_catalog_category.201"],
+            async |client, deadline| category::create(client, b"{}", deadline).await,
+        );
+        assert!(created.expect("an answer"));
+
+        // a list of profiles was not recorded: one profile, as it was recorded
+        let profile = &recordings["create_or_update_profile.200"];
+        let data = &profile.body["data"];
+        let list = json!({ "data": [data], "links": { "next": null, "prev": null } });
+        let known = read_body(profile, &list, async |client, deadline| {
+            let emails = ["a".to_owned()];
+            known_profiles::of_emails(client, &emails, deadline).await
+        });
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let expected = (text(&data["attributes"]["email"]), text(&data["id"]));
+        let known: Vec<_> = known.expect("profiles").into_iter().collect();
+        assert_eq!(known, [expected]);
     });
 }
 
