@@ -6,7 +6,7 @@ use native::operator::reported;
 use native::{Operator, Setup};
 use serde_json::json;
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::Choice;
+use sim::klaviyo::{Choice, Pointers};
 use sim::seed::Kind;
 
 use crate::support::component::{IntoHosted, Shop};
@@ -90,9 +90,9 @@ async fn profiles_that_klaviyo_does_not_take_are_in_the_report_and_the_rest_arri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_refused_whole_loses_only_the_records_at_fault() {
-    for points in [true, false] {
+    for pointers in [Pointers::Record, Pointers::Nowhere] {
         let mut setup = Setup::customers(150);
-        setup.klaviyo.point_at_records = points;
+        setup.klaviyo.pointers = pointers;
         let shop = Shop::open(setup).await;
         let ids = shop.ids(Kind::Customer);
         let refused = [3, 77, 149].map(|at| ids[at].clone());

@@ -4,7 +4,7 @@ use native::operator::reported;
 use native::{Operator, Setup};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::Choice;
+use sim::klaviyo::{Choice, Pointers};
 use sim::seed::Kind;
 
 use crate::support::component::Shop;
@@ -76,9 +76,9 @@ async fn only_the_orders_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_klaviyo_refuses_cost_their_order_only() {
-    for points in [true, false] {
+    for pointers in [Pointers::Record, Pointers::Nowhere] {
         let mut setup = Setup::orders(120);
-        setup.klaviyo.point_at_records = points;
+        setup.klaviyo.pointers = pointers;
         let shop = Shop::open(setup).await;
         let order = shop.ids(Kind::Order).swap_remove(5);
         shop.world.klaviyo(|klaviyo| {

@@ -11,7 +11,7 @@ use native::shop::{run, run_with};
 use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::{Choice, Existing, JobTimes, Kind as EntryKind};
+use sim::klaviyo::{Choice, Existing, JobTimes, Kind as EntryKind, Pointers};
 use sim::seed::Kind;
 
 const DELETE_VARIANTS: &str = "POST /api/catalog-variant-bulk-delete-jobs";
@@ -128,7 +128,7 @@ fn creates_whose_answer_comes_too_late_are_no_sign_that_everything_is_rejected()
     for existing in [Existing::BadRequest, Existing::Conflict] {
         let mut setup = Setup::catalog(100, 0).scheduled();
         setup.klaviyo.existing = existing;
-        setup.klaviyo.point_at_records = false;
+        setup.klaviyo.pointers = Pointers::Nowhere;
         setup.klaviyo.job_times = JobTimes::USUAL;
         run(setup, async |shop| {
             // taken, and longer under way than anybody waits

@@ -1,14 +1,22 @@
 //! Entries that Klaviyo does not take as they were sent, for they came, went or moved: looked up and decided again.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::join;
-use http::Method;
-use native::{Operator, Setup, Shop};
+use bytes::Bytes;
+use futures_util::future::{join, join3};
+use http::{Method, Request};
+use native::environment::{Answered, Destination};
+use native::shop::run_with;
+use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
-use sim::faults::{Fault, Rule};
-use sim::klaviyo::{EntryErrors, Existing, JobTimes, Kind as EntryKind};
+use sim::klaviyo::{
+    Action, EntryErrors, Existing, JobKind, JobTimes, Kind as EntryKind, Operation, Pointers,
+};
+use sim::peer::Peer;
 use sim::seed::Kind;
+use sim::world::World;
 
 use crate::support::described::run;
 
@@ -22,14 +30,27 @@ fn remove(shop: &Shop, kind: EntryKind, ids: &[String]) {
 }
 
 /// Acts as soon as this call has been made once more.
-fn after(shop: &Shop, call: &str, act: impl FnOnce()) -> impl Future<Output = ()> {
-    let before = shop.world.klaviyo_server().calls_of(call);
+fn after(shop: &Shop, call: impl AsRef<str>, act: impl FnOnce()) -> impl Future<Output = ()> {
+    let calls = move || shop.world.klaviyo_server().calls_of(call.as_ref());
+    let before = calls();
     async move {
-        while shop.world.klaviyo_server().calls_of(call) == before {
+        while calls() == before {
             shop.pass(Duration::from_millis(10)).await;
         }
         act();
     }
+}
+
+/// Somebody else removes entries of a kind as soon as updates of some have been submitted.
+fn gone_before_its_update(
+    shop: &Shop,
+    kind: EntryKind,
+    gone: impl FnOnce() -> Vec<String>,
+) -> impl Future<Output = ()> {
+    let update = JobKind::Catalog(kind, Action::Update).collection();
+    after(shop, format!("POST /api/{update}"), move || {
+        remove(shop, kind, &gone());
+    })
 }
 
 fn items(shop: &Shop) -> usize {
@@ -39,37 +60,109 @@ fn items(shop: &Shop) -> usize {
     })
 }
 
-#[test]
-fn what_is_there_already_is_updated_however_a_create_says_so() {
-    for existing in Existing::ALL {
-        for entry_errors in EntryErrors::ALL {
-            let mut setup = Setup::catalog(30, 20).scheduled();
-            setup.klaviyo.existing = existing;
-            setup.klaviyo.entry_errors = entry_errors;
-            setup.klaviyo.point_at_records = entry_errors != EntryErrors::Nameless;
-            run(setup, async |shop| {
-                // taken, but the answer is lost: what is handed in again meets the entries
-                for kind in ["category", "item", "variant"] {
-                    let lost = Rule::always(Fault::LoseAnswer)
-                        .path(format!("catalog-{kind}-bulk-create-jobs"))
-                        .method(Method::POST);
-                    shop.world.klaviyo_faults().add(lost.times(1));
-                }
-                let categories = shop.complete("categories", "").await;
-                let products = shop.complete("products", "").await;
-                let failed = [
-                    &categories["counts"]["failed"],
-                    &products["counts"]["failed"],
-                    &products["variants"]["failed"],
-                ];
-                let what = format!("{existing:?} {entry_errors:?}: {products}");
-                assert_eq!(failed, [&json!(0); 3], "{what}");
-                assert_eq!(categories["counts"]["sent"], 30, "{what}");
-                assert_eq!(products["counts"]["sent"], products["total"], "{what}");
-                shop.assert_ledger(&[Kind::Category, Kind::Product]);
+/// The kinds of entries that are created.
+const KINDS: [EntryKind; 3] = [EntryKind::Category, EntryKind::Item, EntryKind::Variant];
+
+fn create(kind: EntryKind) -> JobKind {
+    JobKind::Catalog(kind, Action::Create)
+}
+
+/// Somebody who creates some of the entries of the first request for each kind, just before it arrives.
+#[derive(Default)]
+struct Earlier {
+    world: RefCell<Option<Rc<World>>>,
+    /// The kinds of which they have created entries.
+    created: RefCell<Vec<EntryKind>>,
+}
+
+impl Interceptor for Earlier {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let path = request.uri().path();
+        let is_first = |kind: &EntryKind| {
+            path == format!("/api/{}", create(*kind).collection())
+                && !self.created.borrow().contains(kind)
+        };
+        let is_post = to == Destination::Klaviyo && request.method() == Method::POST;
+        let kind = KINDS.into_iter().find(is_first).filter(|_| is_post)?;
+        let mut body: Value = serde_json::from_slice(request.body()).expect("a body");
+        let entries = &mut body["data"]["attributes"][kind.entries()]["data"];
+        let entries = entries.as_array_mut().expect("entries");
+        *entries = entries.drain(..).step_by(2).collect();
+        let mut earlier = request.clone();
+        *earlier.body_mut() = body.to_string().into();
+        let world = self.world.borrow();
+        let world = world.as_ref().expect("a world");
+        let now = world.clock().now();
+        world.klaviyo(|klaviyo| {
+            let at_once = JobTimes::taking(Duration::ZERO);
+            let times = std::mem::replace(&mut klaviyo.options_mut().job_times, at_once);
+            let answer = klaviyo.answer(now, &earlier);
+            assert_eq!(answer.status(), 202, "{:?}", answer.body());
+            klaviyo.settle(now);
+            klaviyo.options_mut().job_times = times;
+            assert!(!klaviyo.ledger().catalog().entries(kind).is_empty());
+        });
+        self.created.borrow_mut().push(kind);
+        None
+    }
+}
+
+/// Imports a catalog of which some entries are created by somebody else meanwhile, where a create with such entries is
+/// answered like this.
+fn import_what_is_there_already(existing: Existing, entry_errors: EntryErrors, pointers: Pointers) {
+    let mut setup = Setup::catalog(30, 20).scheduled();
+    setup.klaviyo.existing = existing;
+    setup.klaviyo.entry_errors = entry_errors;
+    setup.klaviyo.pointers = pointers;
+    let earlier = Rc::new(Earlier::default());
+    run_with(setup, earlier.clone(), async |shop| {
+        *earlier.world.borrow_mut() = Some(shop.world.clone());
+        let categories = shop.complete("categories", "").await;
+        let products = shop.complete("products", "").await;
+        let failed = [
+            &categories["counts"]["failed"],
+            &products["counts"]["failed"],
+            &products["variants"]["failed"],
+        ];
+        let what = format!("{existing:?} {entry_errors:?} {pointers:?}: {products}");
+        assert_eq!(failed, [&json!(0); 3], "{what}");
+        assert_eq!(categories["counts"]["sent"], 30, "{what}");
+        assert_eq!(products["counts"]["sent"], products["total"], "{what}");
+        shop.assert_ledger(&[Kind::Category, Kind::Product]);
+        for kind in KINDS {
+            assert!(earlier.created.borrow().contains(&kind), "{kind:?}: {what}");
+            let operation = Operation::StartJob(create(kind));
+            let (refused, failures) = shop.world.klaviyo(|klaviyo| {
+                let traffic = klaviyo.ledger().traffic(operation);
+                (traffic.refused > 0, klaviyo.failures(create(kind)) > 0)
             });
+            let is_request = matches!(existing, Existing::BadRequest | Existing::Conflict);
+            let is_job = existing == Existing::FailsInJob;
+            assert_eq!(
+                (refused, failures),
+                (is_request, is_job),
+                "{kind:?}: {what}"
+            );
+        }
+    });
+}
+
+#[test]
+fn what_is_there_already_is_updated_whatever_the_refusal_of_a_create_looks_like() {
+    for existing in [Existing::BadRequest, Existing::Conflict] {
+        for pointers in Pointers::ALL {
+            import_what_is_there_already(existing, EntryErrors::default(), pointers);
         }
     }
+}
+
+#[test]
+fn what_is_there_already_is_updated_however_a_job_that_creates_says_so() {
+    let pointers = Pointers::default();
+    for entry_errors in EntryErrors::ALL {
+        import_what_is_there_already(Existing::FailsInJob, entry_errors, pointers);
+    }
+    import_what_is_there_already(Existing::Ignored, EntryErrors::default(), pointers);
 }
 
 #[test]
@@ -84,17 +177,35 @@ fn entries_of_a_job_that_another_window_submitted_are_decided_again() {
             shop.complete("products", "").await;
             let ids = shop.published_products();
             // some of what is to be updated goes before the jobs take effect
-            let update = "POST /api/catalog-item-bulk-update-jobs";
-            let somebody = after(&shop, update, || {
-                let gone: Vec<String> = ids.iter().step_by(7).cloned().collect();
-                remove(&shop, EntryKind::Item, &gone);
+            let category = gone_before_its_update(&shop, EntryKind::Category, || {
+                let ids = shop
+                    .world
+                    .commercetools(|project| project.ids(Kind::Category));
+                ids.iter().step_by(7).map(ToString::to_string).collect()
             });
-            let (status, ()) = join(shop.complete("products", ""), somebody).await;
+            let (categories, ()) = join(shop.complete("categories", ""), category).await;
+            assert_eq!(
+                categories["counts"]["failed"], 0,
+                "{entry_errors:?}: {categories}"
+            );
+            let item = gone_before_its_update(&shop, EntryKind::Item, || {
+                ids.iter().step_by(7).cloned().collect()
+            });
+            let variant = gone_before_its_update(&shop, EntryKind::Variant, || {
+                let others = ids.iter().skip(3).step_by(7);
+                others.flat_map(|id| shop.skus_of(id)).collect()
+            });
+            let (status, (), ()) = join3(shop.complete("products", ""), item, variant).await;
             let what = format!("{entry_errors:?}: {status}");
             assert_eq!(status["counts"]["failed"], 0, "{what}");
             assert_eq!(status["variants"]["failed"], 0, "{what}");
             assert_eq!(status["counts"]["sent"], status["total"], "{what}");
             shop.assert_ledger(&[Kind::Category, Kind::Product]);
+            for kind in KINDS {
+                let update = JobKind::Catalog(kind, Action::Update);
+                let failures = shop.world.klaviyo(|klaviyo| klaviyo.failures(update));
+                assert!(failures > 0, "{kind:?}: none has failed: {what}");
+            }
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use native::{Operator, Setup, Shop};
 use serde_json::{Value, json};
-use sim::klaviyo::{Choice, ImportErrors};
+use sim::klaviyo::{Choice, ImportErrors, Pointers};
 use sim::seed::Kind;
 
 use crate::support::described::run;
@@ -26,10 +26,11 @@ fn spoil(shop: &Shop, kind: Kind, member: &'static str) -> [String; 2] {
 
 #[test]
 fn a_malformed_email_costs_neither_its_profile_nor_any_other() {
-    for (at_once, points) in [(true, true), (true, false), (false, true)] {
+    let at_once = Pointers::ALL.map(|pointers| (true, pointers));
+    for (at_once, pointers) in at_once.into_iter().chain([(false, Pointers::Record)]) {
         let mut setup = Setup::customers(20).scheduled();
         setup.klaviyo.checks_emails_at_once = at_once;
-        setup.klaviyo.point_at_records = points;
+        setup.klaviyo.pointers = pointers;
         run(setup, async |shop| {
             let spoilt = spoil(&shop, Kind::Customer, "email");
             let status = shop.complete("customers", "").await;
@@ -37,7 +38,8 @@ fn a_malformed_email_costs_neither_its_profile_nor_any_other() {
             let profiles = shop
                 .world
                 .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
-            if points {
+            // the field is in both, if not the profile
+            if matches!(pointers, Pointers::Record | Pointers::List) {
                 assert_eq!(
                     (&counts["sent"], &counts["failed"]),
                     (&json!(20), &json!(0))

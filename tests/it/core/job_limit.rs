@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use native::{Operator, Setup};
-use sim::klaviyo::{JobsOfOthers, TooManyJobs};
+use sim::klaviyo::{JobLimit, JobsOfOthers, Pointers, TooManyJobs};
 use sim::seed::Kind;
 
 use crate::support::described::run;
 
 #[test]
 fn a_limit_that_others_use_up_for_long_is_waited_out() {
-    for too_many_jobs in TooManyJobs::ALL {
-        for window_seconds in [6, 25] {
+    for (too_many_jobs, pointers) in TooManyJobs::ALL.into_iter().zip(Pointers::ALL) {
+        for (window_seconds, job_limit) in [6, 25].into_iter().zip(JobLimit::ALL) {
             let mut setup = Setup::catalog(30, 30)
                 .variable("window_seconds", window_seconds)
                 .latency_ms(300);
             setup.klaviyo.too_many_jobs = too_many_jobs;
+            setup.klaviyo.job_limit = job_limit;
+            setup.klaviyo.pointers = pointers;
             setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
                 count: 500,
                 take: Duration::from_secs(900),
@@ -24,7 +26,10 @@ fn a_limit_that_others_use_up_for_long_is_waited_out() {
             run(setup, async |shop| {
                 for resource in ["categories", "products"] {
                     let status = shop.complete(resource, "").await;
-                    assert_eq!(status["counts"]["failed"], 0, "{too_many_jobs:?}: {status}");
+                    assert_eq!(
+                        status["counts"]["failed"], 0,
+                        "{too_many_jobs:?} {job_limit:?}: {status}"
+                    );
                 }
                 shop.assert_ledger(&[Kind::Category, Kind::Product]);
             });
@@ -34,9 +39,15 @@ fn a_limit_that_others_use_up_for_long_is_waited_out() {
 
 #[test]
 fn one_job_too_many_is_waited_out_whatever_its_refusal_looks_like() {
-    for (too_many_jobs, jobs_a_page) in TooManyJobs::ALL.into_iter().zip([10, 20, 20, 100]) {
+    let limits = JobLimit::ALL.into_iter().cycle();
+    for ((too_many_jobs, jobs_a_page), job_limit) in TooManyJobs::ALL
+        .into_iter()
+        .zip([10, 20, 20, 100])
+        .zip(limits)
+    {
         let mut setup = Setup::catalog(900, 300);
         setup.klaviyo.jobs_a_page = jobs_a_page;
+        setup.klaviyo.job_limit = job_limit;
         setup.klaviyo.too_many_jobs = too_many_jobs;
         // others leave room for two jobs, and then for none that began before them
         setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
@@ -50,7 +61,10 @@ fn one_job_too_many_is_waited_out_whatever_its_refusal_looks_like() {
                 for _ in 0..2 {
                     shop.start(resource, "").await;
                     let status = shop.completed(resource).await;
-                    assert_eq!(status["counts"]["failed"], 0, "{too_many_jobs:?}: {status}");
+                    assert_eq!(
+                        status["counts"]["failed"], 0,
+                        "{too_many_jobs:?} {job_limit:?}: {status}"
+                    );
                     shop.assert_ledger(&[kind]);
                 }
             }
@@ -59,7 +73,7 @@ fn one_job_too_many_is_waited_out_whatever_its_refusal_looks_like() {
                 .klaviyo(|klaviyo| klaviyo.ledger().total_traffic());
             assert!(
                 traffic.refused + traffic.throttled > 0,
-                "{too_many_jobs:?}: the limit was never met"
+                "{too_many_jobs:?} {job_limit:?}: the limit was never met"
             );
         });
     }

@@ -12,6 +12,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use klaviyo_bulk_import::api::Request;
 use native::environment::{Answered, Destination, lost};
 use sim::faults::Fault;
+use sim::klaviyo::recorded_refusal;
 use sim::peer::Peer;
 
 use crate::schedule::Link;
@@ -47,7 +48,7 @@ pub(crate) async fn fly(
         world.note(format!("i{instance} -> {what}: down"));
         if world.rng.borrow_mut().bool() {
             world.travel_back(None).await;
-            _ = sender.send(Ok(refusal(503, None)));
+            _ = sender.send(Ok(refusal(to, 503, None)));
         }
         return;
     }
@@ -83,8 +84,10 @@ pub(crate) async fn fly(
         false => fault,
     };
     let response = match (&fault, to) {
-        (Some(Fault::Refuse(status, retry_after)), _) => Some(refusal(*status, *retry_after)),
-        (_, Destination::Commercetools) if world.refuses_page(&request) => Some(refusal(400, None)),
+        (Some(Fault::Refuse(status, retry_after)), _) => Some(refusal(to, *status, *retry_after)),
+        (_, Destination::Commercetools) if world.refuses_page(&request) => {
+            Some(refusal(to, 400, None))
+        }
         (Some(Fault::Double), Destination::Commercetools | Destination::Klaviyo) => {
             world.ask(instance, to, &request);
             world.note(format!("i{instance} -> {what}: arrives twice"));
@@ -128,7 +131,12 @@ fn itself(request: &http::Request<Bytes>) -> Request {
     }
 }
 
-fn refusal(status: u16, retry_after: Option<u32>) -> Response<Bytes> {
+/// A refusal by something on the way, as far as it was recorded with a body.
+fn refusal(to: Destination, status: u16, retry_after: Option<u32>) -> Response<Bytes> {
+    let recorded = (to == Destination::Klaviyo).then(|| recorded_refusal(status, retry_after));
+    if let Some(refusal) = recorded.flatten() {
+        return refusal;
+    }
     let mut response = Response::new(Bytes::from_static(b"{}"));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     if let Some(seconds) = retry_after {

@@ -10,8 +10,8 @@ use native::environment::Destination;
 use sim::commercetools::UnknownAttributes;
 use sim::faults::Fault;
 use sim::klaviyo::{
-    EntryErrors, Existing, ImportErrors, JobTimes, JobsOfOthers, RateHeaders, SharedPhones,
-    TooManyJobs,
+    EntryErrors, Existing, ImportErrors, JobLimit, JobOrder, JobTimes, JobsOfOthers, Pointers,
+    RateHeaders, SharedPhones, TooManyJobs,
 };
 use sim::seed::{Kind, Seed, Shop, Sizes};
 
@@ -158,6 +158,10 @@ pub(crate) struct Unrecorded {
     pub(crate) too_many_jobs: TooManyJobs,
     pub(crate) jobs_of_others: Option<JobsOfOthers>,
     pub(crate) unknown_attributes: UnknownAttributes,
+    pub(crate) pointers: Pointers,
+    pub(crate) job_limit: JobLimit,
+    pub(crate) job_order: JobOrder,
+    pub(crate) checks_emails_at_once: bool,
 }
 
 pub(crate) fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
@@ -359,6 +363,13 @@ fn draw_unrecorded(seed: u64) -> Unrecorded {
         too_many_jobs: pick(rng, &TooManyJobs::ALL),
         jobs_of_others: draw_jobs_of_others(rng),
         unknown_attributes: pick(rng, &UnknownAttributes::ALL),
+        pointers: pick(rng, &Pointers::ALL),
+        job_limit: pick(
+            rng,
+            &[JobLimit::OfKind, JobLimit::OfKind, JobLimit::OfAccount],
+        ),
+        job_order: pick(rng, &JobOrder::ALL),
+        checks_emails_at_once: rng.bool(),
     }
 }
 

@@ -195,7 +195,10 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
         too_many_jobs: schedule.unrecorded.too_many_jobs,
         jobs_of_others: schedule.unrecorded.jobs_of_others,
         other_accounts: [(STAGING_KEY.to_owned(), "Other1".to_owned())].into(),
-        point_at_records: schedule.seed.is_multiple_of(2),
+        pointers: schedule.unrecorded.pointers,
+        job_limit: schedule.unrecorded.job_limit,
+        job_order: schedule.unrecorded.job_order,
+        checks_emails_at_once: schedule.unrecorded.checks_emails_at_once,
         may_read_account: schedule.extremes.account_hidden.is_none(),
         ..Options::default()
     }

@@ -6,6 +6,8 @@ use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::options::Pointers;
+
 /// The media type of every body with content.
 pub(super) const MEDIA_TYPE: &str = "application/vnd.api+json";
 
@@ -37,6 +39,8 @@ const RATE_LIMIT_LINK: &str =
     "https://developers.klaviyo.com/en/docs/rate_limits_and_error_handling#rate-limits";
 /// Where an error is that is about no part of the body.
 const WHOLE: &str = "/data/";
+/// Where an error is that is about the body as a whole.
+const REQUEST: &str = "/data";
 
 /// Where in a request a fault is.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,9 +81,21 @@ impl Fault {
         }
     }
 
-    /// The same fault without a word on where it is.
-    pub(super) fn nowhere(mut self) -> Self {
-        self.source = Source::Nowhere;
+    /// Something wrong with the request as a whole.
+    pub(super) fn of_request(detail: impl Into<String>) -> Self {
+        Self::invalid(REQUEST, detail)
+    }
+
+    /// The same fault, as precise about where it is as these pointers are.
+    pub(super) fn pointing(mut self, pointers: Pointers) -> Self {
+        if let Source::Pointer(pointer) = &mut self.source {
+            match pointers {
+                Pointers::Record => {}
+                Pointers::List => *pointer = without_indices(pointer),
+                Pointers::Request => REQUEST.clone_into(pointer),
+                Pointers::Nowhere => self.source = Source::Nowhere,
+            }
+        }
         self
     }
 
@@ -112,6 +128,13 @@ impl Fault {
         };
         error
     }
+}
+
+fn without_indices(pointer: &str) -> String {
+    let names = pointer
+        .split('/')
+        .filter(|name| name.parse::<usize>().is_err());
+    names.collect::<Vec<_>>().join("/")
 }
 
 /// A request that is refused as a whole.
@@ -240,9 +263,15 @@ impl Refusal {
             detail,
         );
         refusal.retry_after = Some(retry_after.max(1));
-        refusal.faults[0].source = Source::Pointer("/data".to_owned());
+        refusal.faults[0].source = Source::Pointer(REQUEST.to_owned());
         refusal.faults[0].beside = Beside::RateLimitLink;
         refusal
+    }
+
+    /// Something broke on Klaviyo's side.
+    fn server_error(status: StatusCode) -> Self {
+        let text = "A server error occurred.";
+        Self::new(status, "error", text, text)
     }
 
     /// The same refusal without `Retry-After`.
@@ -267,10 +296,30 @@ impl Refusal {
         if let Some(seconds) = self.retry_after {
             let headers = response.headers_mut();
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-            headers.remove(CONTENT_TYPE);
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().remove(CONTENT_TYPE);
         }
         response
     }
+}
+
+/// The answer with a 429 or a 500 as these were recorded, to a call that something on the way refuses. Nobody knows what
+/// other refusals look like.
+#[must_use]
+pub fn recorded_refusal(status: u16, retry_after: Option<u32>) -> Option<Response<Bytes>> {
+    let refusal = match StatusCode::from_u16(status).ok()? {
+        StatusCode::TOO_MANY_REQUESTS => {
+            let detail = "Request was throttled.";
+            match retry_after {
+                Some(seconds) => Refusal::throttled(seconds.into(), detail),
+                None => Refusal::throttled(1, detail).untimed(),
+            }
+        }
+        status @ StatusCode::INTERNAL_SERVER_ERROR => Refusal::server_error(status),
+        _ => return None,
+    };
+    Some(refusal.into_response("a refusal on the way"))
 }
 
 impl From<Fault> for Refusal {

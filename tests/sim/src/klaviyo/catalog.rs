@@ -60,9 +60,9 @@ pub(super) fn start_job(
     }
     let job = JobKind::Catalog(kind, action);
     if let Some(others) = options.jobs_of_others {
-        jobs.submit_others(job, others, call.now);
+        jobs.submit_others(job, others, options.job_limit, call.now);
     }
-    if jobs.in_progress(job, call.now) >= options.jobs_in_progress {
+    if jobs.in_progress(job, options.job_limit, call.now) >= options.jobs_in_progress {
         return Err(one_job_too_many(options));
     }
     let answer = jobs.start(call, job, entries, options.job_times)?;
@@ -74,7 +74,7 @@ fn one_job_too_many(options: &Options) -> Refusal {
     let most = options.jobs_in_progress;
     let detail = format!("At most {most} jobs may be in progress.");
     let throttled = Refusal::throttled(JOBS_RETRY_AFTER, detail.as_str());
-    let invalid = || Refusal::from(Fault::invalid("/data", detail.as_str()).nowhere());
+    let invalid = || Refusal::from(Fault::of_request(detail.as_str()).pointing(options.pointers));
     match options.too_many_jobs {
         TooManyJobs::Throttled => throttled,
         TooManyJobs::ThrottledUntimed => throttled.untimed(),
@@ -102,11 +102,7 @@ fn refuse_existing(
         if let Some(id) = id.filter(|id| known.contains_key(*id)) {
             let at = pointer(kind, n) + "/attributes/external_id";
             let fault = Fault::invalid(at, format!("{} already exists.", named(kind, id)));
-            faults.push(if options.point_at_records {
-                fault
-            } else {
-                fault.nowhere()
-            });
+            faults.push(fault.pointing(options.pointers));
         }
     }
     refuse_if_any(faults).map_err(|refusal| refusal.with_status(status))
@@ -163,10 +159,10 @@ pub(super) fn run_job(
                 index,
                 place: wrong.place,
                 entry: id,
-                // recorded of an update or a deletion of something that is not there
-                form: match wrong.is_unknown {
-                    true => EntryErrors::MetaId,
-                    false => options.entry_errors,
+                // recorded of an update or a deletion of an item that is not there
+                form: match kind {
+                    Kind::Item if wrong.is_unknown => EntryErrors::MetaId,
+                    _ => options.entry_errors,
                 },
                 original_payload: None,
             }),

@@ -30,11 +30,13 @@ pub(super) fn create(
     let exists = ledger.catalog.entries(kind).contains_key(&id);
     run_entry(call.now, kind, Action::Create, entry, options, ledger).map_err(|wrong| {
         let fault = Fault::invalid(format!("/data{}", wrong.place), wrong.detail);
-        let refusal = Refusal::from(fault);
+        if !exists {
+            return Refusal::from(fault);
+        }
+        let refusal = Refusal::from(fault.pointing(options.pointers));
         match options.existing {
             Existing::BadRequest => refusal,
-            _ if exists => refusal.with_status(StatusCode::CONFLICT),
-            _ => refusal,
+            _ => refusal.with_status(StatusCode::CONFLICT),
         }
     })?;
     ledger.note_write(Written::Catalog(kind), call.now);

@@ -275,11 +275,7 @@ impl Check<'_> {
             && self.options.refuse_events.picks(id)
         {
             let fault = Fault::invalid(at, "This event was chosen to be refused.");
-            self.faults.push(if self.options.point_at_records {
-                fault
-            } else {
-                fault.nowhere()
-            });
+            self.faults.push(fault.pointing(self.options.pointers));
         }
         let key = EventKey {
             metric: ledger.events.metric(metric),

@@ -152,6 +152,12 @@ impl Job {
         self.cancelled.is_some() || now >= self.ends()
     }
 
+    /// When it was completed or cancelled, if it is over.
+    pub(super) fn completed_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let completed = || (now >= self.ends()).then(|| self.ends());
+        self.cancelled.or_else(completed)
+    }
+
     /// Counts and errors run ahead of the state.
     pub(super) fn attributes(&self, now: Timestamp) -> Map<String, Value> {
         let failed = self.errors().len();
@@ -159,9 +165,6 @@ impl Job {
             Some(_) => self.total - failed,
             None => 0,
         };
-        let completed_at = self
-            .cancelled
-            .or_else(|| (now >= self.ends()).then(|| self.ends()));
         let mut attributes = Map::new();
         let mut set = |name: &str, value: Value| attributes.insert(name.to_owned(), value);
         set("status", self.status(now).into());
@@ -169,7 +172,7 @@ impl Job {
         set("total_count", self.total.into());
         set("completed_count", completed.into());
         set("failed_count", failed.into());
-        set("completed_at", json!(completed_at.map(moment)));
+        set("completed_at", json!(self.completed_at(now).map(moment)));
         set("expires_at", moment(self.created + KEPT).into());
         match self.kind {
             JobKind::ProfileImport => {

@@ -16,7 +16,7 @@ use super::catalog::external;
 use super::job::{Effect, Job};
 use super::listing;
 use super::operation::{JobKind, Kind};
-use super::options::{ImportErrors, JobsOfOthers, Options};
+use super::options::{ImportErrors, JobLimit, JobOrder, JobsOfOthers, Options};
 use super::query::{Operator, Order};
 use super::times::{JobTimes, Times};
 use crate::ledger::Catalog;
@@ -44,8 +44,8 @@ pub(super) struct Jobs {
     created: Vec<String>,
     /// Jobs that have not taken effect, by when they do.
     effects: BTreeSet<(Timestamp, String)>,
-    /// When other apps submitted jobs of each kind last.
-    of_others: HashMap<JobKind, Timestamp>,
+    /// When other apps submitted jobs last: of each kind, or of any where the limit is the account's.
+    of_others: HashMap<Option<JobKind>, Timestamp>,
     rng: Rng,
 }
 
@@ -69,21 +69,41 @@ impl Jobs {
         self.created.len()
     }
 
+    /// How many records the jobs of a kind have not taken so far.
+    pub(super) fn failures(&self, kind: JobKind) -> usize {
+        let jobs = self.all().filter(|job| job.kind == kind);
+        jobs.map(|job| job.errors().len()).sum()
+    }
+
     /// The kinds of all jobs with when they were submitted and how long they take, in the order of creation.
     pub(super) fn times(&self) -> impl Iterator<Item = (JobKind, Timestamp, Duration)> {
         self.all().map(|job| (job.kind, job.created, job.takes()))
     }
 
-    /// Jobs of this kind that are queued or processing.
-    pub(super) fn in_progress(&self, kind: JobKind, now: Timestamp) -> usize {
+    /// Jobs that are queued or processing and count for the same limit as a catalog job of this kind.
+    pub(super) fn in_progress(&self, kind: JobKind, limit: JobLimit, now: Timestamp) -> usize {
+        let counts = |job: &Job| match limit {
+            JobLimit::OfKind => job.kind == kind,
+            JobLimit::OfAccount => matches!(job.kind, JobKind::Catalog(..)),
+        };
         self.all()
-            .filter(|job| job.kind == kind && !job.is_over(now))
+            .filter(|job| counts(job) && !job.is_over(now))
             .count()
     }
 
-    /// Other apps have submitted their jobs of this kind, if the time for that has come.
-    pub(super) fn submit_others(&mut self, kind: JobKind, others: JobsOfOthers, now: Timestamp) {
-        let latest = match self.of_others.get(&kind) {
+    /// Other apps have submitted their jobs, of this kind, if the time for that has come: for the kind or the account.
+    pub(super) fn submit_others(
+        &mut self,
+        kind: JobKind,
+        others: JobsOfOthers,
+        limit: JobLimit,
+        now: Timestamp,
+    ) {
+        let limited = match limit {
+            JobLimit::OfKind => Some(kind),
+            JobLimit::OfAccount => None,
+        };
+        let latest = match self.of_others.get(&limited) {
             None => now,
             Some(&last) if now < last + others.every => return,
             Some(&last) => {
@@ -91,7 +111,7 @@ impl Jobs {
                 last + others.every * (rounds as u32)
             }
         };
-        self.of_others.insert(kind, latest);
+        self.of_others.insert(limited, latest);
         for _ in 0..others.count {
             let id = format!("01OTHERJOB{:018}", self.created.len() + 1);
             let times = Times {
@@ -252,13 +272,15 @@ impl Jobs {
         };
         let filters = call.query.filters(&[("status", operators)])?;
         let cursor = call.query.cursor()?;
-        // the number of a job is its place in the order of creation
-        let numbered = (0..)
-            .zip(&self.created)
-            .map(|(n, id): (u64, _)| (format!("{n:020}"), id));
-        let mut jobs: Vec<(String, &Job)> = numbered
-            .filter_map(|(key, id)| Some((key, self.by_id.get(id)?)))
+        let by_completion =
+            kind != JobKind::ProfileImport && options.job_order == JobOrder::Completed;
+        let mut jobs: Vec<(String, &Job)> = (0..)
+            .zip(self.all())
             .filter(|(_, job)| job.kind == kind)
+            .map(|(number, job)| match by_completion {
+                true => (key_by_completion(number, job, call.now), job),
+                false => (key_by_creation(number), job),
+            })
             .filter(|(_, job)| {
                 let status = job.status(call.now);
                 filters.iter().all(|filter| filter.passes(status))
@@ -340,6 +362,17 @@ pub(super) struct Due {
     pub(super) kind: JobKind,
     pub(super) id: String,
     pub(super) records: Vec<Value>,
+}
+
+/// The number of a job, its place in the order of creation, as a text that sorts in that order.
+fn key_by_creation(number: u64) -> String {
+    format!("{number:020}")
+}
+
+/// The same after when the job was completed, or created where it is not.
+fn key_by_completion(number: u64, job: &Job, now: Timestamp) -> String {
+    let at = job.completed_at(now).unwrap_or(job.created);
+    format!("{:020}|{}", at.as_microsecond(), key_by_creation(number))
 }
 
 fn fields_parameter(kind: JobKind) -> String {

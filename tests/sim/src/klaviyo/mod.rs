@@ -39,11 +39,12 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Request, Response};
 use jiff::Timestamp;
 
+pub use answer::recorded_refusal;
 pub use bound::{Windows, perfect_calls, perfect_time};
 pub use operation::{Action, JobKind, Kind, Operation, Rate};
 pub use options::{
-    Choice, EntryErrors, Existing, ImportErrors, JobsOfOthers, Options, RateHeaders, SharedPhones,
-    TooManyJobs,
+    Choice, EntryErrors, Existing, ImportErrors, JobLimit, JobOrder, JobsOfOthers, Options,
+    Pointers, RateHeaders, SharedPhones, TooManyJobs,
 };
 pub use times::{JobTimes, Recorded};
 
@@ -120,6 +121,12 @@ impl Klaviyo {
     #[must_use]
     pub fn jobs(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// How many records the jobs of a kind have not taken so far.
+    #[must_use]
+    pub fn failures(&self, kind: JobKind) -> usize {
+        self.jobs.failures(kind)
     }
 
     /// The kinds of the jobs after the first `so_many`, in the order of their submission, with when that was and how long

@@ -27,14 +27,18 @@ pub struct Options {
     pub seed: u64,
     /// How long jobs take.
     pub job_times: JobTimes,
-    /// Catalog jobs of one kind that may be queued or processing at a time.
+    /// Catalog jobs that may be queued or processing at a time.
     pub jobs_in_progress: usize,
+    /// Which jobs count for that limit.
+    pub job_limit: JobLimit,
     /// How one job too many is answered.
     pub too_many_jobs: TooManyJobs,
     /// The catalog jobs of the account's other apps, if these have any.
     pub jobs_of_others: Option<JobsOfOthers>,
     /// Jobs on a page of a list of catalog jobs, which takes no `page[size]`: how many there are was never recorded.
     pub jobs_a_page: usize,
+    /// In which order these lists are.
+    pub job_order: JobOrder,
     /// How a catalog job names an entry that it did not take.
     pub entry_errors: EntryErrors,
     /// What becomes of a bulk create with an entry that is there already.
@@ -59,8 +63,8 @@ pub struct Options {
     pub refuse_events: Choice,
     /// Catalog entries, by external id, that fail in their job.
     pub refuse_entries: Choice,
-    /// Whether the chosen 400s of `refuse_imports` and `refuse_events` say which record it is.
-    pub point_at_records: bool,
+    /// Where the errors of a request say they are that is refused whole for some of its records.
+    pub pointers: Pointers,
     /// Variants that `include=variants` gives of one item; the rest has to be paged through.
     pub included_variants: usize,
     /// Whether an item's `relationships.variants.data` names all its variants, or only those included.
@@ -81,9 +85,11 @@ impl Default for Options {
             seed: 0,
             job_times: JobTimes::default(),
             jobs_in_progress: 500,
+            job_limit: JobLimit::default(),
             too_many_jobs: TooManyJobs::default(),
             jobs_of_others: None,
             jobs_a_page: 20,
+            job_order: JobOrder::default(),
             entry_errors: EntryErrors::default(),
             existing: Existing::default(),
             import_errors: ImportErrors::default(),
@@ -95,7 +101,7 @@ impl Default for Options {
             refuse_imports: Choice::None,
             refuse_events: Choice::None,
             refuse_entries: Choice::None,
-            point_at_records: true,
+            pointers: Pointers::default(),
             included_variants: 25,
             complete_linkage: true,
             keep_properties: false,
@@ -104,7 +110,8 @@ impl Default for Options {
 }
 
 /// How a catalog job names an entry that it did not take. Recorded is the first form, for the update and the deletion of
-/// an entry that does not exist, which always have it. Nobody knows the others' form.
+/// an item that does not exist, which always have it. Nobody knows the form of categories, of variants, and of what else
+/// may be wrong with an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryErrors {
     /// `meta.id`, the compound id, and a pointer without an index.
@@ -155,8 +162,59 @@ impl TooManyJobs {
     ];
 }
 
-/// Catalog jobs of the account's other apps, of each kind: they come all at once, just before the first job of that kind,
-/// and again and again.
+/// Which catalog jobs count for the limit of those in progress. The contract has "The maximum number of jobs in progress at
+/// one time is 500" at each operation, and nothing of it was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobLimit {
+    /// Those of the same kind and action: the limit is one for each operation.
+    #[default]
+    OfKind,
+    /// All of the account.
+    OfAccount,
+}
+
+impl JobLimit {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OfKind, Self::OfAccount];
+}
+
+/// In which order lists of catalog jobs are, newest first. The recorded ones are sorted by both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobOrder {
+    /// By `created_at`.
+    #[default]
+    Created,
+    /// By `completed_at`, or `created_at` where there is none yet.
+    Completed,
+}
+
+impl JobOrder {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Created, Self::Completed];
+}
+
+/// Where the errors of a request say they are that is refused whole for some of its records. It was never recorded of
+/// requests with many records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pointers {
+    /// At the record, with its index, as the documentation of the API's errors has it.
+    #[default]
+    Record,
+    /// The same without any index, as recorded of the errors in catalog jobs.
+    List,
+    /// At `/data`, as recorded of errors that are about no part of the body.
+    Request,
+    /// Nowhere: `source` is empty.
+    Nowhere,
+}
+
+impl Pointers {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Record, Self::List, Self::Request, Self::Nowhere];
+}
+
+/// Catalog jobs of the account's other apps, of each kind or for the whole account, as the limit is: they come all at once,
+/// just before the first job that counts for the same limit, and again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobsOfOthers {
     /// How many there are at a time.

@@ -73,22 +73,14 @@ pub(super) fn start_import(
             };
             let detail = "This profile was chosen to be refused.";
             let fault = Fault::invalid(pointer(n) + place, detail);
-            faults.push(if options.point_at_records {
-                fault
-            } else {
-                fault.nowhere()
-            });
+            faults.push(fault.pointing(options.pointers));
         }
         if options.checks_emails_at_once
             && let Err(wrong) = check(profile)
             && wrong.place == EMAIL
         {
             let fault = Fault::invalid(pointer(n) + EMAIL, wrong.detail);
-            faults.push(if options.point_at_records {
-                fault
-            } else {
-                fault.nowhere()
-            });
+            faults.push(fault.pointing(options.pointers));
         }
     }
     refuse_if_any(faults)?;

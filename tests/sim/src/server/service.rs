@@ -11,7 +11,9 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::body::Body;
 use super::{Calls, Latency, ServeOptions, TRICKLE, lock};
+use crate::contract::Api;
 use crate::faults::Fault;
+use crate::klaviyo::recorded_refusal;
 use crate::peer::Peer;
 
 /// How long a connection that hangs stays open: longer than any caller waits.
@@ -92,7 +94,8 @@ impl Service {
             Some(Fault::Refuse(status, retry_after)) => {
                 self.count(operation, *status);
                 arrived.sleep(half_way).await;
-                return Ok(dated(refusal(*status, *retry_after), clock.now()).map(Body::whole));
+                let refusal = refusal(self.options.api, *status, *retry_after);
+                return Ok(dated(refusal, clock.now()).map(Body::whole));
             }
             _ => {}
         }
@@ -180,8 +183,13 @@ fn dated(mut response: Response<Bytes>, now: Timestamp) -> Response<Bytes> {
     response
 }
 
-/// A refusal that both APIs' clients can read: the members of the one beside those of the other.
-fn refusal(status: u16, retry_after: Option<u32>) -> Response<Bytes> {
+/// A refusal as it was recorded of this API, or else one that both APIs' clients can read: the members of the one beside
+/// those of the other.
+fn refusal(api: Api, status: u16, retry_after: Option<u32>) -> Response<Bytes> {
+    let recorded = (api == Api::Klaviyo).then(|| recorded_refusal(status, retry_after));
+    if let Some(refusal) = recorded.flatten() {
+        return refusal;
+    }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::json!({
         "statusCode": status.as_u16(),

@@ -1,7 +1,7 @@
 //! Events in batches.
 
 use super::*;
-use crate::klaviyo::Choice;
+use crate::klaviyo::{Choice, Pointers};
 use crate::ledger::{Written, properties_digest};
 
 const JOBS: &str = "/api/event-bulk-create-jobs";
@@ -231,8 +231,15 @@ fn chosen_events_refuse_the_batch() {
     });
     let body = batch(&[order(1), order(2)]);
     account.refused(JOBS, &body, &[&format!("{AT}/events/data/1")]);
-    account.klaviyo.options_mut().point_at_records = false;
-    account.refused(JOBS, &body, &["nowhere"]);
+    let list = AT.replace("/0/", "/");
+    for (pointers, at) in [
+        (Pointers::List, format!("{list}/events/data").as_str()),
+        (Pointers::Request, "/data"),
+        (Pointers::Nowhere, "nowhere"),
+    ] {
+        account.klaviyo.options_mut().pointers = pointers;
+        account.refused(JOBS, &body, &[at]);
+    }
     assert!(account.klaviyo.ledger().events().is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! Profiles in bulk and one by one.
 
 use super::*;
-use crate::klaviyo::{Choice, JobTimes};
+use crate::klaviyo::{Choice, JobTimes, Pointers};
 use crate::ledger::Written;
 
 const JOBS: &str = "/api/profile-bulk-import-jobs";
@@ -263,8 +263,14 @@ fn a_request_can_be_refused_whole() {
     });
     let body = import_of(&[customer(0), customer(1)]);
     account.refused(JOBS, &body, &["/data/attributes/profiles/data/1"]);
-    account.klaviyo.options_mut().point_at_records = false;
-    account.refused(JOBS, &body, &["nowhere"]);
+    for (pointers, at) in [
+        (Pointers::List, "/data/attributes/profiles/data"),
+        (Pointers::Request, "/data"),
+        (Pointers::Nowhere, "nowhere"),
+    ] {
+        account.klaviyo.options_mut().pointers = pointers;
+        account.refused(JOBS, &body, &[at]);
+    }
     account.import(&[customer(0)]);
 }
 

@@ -1,9 +1,10 @@
 //! What was never recorded is answered in the way that an option chooses.
 
-use super::catalog::{body, category, path};
+use super::catalog::{body, category, item, path};
 use super::*;
 use crate::klaviyo::{
-    Action, Choice, EntryErrors, Existing, ImportErrors, JobsOfOthers, Kind, TooManyJobs,
+    Action, Choice, EntryErrors, Existing, ImportErrors, JobLimit, JobOrder, JobTimes,
+    JobsOfOthers, Kind, Pointers, TooManyJobs,
 };
 
 impl Account {
@@ -77,10 +78,42 @@ fn an_entry_that_exists_is_passed_over_or_has_the_request_refused() {
         (Existing::Conflict, StatusCode::CONFLICT),
     ] {
         account.klaviyo.options_mut().existing = existing;
-        let answer = account.post(&path(Kind::Category, Action::Create), &again);
-        assert_eq!(answer.status, status);
-        let at = "/data/attributes/categories/data/1/attributes/external_id";
-        assert_eq!(answer.pointers(), [at]);
+        let list = "/data/attributes/categories/data";
+        for (pointers, at) in [
+            (Pointers::Record, format!("{list}/1/attributes/external_id")),
+            (Pointers::List, format!("{list}/attributes/external_id")),
+            (Pointers::Request, "/data".to_owned()),
+            (Pointers::Nowhere, "nowhere".to_owned()),
+        ] {
+            account.klaviyo.options_mut().pointers = pointers;
+            let answer = account.post(&path(Kind::Category, Action::Create), &again);
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.pointers(), [at]);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_named_as_recorded_of_items_and_in_each_of_the_forms_else() {
+    for kind in [Kind::Category, Kind::Item, Kind::Variant] {
+        for action in [Action::Update, Action::Delete] {
+            let mut account = Account::unlimited();
+            account.klaviyo.options_mut().entry_errors = EntryErrors::MetaExternalId;
+            let gone = json!({ "type": kind.resource(), "id": "$custom:::$default:::gone" });
+            let mut entry = gone.clone();
+            if action == Action::Update {
+                entry["attributes"] = json!({});
+            }
+            let job = account.start(kind, action, &[entry]);
+            account.wait_for_jobs();
+            let job = account.get(&job);
+            let meta = &job.body["data"]["attributes"]["errors"][0]["meta"];
+            let expected = match kind {
+                Kind::Item => json!({ "id": gone["id"] }),
+                _ => json!({ "external_id": "gone" }),
+            };
+            assert_eq!(*meta, expected, "{kind:?} {action:?}");
+        }
     }
 }
 
@@ -99,6 +132,53 @@ fn one_job_too_many_is_throttled_or_refused() {
         let answer = account.post(&path(Kind::Category, Action::Create), &create);
         assert_eq!(answer.status, status);
         assert_eq!(answer.headers.contains_key("retry-after"), has_time);
+        // no 429 was recorded with a content type
+        assert_eq!(answer.headers.contains_key("content-type"), status != 429);
+        assert_eq!(answer.pointers(), ["/data"]);
+        account.klaviyo.options_mut().pointers = Pointers::Nowhere;
+        let answer = account.post(&path(Kind::Category, Action::Create), &create);
+        let at = if status == 429 { "/data" } else { "nowhere" };
+        assert_eq!(answer.pointers(), [at]);
+        account.klaviyo.options_mut().pointers = Pointers::Record;
+    }
+}
+
+#[test]
+fn the_limit_of_jobs_is_one_for_each_kind_or_one_for_the_account() {
+    for (job_limit, status) in [
+        (JobLimit::OfKind, StatusCode::ACCEPTED),
+        (JobLimit::OfAccount, StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        let mut account = Account::unlimited();
+        let options = account.klaviyo.options_mut();
+        options.jobs_in_progress = 1;
+        options.job_limit = job_limit;
+        // imports of profiles do not count
+        let jobs = "/api/profile-bulk-import-jobs";
+        let import = account.post(jobs, &import_of(&[json!({ "external_id": "a" })]));
+        assert_eq!(import.status, StatusCode::ACCEPTED);
+        account.start(Kind::Category, Action::Create, &[category("x")]);
+        let gone = json!({ "type": "catalog-item", "id": "$custom:::$default:::gone" });
+        let delete = body(Kind::Item, Action::Delete, &[gone]);
+        let answer = account.post(&path(Kind::Item, Action::Delete), &delete);
+        assert_eq!(answer.status, status, "{job_limit:?}");
+    }
+}
+
+#[test]
+fn others_submit_their_jobs_once_for_each_limit() {
+    for (job_limit, of_others) in [(JobLimit::OfKind, 4), (JobLimit::OfAccount, 2)] {
+        let mut account = Account::unlimited();
+        let options = account.klaviyo.options_mut();
+        options.job_limit = job_limit;
+        options.jobs_of_others = Some(JobsOfOthers {
+            count: 2,
+            take: Duration::from_secs(5),
+            every: Duration::from_secs(20),
+        });
+        account.start(Kind::Category, Action::Create, &[category("x")]);
+        account.start(Kind::Item, Action::Create, &[item("x", &[])]);
+        assert_eq!(account.klaviyo.jobs(), of_others + 2, "{job_limit:?}");
     }
 }
 
@@ -183,6 +263,51 @@ fn a_malformed_email_refuses_the_request_or_fails_in_the_job() {
     assert_eq!(answer.status, StatusCode::ACCEPTED);
 }
 
+/// The paths of all jobs of a list whose pages have so many, page by page.
+fn listed(account: &mut Account, list: String, collection: &str, size: usize) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut page = Some(list);
+    while let Some(path) = page {
+        let answer = account.get(&path);
+        assert!(answer.ids().len() <= size);
+        seen.extend(answer.ids().iter().map(|id| format!("{collection}/{id}")));
+        page = answer.next();
+    }
+    seen
+}
+
+#[test]
+fn jobs_that_overtake_each_other_are_in_the_order_of_creation_or_of_completion() {
+    // one that is not over is where it was created
+    for (job_order, while_one_is_over, in_the_end) in [
+        (JobOrder::Created, [4, 3, 2, 1, 0], [4, 3, 2, 1, 0]),
+        (JobOrder::Completed, [4, 3, 1, 2, 0], [0, 3, 2, 4, 1]),
+    ] {
+        let mut account = Account::unlimited();
+        account.klaviyo.options_mut().jobs_a_page = 2;
+        account.klaviyo.options_mut().job_order = job_order;
+        let mut jobs = Vec::new();
+        // the third and the fourth end at the same time, and the fifth before them
+        for (n, seconds) in [9, 2, 6, 5, 3].into_iter().enumerate() {
+            let times = JobTimes::taking(Duration::from_secs(seconds));
+            account.klaviyo.options_mut().job_times = times;
+            let category = category(&n.to_string());
+            jobs.push(account.start(Kind::Category, Action::Create, &[category]));
+            account.wait(Duration::from_secs(1));
+        }
+        let collection = path(Kind::Category, Action::Create);
+        let complete = format!("{collection}?filter=equals(status,%22complete%22)");
+        for (list, expected) in [
+            (collection.clone(), while_one_is_over),
+            (complete, in_the_end),
+        ] {
+            let seen = listed(&mut account, list, &collection, 2);
+            assert_eq!(seen, expected.map(|n| jobs[n].clone()), "{job_order:?}");
+            account.wait_for_jobs();
+        }
+    }
+}
+
 #[test]
 fn lists_of_catalog_jobs_come_newest_first_in_pages_whose_size_nobody_may_choose() {
     let mut account = Account::unlimited();
@@ -194,14 +319,7 @@ fn lists_of_catalog_jobs_come_newest_first_in_pages_whose_size_nobody_may_choose
     let complete = format!("{collection}?filter=equals(status,%22complete%22)");
     assert_eq!(account.get(&complete).ids(), [""; 0]);
     account.wait_for_jobs();
-    let mut seen = Vec::new();
-    let mut page = Some(complete);
-    while let Some(path) = page {
-        let answer = account.get(&path);
-        assert!(answer.ids().len() <= 2);
-        seen.extend(answer.ids().iter().map(|id| format!("{collection}/{id}")));
-        page = answer.next();
-    }
+    let seen = listed(&mut account, complete, &collection, 2);
     let newest_first: Vec<String> = jobs.into_iter().rev().collect();
     assert_eq!(seen, newest_first);
     let answer = account.get(&format!("{collection}?page%5Bsize%5D=10"));
