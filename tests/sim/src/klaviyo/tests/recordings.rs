@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::klaviyo::{Action, JobKind, JobTimes, Kind};
+use crate::klaviyo::{Action, JobKind, JobTimes, Kind, recorded_refusal};
 use crate::recordings::{self, Recording};
 
 /// How long jobs take here.
@@ -35,8 +35,8 @@ const NOT_USED: [&str; 18] = [
 /// Members that have the very values that were recorded, where they are no data of the account.
 const SAME: [&str; 5] = ["type", "status", "code", "title", "pointer"];
 
-/// How two documents differ in keys and types. An empty list stands for an empty object: the recordings were written
-/// by a language that does not tell them apart.
+/// How two documents differ in keys, types, and whether texts are empty. An empty list stands for an empty object: the
+/// recordings were written by a language that does not tell them apart.
 fn differences(at: &str, recorded: &Value, simulated: &Value, found: &mut Vec<String>) {
     let is_empty = |value: &Value| {
         value.as_array().is_some_and(Vec::is_empty)
@@ -81,7 +81,8 @@ fn differences(at: &str, recorded: &Value, simulated: &Value, found: &mut Vec<St
             }
         }
         (recorded, simulated) => {
-            if std::mem::discriminant(recorded) != std::mem::discriminant(simulated) {
+            let kind = |value: &Value| (std::mem::discriminant(value), *value == json!(""));
+            if kind(recorded) != kind(simulated) {
                 found.push(format!("{at}: {recorded} recorded, {simulated} simulated"));
             }
         }
@@ -284,6 +285,20 @@ fn replay_import(recording: &Recording) {
     assert_alike(recording, &answer);
 }
 
+/// An entry to be created with what was recorded of it. What was recorded empty is not sent: it has to come back empty.
+fn as_recorded(mut entry: Value, attributes: &Value) -> Value {
+    let sent = entry["attributes"].as_object_mut().expect("attributes");
+    for (name, value) in attributes.as_object().into_iter().flatten() {
+        let is_empty = *value == json!("") || *value == json!([]);
+        match name.as_str() {
+            "created" | "updated" | "external_id" => {}
+            _ if value.is_null() || is_empty => drop(sent.remove(name)),
+            _ => drop(sent.insert(name.clone(), value.clone())),
+        }
+    }
+    entry
+}
+
 /// A listing of the catalog: of an account that has what was recorded.
 fn replay_listing(recording: &Recording) {
     let mut account = new_account();
@@ -303,15 +318,6 @@ fn replay_listing(recording: &Recording) {
             let id = id.trim_start_matches("$custom:::$default:::").to_owned();
             (id, entry["attributes"].clone())
         })
-    };
-    let as_recorded = |mut entry: Value, attributes: &Value| {
-        for (name, value) in attributes.as_object().into_iter().flatten() {
-            let is_ours = !matches!(name.as_str(), "created" | "updated" | "external_id");
-            if is_ours && !value.is_null() {
-                entry["attributes"][name] = value.clone();
-            }
-        }
-        entry
     };
     let mut items: Vec<Value> = listed(Kind::Item)
         .map(|(id, attributes)| as_recorded(catalog::item(&id, &[]), &attributes))
@@ -431,6 +437,33 @@ fn errors_that_were_recorded_of_other_operations_look_alike() {
     assert_eq!(found, [""; 0]);
 }
 
+#[test]
+fn refusals_on_the_way_look_as_recorded() {
+    let Some(recordings) = recordings::shared() else {
+        return;
+    };
+    for (name, retry_after) in [
+        ("create_profile_schema_relationship.500", None),
+        ("create_segment.429", Some(1)),
+    ] {
+        let recording = &recordings[name];
+        let refusal = recorded_refusal(recording.status, retry_after).expect("it was recorded");
+        let body: Value = serde_json::from_slice(refusal.body()).expect("JSON");
+        let mut found = Vec::new();
+        differences("", &recording.body, &body, &mut found);
+        assert_eq!(found, [""; 0], "{name}");
+        for header in ["content-type", "retry-after"] {
+            let (recorded, simulated) = (
+                recording.headers.get(header).map(String::as_str),
+                refusal.headers().get(header),
+            );
+            let simulated = simulated.and_then(|value| value.to_str().ok());
+            assert_eq!(recorded, simulated, "{name}: {header}");
+        }
+    }
+    assert!(recorded_refusal(503, None).is_none());
+}
+
 fn one_profile() -> Value {
     json!({ "data": { "type": "profile", "attributes": { "email": "a@b.org" } } })
 }
@@ -442,13 +475,17 @@ fn what_differs_is_found() {
         differences("", &recorded, &simulated, &mut found);
         found
     };
-    let one = json!({ "data": [{ "status": "complete", "errors": [], "at": null }] });
+    let one = json!({ "data": [{ "status": "complete", "errors": [], "at": null, "image": "" }] });
     assert_eq!(found(one.clone(), one.clone()), [""; 0]);
     for (pointer, other) in [
         ("/data/0/status", json!("queued")),
         ("/data/0/errors", json!([{}])),
         ("/data/0/at", json!("2026-07-15")),
-        ("/data/0", json!({ "status": "complete", "errors": [] })),
+        ("/data/0/image", json!("none")),
+        (
+            "/data/0",
+            json!({ "status": "complete", "errors": [], "image": "" }),
+        ),
         ("/data", json!([])),
     ] {
         let mut changed = one.clone();
