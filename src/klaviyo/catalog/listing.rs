@@ -13,8 +13,9 @@ use crate::klaviyo::side_by_side;
 use crate::mapping::product::{compound_id, external_id};
 use crate::time::Deadline;
 
-/// Up to fewer than this many included variants, an item has certainly no others. How many Klaviyo includes at most is
-/// not documented; for an item with at least this many, the variants are listed separately.
+/// Up to fewer than this many included variants, an item is taken to have no others. How many Klaviyo includes at most was
+/// neither recorded nor documented; for an item with at least this many, the variants are listed separately. Were it fewer, and
+/// the others not linked either, obsolete variants would stay in Klaviyo: a listing for each item is what would find them.
 const SURELY_ALL_INCLUDED: usize = 10;
 
 static LIST_ITEMS: Endpoint = Endpoint {

@@ -162,6 +162,8 @@ pub(crate) struct Unrecorded {
     pub(crate) job_limit: JobLimit,
     pub(crate) job_order: JobOrder,
     pub(crate) checks_emails_at_once: bool,
+    pub(crate) included_variants: usize,
+    pub(crate) complete_linkage: bool,
 }
 
 pub(crate) fn seconds(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
@@ -341,10 +343,13 @@ fn draw_job_times(rng: &mut Rng, seed: u64) -> JobTimes {
     }
 }
 
+/// What the component believes of listings of items without a source: so few linked variants are all.
+const SURELY_ALL_INCLUDED: usize = 10;
+
 /// Drawn apart, so that what else a seed draws does not depend on it.
 fn draw_unrecorded(seed: u64) -> Unrecorded {
     let rng = &mut Rng::with_seed(seed ^ 0x0bec);
-    Unrecorded {
+    let mut drawn = Unrecorded {
         entry_errors: pick(rng, &EntryErrors::ALL),
         existing: pick(rng, &Existing::ALL),
         import_errors: pick(
@@ -370,7 +375,12 @@ fn draw_unrecorded(seed: u64) -> Unrecorded {
         ),
         job_order: pick(rng, &JobOrder::ALL),
         checks_emails_at_once: rng.bool(),
-    }
+        included_variants: pick(rng, &[25, 2, 100]),
+        complete_linkage: rng.bool(),
+    };
+    // who includes few and links no others says nothing of those: the component takes few for all
+    drawn.complete_linkage |= drawn.included_variants < SURELY_ALL_INCLUDED;
+    drawn
 }
 
 /// Other apps leave no room for jobs now and then, or little, or all but a little.

@@ -199,6 +199,8 @@ fn klaviyo_options(schedule: &Schedule) -> Options {
         job_limit: schedule.unrecorded.job_limit,
         job_order: schedule.unrecorded.job_order,
         checks_emails_at_once: schedule.unrecorded.checks_emails_at_once,
+        included_variants: schedule.unrecorded.included_variants,
+        complete_linkage: schedule.unrecorded.complete_linkage,
         may_read_account: schedule.extremes.account_hidden.is_none(),
         ..Options::default()
     }
