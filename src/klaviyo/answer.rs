@@ -21,11 +21,11 @@ struct ErrorObject {
     source: Option<ErrorSource>,
 }
 
-/// What an error is about, in error responses and in the errors of jobs.
+/// What an error is about.
 #[derive(Deserialize)]
-pub(super) struct ErrorSource {
+struct ErrorSource {
     #[serde(default)]
-    pub(super) pointer: Option<String>,
+    pointer: Option<String>,
 }
 
 /// Returns the body of a response of success; turns any other response into an [`Error`].

@@ -129,16 +129,29 @@ impl Client {
         }))
     }
 
-    /// Counts the requests that other instances have sent, as far as this one has not used the endpoint yet. `now` is
-    /// commercetools' time.
+    /// Counts the requests that other instances have sent. `now` is commercetools' time.
     pub fn remember(&self, calls: &RecentCalls, now: Timestamp) {
-        let limiters = self.limiters.borrow();
+        let monotonic = self.ports.clock.monotonic();
+        let mut limiters = self.limiters.borrow_mut();
         let (others, moment) = &mut *self.others.borrow_mut();
+        // windows of this instance and of another one may alternate
+        for (endpoint, limiter) in &mut *limiters {
+            if let Some(left) = calls.left_beyond(limiter.requests(monotonic), endpoint, now) {
+                limiter.remember(&left.steady, left.last, monotonic);
+                others.note(endpoint, left.steady, now);
+            }
+        }
         others.take(calls, |endpoint| !limiters.contains_key(endpoint));
         *moment = Some(Moment {
             time: now,
-            seen_at: self.ports.clock.monotonic(),
+            seen_at: monotonic,
         });
+    }
+
+    /// The time, by this machine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
     }
 
     /// The requests of the last minute, those of other instances included.

@@ -281,7 +281,7 @@ async fn read_in_progress<T: DeserializeOwned>(
 pub async fn unknown_in_progress(
     client: &Client,
     bulk: &'static BulkEndpoint,
-    known: &HashSet<&str>,
+    known: &HashSet<String>,
     deadline: Deadline,
 ) -> Result<Vec<Option<Timestamp>>, Error> {
     let mut unknown = Vec::new();
@@ -368,4 +368,38 @@ pub(super) async fn read<T: DeserializeOwned>(
         "cancelled" => JobState::Cancelled,
         _ => JobState::UnderWay,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job that was created and completed so many seconds after the same moment.
+    fn job(created: i64, completed: i64) -> Moments {
+        let at = |second: i64| {
+            let at = Timestamp::from_second(1_800_000_000 + second).expect("a time in range");
+            Some(at.to_string())
+        };
+        Moments {
+            created_at: at(created),
+            completed_at: at(completed),
+        }
+    }
+
+    #[test]
+    fn how_far_back_a_page_reaches_is_known_in_both_orders_of_the_list() {
+        let until =
+            |jobs: &[Moments]| created_until(jobs).map(|until| until.as_second() - 1_800_000_000);
+        let by_creation = [job(50, 60), job(40, 200), job(30, 41)];
+        assert_eq!(until(&by_creation), Some(30));
+        // a slow job on the first page says nothing of those on the next
+        let by_completion = [job(40, 200), job(50, 60), job(30, 55)];
+        assert_eq!(until(&by_completion), Some(55));
+        let unreadable = Moments {
+            created_at: None,
+            completed_at: None,
+        };
+        assert_eq!(until(&[job(50, 60), unreadable]), None);
+        assert_eq!(until(&[]), None);
+    }
 }

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::answer::ErrorSource;
 use super::bulk::{
     BulkAction, BulkEndpoint, Corrected, MAX_REQUEST_BYTES, Mended, Shape, job_path,
 };
@@ -133,23 +133,25 @@ pub struct ImportErrors {
 #[derive(Deserialize)]
 struct ErrorsAnswer<'a> {
     #[serde(borrow)]
-    data: Vec<ErrorData<'a>>,
+    data: Vec<&'a RawValue>,
     #[serde(default)]
     links: Option<Links>,
 }
 
-#[derive(Deserialize)]
+/// An error. What an entry of this list looks like was never recorded: one in an unexpected form is an error all the same,
+/// and leaves the others.
+#[derive(Default, Deserialize)]
 struct ErrorData<'a> {
     #[serde(borrow)]
     attributes: ErrorAttributes<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct ErrorAttributes<'a> {
     #[serde(default)]
-    code: Option<String>,
+    code: Value,
     #[serde(default)]
-    source: Option<ErrorSource>,
+    source: Value,
     #[serde(borrow, default)]
     original_payload: Option<&'a RawValue>,
 }
@@ -201,6 +203,7 @@ pub async fn import_errors(
     let errors = answer
         .data
         .into_iter()
+        .map(|error| serde_json::from_str::<ErrorData<'_>>(error.get()).unwrap_or_default())
         .map(|error| import_error(error.attributes))
         .collect();
     let next = next_path(answer.links, path).map_err(|_| unreadable())?;
@@ -208,10 +211,8 @@ pub async fn import_errors(
 }
 
 fn import_error(error: ErrorAttributes<'_>) -> ImportError {
-    let pointer = error
-        .source
-        .and_then(|source| source.pointer)
-        .unwrap_or_default();
+    let pointer = error.source["pointer"].as_str().unwrap_or_default();
+    let code = error.code.as_str();
     // "/data/attributes/profiles/data/17/attributes/email", or only the field
     let field = pointer
         .find("/attributes/")
@@ -221,7 +222,7 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
         });
     let field = pointer[field..].to_owned();
     let payload = error.original_payload.map(RawValue::get);
-    let mended = |payload: &str| match error.code.as_deref() {
+    let mended = |payload: &str| match code {
         // a phone number is what several persons may have
         Some(DUPLICATE) => {
             let document = customer::without_phone_number(payload.as_bytes());
@@ -233,8 +234,8 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
         external_id: payload.and_then(customer::external_id),
         mended: payload.and_then(mended),
         field: plain_field(&field).to_owned(),
-        code: error
-            .code
+        code: code
+            .map(str::to_owned)
             .and_then(plain_code)
             .unwrap_or_else(|| "no code".to_owned()),
     }

@@ -148,6 +148,11 @@ impl Limiter {
         self.spent.make_contiguous().sort_unstable();
     }
 
+    /// How many requests of the last minute it counts, those of other instances included.
+    pub(super) fn requests(&self, now: Duration) -> usize {
+        self.spent.iter().filter(|until| **until > now).count()
+    }
+
     /// The time for which each of this instance's own requests of the last minute still counts.
     pub(super) fn left(&self, now: Duration) -> impl Iterator<Item = Duration> {
         let left = self.own.iter().map(move |until| until.saturating_sub(now));

@@ -3,6 +3,7 @@
 //! Klaviyo's headers were recorded to tell of the limit per second only. So the component counts by itself what it has
 //! sent in a minute; on WASI 0.2 each window has an instance of its own.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -129,6 +130,18 @@ impl RecentCalls {
         let last = between(calls.last, now);
         (!steady.is_empty()).then_some(Left { steady, last })
     }
+
+    /// The same without the requests that an instance knows, which has been away for a while: those that it does not know
+    /// are the latest. Those that are over soon are left out, as an instance counts its own for a little less long.
+    pub(super) fn left_beyond(&self, known: usize, endpoint: &str, now: Timestamp) -> Option<Left> {
+        let soon = CLOCKS + Duration::from_millis(LONG_STEP.unsigned_abs());
+        let mut left = self.left(endpoint, now)?;
+        left.steady.retain(|&left| left > soon);
+        let unknown = left.steady.len().saturating_sub(known);
+        left.steady.sort_unstable_by_key(|&left| Reverse(left));
+        left.steady.truncate(unknown);
+        (unknown > 0).then_some(left)
+    }
 }
 
 /// The end of the step that a moment is in: a request counts for a little longer, never for less.
@@ -191,6 +204,24 @@ mod tests {
         assert_eq!((left.steady.len(), left.last), (4_000, Duration::ZERO));
         assert!(left.steady.iter().all(|&left| left <= STEADY_WINDOW));
         assert!(calls.current(at(0)).is_empty(), "it is not passed on");
+    }
+
+    #[test]
+    fn an_instance_that_comes_back_learns_of_the_calls_that_were_made_meanwhile() {
+        let mut calls = RecentCalls::default();
+        calls.note("create events", [STEADY_WINDOW; 3], at(0));
+        let beyond = |calls: &RecentCalls, known: usize, second: i64| -> Vec<u64> {
+            let left = calls.left_beyond(known, "create events", at(second));
+            let left = left.map_or_else(Vec::new, |left| left.steady);
+            left.iter().map(Duration::as_secs).collect()
+        };
+        assert_eq!(beyond(&calls, 3, 20), [0; 0], "its own");
+        calls.note("create events", [STEADY_WINDOW; 2], at(20));
+        assert_eq!(beyond(&calls, 3, 30), [50, 50]);
+        assert_eq!(beyond(&calls, 5, 30), [0; 0]);
+        assert_eq!(beyond(&calls, 0, 30).len(), 5);
+        // what is over for the one is nearly over for the other
+        assert_eq!(beyond(&calls, 2, 60), [0; 0]);
     }
 
     #[test]

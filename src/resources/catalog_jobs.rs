@@ -1,6 +1,7 @@
 //! The results of catalog jobs, entry by entry.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -19,9 +20,8 @@ use crate::time::{Deadline, between};
 /// again after a crash.
 pub(super) const JOBS_A_GROUP: usize = 8;
 
-/// So many questions after a job was submitted, over ten minutes, no other job is waited for: the longest recorded one took
-/// 274 s.
-const PATIENCE: u32 = 50;
+/// So long after a job was submitted, no other job is waited for: the longest recorded one took 274 s.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The write for an entry, with the index of its endpoint: creating comes first, updating second.
 pub(super) fn write_of(is_there: bool) -> (usize, Write) {
@@ -119,6 +119,7 @@ pub(super) async fn poll(
     endpoints: &'static [&'static BulkEndpoint],
     collection: CatalogCollection,
     job: Job,
+    known: &HashSet<String>,
     deadline: Deadline,
 ) -> Result<JobAnswer, Error> {
     let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.key == job.kind) else {
@@ -130,9 +131,8 @@ pub(super) async fn poll(
         JobState::Unknown => return Ok(JobAnswer::Unknown),
         JobState::Complete(outcome) => outcome,
     };
-    if has_moved(endpoint, &job) {
-        let known = HashSet::from([job.id.as_str()]);
-        let unknown = unknown_in_progress(client, endpoint, &known, deadline).await?;
+    if waits_for_others(client, endpoint, &job) {
+        let unknown = unknown_in_progress(client, endpoint, known, deadline).await?;
         if is_early(&outcome, &unknown) {
             return Ok(JobAnswer::NotYet);
         }
@@ -149,6 +149,7 @@ pub(super) async fn look(
     endpoints: &'static [&'static BulkEndpoint],
     collection: CatalogCollection,
     jobs: Vec<Job>,
+    known: &HashSet<String>,
     look: Look,
     deadline: Deadline,
 ) -> Result<Finished, Error> {
@@ -164,15 +165,13 @@ pub(super) async fn look(
         ..Finished::default()
     };
     let jobs: HashMap<&str, &Job> = jobs.iter().map(|job| (job.id.as_str(), job)).collect();
-    let moved = |(id, _): &(String, Outcome)| {
-        let job = jobs.get(id.as_str());
-        job.is_some_and(|job| has_moved(endpoint, job))
-    };
-    let unknown = match listed.jobs.iter().any(moved) {
-        true => {
-            let known = jobs.keys().copied().collect();
-            unknown_in_progress(client, endpoint, &known, deadline).await?
-        }
+    let is_waiting = |job: &Job| waits_for_others(client, endpoint, job);
+    let mut finished = listed
+        .jobs
+        .iter()
+        .filter_map(|(id, _)| jobs.get(id.as_str()));
+    let unknown = match finished.any(|job| is_waiting(job)) {
+        true => unknown_in_progress(client, endpoint, known, deadline).await?,
         false => Vec::new(),
     };
     for (id, outcome) in listed.jobs {
@@ -181,7 +180,7 @@ pub(super) async fn look(
         };
         let ahead = outcome.created.map(|created| between(created, job.since));
         found.clock_ahead = found.clock_ahead.max(ahead);
-        if has_moved(endpoint, job) && is_early(&outcome, &unknown) {
+        if is_waiting(job) && is_early(&outcome, &unknown) {
             continue;
         }
         let answer = decide(client, endpoint, collection, job.clone(), outcome, deadline).await?;
@@ -191,8 +190,8 @@ pub(super) async fn look(
 }
 
 /// Whether this job has deleted variants that are to be created under another item, and others may have to be waited for.
-fn has_moved(endpoint: &BulkEndpoint, job: &Job) -> bool {
-    endpoint.action == BulkAction::Move && job.asked < PATIENCE
+fn waits_for_others(client: &klaviyo::Client, endpoint: &BulkEndpoint, job: &Job) -> bool {
+    endpoint.action == BulkAction::Move && between(job.since, client.now()) < PATIENCE
 }
 
 /// Whether the variants of a job that has moved them cannot be created yet: a job that nobody knows, and that was created

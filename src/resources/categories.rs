@@ -17,7 +17,7 @@ use crate::mapping::category::Category;
 use crate::mapping::product::compound_id;
 use crate::ports::LocalFuture;
 use crate::resources::withdrawal::Withdrawal;
-use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, KnownJobs, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Job, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -140,31 +140,30 @@ impl Import for Categories {
     fn look_for_jobs(
         &self,
         jobs: Vec<Job>,
+        known: KnownJobs,
         look: Look,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
         let client = self.context.klaviyo.clone();
         Box::pin(async move {
             let collection = CatalogCollection::Categories;
-            catalog_jobs::look(&client, &ENDPOINTS, collection, jobs, look, deadline).await
+            catalog_jobs::look(
+                &client, &ENDPOINTS, collection, jobs, &known, look, deadline,
+            )
+            .await
         })
     }
 
     fn poll_job(
         &self,
         job: Job,
+        known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.context.klaviyo.clone();
         Box::pin(async move {
-            catalog_jobs::poll(
-                &client,
-                &ENDPOINTS,
-                CatalogCollection::Categories,
-                job,
-                deadline,
-            )
-            .await
+            let collection = CatalogCollection::Categories;
+            catalog_jobs::poll(&client, &ENDPOINTS, collection, job, &known, deadline).await
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::klaviyo::known_profiles;
 use crate::klaviyo::profiles::{self, ImportError, ImportErrors, MAX_PROFILE_BYTES, Outcome};
 use crate::mapping::{self, Skip, customer};
 use crate::ports::LocalFuture;
-use crate::run::import::{Import, JobAnswer, Mended, Refused};
+use crate::run::import::{Import, JobAnswer, KnownJobs, Mended, Refused};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{Job, Note, RunOptions};
 use crate::time::Deadline;
@@ -106,6 +106,7 @@ impl Import for Customers {
     fn poll_job(
         &self,
         job: Job,
+        _known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.0.klaviyo.clone();
@@ -190,7 +191,13 @@ fn sorted(errors: Vec<ImportError>) -> (Refused, Vec<Mended>) {
         {
             continue;
         }
+        let is_same = |one: &&mut Mended| one.id.is_some() && one.id == error.external_id;
+        let earlier = mended.iter_mut().find(is_same);
         let (document, note) = match error.mended {
+            Some(less) if let Some(earlier) = earlier => {
+                leave_out_as_well(earlier, &less);
+                continue;
+            }
             Some(bulk::Mended::WithoutPhoneNumber(document)) => {
                 (document, Note::SentAgainWithoutPhoneNumber)
             }
@@ -207,10 +214,29 @@ fn sorted(errors: Vec<ImportError>) -> (Refused, Vec<Mended>) {
         mended.push(Mended {
             id: error.external_id,
             document,
-            note,
+            notes: vec![note],
         });
     }
     (refused, mended)
+}
+
+/// Leaves out of a profile that is sent again what another error rejects of it. An error that says the same once more
+/// changes nothing.
+fn leave_out_as_well(profile: &mut Mended, less: &bulk::Mended) {
+    let (document, note) = match less {
+        bulk::Mended::WithoutPhoneNumber(_) => (
+            customer::without_phone_number(&profile.document),
+            Note::SentAgainWithoutPhoneNumber,
+        ),
+        bulk::Mended::WithoutEmail(_) => (
+            customer::without_email(&profile.document),
+            Note::SentAgainWithoutEmail,
+        ),
+    };
+    if let Some(document) = document {
+        profile.document = document;
+        profile.notes.push(note);
+    }
 }
 
 /// The next page of a job's errors. If Klaviyo no longer knows the stored page, reading begins again, without the

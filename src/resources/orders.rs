@@ -18,7 +18,7 @@ use crate::mapping::Skip;
 use crate::mapping::order::{self, CategoryPaths, Refund};
 use crate::ports::LocalFuture;
 use crate::run::documents::{Document, Documents, RecordOutcome};
-use crate::run::import::{Import, JobAnswer};
+use crate::run::import::{Import, JobAnswer, KnownJobs};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -141,6 +141,7 @@ impl Import for Orders {
     fn poll_job(
         &self,
         _job: Job,
+        _known: KnownJobs,
         _deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         // Klaviyo's response to a bulk creation of events is a 202 without a job
@@ -179,6 +180,7 @@ pub fn documents(
         profile: Some(profile.clone()),
         pieces: event.pieces,
         part: None,
+        part_note: None,
     });
     out.list.extend(documents);
     Ok(events.id)

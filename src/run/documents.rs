@@ -17,6 +17,8 @@ pub struct Document {
     pub pieces: Pieces,
     /// The part of the record that it is made of, where that is counted and named by itself.
     pub part: Option<String>,
+    /// What was done differently for that part.
+    pub part_note: Option<Note>,
 }
 
 /// The size of a large buffer in bytes.
@@ -31,13 +33,13 @@ pub struct Documents {
     pub list: Vec<Document>,
     /// What becomes of the record itself.
     pub record: RecordOutcome,
-    /// What was done differently for this record.
+    /// What was done differently for this record, and is when it is read again.
     pub notes: Vec<Note>,
+    /// What was done for it before it was mapped, and is not done again.
+    pub notes_of_page: Vec<Note>,
     /// The parts of the record that are not sent, by name, with the reason. Its documents with a
     /// [part](Document::part) are those that are.
     pub parts_skipped: Vec<(String, Skip)>,
-    /// What was done differently for its parts.
-    pub part_notes: Vec<Note>,
     /// Whether the record was not sent, but found to have changed.
     pub changed: bool,
     /// How far Klaviyo is from this record, in a comparison.
@@ -86,8 +88,8 @@ impl Documents {
         self.list.clear();
         self.record = RecordOutcome::Sent;
         self.notes.clear();
+        self.notes_of_page.clear();
         self.parts_skipped.clear();
-        self.part_notes.clear();
         self.changed = false;
         self.drift = None;
         self.found = Found::default();
@@ -102,6 +104,14 @@ impl Documents {
             profile: None,
             pieces: Pieces::from(start..self.bytes.len()),
             part,
+            part_note: None,
         });
+    }
+
+    /// Notes what was done differently for the part of the latest document.
+    pub fn note_part(&mut self, note: Note) {
+        if let Some(document) = self.list.last_mut() {
+            document.part_note = Some(note);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What a run asks of a resource: the window drives an [`Import`] and knows nothing of what it imports.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ pub const MAX_DECISIONS: u32 = 2;
 /// Records that Klaviyo rejected: id, or name in the cursor, if it is known, and reason.
 pub type Refused = Vec<(Option<String>, String)>;
 
+/// The ids of all jobs of a kind that a run has under way.
+pub type KnownJobs = Rc<HashSet<String>>;
+
 /// A document that is sent again in another form.
 #[derive(Debug)]
 pub struct Mended {
@@ -27,7 +31,7 @@ pub struct Mended {
     /// The document.
     pub document: Vec<u8>,
     /// What is counted for it.
-    pub note: Note,
+    pub notes: Vec<Note>,
 }
 
 /// The result of polling a job.
@@ -207,20 +211,22 @@ pub trait Import {
     }
 
     /// Looks for those of these jobs, all of one kind, that are finished, in Klaviyo's list of such jobs. Gives the
-    /// results of those that it finds.
+    /// results of those that it finds. `known` are all jobs of the kind that the run has under way.
     fn look_for_jobs(
         &self,
         _jobs: Vec<Job>,
+        _known: KnownJobs,
         _look: Look,
         _deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
         Box::pin(async { Ok(Finished::default()) })
     }
 
-    /// Polls a job.
+    /// Polls a job; `known` are all jobs of its kind that the run has under way.
     fn poll_job(
         &self,
         job: Job,
+        known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>>;
 }

@@ -23,7 +23,7 @@ use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
-use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, KnownJobs, NextPhase};
 use crate::run::page::{Mapper, Page, PageQuery, Record};
 use crate::run::state::{Cursor, Digests, IdRange, Job, Note, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -216,13 +216,15 @@ impl Import for Deletion {
     fn poll_job(
         &self,
         job: Job,
+        known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
         let is_listed_again = self.lists_again();
         Box::pin(async move {
-            let answer = catalog_jobs::poll(&client, endpoints, collection, job, deadline).await?;
+            let answer =
+                catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline).await?;
             Ok(of_a_pass(is_listed_again, answer))
         })
     }
@@ -238,6 +240,7 @@ impl Import for Deletion {
     fn look_for_jobs(
         &self,
         jobs: Vec<Job>,
+        known: KnownJobs,
         look: Look,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
@@ -245,7 +248,8 @@ impl Import for Deletion {
         let collection = self.collection;
         let is_listed_again = self.lists_again();
         Box::pin(async move {
-            let found = catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline);
+            let found =
+                catalog_jobs::look(&client, endpoints, collection, jobs, &known, look, deadline);
             let mut found = found.await?;
             let jobs = found.jobs.into_iter();
             let jobs = jobs.map(|(job, answer)| (job, of_a_pass(is_listed_again, answer)));

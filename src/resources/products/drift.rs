@@ -24,7 +24,7 @@ use crate::mapping::product::{Listing, Product, Write, compound_id};
 use crate::ports::LocalFuture;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Import, JobAnswer, NextPhase};
+use crate::run::import::{Import, JobAnswer, KnownJobs, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{Drift, Job, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -259,6 +259,7 @@ impl Import for Comparison {
     fn poll_job(
         &self,
         _job: Job,
+        _known: KnownJobs,
         _deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         Box::pin(async { Ok(JobAnswer::Unknown) })

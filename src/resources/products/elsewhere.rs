@@ -18,7 +18,7 @@ use crate::time::Deadline;
 
 /// Skus of one query for their products: few, as a product can have megabytes.
 const SKUS_A_QUERY: usize = 5;
-/// The largest response of such a query, in bytes. If the products are larger, they are taken not to share a sku.
+/// The largest response of such a query, in bytes. If the products of one sku are larger, they are taken not to share it.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Where the variant of a sku is to be.
@@ -130,9 +130,15 @@ impl Elsewhere {
         contested: &[String],
         deadline: Deadline,
     ) -> Result<(), Error> {
-        for skus in contested.chunks(SKUS_A_QUERY) {
+        let mut left: Vec<&[String]> = contested.chunks(SKUS_A_QUERY).collect();
+        while let Some(skus) = left.pop() {
             let client = &context.commercetools;
-            self.note_products(client, skus, deadline).await?;
+            match self.note_products(client, skus, deadline).await {
+                // one large product is no reason to know nothing of the others' skus
+                Err(error) if error.is_too_large() && skus.len() > 1 => left.extend(skus.chunks(1)),
+                Err(error) if error.is_too_large() => {}
+                noted => noted?,
+            }
         }
         if is_modular {
             let lookups = context.catalog.lookups();
@@ -173,11 +179,7 @@ impl Elsewhere {
             parameters: &parameters,
             ..Query::all("query products by sku", "product-projections", MAX_BYTES)
         };
-        let products = match commercetools.page(&query, deadline).await {
-            Err(error) if error.is_too_large() => return Ok(()),
-            products => products?,
-        };
-        for product in &products {
+        for product in &commercetools.page(&query, deadline).await? {
             let Ok(product) = Product::read(product.part()) else {
                 continue;
             };

@@ -25,7 +25,7 @@ use crate::resources::changes::Selection;
 use crate::resources::collection::Collection;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, JobEntries, KnownJobs, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -105,7 +105,7 @@ impl Mapping {
     fn map(&self, product: &Product<'_>, documents: &mut Documents) {
         let known = self.known.get(&compound_id(product.id()));
         let created = std::iter::repeat_n(Note::CategoryCreated, self.created.take());
-        documents.notes.extend(created);
+        documents.notes_of_page.extend(created);
         let is_new = self.map_item(product, known.is_some(), documents);
         // a dry run creates no items: their variants are mapped as if it had
         let none = HashSet::new();
@@ -332,21 +332,24 @@ impl Import for Entries {
     fn look_for_jobs(
         &self,
         jobs: Vec<Job>,
+        known: KnownJobs,
         look: Look,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
         let kind = jobs.first().map(|job| job.kind.as_str());
         let collection = self.collection_of(kind.unwrap_or_default());
         self.phase
-            .look(&ENDPOINTS, collection, jobs, look, deadline)
+            .look(&ENDPOINTS, collection, jobs, known, look, deadline)
     }
 
     fn poll_job(
         &self,
         job: Job,
+        known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let collection = self.collection_of(&job.kind);
-        self.phase.poll(&ENDPOINTS, collection, job, deadline)
+        self.phase
+            .poll(&ENDPOINTS, collection, job, known, deadline)
     }
 }

@@ -12,7 +12,7 @@ use crate::resources::catalog_jobs;
 use crate::resources::changes::Selection;
 use crate::resources::context::Context;
 use crate::resources::withdrawal::Withdrawal;
-use crate::run::import::{Finished, JobAnswer, NextPhase};
+use crate::run::import::{Finished, JobAnswer, KnownJobs, NextPhase};
 use crate::run::page::PageQuery;
 use crate::run::state::{Job, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -78,12 +78,13 @@ impl Phase {
         endpoints: &'static [&'static BulkEndpoint],
         collection: CatalogCollection,
         job: Job,
+        known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let client = self.context.klaviyo.clone();
-        Box::pin(
-            async move { catalog_jobs::poll(&client, endpoints, collection, job, deadline).await },
-        )
+        Box::pin(async move {
+            catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline).await
+        })
     }
 
     /// Looks for the finished ones of these jobs that write to this collection.
@@ -92,12 +93,13 @@ impl Phase {
         endpoints: &'static [&'static BulkEndpoint],
         collection: CatalogCollection,
         jobs: Vec<Job>,
+        known: KnownJobs,
         look: Look,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
         let client = self.context.klaviyo.clone();
         Box::pin(async move {
-            catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline).await
+            catalog_jobs::look(&client, endpoints, collection, jobs, &known, look, deadline).await
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::resources::collection::{Collection, Records};
 use crate::resources::context::Context;
 use crate::run::documents::Documents;
 use crate::run::page::{Page, PageQuery, Record};
-use crate::run::state::IdRange;
+use crate::run::state::{IdRange, Only};
 use crate::time::Deadline;
 
 /// The published products, in their published projection.
@@ -98,7 +98,9 @@ impl ProductPage {
 
     /// Where the rest of its variants is read, if there is only a portion of them.
     pub(super) fn rest(&self) -> Option<IdRange> {
-        let after = self.completed.rest.clone()?;
+        // where only records are read, their parts are sent by others
+        let after = self.completed.rest.clone();
+        let after = after.filter(|_| self.range.only != Some(Only::Records))?;
         let product = self.products().next()?;
         let is_named = Wanted::of(&self.range).is_named(product.id());
         Some(self.range.rest_of(product.id(), is_named, after))

@@ -20,7 +20,7 @@ use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::JOBS_A_GROUP;
 use crate::resources::changes::Selection;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Finished, Import, JobAnswer, JobEntries, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, JobEntries, KnownJobs, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Job, Note, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
@@ -90,7 +90,7 @@ impl Removals {
                 Step::Counting => documents.found.removals += 1,
                 Step::Deleting => {
                     push_deletion(0, id, part.to_owned(), documents);
-                    documents.part_notes.push(Note::ObsoleteVariantDeleted);
+                    documents.note_part(Note::ObsoleteVariantDeleted);
                 }
             }
         }
@@ -226,20 +226,23 @@ impl Import for Removals {
     fn look_for_jobs(
         &self,
         jobs: Vec<Job>,
+        known: KnownJobs,
         look: Look,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
         let collection = CatalogCollection::Variants;
         self.phase
-            .look(&ENDPOINTS, collection, jobs, look, deadline)
+            .look(&ENDPOINTS, collection, jobs, known, look, deadline)
     }
 
     fn poll_job(
         &self,
         job: Job,
+        known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let collection = CatalogCollection::Variants;
-        self.phase.poll(&ENDPOINTS, collection, job, deadline)
+        self.phase
+            .poll(&ENDPOINTS, collection, job, known, deadline)
     }
 }

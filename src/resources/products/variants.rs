@@ -64,16 +64,18 @@ pub(super) fn map(
             Some(sku) if known.is_some() => in_klaviyo.elsewhere.place(product.id(), sku),
             _ => Place::Here,
         };
+        let is_moved = matches!(place, Place::Moved);
         let entry = match place {
             Place::KeptBy(other) => Err(Skip::SkuOfAnotherProduct { other }),
-            Place::Moved if listing.is_ok() => {
-                push_deletion(endpoints + MOVE, &compound_id(&part), part, documents);
-                documents.part_notes.push(Note::VariantMoved);
-                continue;
-            }
             Place::Moved | Place::Here => listing.as_ref().map_err(Skip::clone),
         };
         match entry.and_then(|listing| listing.variant(variant, write, &mut documents.bytes)) {
+            // it is created once it is deleted where it is: what cannot be created stays there
+            Ok(_) if is_moved => {
+                documents.bytes.truncate(start);
+                push_deletion(endpoints + MOVE, &compound_id(&part), part, documents);
+                documents.note_part(Note::VariantMoved);
+            }
             Ok(_) => documents.push(endpoints + endpoint, start, Some(part)),
             Err(skip) => {
                 documents.bytes.truncate(start);

@@ -37,7 +37,7 @@ use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Finished, Import, JobAnswer, NextPhase};
+use crate::run::import::{Finished, Import, JobAnswer, KnownJobs, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::start::overlapped;
 use crate::run::state::{
@@ -258,13 +258,14 @@ impl Import for Withdrawal {
     fn poll_job(
         &self,
         job: Job,
+        known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
         let (client, endpoints) = (self.context.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
-        Box::pin(
-            async move { catalog_jobs::poll(&client, endpoints, collection, job, deadline).await },
-        )
+        Box::pin(async move {
+            catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline).await
+        })
     }
 
     fn lists_jobs(&self) -> bool {
@@ -274,13 +275,14 @@ impl Import for Withdrawal {
     fn look_for_jobs(
         &self,
         jobs: Vec<Job>,
+        known: KnownJobs,
         look: Look,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Finished, Error>> {
         let (client, endpoints) = (self.context.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
         Box::pin(async move {
-            catalog_jobs::look(&client, endpoints, collection, jobs, look, deadline).await
+            catalog_jobs::look(&client, endpoints, collection, jobs, &known, look, deadline).await
         })
     }
 }

@@ -13,8 +13,8 @@ pub(super) const BITS: u32 = 24;
 const MARK: char = '.';
 /// The bits that say how many bits of a gap are lower ones.
 const HEAD_BITS: u32 = 5;
-/// More digests than a document has at any place: a job has 100 entries.
-const MOST: usize = 10_000;
+/// The most digests of one text that are read.
+pub(super) const MOST: usize = 10_000;
 
 /// The text of these digests, which are sorted and have [`BITS`] each.
 pub(super) fn write(sorted: &[u32]) -> String {

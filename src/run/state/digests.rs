@@ -16,6 +16,9 @@ use super::digest_text;
 pub struct Digests(Vec<u32>);
 
 impl Digests {
+    /// The most in one place of a document: a text of more is not read.
+    pub const MOST: usize = digest_text::MOST;
+
     /// The digests of these names.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut digests: Vec<u32> = names.into_iter().map(digest).collect();

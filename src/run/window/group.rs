@@ -47,6 +47,8 @@ pub struct SentEntry {
     pub is_part: bool,
     /// The number of the range that its record was read in, if that is one of ids.
     pub range: Option<usize>,
+    /// What was counted for it beside itself.
+    pub notes: Vec<Note>,
 }
 
 impl SentEntry {
@@ -290,13 +292,11 @@ impl Group {
         }
         self.skip_parts(origin.id, &documents.parts_skipped);
         self.parts.add(&Counts::of_entries(parts as u64));
-        for (counts, notes) in [
-            (&mut self.counts, &documents.notes),
-            (&mut self.parts, &documents.part_notes),
-        ] {
-            for note in notes {
-                counts.note(*note, 1);
-            }
+        for note in documents.notes.iter().chain(&documents.notes_of_page) {
+            self.counts.note(*note, 1);
+        }
+        for note in documents.list.iter().filter_map(|one| one.part_note) {
+            self.parts.note(note, 1);
         }
         self.removal.of += documents.found.parts;
         self.removal.count += documents.found.removals;
@@ -320,19 +320,8 @@ impl Group {
     }
 
     /// Adds an entry that is sent; returns its number.
-    pub(super) fn enter(
-        &mut self,
-        name: String,
-        endpoint: &'static BulkEndpoint,
-        is_part: bool,
-        range: Option<usize>,
-    ) -> usize {
-        self.entries.push(SentEntry {
-            name,
-            endpoint,
-            is_part,
-            range,
-        });
+    pub(super) fn enter(&mut self, entry: SentEntry) -> usize {
+        self.entries.push(entry);
         self.entries.len() - 1
     }
 
@@ -359,8 +348,11 @@ impl Group {
             .filter_map(|&entry| self.entries.get(entry).cloned())
             .collect();
         for entry in again.iter().chain(&deferred) {
-            self.counts_of(entry.is_part)
-                .take_back(&Counts::of_entries(1));
+            let mut counted = Counts::of_entries(1);
+            for note in &entry.notes {
+                counted.note(*note, 1);
+            }
+            self.counts_of(entry.is_part).take_back(&counted);
         }
         let mut rejected = Vec::new();
         for (number, reason) in std::mem::take(&mut self.refused) {

@@ -10,7 +10,7 @@ use super::group::JobEffect;
 use super::in_flight::Arrival;
 use super::job_list::ListedKinds;
 use super::job_pace::Until;
-use crate::klaviyo::bulk::BulkEndpoint;
+use crate::klaviyo::bulk::{BulkAction, BulkEndpoint};
 use crate::klaviyo::job::Look;
 use crate::klaviyo::job_limit::MAX_JOBS;
 use crate::run::import::{JobAnswer, JobEntries, Refused};
@@ -27,6 +27,9 @@ const MAX_DOCUMENT_BYTES: usize = 250_000;
 const LEAST_JOB_BYTES: usize = 64 * 1024;
 /// What a job takes up that is not known yet, about, in bytes: 100 digests and a span.
 const UNSEEN_JOB_BYTES: usize = 410;
+/// An import of so many entries is small: it has some ten jobs in all. Each is polled without longer pauses until its end,
+/// where a larger one spares Klaviyo questions.
+const SMALL: u64 = 1_000;
 /// How often an entry is sent again because its job rejected it or was cancelled.
 const MAX_ATTEMPTS: u32 = 4;
 
@@ -77,7 +80,8 @@ impl Window<'_> {
                 break;
             };
             self.in_flight.polls += 1;
-            let answer = self.import.poll_job(job.clone(), self.timing.hard);
+            let known = self.jobs.ids_of_kind(&job.kind);
+            let answer = self.import.poll_job(job.clone(), known, self.timing.hard);
             let job = Box::new(job);
             self.in_flight.calls.push(Box::pin(async move {
                 Arrival::Polled {
@@ -97,9 +101,11 @@ impl Window<'_> {
     }
 
     fn look_for(&mut self, jobs: Vec<Job>, look: Look) {
+        let kind = jobs.first().map(|job| job.kind.as_str());
+        let known = self.jobs.ids_of_kind(kind.unwrap_or_default());
         let found = self
             .import
-            .look_for_jobs(jobs.clone(), look, self.timing.hard);
+            .look_for_jobs(jobs.clone(), known, look, self.timing.hard);
         self.in_flight.polls += 1;
         self.in_flight.calls.push(Box::pin(async move {
             Arrival::Looked {
@@ -124,7 +130,11 @@ impl Window<'_> {
     pub(super) fn note_what_waits(&mut self) {
         let until = self.waits_until();
         let holding = self.jobs_before_parts();
-        self.jobs.wait_until(until, holding, self.engine.now());
+        let document = &self.stored.document;
+        let parts = document.variants.as_ref().map_or(0, |counts| counts.sent);
+        let is_small = document.counts.sent + parts <= SMALL;
+        self.jobs
+            .wait_until(until, holding, is_small, self.engine.now());
     }
 
     /// What can be done before a job is finished.
@@ -155,11 +165,11 @@ impl Window<'_> {
             self.jobs.note_end(&job, now);
         }
         match answer {
-            JobAnswer::NotYet if later(job.since, JOB_PATIENCE) > now => {
+            JobAnswer::NotYet if !is_given_up(&job, now) => {
                 let listed = self.listed_jobs();
                 self.jobs.poll_later(&job.id, &listed, now, Duration::ZERO);
             }
-            JobAnswer::NotYet | JobAnswer::Unknown => {
+            JobAnswer::NotYet | JobAnswer::Unknown if !self.moves(&job.kind) => {
                 self.remove_job(&job.id);
                 self.findings.advance();
                 let counts = &mut self.stored.document.counts;
@@ -168,19 +178,11 @@ impl Window<'_> {
                 self.let_parts_follow(&job.kind, names, &job.spans);
                 self.let_parts_follow_in(&job, digests);
             }
-            JobAnswer::Cancelled if job.entries.is_empty() && !job.digests.is_empty() => {
-                let again = job.digests.clone();
-                self.take_result(job, Vec::new(), Vec::new(), again, 0);
+            // what such a job has deleted is to be created
+            JobAnswer::NotYet | JobAnswer::Unknown => {
+                self.take_no_result(job, "Klaviyo does not say what became of the job");
             }
-            JobAnswer::Cancelled if !job.entries.is_empty() => {
-                let again = job
-                    .entries
-                    .iter()
-                    .map(|name| (name.clone(), "Klaviyo cancelled the job".to_owned()));
-                let again = again.collect();
-                self.take_result(job, Vec::new(), again, Digests::default(), 0);
-            }
-            JobAnswer::Cancelled => self.take_cancellation(job),
+            JobAnswer::Cancelled => self.take_no_result(job, "Klaviyo cancelled the job"),
             JobAnswer::Done {
                 refused,
                 again,
@@ -198,7 +200,7 @@ impl Window<'_> {
                     errors_at,
                     errors_read: (refused.len() + mended.len()) as u64,
                     refused,
-                    notes: mended.iter().map(|mended| mended.note).collect(),
+                    notes: mended.iter().flat_map(|one| one.notes.clone()).collect(),
                     unnamed,
                 };
                 self.packer
@@ -207,14 +209,32 @@ impl Window<'_> {
         }
     }
 
-    /// A job was cancelled whose entries are not known by name: all records of its spans are read and sent again.
-    fn take_cancellation(&mut self, job: Job) {
+    /// Whether jobs of this kind delete what is then created in another place.
+    fn moves(&self, kind: &str) -> bool {
+        let mut endpoints = self.import.bulk_endpoints().iter();
+        endpoints.any(|endpoint| endpoint.key == kind && endpoint.action == BulkAction::Move)
+    }
+
+    /// A job has no result, for this reason: its entries, by name or by digest, are read and sent again; all records of its
+    /// spans, where it knows neither.
+    fn take_no_result(&mut self, job: Job, reason: &str) {
+        if !job.entries.is_empty() {
+            let names = job.entries.iter();
+            let again = names
+                .map(|name| (name.clone(), reason.to_owned()))
+                .collect();
+            return self.take_result(job, Vec::new(), again, Digests::default(), 0);
+        }
+        if !job.digests.is_empty() {
+            let again = job.digests.clone();
+            return self.take_result(job, Vec::new(), Vec::new(), again, 0);
+        }
         self.remove_job(&job.id);
         self.findings.advance();
         if job.spans.is_empty() || job.attempt >= MAX_ATTEMPTS {
             let records = job.counts.sent;
             self.counts_of(&job.kind).move_to_failed(records);
-            let reason = format!("Klaviyo cancelled the job of {records} records");
+            let reason = format!("{reason} of {records} records");
             self.stored
                 .document
                 .set_aside(SetAside::failed(None, reason));
@@ -261,6 +281,11 @@ impl Window<'_> {
         self.let_parts_follow(&job.kind, names, &job.spans);
         self.let_parts_follow_in(&job, digests);
     }
+}
+
+/// Whether the run goes on without the result of this job, which it has not got for long.
+pub(super) fn is_given_up(job: &Job, now: Timestamp) -> bool {
+    later(job.since, JOB_PATIENCE) <= now
 }
 
 /// The entries of a job that are not sent again: by name, or by digest where the names are not known.

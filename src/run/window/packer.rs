@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::group::{Commit, Group, JobEffect, Origin};
+use super::group::{Commit, Group, JobEffect, Origin, SentEntry};
 use crate::json::pieces::Pieces;
 use crate::klaviyo::batch::Batch;
 use crate::klaviyo::bulk::BulkEndpoint;
@@ -142,12 +142,20 @@ impl Packer {
             let id = origin.id.unwrap_or_default();
             let endpoint = self.endpoints[document.endpoint];
             let part = document.part.as_deref();
+            let entry = || SentEntry {
+                name: EntryName { id, part }.to_string(),
+                endpoint,
+                is_part: part.is_some(),
+                range,
+                notes: match part {
+                    Some(_) => document.part_note.into_iter().collect(),
+                    None => documents.notes.clone(),
+                },
+            };
             let record = match (part, whole) {
                 (None, Some(entry)) => entry,
-                (None, None) => *whole.insert(group.enter(id.to_owned(), endpoint, false, range)),
-                (Some(_), _) => {
-                    group.enter(EntryName { id, part }.to_string(), endpoint, true, range)
-                }
+                (None, None) => *whole.insert(group.enter(entry())),
+                (Some(_), _) => group.enter(entry()),
             };
             let batch = &mut batches[document.endpoint];
             let profile = document.profile.as_deref();
@@ -181,8 +189,13 @@ impl Packer {
             let bytes = Bytes::copy_from_slice(document);
             let pieces = Pieces::from(0..bytes.len());
             let batch = &mut batches[endpoint];
-            let name = id.clone().unwrap_or_default();
-            let record = group.enter(name, self.endpoints[endpoint], false, None);
+            let record = group.enter(SentEntry {
+                name: id.clone().unwrap_or_default(),
+                endpoint: self.endpoints[endpoint],
+                is_part: false,
+                range: None,
+                notes: Vec::new(),
+            });
             if !batch.push(record, None, &bytes, &pieces) {
                 let full =
                     std::mem::replace(batch, self::batch(self.endpoints[endpoint], self.cap));

@@ -7,7 +7,7 @@ use super::turn::Turn;
 use crate::commercetools::query::MAX_LIMIT;
 use crate::memory::{Taken, WindowMemory};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Only, RunOptions};
+use crate::run::state::{Digests, IdRange, Only, RunOptions};
 
 /// The least room that is reserved for a response, in bytes.
 const LEAST_RESERVED: usize = 1024 * 1024;
@@ -241,20 +241,19 @@ impl Reader {
     }
 
     /// Adds the parts of these records of a range, to be read when there is room for their jobs.
-    pub fn add_parts(&mut self, of: usize, records: Vec<String>) {
+    pub fn add_parts(&mut self, of: usize, mut records: Vec<String>) {
         let mut ranges = self.ranges.iter_mut();
-        let waiting = ranges.find(|range| range.parts_of == Some(of));
-        let mut records = records;
+        let is_small = |entries: usize| entries + records.len() <= Digests::MOST;
+        let waiting = ranges
+            .find(|range| range.parts_of == Some(of) && is_small(range.committed.entries.len()));
         if let Some(range) = &waiting {
             records.extend_from_slice(&range.committed.entries);
         }
         let parts = IdRange::of_entries(records, 0)
             .with_only(Some(Only::Parts))
             .with_span();
-        let range = Range {
-            parts_of: Some(of),
-            ..Range::new(parts)
-        };
+        let mut range = Range::new(parts);
+        range.parts_of = Some(of);
         match waiting {
             Some(waiting) => *waiting = range,
             None => self.ranges.push(range),
@@ -496,5 +495,28 @@ impl Reader {
     #[must_use]
     pub fn record_bytes(&self) -> Option<usize> {
         self.record_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    #[test]
+    fn however_many_parts_wait_the_cursor_can_be_read() {
+        let memory = Rc::new(Memory::of(128).begin_window(0));
+        let mut reader = Reader::new(Rc::default(), vec![IdRange::default()], memory, None, None);
+        let records = 2 * Digests::MOST + 100;
+        for first in (0..records).step_by(100) {
+            let of_job = first..first + 100;
+            reader.add_parts(0, of_job.map(|id| format!("{id:036}")).collect());
+        }
+        let left = reader.left();
+        let text = serde_json::to_string(&left).expect("it serializes");
+        let read: Vec<IdRange> = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(read, left);
+        let digests: usize = read.iter().map(|range| range.digests.len()).sum();
+        assert_eq!(digests, records);
     }
 }

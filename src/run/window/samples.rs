@@ -172,6 +172,7 @@ mod tests {
                 profile: profile.map(Into::into),
                 pieces,
                 part: None,
+                part_note: None,
             });
         }
         documents

@@ -3,39 +3,18 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{join, select};
-use http::{Method, Response};
-use native::environment::{Answered, Destination};
+use http::Method;
 use native::shop::{run, run_with};
-use native::{Interceptor, Operator, Setup, Shop};
+use native::{Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
 use sim::klaviyo::{Choice, Existing, JobTimes, Kind as EntryKind, Pointers};
 use sim::seed::Kind;
 
+use crate::support::rewrite::Rewrite;
+
 const DELETE_VARIANTS: &str = "POST /api/catalog-variant-bulk-delete-jobs";
-
-/// Changes Klaviyo's answers.
-struct Rewrite {
-    /// How the calls begin.
-    call: &'static str,
-    change: Box<dyn Fn(&mut Value)>,
-}
-
-impl Interceptor for Rewrite {
-    fn response(&self, to: Destination, call: &str, response: Response<Bytes>) -> Answered {
-        let body = serde_json::from_slice::<Value>(response.body());
-        let (Destination::Klaviyo, true, Ok(mut body)) = (to, call.starts_with(self.call), body)
-        else {
-            return Ok(response);
-        };
-        (self.change)(&mut body);
-        let (mut parts, _) = response.into_parts();
-        parts.headers.remove("content-length");
-        Ok(Response::from_parts(parts, Bytes::from(body.to_string())))
-    }
-}
 
 /// Moves a variant from a product to another one, whose id is returned with the sku.
 fn move_a_variant(shop: &Shop) -> (String, String) {

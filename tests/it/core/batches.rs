@@ -27,8 +27,8 @@ struct Account {
     culprits: BTreeSet<u64>,
     /// Whether it says which.
     points: bool,
-    /// How many jobs it has in progress.
-    jobs: usize,
+    /// How many jobs it has in progress, and how many of each of the eight other kinds of catalog jobs.
+    jobs: (usize, usize),
     bodies: RefCell<Vec<usize>>,
     taken: RefCell<Vec<(String, u64)>>,
 }
@@ -66,7 +66,11 @@ impl Account {
         let is_processing = uri
             .query()
             .is_some_and(|query| query.contains("processing"));
-        let jobs = if is_processing { self.jobs } else { 0 };
+        let jobs = match uri.path() == self.lane.path {
+            _ if !is_processing => 0,
+            true => self.jobs.0,
+            false => self.jobs.1,
+        };
         let jobs: Vec<Value> = (0..jobs).map(|n| json!({"id": n.to_string()})).collect();
         answer(200, &json!({ "data": jobs }))
     }
@@ -177,7 +181,7 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
         lane,
         culprits: culprits.clone(),
         points,
-        jobs: 40,
+        jobs: (40, 0),
         bodies: RefCell::default(),
         taken: RefCell::default(),
     });
@@ -219,7 +223,10 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
 
 /// What becomes of one batch of ten entries, those of which in `culprits` are refused without a pointer, beside so many
 /// jobs: the entries that are named, or the status of the error; and how many requests were posted.
-fn sent_beside(jobs: usize, culprits: &[u64]) -> (Result<BTreeSet<u64>, Option<u16>>, usize) {
+fn sent_beside(
+    jobs: (usize, usize),
+    culprits: &[u64],
+) -> (Result<BTreeSet<u64>, Option<u16>>, usize) {
     let lane = &catalog::UPDATE_ITEMS;
     let account = Rc::new(Account {
         lane,
@@ -250,13 +257,14 @@ fn sent_beside(jobs: usize, culprits: &[u64]) -> (Result<BTreeSet<u64>, Option<u
 #[test]
 fn a_refusal_that_names_no_entry_is_waited_out_where_there_are_many_jobs() {
     let all: Vec<u64> = (0..10).collect();
-    for jobs in [300, 500] {
+    // whether it is a limit of each kind or of all of them is not documented
+    for jobs in [(300, 0), (500, 0), (220, 10), (0, 38)] {
         assert_eq!(sent_beside(jobs, &all), (Err(Some(429)), 1));
         assert_eq!(sent_beside(jobs, &[3]), (Err(Some(429)), 1));
         assert_eq!(sent_beside(jobs, &[]), (Ok(BTreeSet::new()), 1));
     }
     // with few jobs the entries are the cause
-    for jobs in [0, 299] {
+    for jobs in [(0, 0), (299, 0), (219, 10), (0, 37)] {
         for culprits in [&all[..], &[3]] {
             let (result, _) = sent_beside(jobs, culprits);
             assert_eq!(result, Ok(culprits.iter().copied().collect()));

@@ -6,7 +6,7 @@ use native::{Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::commercetools::Commercetools;
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::Kind as EntryKind;
+use sim::klaviyo::{Choice, Kind as EntryKind};
 use sim::seed::{Beside, Kind, Shop as Kept};
 
 use crate::support::described::run;
@@ -167,5 +167,32 @@ fn a_comparison_looks_at_every_portion() {
         assert!(variants["compared"].as_u64() >= Some(VARIANTS), "{drift}");
         assert_eq!(variants["different"], 0, "{drift}");
         assert_eq!(variants["lacking"], 0, "{drift}");
+    });
+}
+
+#[test]
+fn those_of_an_item_that_is_decided_again_are_counted_once() {
+    run(setup(), async |shop| {
+        let product = shop.world.commercetools(|project| grow(project, VARIANTS));
+        shop.complete("categories", "").await;
+        let first = shop.complete("products", "").await;
+        shop.change_record(Kind::Product, &product, |product| {
+            product["masterData"]["current"]["name"] = json!({"en": "Another name"});
+        });
+        // the update of the item fails once, and its variants have been sent beside it
+        let refused = product.clone();
+        let times = std::sync::atomic::AtomicU32::new(0);
+        shop.world.klaviyo(|klaviyo| {
+            klaviyo.options_mut().refuse_entries = Choice::By(Box::new(move |id| {
+                id == refused && times.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0
+            }));
+        });
+        let again = shop.complete("products", "").await;
+        assert_eq!(again["counts"], first["counts"], "{again}");
+        assert_eq!(
+            again["variants"]["sent"], first["variants"]["sent"],
+            "{again}"
+        );
+        shop.assert_ledger(&[Kind::Product]);
     });
 }

@@ -8,6 +8,7 @@ pub(crate) mod gates;
 pub(crate) mod many_variants;
 pub(crate) mod products;
 pub(crate) mod records;
+pub(crate) mod rewrite;
 pub(crate) mod views;
 
 use std::path::Path;

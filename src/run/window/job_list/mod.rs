@@ -17,6 +17,7 @@ mod due;
 mod manner;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ use manner::{MANY, Manner, SlowJobs, is_listed};
 use super::job_looks::{LastLook, Reach};
 use super::job_pace::{self, FIRST_POLL, SHORT_PAUSE, Until};
 use crate::klaviyo::job::Look;
-use crate::run::import::Finished;
+use crate::run::import::{Finished, KnownJobs};
 use crate::run::state::Job;
 use crate::time::{between, later};
 
@@ -63,6 +64,8 @@ pub(super) struct JobList {
     until: Until,
     /// The kind of jobs without whose results others cannot be submitted.
     holding: Option<&'static str>,
+    /// Whether these are the last jobs of an import that has few: each is polled, until its end.
+    are_few: bool,
     /// A job of each kind that was not finished when Klaviyo was asked last; `None` where that one is finished, and the
     /// others are to be asked for.
     probes: HashMap<String, Option<String>>,
@@ -103,6 +106,12 @@ impl JobList {
         self.list.iter().filter(|job| job.kind == kind).count()
     }
 
+    /// The ids of all jobs of a kind.
+    pub(super) fn ids_of_kind(&self, kind: &str) -> KnownJobs {
+        let jobs = self.list.iter().filter(|job| job.kind == kind);
+        Rc::new(jobs.map(|job| job.id.clone()).collect())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
@@ -122,13 +131,16 @@ impl JobList {
         }
     }
 
-    /// What is waited for from now on, and the kind of jobs that hold others up, if there is one.
+    /// What is waited for from now on, and the kind of jobs that hold others up, if there is one. An import that `is_small`
+    /// has few jobs in all.
     pub(super) fn wait_until(
         &mut self,
         until: Until,
         holding: Option<&'static str>,
+        is_small: bool,
         now: Timestamp,
     ) {
+        self.are_few = is_small && until == Until::End;
         if until == Until::End && self.until != Until::End {
             // pauses that were chosen while there were many to poll are too long for the few that are polled now
             for job in &mut self.list {
@@ -177,7 +189,7 @@ impl JobList {
 
     /// The kinds of jobs that are looked for in the list, if the import can do that.
     pub(super) fn listed_kinds(&self, now: Timestamp) -> ListedKinds {
-        if self.has_no_list {
+        if self.has_no_list || self.are_few {
             return ListedKinds::default();
         }
         let mut jobs: HashMap<&str, (Vec<Timestamp>, Vec<Timestamp>)> = HashMap::new();
@@ -395,7 +407,11 @@ impl JobList {
             self.sample_later(&kind, now);
         }
         let is_probe = self.probe(&kind) == Some(id);
-        let pause = job_pace::after_poll(age, self.polled(&kind, listed, now), is_probe);
+        let polled = self.polled(&kind, listed, now);
+        let pause = match self.are_few {
+            true => SHORT_PAUSE,
+            false => job_pace::after_poll(age, polled, is_probe),
+        };
         let slow_after = self.slow_after(&kind);
         if let Some(job) = self.answered(id) {
             job.asked += 1;
@@ -573,7 +589,7 @@ mod tests {
             (60, 0, Until::Working, None, 30.0),
         ] {
             end_look(&mut jobs, pages, number, 5.0);
-            jobs.wait_until(until, holding, at(5.0));
+            jobs.wait_until(until, holding, false, at(5.0));
             assert_eq!(jobs.next_due(&kinds, at(5.0)), Some(at(5.0 + pause)));
         }
         let (_, look) = jobs.begin_look(&kinds, at(35.0)).expect("it is due");
@@ -609,7 +625,7 @@ mod tests {
         let kind = "create catalog items";
         jobs.add([job(30, 4.0)]);
         jobs.note_end(&job(40, 0.0), at(4.0));
-        jobs.wait_until(Until::End, None, at(4.0));
+        jobs.wait_until(Until::End, None, false, at(4.0));
         let kinds = jobs.listed_kinds(at(6.0));
         // the latest one is the probe: no other is polled, but they are looked for
         let (wanted, _) = jobs.begin_look(&kinds, at(6.0)).expect("a first look");
@@ -635,7 +651,7 @@ mod tests {
         let kind = "create catalog items";
         end_look(&mut jobs, 10, 1, 11.0);
         let kinds = jobs.listed_kinds(at(11.0));
-        jobs.wait_until(Until::End, Some(kind), at(11.0));
+        jobs.wait_until(Until::End, Some(kind), false, at(11.0));
         assert_eq!(jobs.next_due(&kinds, at(11.0)), Some(at(14.0)));
         end_look(&mut jobs, 10, 1, 160.0);
         let kinds = jobs.listed_kinds(at(160.0));
@@ -653,7 +669,7 @@ mod tests {
         let mut jobs = JobList::new((0..20).map(variant).collect());
         jobs.add([job(30, 0.0)]);
         let variants = "create catalog variants";
-        jobs.wait_until(Until::End, Some(kind), at(2.0));
+        jobs.wait_until(Until::End, Some(kind), false, at(2.0));
         assert_eq!(jobs.waits_until(kind), Until::End);
         assert_eq!(jobs.waits_until(variants), Until::Working);
         assert_eq!(jobs.probe(variants), None);
@@ -666,7 +682,7 @@ mod tests {
     #[test]
     fn before_a_job_of_many_is_finished_the_oldest_is_polled_and_none_looked_for_again() {
         let mut jobs = JobList::new((0..20).map(|id| job(id, f64::from(id as u32))).collect());
-        jobs.wait_until(Until::End, None, at(20.0));
+        jobs.wait_until(Until::End, None, false, at(20.0));
         end_look(&mut jobs, 1, 0, 20.0);
         let kinds = jobs.listed_kinds(at(30.0));
         assert!(jobs.begin_look(&kinds, at(30.0)).is_none());
@@ -716,7 +732,7 @@ mod tests {
         let kinds = jobs.listed_kinds(at(60.0));
         assert_eq!(kinds.recent.len(), 1);
         for (until, now) in [(Until::Working, at(60.0)), (Until::End, at(70.0))] {
-            jobs.wait_until(until, None, now);
+            jobs.wait_until(until, None, false, now);
             let kind = "create catalog items";
             jobs.to_look_back.insert(kind.to_owned());
             let (wanted, look) = jobs.begin_look(&kinds, now).expect("it is due");
@@ -830,7 +846,7 @@ mod tests {
     fn a_long_look_is_taken_at_the_end_when_a_sample_is_finished() {
         let jobs = (0..40).map(|id| slow(id, 40.0));
         let mut jobs = JobList::new(jobs.chain((50..80).map(|id| job(id, 50.0))).collect());
-        jobs.wait_until(Until::End, None, at(60.0));
+        jobs.wait_until(Until::End, None, false, at(60.0));
         end_look(&mut jobs, 13, 1, 60.0);
         let kinds = jobs.listed_kinds(at(60.0));
         let sample = jobs.begin_poll(&kinds, at(66.0)).expect("a sample");
@@ -845,7 +861,7 @@ mod tests {
         let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
         let kind = "create catalog items";
         jobs.note_end(&job(40, 0.0), at(12.0));
-        jobs.wait_until(Until::End, None, at(12.0));
+        jobs.wait_until(Until::End, None, false, at(12.0));
         end_look(&mut jobs, 5, 60, 14.0);
         let kinds = jobs.listed_kinds(at(14.0));
         assert_eq!(kinds.recent.len(), 1);
@@ -884,7 +900,7 @@ mod tests {
     fn when_the_probe_of_a_few_is_finished_the_others_are_polled_at_once() {
         let alone = ListedKinds::default();
         let mut jobs = JobList::new((0..3).map(|id| job(id, 0.0)).collect());
-        jobs.wait_until(Until::End, None, at(0.5));
+        jobs.wait_until(Until::End, None, false, at(0.5));
         let probe = jobs.begin_poll(&alone, at(2.0)).expect("one of them").id;
         jobs.poll_later(&probe, &alone, at(2.0), Duration::ZERO);
         assert_eq!(jobs.begin_poll(&alone, at(9.0)).expect("it").id, probe);
