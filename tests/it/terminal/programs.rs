@@ -1,5 +1,6 @@
 //! The programs, and the folders that they are run in.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -26,6 +27,10 @@ pub(crate) fn program(name: &str) -> PathBuf {
         build
             .current_dir(root())
             .args(["build", "--locked", "--workspace"]);
+        // build scripts that look at what Cargo has set for this test would run again, and much be built anew
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_package(name)) {
+            build.env_remove(name);
+        }
         for name in ["import", "sim", "launch"] {
             build.args(["--bin", name]);
         }
@@ -42,6 +47,12 @@ pub(crate) fn program(name: &str) -> PathBuf {
         folder
     });
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Whether Cargo sets this variable for the programs of a package.
+fn is_of_package(variable: &OsStr) -> bool {
+    let variable = variable.to_string_lossy();
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// A folder of its own, which goes with this.

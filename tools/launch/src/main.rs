@@ -4,7 +4,7 @@
 //! dependencies, so it is there within a second, while what it launches takes minutes where nothing is compiled yet.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -78,7 +78,17 @@ fn command(program: &Program, arguments: impl Iterator<Item = OsString>) -> Comm
         .args(["run", "--package", program.package, "--"])
         .args(program.before)
         .args(arguments);
+    // build scripts that look at what Cargo has set for this program would run again, and much be built anew
+    for (name, _) in env::vars_os().filter(|(name, _)| is_of_package(name)) {
+        command.env_remove(name);
+    }
     command
+}
+
+/// Whether Cargo sets this variable for the programs of a package.
+fn is_of_package(variable: &OsStr) -> bool {
+    let variable = variable.to_string_lossy();
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// Becomes the command, so that signals reach it and its exit code is this program's.
