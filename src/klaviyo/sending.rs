@@ -366,12 +366,18 @@ impl Sending {
                 culprits.entry(item).or_insert_with(|| field.clone());
             }
         }
-        // the profiles of entries that are corrected for this response: an entry has several documents
-        self.mended_profiles.clear();
         if culprits.is_empty() {
-            return self.halve(part, refusal, client);
+            // a pointer without an index says what is wrong with the only document
+            let fields = refusal.pointers.iter();
+            let mut fields = fields.map(|pointer| self.bulk.below(pointer).1);
+            match (&part[..], fields.find(|field| !field.is_empty())) {
+                (&[only], Some(field)) => drop(culprits.insert(only, field)),
+                _ => return self.halve(part, refusal, client),
+            }
         }
         let mut mended = HashSet::new();
+        // the profiles of entries that are corrected for this response: an entry has several documents
+        self.mended_profiles.clear();
         for (&item, field) in &culprits {
             if self.mend(item, field) {
                 mended.insert(item);
@@ -437,16 +443,6 @@ impl Sending {
         let [item] = part[..] else {
             return Ok(halves(part));
         };
-        // a pointer without an index says what is wrong with the only document
-        let fields = refusal.pointers.iter();
-        let mut fields = fields.map(|pointer| self.bulk.below(pointer).1);
-        if let Some(field) = fields.find(|field| !field.is_empty()) {
-            if self.mend(item, &field) {
-                return Ok(vec![part]);
-            }
-            self.set_aside(item, refusal, &field);
-            return Ok(Vec::new());
-        }
         let endpoint = self.bulk.post;
         // what a request without a response has created is there, which may be why it is rejected
         let may_be_there = self.bulk.creates_entries()

@@ -9,9 +9,10 @@ use native::shop::{run, run_with};
 use native::{Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::{Choice, Existing, JobTimes, Kind as EntryKind, Pointers};
+use sim::klaviyo::{Existing, JobTimes, Kind as EntryKind, Pointers};
 use sim::seed::Kind;
 
+use crate::support::moves::{give_a_variant, jobs_take, until_called};
 use crate::support::rewrite::Rewrite;
 
 const DELETE_VARIANTS: &str = "POST /api/catalog-variant-bulk-delete-jobs";
@@ -24,33 +25,8 @@ fn move_a_variant(shop: &Shop) -> (String, String) {
     let others = ids.iter().filter(|id| *id != giver);
     let taker = others.into_iter().find(|id| variants(id) > 0);
     let taker = taker.expect("another one").clone();
-    let mut given = Value::Null;
-    shop.change_published(giver, |data| {
-        let variants = data["variants"].as_array_mut().expect("variants");
-        given = variants.pop().expect("a variant");
-    });
-    given["id"] = 77.into();
-    let sku = given["sku"].as_str().expect("a sku").to_owned();
-    shop.change_published(&taker, |data| {
-        let variants = data["variants"].as_array_mut().expect("variants");
-        variants.push(given);
-    });
+    let sku = give_a_variant(shop, giver, &taker).expect("a variant with a sku");
     (taker, sku)
-}
-
-/// Jobs that are submitted from now on take so long.
-fn jobs_take(shop: &Shop, seconds: u64) {
-    shop.world.klaviyo(|klaviyo| {
-        klaviyo.options_mut().job_times = JobTimes::taking(Duration::from_secs(seconds));
-    });
-}
-
-/// Until a call has been made once more.
-async fn until_called(shop: &Shop, call: &str) {
-    let before = shop.world.klaviyo_server().calls_of(call);
-    while shop.world.klaviyo_server().calls_of(call) == before {
-        shop.pass(Duration::from_millis(1)).await;
-    }
 }
 
 /// Whether the product has the variant when all jobs are long over.
@@ -143,42 +119,6 @@ fn items_that_are_listed_without_relationships_keep_their_variants() {
             shop.assert_ledger(&[Kind::Product]);
         },
     );
-}
-
-#[test]
-fn a_profile_with_two_errors_is_one_failure() {
-    let rewrite = Rewrite {
-        call: "GET /api/profile-bulk-import-jobs/",
-        change: Box::new(|body| {
-            let errors = body["data"].as_array_mut();
-            let Some(errors) = errors.filter(|errors| {
-                let first = errors.first();
-                first.is_some_and(|first| first["type"] == "import-error")
-            }) else {
-                return;
-            };
-            let mut more = errors.clone();
-            for error in &mut more {
-                error["id"] = "another".into();
-                let pointer = "/data/attributes/profiles/data/0/attributes/location/country";
-                error["attributes"]["source"]["pointer"] = pointer.into();
-            }
-            errors.extend(more);
-        }),
-    };
-    let mut setup = Setup::customers(10).scheduled();
-    setup.klaviyo.refuse_profiles = Choice::By(Box::new(|id| id.ends_with(['3', '7'])));
-    run_with(setup, Rc::new(rewrite), async |shop| {
-        let status = shop.complete("customers", "").await;
-        let there = shop
-            .world
-            .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
-        assert!(there < 10, "none was rejected");
-        assert_eq!(status["counts"]["sent"], there, "{status}");
-        assert_eq!(status["counts"]["failed"], 10 - there, "{status}");
-        let named = status["setAside"].as_array().expect("a list");
-        assert_eq!(named.len(), 10 - there, "{named:?}");
-    });
 }
 
 #[test]

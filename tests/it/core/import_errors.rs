@@ -72,6 +72,32 @@ fn a_profile_whose_email_and_phone_number_are_rejected_goes_again_without_both()
 }
 
 #[test]
+fn a_profile_with_two_errors_is_one_failure() {
+    let rewrite = of_errors(|errors| {
+        let mut more = errors.clone();
+        for error in &mut more {
+            error["id"] = "another".into();
+            let pointer = "/data/attributes/profiles/data/0/attributes/location/country";
+            error["attributes"]["source"]["pointer"] = pointer.into();
+        }
+        errors.extend(more);
+    });
+    let mut setup = Setup::customers(10).scheduled();
+    setup.klaviyo.refuse_profiles = Choice::By(Box::new(|id| id.ends_with(['3', '7'])));
+    run_with(setup, Rc::new(rewrite), async |shop| {
+        let status = shop.complete("customers", "").await;
+        let there = shop
+            .world
+            .klaviyo(|klaviyo| klaviyo.ledger().profiles().len());
+        assert!(there < 10, "none was rejected");
+        assert_eq!(status["counts"]["sent"], there, "{status}");
+        assert_eq!(status["counts"]["failed"], 10 - there, "{status}");
+        let named = status["setAside"].as_array().expect("a list");
+        assert_eq!(named.len(), 10 - there, "{named:?}");
+    });
+}
+
+#[test]
 fn errors_in_an_unknown_form_are_failures_all_the_same() {
     let odd: [fn(&mut Value); 5] = [
         |error| *error = json!("no"),

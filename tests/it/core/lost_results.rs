@@ -8,34 +8,22 @@ use http::Method;
 use native::{Operator, Setup, Shop};
 use serde_json::Value;
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::{JobTimes, Kind as EntryKind};
+use sim::klaviyo::Kind as EntryKind;
 use sim::seed::{Kind, Shop as Kept};
 
 use crate::support::described::run;
+use crate::support::moves::{give_a_variant, jobs_take, until_called};
 
-/// Moves a variant from each product that has two to the product after it, as `change` has it there. Returns the skus with
-/// the ids of who has them now.
-fn move_variants(shop: &Shop, change: impl Fn(&mut Value)) -> Vec<(String, String)> {
+/// Moves a variant from every other product to the product after it, where it has one to give. Returns the skus with the
+/// ids of who has them now.
+fn move_variants(shop: &Shop) -> Vec<(String, String)> {
     let ids = shop.published_products();
-    let mut moved = Vec::new();
-    for pair in ids.chunks_exact(2) {
-        let [giver, taker] = pair else { continue };
-        let mut given = Value::Null;
-        shop.change_published(giver, |data| {
-            let variants = data["variants"].as_array_mut().expect("variants");
-            given = variants.pop().unwrap_or_default();
-        });
-        let Some(sku) = given["sku"].as_str().map(str::to_owned) else {
-            continue;
-        };
-        given["id"] = 77.into();
-        change(&mut given);
-        shop.change_published(taker, |data| {
-            let variants = data["variants"].as_array_mut().expect("variants");
-            variants.push(given);
-        });
-        moved.push((sku, taker.clone()));
-    }
+    let pairs = ids.chunks_exact(2).map(|pair| (&pair[0], &pair[1]));
+    let moved = pairs.filter_map(|(giver, taker)| {
+        let sku = give_a_variant(shop, giver, taker)?;
+        Some((sku, taker.clone()))
+    });
+    let moved: Vec<(String, String)> = moved.collect();
     assert!(!moved.is_empty(), "no product has two variants");
     moved
 }
@@ -50,7 +38,7 @@ fn unanswered(jobs: &str, status: u16) -> Rule {
 fn variants_of_a_job_that_klaviyo_has_forgotten_are_created_where_they_belong() {
     run(Setup::catalog(0, 15).scheduled(), async |shop| {
         shop.complete("products", "").await;
-        let moved = move_variants(&shop, |_| {});
+        let moved = move_variants(&shop);
         let forgotten = unanswered("catalog-variant-bulk-delete-jobs", 404);
         shop.world.klaviyo_faults().add(forgotten);
         let status = shop.complete("products", "").await;
@@ -74,7 +62,7 @@ fn a_variant_that_cannot_be_created_stays_where_it_is() {
         };
         shop.complete("products", "").await;
         let before = skus();
-        let moved = move_variants(&shop, |_| {});
+        let moved = move_variants(&shop);
         assert!(moved.iter().any(|(sku, _)| before.contains(sku)));
         // Klaviyo creates none without a price, and prices cannot be read now
         shop.world.commercetools(|project| {
@@ -99,10 +87,8 @@ fn variants_are_counted_as_moved_once_however_often_their_jobs_are_put_off() {
     setup.klaviyo.jobs_in_progress = 1;
     run(setup, async |shop| {
         shop.complete("products", "").await;
-        let moved = move_variants(&shop, |_| {});
-        shop.world.klaviyo(|klaviyo| {
-            klaviyo.options_mut().job_times = JobTimes::taking(Duration::from_secs(20));
-        });
+        let moved = move_variants(&shop);
+        jobs_take(&shop, 20);
         let status = shop.complete("products", "").await;
         let notes = &status["variants"]["notes"];
         assert_eq!(notes["variants-moved"], moved.len(), "{status}");
@@ -117,22 +103,15 @@ fn one_slow_job_does_not_hold_up_the_variants_that_others_have_moved() {
     let setup = Setup::catalog(0, 400).scheduled().latency_ms(300);
     run(setup, async |shop| {
         shop.complete("products", "").await;
-        let moved = move_variants(&shop, |_| {});
+        let moved = move_variants(&shop);
         // the first job of moved variants takes minutes, the others do not
         let delete = "POST /api/catalog-variant-bulk-delete-jobs";
-        let take = |seconds: u64| {
-            shop.world.klaviyo(|klaviyo| {
-                klaviyo.options_mut().job_times = JobTimes::taking(Duration::from_secs(seconds));
-            });
-        };
-        take(240);
+        jobs_take(&shop, 240);
         let server = shop.world.klaviyo_server();
         let before = server.calls_of(delete);
         let watch = async {
-            while server.calls_of(delete) == before {
-                shop.pass(Duration::from_millis(1)).await;
-            }
-            take(8);
+            until_called(&shop, delete).await;
+            jobs_take(&shop, 8);
             shop.pass(Duration::from_secs(120)).await;
             let there = moved
                 .iter()

@@ -6,6 +6,7 @@ pub(crate) mod described;
 pub(crate) mod description;
 pub(crate) mod gates;
 pub(crate) mod many_variants;
+pub(crate) mod moves;
 pub(crate) mod products;
 pub(crate) mod records;
 pub(crate) mod rewrite;
