@@ -29,7 +29,7 @@ struct Added {
     body: String,
     created_at: Timestamp,
     last_modified_at: Timestamp,
-    published: bool,
+    published: Option<bool>,
 }
 
 /// How a record is looked at.
@@ -84,7 +84,9 @@ impl Collection {
             body: record.to_string(),
             created_at: moment("createdAt"),
             last_modified_at: moment("lastModifiedAt"),
-            published: record.pointer("/masterData/published") == Some(&Value::Bool(true)),
+            published: record
+                .pointer("/masterData/published")
+                .and_then(Value::as_bool),
         };
         self.overlay.insert(id, Some(added));
         id
@@ -115,7 +117,8 @@ impl Collection {
             collection: self,
             source,
         };
-        (view != View::Current || record.is_published()).then_some(record)
+        let is_seen = view != View::Current || record.is_published() == Some(true);
+        is_seen.then_some(record)
     }
 
     /// The records within `bounds`, by id.
@@ -195,10 +198,22 @@ impl Record<'_> {
         }
     }
 
-    fn is_published(&self) -> bool {
+    /// Whether a product is published; nothing of a record that does not say it.
+    pub(super) fn is_published(&self) -> Option<bool> {
         match self.source {
-            Source::Seeded(index) => self.collection.seed.is_published(index),
+            Source::Seeded(index) => (self.collection.kind == Kind::Product)
+                .then(|| self.collection.seed.is_published(index)),
             Source::Added(added) => added.published,
+        }
+    }
+
+    /// A member by which queries walk: it is known without making the record.
+    pub(super) fn known(&self, name: &str) -> Option<Value> {
+        match name {
+            "id" => Some(self.id.to_string().into()),
+            "createdAt" => Some(crate::seed::timestamp(self.created_at()).into()),
+            "lastModifiedAt" => Some(crate::seed::timestamp(self.last_modified_at()).into()),
+            _ => None,
         }
     }
 
@@ -237,11 +252,8 @@ impl Record<'_> {
 
 impl Fields for Record<'_> {
     fn field(&self, name: &str) -> Option<Value> {
-        // The fields that queries walk by are known without making the record.
         match name {
-            "id" => Some(self.id.to_string().into()),
-            "createdAt" => Some(crate::seed::timestamp(self.created_at()).into()),
-            "lastModifiedAt" => Some(crate::seed::timestamp(self.last_modified_at()).into()),
+            "id" | "createdAt" | "lastModifiedAt" => self.known(name),
             "lowercaseEmail" => {
                 let customer = self.value();
                 let email = customer["email"].as_str()?;

@@ -336,6 +336,32 @@ fn projections_hold_what_is_published_or_everything() {
     assert!(published.iter().all(|product| product["published"] == true));
 }
 
+/// What is known without making a record is answered from there; with another member beside it, all of it is made.
+#[test]
+fn graphql_selects_the_same_whether_records_are_made_or_not() {
+    let mut client = Client::new();
+    let (_, page) = client.get("/shop/products?limit=1&sort=id+asc");
+    let mut put = page["results"][0].clone();
+    put["masterData"]["published"] = Value::Null;
+    client.project.put(Kind::Product, &put);
+    let mut select = |selection: &str| {
+        let query =
+            format!("{{products(sort: [\"id asc\"], limit: 500) {{results {{{selection}}}}}}}");
+        let (status, body) = client.call(Method::POST, "/shop/graphql", &json!({"query": query}));
+        assert_eq!(status, 200, "{body}");
+        body["data"]["products"]["results"].clone()
+    };
+    for selection in ["id", "id masterData {published}"] {
+        let known = select(selection);
+        let mut made = select(&format!("{selection} key"));
+        for record in made.as_array_mut().unwrap() {
+            record.as_object_mut().unwrap().shift_remove("key");
+        }
+        assert_eq!(known.as_array().unwrap().len(), SIZES.products as usize);
+        assert_eq!(known, made, "{selection}");
+    }
+}
+
 #[test]
 fn expanded_references_carry_their_object_where_it_exists() {
     let mut client = Client::new();
