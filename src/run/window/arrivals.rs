@@ -3,10 +3,9 @@
 use super::Window;
 use super::end::End;
 use super::in_flight::Arrival;
-use super::jobs::is_given_up;
 use super::timing::CHECKPOINT;
 use crate::error::{Action, Error};
-use crate::run::import::{Finished, JobAnswer};
+use crate::run::import::Finished;
 use crate::run::page::Page;
 use crate::run::state::{Job, LastError};
 use crate::run::store::{Saved, Stored};
@@ -48,9 +47,6 @@ impl Window<'_> {
                 self.in_flight.polls -= 1;
                 match result {
                     Ok(answer) => self.take_answer(*job, answer),
-                    Err(error) if error.may_pass() && is_given_up(&job, self.engine.now()) => {
-                        self.take_answer(*job, JobAnswer::Unknown);
-                    }
                     Err(error) => {
                         self.take_poll_error(&job.id, &error);
                         if !error.may_pass() {

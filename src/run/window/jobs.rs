@@ -284,7 +284,7 @@ impl Window<'_> {
 }
 
 /// Whether the run goes on without the result of this job, which it has not got for long.
-pub(super) fn is_given_up(job: &Job, now: Timestamp) -> bool {
+fn is_given_up(job: &Job, now: Timestamp) -> bool {
     later(job.since, JOB_PATIENCE) <= now
 }
 

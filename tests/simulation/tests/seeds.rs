@@ -37,7 +37,7 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 8] = [
+const REGRESSIONS: [(u64, &str); 9] = [
     (
         24,
         "look-ups that were answered 502 were not asked for in halves: the page they belong to never arrived",
@@ -65,6 +65,10 @@ const REGRESSIONS: [(u64, &str); 8] = [
     (
         6768,
         "a run that begins while its predecessor's stop is answered was taken for the stopped one",
+    ),
+    (
+        10_750,
+        "a job whose first poll failed after an outage of hours was given up, with the records that it had rejected",
     ),
     (
         32_659,
