@@ -19,6 +19,7 @@ use sim::seed::Kind;
 use sim::world::World;
 
 use crate::support::described::run;
+use crate::support::moves::until_called;
 
 /// Somebody else removes entries, all of which are there.
 fn remove(shop: &Shop, kind: EntryKind, ids: &[String]) {
@@ -31,12 +32,9 @@ fn remove(shop: &Shop, kind: EntryKind, ids: &[String]) {
 
 /// Acts as soon as this call has been made once more.
 fn after(shop: &Shop, call: impl AsRef<str>, act: impl FnOnce()) -> impl Future<Output = ()> {
-    let calls = move || shop.world.klaviyo_server().calls_of(call.as_ref());
-    let before = calls();
+    let called = until_called(shop, call);
     async move {
-        while calls() == before {
-            shop.pass(Duration::from_millis(10)).await;
-        }
+        called.await;
         act();
     }
 }

@@ -29,10 +29,13 @@ pub(crate) fn jobs_take(shop: &Shop, seconds: u64) {
     });
 }
 
-/// Until a call has been made once more.
-pub(crate) async fn until_called(shop: &Shop, call: &str) {
-    let before = shop.world.klaviyo_server().calls_of(call);
-    while shop.world.klaviyo_server().calls_of(call) == before {
-        shop.pass(Duration::from_millis(1)).await;
+/// Until this call has been made once more than by now.
+pub(crate) fn until_called(shop: &Shop, call: impl AsRef<str>) -> impl Future<Output = ()> {
+    let calls = move || shop.world.klaviyo_server().calls_of(call.as_ref());
+    let before = calls();
+    async move {
+        while calls() == before {
+            shop.pass(Duration::from_millis(1)).await;
+        }
     }
 }

@@ -252,8 +252,7 @@ impl Record<'_> {
 
 impl Fields for Record<'_> {
     fn field(&self, name: &str) -> Option<Value> {
-        match name {
-            "id" | "createdAt" | "lastModifiedAt" => self.known(name),
+        self.known(name).or_else(|| match name {
             "lowercaseEmail" => {
                 let customer = self.value();
                 let email = customer["email"].as_str()?;
@@ -265,7 +264,7 @@ impl Fields for Record<'_> {
                 let mut record: Value = serde_json::from_str(&body).expect("records are JSON");
                 record.get_mut(name).map(Value::take)
             }
-        }
+        })
     }
 }
 
