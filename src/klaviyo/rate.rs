@@ -49,9 +49,10 @@ const UNSAID_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The known state of one endpoint's rate limits. All times are on the instance's monotonic clock.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    /// Requests left in the steady window by the last response, minus those begun since; `None` before the first
-    /// response.
-    remaining: Option<u32>,
+    /// The fewest requests that a response left in the steady window, less those that ended without saying it; `None`
+    /// before the first response. Klaviyo counts one request after the other: each that has ended is in this figure,
+    /// however the responses overtook each other, and only those under way may not be.
+    told: Option<u32>,
     /// When the steady window ends.
     resets_at: Duration,
     /// No request before this time (`Retry-After`).
@@ -72,8 +73,8 @@ impl Limiter {
     /// When the next request may begin; `None` if that depends on the response to a request under way.
     #[must_use]
     pub fn ready_at(&self, endpoint: &Endpoint, now: Duration) -> Option<Duration> {
-        let known = self.remaining.filter(|_| now < self.resets_at);
-        let is_known = match self.remaining {
+        let known = self.told.filter(|_| now < self.resets_at);
+        let is_known = match self.told {
             Some(_) => known.is_some(),
             None => self.is_answered,
         };
@@ -82,6 +83,8 @@ impl Limiter {
         }
         let told = match known {
             Some(0) => self.resets_at,
+            // those under way may have taken what is left
+            Some(left) if left as usize <= self.under_way.len() => return None,
             Some(_) | None => now,
         };
         let steady = told.max(self.counted(endpoint).unwrap_or(now));
@@ -121,7 +124,6 @@ impl Limiter {
     /// A request begins.
     pub fn begin(&mut self, now: Duration) {
         self.under_way.push_back(now);
-        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
         self.spent.push_back(now + STEADY_WINDOW);
         self.own.push_back(now + STEADY_WINDOW);
         self.forget(now);
@@ -164,6 +166,12 @@ impl Limiter {
         if let Some(begun) = self.under_way.pop_front() {
             self.count_until(begun + LONGEST_ON_THE_WAY);
         }
+        self.count_untold();
+    }
+
+    /// A request has ended, and its response does not tell what the minute has left.
+    fn count_untold(&mut self) {
+        self.told = self.told.map(|left| left.saturating_sub(1));
     }
 
     /// A request that has begun counts in the burst until then.
@@ -183,35 +191,23 @@ impl Limiter {
             self.held_until = self
                 .held_until
                 .max(now + retry_after(headers).unwrap_or(UNSAID_RETRY_AFTER));
-            self.remaining = None;
+            self.told = None;
             self.is_answered = false;
             return;
         }
         self.is_answered = true;
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
-        let (Some(remaining), Some(reset)) =
-            (number("ratelimit-remaining"), number("ratelimit-reset"))
-        else {
+        let told = number("ratelimit-remaining").zip(number("ratelimit-reset"));
+        let Some((left, reset)) = told.filter(|&(_, reset)| reset > RESET_OF_BURST) else {
+            self.count_untold();
             return;
         };
-        if reset <= RESET_OF_BURST {
-            return;
-        }
-        // the server may not have counted the requests that have not reached it yet
-        let under_way = u32::try_from(self.under_way.len()).unwrap_or(u32::MAX);
-        let remaining = remaining.saturating_sub(under_way);
         let resets_at = now + Duration::from_secs(u64::from(reset)).min(LONGEST_RESET);
         let same_window =
             now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
-        self.remaining = Some(match self.remaining {
-            // responses can arrive out of order: within one window the lowest count is the latest
-            Some(known) if same_window => known.min(remaining),
-            _ => remaining,
-        });
-        self.resets_at = if same_window {
-            self.resets_at.min(resets_at)
-        } else {
-            resets_at
+        (self.told, self.resets_at) = match self.told {
+            Some(known) if same_window => (Some(known.min(left)), self.resets_at.min(resets_at)),
+            _ => (Some(left), resets_at),
         };
     }
 }
@@ -319,8 +315,9 @@ mod tests {
         let (mut limiter, now) = informed(2, 30);
         limiter.begin(now);
         limiter.begin(now);
+        // they have used it up, unless one of them does not arrive
         let ready = limiter.ready_at(&ENDPOINT, now + seconds(5.0));
-        assert_eq!(ready, Some(now + seconds(30.0)));
+        assert_eq!(ready, None);
         // the window is over, but the responses to the requests under way are not known yet
         let after = now + seconds(31.0);
         assert_eq!(limiter.ready_at(&ENDPOINT, after), None);
@@ -332,6 +329,35 @@ mod tests {
             "an older response arrived after a newer one"
         );
         assert_eq!(limiter.ready_at(&ENDPOINT, after), Some(after));
+    }
+
+    #[test]
+    fn responses_that_overtake_each_other_cost_no_request_of_the_minute() {
+        let (mut limiter, since) = informed(8, 40);
+        let now = since + BURST_WINDOW;
+        (0..3).for_each(|_| limiter.begin(now));
+        // the last one that Klaviyo counted has its response first
+        let at = now + seconds(0.3);
+        for left in [5, 7, 6] {
+            limiter.end(202, &says(left, 39), at);
+        }
+        let next = at + AFTER_RESPONSE;
+        for nth in 0..5 {
+            let begins = next + seconds(1.5) * nth;
+            let ready = limiter.ready_at(&ENDPOINT, begins);
+            assert_eq!(ready, Some(begins), "of the five that are left, the {nth}th");
+            limiter.begin(begins);
+            limiter.end(202, &HeaderMap::new(), begins);
+        }
+        let after = next + seconds(9.0);
+        let ready = limiter.ready_at(&ENDPOINT, after);
+        assert_eq!(ready, Some(since + seconds(40.0)), "untold ones count, too");
+        // one that has no response may have been counted
+        let (mut limiter, now) = informed(1, 40);
+        limiter.begin(now);
+        limiter.abandon();
+        let ready = limiter.ready_at(&ENDPOINT, now + LONGEST_ON_THE_WAY);
+        assert_eq!(ready, Some(now + seconds(40.0)));
     }
 
     #[test]
