@@ -345,7 +345,11 @@ mod tests {
         for nth in 0..5 {
             let begins = next + seconds(1.5) * nth;
             let ready = limiter.ready_at(&ENDPOINT, begins);
-            assert_eq!(ready, Some(begins), "of the five that are left, the {nth}th");
+            assert_eq!(
+                ready,
+                Some(begins),
+                "of the five that are left, the {nth}th"
+            );
             limiter.begin(begins);
             limiter.end(202, &HeaderMap::new(), begins);
         }

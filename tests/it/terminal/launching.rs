@@ -1,5 +1,6 @@
 //! What `cargo import` and its like begin with.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::programs::{Folder, program};
@@ -61,22 +62,13 @@ fn no_alias_hides_a_build() {
     );
 }
 
-#[test]
-fn the_program_has_no_simulator_in_it() {
+/// The lines of `cargo tree` in this form, each once.
+fn tree(selection: &[&str], edges: &str, format: &str) -> BTreeSet<String> {
     let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    tree.current_dir(root()).args([
-        "tree",
-        "--locked",
-        "--offline",
-        "--package",
-        "import",
-        "--edges",
-        "normal",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-    ]);
+    tree.current_dir(root())
+        .args(["tree", "--locked", "--offline", "--prefix", "none"])
+        .args(["--edges", edges, "--format", format])
+        .args(selection);
     let tree = tree.output().expect("cargo starts");
     assert!(
         tree.status.success(),
@@ -84,8 +76,16 @@ fn the_program_has_no_simulator_in_it() {
         String::from_utf8_lossy(&tree.stderr)
     );
     let tree = String::from_utf8(tree.stdout).expect("UTF-8");
+    let repeated = " (*)";
+    let lines = tree.lines().map(|line| line.trim_end_matches(repeated));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_program_has_no_simulator_in_it() {
+    let tree = tree(&["--package", "import"], "normal", "{p}");
     let packages: Vec<&str> = tree
-        .lines()
+        .iter()
         .filter_map(|line| line.split(' ').next())
         .collect();
     assert!(
@@ -94,5 +94,21 @@ fn the_program_has_no_simulator_in_it() {
     );
     for simulator in ["sim", "native", "simulation", "demo"] {
         assert!(!packages.contains(&simulator), "{simulator}");
+    }
+}
+
+#[test]
+fn what_the_tests_have_compiled_the_programs_do_not_compile_again() {
+    let with_features = "{p} [{f}]";
+    let of_tests = tree(&["--workspace"], "normal,build,dev", with_features);
+    assert!(of_tests.iter().any(|line| line.starts_with("wasmtime v")));
+    for program in ["demo", "import"] {
+        let own = tree(&["--package", program], "normal,build", with_features);
+        let otherwise: Vec<&String> = own.difference(&of_tests).collect();
+        assert!(
+            otherwise.is_empty(),
+            "`{program}` has other features of these than the tests, and all that needs them is compiled twice; \
+             `tests/features` evens them out: {otherwise:?}"
+        );
     }
 }
