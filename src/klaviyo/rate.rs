@@ -43,16 +43,21 @@ const BETWEEN_INSTANCES: Duration = Duration::from_secs(2);
 const LONGEST_RESET: Duration = Duration::from_secs(60);
 /// A `RateLimit-Reset` of up to this many seconds is not of the steady window.
 const RESET_OF_BURST: u32 = 1;
+/// By as much may the end of a window seem later to a response that took long: more than any may take. The end of the next
+/// window is later by a minute.
+const LATEST_RESPONSE: Duration = Duration::from_secs(20);
 /// The wait after a 429 without `Retry-After`.
 const UNSAID_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The known state of one endpoint's rate limits. All times are on the instance's monotonic clock.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    /// The fewest requests that a response left in the steady window, less those that ended without saying it; `None`
-    /// before the first response. Klaviyo counts one request after the other: each that has ended is in this figure,
-    /// however the responses overtook each other, and only those under way may not be.
+    /// The fewest requests that a response left in the steady window; `None` before the first response. Klaviyo counts one
+    /// request after the other: each that has ended is in this figure, however the responses overtook each other, but for
+    /// those [under way](Self::under_way) and [untold](Self::untold).
     told: Option<u32>,
+    /// Requests of the same window that ended without saying what is left: each may have been counted after those that did.
+    untold: u32,
     /// When the steady window ends.
     resets_at: Duration,
     /// No request before this time (`Retry-After`).
@@ -73,6 +78,7 @@ impl Limiter {
     /// When the next request may begin; `None` if that depends on the response to a request under way.
     #[must_use]
     pub fn ready_at(&self, endpoint: &Endpoint, now: Duration) -> Option<Duration> {
+        let counted = self.counted(endpoint);
         let known = self.told.filter(|_| now < self.resets_at);
         let is_known = match self.told {
             Some(_) => known.is_some(),
@@ -81,13 +87,16 @@ impl Limiter {
         if !is_known && !self.under_way.is_empty() {
             return None;
         }
-        let told = match known {
+        let waits_for_counted = counted.is_some_and(|counted| counted > now);
+        let told = match known.map(|left| left.saturating_sub(self.untold)) {
             Some(0) => self.resets_at,
             // those under way may have taken what is left
-            Some(left) if left as usize <= self.under_way.len() => return None,
+            Some(left) if left as usize <= self.under_way.len() && !waits_for_counted => {
+                return None;
+            }
             Some(_) | None => now,
         };
-        let steady = told.max(self.counted(endpoint).unwrap_or(now));
+        let steady = told.max(counted.unwrap_or(now));
         let burst = self.burst_allows_at(endpoint, now)?;
         Some(steady.max(burst).max(self.held_until).max(now))
     }
@@ -166,12 +175,7 @@ impl Limiter {
         if let Some(begun) = self.under_way.pop_front() {
             self.count_until(begun + LONGEST_ON_THE_WAY);
         }
-        self.count_untold();
-    }
-
-    /// A request has ended, and its response does not tell what the minute has left.
-    fn count_untold(&mut self) {
-        self.told = self.told.map(|left| left.saturating_sub(1));
+        self.untold = self.untold.saturating_add(1);
     }
 
     /// A request that has begun counts in the burst until then.
@@ -199,16 +203,19 @@ impl Limiter {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
         let told = number("ratelimit-remaining").zip(number("ratelimit-reset"));
         let Some((left, reset)) = told.filter(|&(_, reset)| reset > RESET_OF_BURST) else {
-            self.count_untold();
+            self.untold = self.untold.saturating_add(1);
+            // nothing is told any more, or nothing of the window that has begun
+            self.told.take_if(|_| now >= self.resets_at);
             return;
         };
         let resets_at = now + Duration::from_secs(u64::from(reset)).min(LONGEST_RESET);
-        let same_window =
-            now < self.resets_at && resets_at < self.resets_at + Duration::from_secs(2);
-        (self.told, self.resets_at) = match self.told {
-            Some(known) if same_window => (Some(known.min(left)), self.resets_at.min(resets_at)),
-            _ => (Some(left), resets_at),
-        };
+        let same_window = now < self.resets_at && resets_at < self.resets_at + LATEST_RESPONSE;
+        if let Some(known) = self.told.filter(|_| same_window) {
+            self.told = Some(known.min(left));
+            self.resets_at = self.resets_at.min(resets_at);
+        } else {
+            (self.told, self.untold, self.resets_at) = (Some(left), 0, resets_at);
+        }
     }
 }
 
@@ -356,12 +363,49 @@ mod tests {
         let after = next + seconds(9.0);
         let ready = limiter.ready_at(&ENDPOINT, after);
         assert_eq!(ready, Some(since + seconds(40.0)), "untold ones count, too");
-        // one that has no response may have been counted
+        // one that has no response may have been counted, and after one that has
+        let (mut limiter, now) = informed(2, 40);
+        limiter.begin(now);
+        limiter.begin(now);
+        limiter.end(202, &HeaderMap::new(), now);
+        limiter.end(202, &says(1, 40), now);
+        let ready = limiter.ready_at(&ENDPOINT, now + LONGEST_ON_THE_WAY);
+        assert_eq!(ready, Some(now + seconds(40.0)));
         let (mut limiter, now) = informed(1, 40);
         limiter.begin(now);
         limiter.abandon();
         let ready = limiter.ready_at(&ENDPOINT, now + LONGEST_ON_THE_WAY);
         assert_eq!(ready, Some(now + seconds(40.0)));
+    }
+
+    #[test]
+    fn a_response_that_took_long_tells_of_the_same_window() {
+        let (mut limiter, since) = informed(9, 30);
+        let now = since + seconds(2.0);
+        (0..3).for_each(|_| limiter.begin(now));
+        limiter.end(202, &says(5, 28), now);
+        limiter.end(202, &says(6, 28), now);
+        // it was counted first
+        limiter.end(202, &says(7, 28), now + seconds(12.0));
+        for nth in 0..5 {
+            let at = now + seconds(14.0) + seconds(1.5) * nth;
+            assert_eq!(limiter.ready_at(&ENDPOINT, at), Some(at), "the {nth}th");
+            limiter.begin(at);
+            limiter.end(202, &HeaderMap::new(), at);
+        }
+        let ready = limiter.ready_at(&ENDPOINT, now + seconds(24.0));
+        assert_eq!(ready, Some(since + seconds(30.0)));
+    }
+
+    #[test]
+    fn requests_go_side_by_side_again_where_headers_tell_nothing_any_more() {
+        let (mut limiter, since) = informed(9, 30);
+        let after = since + seconds(31.0);
+        limiter.begin(after);
+        assert_eq!(limiter.ready_at(&ENDPOINT, after), None);
+        limiter.end(202, &says(2, 0), after);
+        limiter.begin(after);
+        assert_eq!(limiter.ready_at(&ENDPOINT, after), Some(after));
     }
 
     #[test]
