@@ -31,6 +31,9 @@ pub struct Cursor {
     /// Records a page, at most, where larger pages took commercetools too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_cap: Option<usize>,
+    /// By how much our clock is ahead of Klaviyo's, in milliseconds, as far as its jobs have shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<u64>,
 }
 
 impl Cursor {

@@ -31,9 +31,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// No job is slow before it has taken so long.
 const LEAST_SLOW: Duration = Duration::from_secs(15);
 /// The longest pause between two polls of one of many slow jobs.
-const LONGEST_SAMPLE_PAUSE: Duration = Duration::from_secs(12);
+const LONGEST_SAMPLE_PAUSE: Duration = Duration::from_secs(16);
 /// A look that is not expected to find much is put off for so many times the pause after it.
 const WORTH_WAITING: u32 = 3;
+/// The same for a look of one page while nothing waits for what it finds.
+const IDLE_WAITING: u32 = 6;
 /// The longest pause between two polls of the one job that is polled while nothing else is left to do.
 const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(8);
 /// The pause after a look for each page that it read. Klaviyo takes 12.5 jobs of a kind a second: so long a pause fills
@@ -63,6 +65,7 @@ pub(super) fn after_look(
         _ if until == Until::End => least,
         // the first page alone costs little
         0..=1 if holds_others_up => least,
+        0..=1 if until == Until::Working => least * IDLE_WAITING,
         _ => least * WORTH_WAITING,
     };
     worth.clamp(least, most).min(LONGEST_PAUSE)
@@ -76,7 +79,7 @@ pub(super) fn slow_after(quickest: Option<Duration>) -> Duration {
 
 /// The pause until one of the slow jobs of a kind is polled again, the latest of which is so old.
 pub(super) fn after_sample(age: Duration) -> Duration {
-    (age / 14).clamp(SHORT_PAUSE, LONGEST_SAMPLE_PAUSE)
+    (age / 8).clamp(SHORT_PAUSE, LONGEST_SAMPLE_PAUSE)
 }
 
 /// The pause after a poll of a job of this age, one of so many; `is_probe` if it is the only one of its kind that is

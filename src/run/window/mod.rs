@@ -162,7 +162,7 @@ pub async fn work(
         import,
         packer,
         remembered,
-        jobs: JobList::new(cursor.jobs),
+        jobs: JobList::new(cursor.jobs).with_clock_ahead(cursor.clock_ahead_ms),
         bytes_beside_cursor: stored.document.bytes_beside_cursor(),
         phase_records: cursor.phase_records,
         memory,
@@ -402,6 +402,7 @@ impl Window<'_> {
             phase_records: self.phase_records,
             batch_cap: self.packer.next_cap(self.findings.progress),
             page_cap: self.reader.page_cap(),
+            clock_ahead_ms: self.jobs.clock_ahead_ms(),
         });
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
         document

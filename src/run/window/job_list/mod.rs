@@ -96,6 +96,18 @@ impl JobList {
         }
     }
 
+    /// Knows from earlier windows by how much our clock is ahead of Klaviyo's, in milliseconds.
+    pub(super) fn with_clock_ahead(mut self, clock_ahead_ms: Option<u64>) -> Self {
+        self.clock_ahead = clock_ahead_ms.map(Duration::from_millis);
+        self
+    }
+
+    /// By how much our clock is ahead of Klaviyo's, in milliseconds, as far as jobs have shown it.
+    pub(super) fn clock_ahead_ms(&self) -> Option<u64> {
+        let ahead = self.clock_ahead?;
+        u64::try_from(ahead.as_millis()).ok()
+    }
+
     /// What the jobs take up in the document, about, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -587,6 +599,9 @@ mod tests {
             (10, 0, Until::Working, Some(kind), 9.0),
             (1, 0, Until::Working, Some(kind), 1.5),
             (60, 0, Until::Working, None, 30.0),
+            // what one page may tell is put off the longest while nothing waits for it
+            (1, 0, Until::Working, None, 9.0),
+            (1, 0, Until::Room, None, 4.5),
         ] {
             end_look(&mut jobs, pages, number, 5.0);
             jobs.wait_until(until, holding, false, at(5.0));
@@ -594,6 +609,23 @@ mod tests {
         }
         let (_, look) = jobs.begin_look(&kinds, at(35.0)).expect("it is due");
         assert_eq!(look.clock_ahead, ahead);
+    }
+
+    #[test]
+    fn how_far_the_clock_is_ahead_is_known_to_the_next_window() {
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+        assert_eq!(jobs.clock_ahead_ms(), None);
+        let kinds = jobs.listed_kinds(at(5.0));
+        jobs.begin_look(&kinds, at(5.0)).expect("it is due");
+        let ahead = Duration::from_millis(1_500);
+        jobs.end_look("create catalog items", found(1, Some(ahead)), 1, at(5.0));
+        let stored = jobs.clock_ahead_ms();
+        assert_eq!(stored, Some(1_500));
+        let next = (20..40).map(|id| job(id, 5.0)).collect();
+        let mut next = JobList::new(next).with_clock_ahead(stored);
+        let kinds = next.listed_kinds(at(10.0));
+        let (_, look) = next.begin_look(&kinds, at(10.0)).expect("it is due");
+        assert_eq!(look.clock_ahead, Some(ahead));
     }
 
     #[test]
@@ -656,7 +688,7 @@ mod tests {
         end_look(&mut jobs, 10, 1, 160.0);
         let kinds = jobs.listed_kinds(at(160.0));
         let due = jobs.next_due(&kinds, at(160.0));
-        assert_eq!(due, Some(later(at(160.0), Duration::from_secs(160) / 14)));
+        assert_eq!(due, Some(at(160.0 + 16.0)));
     }
 
     #[test]
@@ -711,14 +743,14 @@ mod tests {
             assert_eq!((kinds.recent.len(), kinds.slow.len()), (0, 1));
             let none = jobs.begin_poll(&kinds, at(44.0)).filter(|job| job.slow);
             assert!(none.is_none(), "{none:?}");
-            let sample = jobs.begin_poll(&kinds, at(45.0)).expect("a sample");
+            let sample = jobs.begin_poll(&kinds, at(47.3)).expect("a sample");
             assert!(jobs.begin_look(&kinds, at(70.0)).is_none());
             let others = std::iter::from_fn(|| jobs.begin_poll(&kinds, at(70.0)));
             assert!(others.take(30).all(|other| !other.slow));
             jobs.poll_later(&sample.id, &kinds, at(70.0), Duration::ZERO);
-            assert!(jobs.begin_poll(&kinds, at(74.9)).is_none());
-            let sample = jobs.begin_poll(&kinds, at(75.0)).expect("a sample");
-            jobs.remove(&sample.id, &kinds, at(75.0));
+            assert!(jobs.begin_poll(&kinds, at(78.7)).is_none());
+            let sample = jobs.begin_poll(&kinds, at(78.8)).expect("a sample");
+            jobs.remove(&sample.id, &kinds, at(78.8));
             let (wanted, look) = jobs.begin_look(&kinds, at(100.0)).expect("a look");
             assert_eq!((wanted.len(), look.oldest), (29, at(0.0)));
             assert!(jobs.begin_poll(&kinds, at(100.0)).is_none());
@@ -794,10 +826,10 @@ mod tests {
         assert!(jobs.begin_poll(&kinds, at(60.0)).is_none());
         jobs.poll_later(&sample.id, &kinds, at(60.0), Duration::ZERO);
         let due = jobs.next_due(&kinds, at(60.0));
-        assert_eq!(due, Some(later(at(60.0), Duration::from_secs(60) / 14)));
-        let sample = jobs.begin_poll(&kinds, at(65.0)).expect("a sample");
-        jobs.remove(&sample.id, &kinds, at(65.0));
-        let now = at(65.0);
+        assert_eq!(due, Some(later(at(60.0), Duration::from_secs(60) / 8)));
+        let sample = jobs.begin_poll(&kinds, at(68.0)).expect("a sample");
+        jobs.remove(&sample.id, &kinds, at(68.0));
+        let now = at(68.0);
         // nobody asks for a job that a look asks for
         let looked_for = jobs.to_poll_now.iter().next().cloned().expect("another");
         jobs.asked.insert(looked_for.clone());
@@ -814,10 +846,10 @@ mod tests {
         others.iter().for_each(|id| jobs.remove(id, &kinds, now));
         left.iter()
             .for_each(|id| jobs.poll_later(id, &kinds, now, Duration::ZERO));
-        let kinds = jobs.listed_kinds(at(75.0));
-        assert!(jobs.begin_poll(&kinds, at(65.5)).is_none());
-        assert!(jobs.begin_poll(&kinds, at(75.0)).is_some());
-        assert!(jobs.begin_poll(&kinds, at(75.0)).is_none());
+        let kinds = jobs.listed_kinds(at(77.0));
+        assert!(jobs.begin_poll(&kinds, at(76.0)).is_none());
+        assert!(jobs.begin_poll(&kinds, at(77.0)).is_some());
+        assert!(jobs.begin_poll(&kinds, at(77.0)).is_none());
     }
 
     #[test]

@@ -35,7 +35,9 @@ pub struct Options {
     pub too_many_jobs: TooManyJobs,
     /// The catalog jobs of the account's other apps, if these have any.
     pub jobs_of_others: Option<JobsOfOthers>,
-    /// Jobs on a page of a list of catalog jobs, which takes no `page[size]`: how many there are was never recorded.
+    /// Jobs on a page of a list of catalog jobs, which takes no `page[size]`. Klaviyo's reference documents at most 100
+    /// (<https://developers.klaviyo.com/en/reference/get_bulk_create_catalog_items_jobs>); how many there are was never
+    /// recorded.
     pub jobs_a_page: usize,
     /// In which order these lists are.
     pub job_order: JobOrder,

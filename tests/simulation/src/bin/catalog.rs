@@ -39,8 +39,8 @@ struct Arguments {
     /// How long jobs take; both if absent
     #[arg(long)]
     times: Option<Times>,
-    /// Jobs on a page of Klaviyo's list of jobs
-    #[arg(long, default_value_t = 20)]
+    /// Jobs on a page of Klaviyo's list of jobs. At most 100 are documented; how many there are was never recorded
+    #[arg(long, default_value_t = 100)]
     jobs_a_page: usize,
     /// When jobs were submitted and how many were under way, every five seconds, and how often each kind was asked for
     #[arg(long)]
