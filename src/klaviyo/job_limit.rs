@@ -18,6 +18,8 @@ pub const MAX_JOBS: usize = 500;
 /// With at least so many jobs in progress, the limit may be the cause of a refusal. Far fewer than the limit: jobs end
 /// between the refusal and the count.
 pub(super) const MANY_JOBS: usize = 300;
+/// What is left of the time of a request after the count: enough to note that it is to be waited.
+pub(super) const AFTER_COUNT: Duration = Duration::from_millis(500);
 /// How long to wait for jobs to end: about as long as most of them were recorded to take.
 pub(super) const PAUSE: Duration = Duration::from_secs(10);
 /// How long few jobs stay few: 75 may be submitted a second.

@@ -38,6 +38,30 @@ fn a_limit_that_others_use_up_for_long_is_waited_out() {
 }
 
 #[test]
+fn more_jobs_than_a_window_can_count_are_waited_out() {
+    for too_many_jobs in TooManyJobs::ALL {
+        // thirty pages, one after the other, take longer than such a window
+        let mut setup = Setup::catalog(30, 30)
+            .variable("window_seconds", 1)
+            .latency_ms(300);
+        setup.klaviyo.too_many_jobs = too_many_jobs;
+        setup.klaviyo.jobs_a_page = 10;
+        setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
+            count: 500,
+            take: Duration::from_secs(120),
+            every: Duration::from_secs(100_000),
+        });
+        run(setup, async |shop| {
+            for resource in ["categories", "products"] {
+                let status = shop.complete(resource, "").await;
+                assert_eq!(status["counts"]["failed"], 0, "{too_many_jobs:?}: {status}");
+            }
+            shop.assert_ledger(&[Kind::Category, Kind::Product]);
+        });
+    }
+}
+
+#[test]
 fn one_job_too_many_is_waited_out_whatever_its_refusal_looks_like() {
     let limits = JobLimit::ALL.into_iter().cycle();
     for ((too_many_jobs, jobs_a_page), job_limit) in TooManyJobs::ALL

@@ -37,7 +37,7 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 9] = [
+const REGRESSIONS: [(u64, &str); 10] = [
     (
         24,
         "look-ups that were answered 502 were not asked for in halves: the page they belong to never arrived",
@@ -73,6 +73,10 @@ const REGRESSIONS: [(u64, &str); 9] = [
     (
         32_659,
         "windows of a second took batches apart again and again and kept nothing of it",
+    ),
+    (
+        43_656,
+        "more jobs of other apps than a window can count, ten a page, ended the run as one that stands still",
     ),
 ];
 
