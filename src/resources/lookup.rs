@@ -20,7 +20,7 @@ const LEAST_RESERVED: usize = 256 * 1024;
 /// After this many queries larger ones are tried again, if they were too slow.
 const QUERIES_BEFORE_LARGER: usize = 50;
 /// The most chunks of one page that are requested at the same time, if there is memory for their responses.
-pub(super) const CHUNKS_AT_A_TIME: usize = 4;
+pub(super) const CHUNKS_AT_A_TIME: usize = 8;
 
 /// How records are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -174,14 +174,19 @@ impl Lookups {
 
     /// The memory to reserve for a response with this many records: twice their known size.
     fn room_for(&self, lookup: &Lookup, records: usize) -> usize {
-        let known = self.record_bytes.borrow().get(&lookup.source).copied();
-        known
+        self.known_record_bytes(lookup.source)
             .unwrap_or(lookup.unseen_bytes)
             .saturating_mul(2 * records)
             .clamp(LEAST_RESERVED.min(self.room.most()), self.room.most())
     }
 
-    fn note_size(&self, source: Source, records: &[Json]) {
+    /// The largest mean size of the records of a response from there, in bytes, if there was one.
+    pub(super) fn known_record_bytes(&self, source: Source) -> Option<usize> {
+        self.record_bytes.borrow().get(&source).copied()
+    }
+
+    /// Notes how large the records of a response are.
+    pub(super) fn note_size(&self, source: Source, records: &[Json]) {
         let bytes: usize = records.iter().map(|record| record.get().len()).sum();
         if let Some(mean) = bytes.checked_div(records.len()) {
             let mut known = self.record_bytes.borrow_mut();

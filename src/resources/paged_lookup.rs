@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use futures_util::{StreamExt, pin_mut, stream};
 
-use super::lookup::{CHUNKS_AT_A_TIME, Lookups};
+use super::lookup::{CHUNKS_AT_A_TIME, Lookups, Source};
 use crate::commercetools::query::{IDS_A_QUERY, MAX_LIMIT, Query, value_in};
 use crate::error::{Error, Peer};
 use crate::json::Json;
@@ -28,6 +28,16 @@ pub(super) struct PagedLookup {
     pub(super) member: Member,
     /// The assumed size of a record in bytes, before any has been read.
     pub(super) unseen_bytes: usize,
+}
+
+impl PagedLookup {
+    /// Where its records are from.
+    fn source(&self) -> Source {
+        Source::Endpoint {
+            path: self.path,
+            parameters: self.parameters,
+        }
+    }
 }
 
 /// What a record belongs to.
@@ -101,7 +111,7 @@ impl Lookups {
         deadline: Deadline,
         take: &RefCell<impl FnMut(&Json) -> Result<(), Error>>,
     ) -> Result<(), Error> {
-        let mut paging = Paging::of(lookup, values, None, MAX_LIMIT);
+        let mut paging = self.paging(lookup, values, None, MAX_LIMIT);
         let mut take_one = |record: &Json| (take.borrow_mut())(record);
         while self.next_page(&mut paging, deadline, &mut take_one).await? {}
         Ok(())
@@ -122,9 +132,28 @@ impl Lookups {
         mut take: impl FnMut(&Json) -> Result<(), Error>,
     ) -> Result<Option<String>, Error> {
         let after = after.map(str::to_owned);
-        let mut paging = Paging::of(lookup, &[value.to_owned()], after, most);
+        let mut paging = self.paging(lookup, &[value.to_owned()], after, most);
         let is_more = self.next_page(&mut paging, deadline, &mut take).await?;
         Ok(paging.after.filter(|_| is_more))
+    }
+
+    /// The beginning of a look-up of these values. Until its first page is there, its records are taken to be as large as the
+    /// largest that others have found: with room for any size, few would be requested at a time.
+    fn paging<'l>(
+        &self,
+        lookup: &'l PagedLookup,
+        values: &[String],
+        after: Option<String>,
+        most: usize,
+    ) -> Paging<'l> {
+        let known = self.known_record_bytes(lookup.source());
+        Paging {
+            lookup,
+            predicate: lookup.member.is_one_of(values),
+            record_bytes: known.unwrap_or(lookup.unseen_bytes),
+            most,
+            after,
+        }
     }
 
     /// Reads the next page; `false` if it was the last. One that is larger than the memory reserved for it, or takes too
@@ -169,6 +198,7 @@ impl Lookups {
             if let Some(mean) = bytes.checked_div(records.len()) {
                 paging.record_bytes = mean.max(1);
             }
+            self.note_size(lookup.source(), &records);
             records.iter().try_for_each(take)?;
             let Some(last) = records.last().filter(|_| records.len() == limit) else {
                 return Ok(false);
@@ -194,18 +224,6 @@ struct Paging<'l> {
     /// The most records of a page.
     most: usize,
     after: Option<String>,
-}
-
-impl<'l> Paging<'l> {
-    fn of(lookup: &'l PagedLookup, values: &[String], after: Option<String>, most: usize) -> Self {
-        Self {
-            lookup,
-            predicate: lookup.member.is_one_of(values),
-            record_bytes: lookup.unseen_bytes,
-            most,
-            after,
-        }
-    }
 }
 
 /// The values in chunks of one query each, with at most so many bytes.
