@@ -185,14 +185,14 @@ impl Lookups {
         self.record_bytes.borrow().get(&source).copied()
     }
 
-    /// Notes how large the records of a response are.
-    pub(super) fn note_size(&self, source: Source, records: &[Json]) {
+    /// Notes how large the records of a response are. Returns their mean size in bytes, if there are any.
+    pub(super) fn note_size(&self, source: Source, records: &[Json]) -> Option<usize> {
         let bytes: usize = records.iter().map(|record| record.get().len()).sum();
-        if let Some(mean) = bytes.checked_div(records.len()) {
-            let mut known = self.record_bytes.borrow_mut();
-            let largest = known.entry(source).or_default();
-            *largest = mean.max(*largest);
-        }
+        let mean = bytes.checked_div(records.len())?;
+        let mut known = self.record_bytes.borrow_mut();
+        let largest = known.entry(source).or_default();
+        *largest = mean.max(*largest);
+        Some(mean)
     }
 
     async fn by_ids(

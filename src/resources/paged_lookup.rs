@@ -194,11 +194,9 @@ impl Lookups {
                 }
                 records => records?,
             };
-            let bytes: usize = records.iter().map(|record| record.get().len()).sum();
-            if let Some(mean) = bytes.checked_div(records.len()) {
+            if let Some(mean) = self.note_size(lookup.source(), &records) {
                 paging.record_bytes = mean.max(1);
             }
-            self.note_size(lookup.source(), &records);
             records.iter().try_for_each(take)?;
             let Some(last) = records.last().filter(|_| records.len() == limit) else {
                 return Ok(false);

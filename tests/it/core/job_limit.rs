@@ -8,31 +8,43 @@ use sim::seed::Kind;
 
 use crate::support::described::run;
 
+/// A shop, with windows of so many seconds, while other apps have as many jobs as Klaviyo takes, for so many seconds.
+fn others_use_it_up(window_seconds: u64, take: u64) -> Setup {
+    let mut setup = Setup::catalog(30, 30)
+        .variable("window_seconds", window_seconds)
+        .latency_ms(300);
+    setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
+        count: 500,
+        take: Duration::from_secs(take),
+        every: Duration::from_secs(100_000),
+    });
+    setup
+}
+
+/// Imports the whole catalog, of which nothing fails.
+fn everything_arrives(setup: Setup) {
+    let (too_many_jobs, job_limit) = (setup.klaviyo.too_many_jobs, setup.klaviyo.job_limit);
+    run(setup, async |shop| {
+        for resource in ["categories", "products"] {
+            let status = shop.complete(resource, "").await;
+            assert_eq!(
+                status["counts"]["failed"], 0,
+                "{too_many_jobs:?} {job_limit:?}: {status}"
+            );
+        }
+        shop.assert_ledger(&[Kind::Category, Kind::Product]);
+    });
+}
+
 #[test]
 fn a_limit_that_others_use_up_for_long_is_waited_out() {
     for (too_many_jobs, pointers) in TooManyJobs::ALL.into_iter().zip(Pointers::ALL) {
         for (window_seconds, job_limit) in [6, 25].into_iter().zip(JobLimit::ALL) {
-            let mut setup = Setup::catalog(30, 30)
-                .variable("window_seconds", window_seconds)
-                .latency_ms(300);
+            let mut setup = others_use_it_up(window_seconds, 900);
             setup.klaviyo.too_many_jobs = too_many_jobs;
             setup.klaviyo.job_limit = job_limit;
             setup.klaviyo.pointers = pointers;
-            setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
-                count: 500,
-                take: Duration::from_secs(900),
-                every: Duration::from_secs(100_000),
-            });
-            run(setup, async |shop| {
-                for resource in ["categories", "products"] {
-                    let status = shop.complete(resource, "").await;
-                    assert_eq!(
-                        status["counts"]["failed"], 0,
-                        "{too_many_jobs:?} {job_limit:?}: {status}"
-                    );
-                }
-                shop.assert_ledger(&[Kind::Category, Kind::Product]);
-            });
+            everything_arrives(setup);
         }
     }
 }
@@ -41,23 +53,10 @@ fn a_limit_that_others_use_up_for_long_is_waited_out() {
 fn more_jobs_than_a_window_can_count_are_waited_out() {
     for too_many_jobs in TooManyJobs::ALL {
         // thirty pages, one after the other, take longer than such a window
-        let mut setup = Setup::catalog(30, 30)
-            .variable("window_seconds", 1)
-            .latency_ms(300);
+        let mut setup = others_use_it_up(1, 120);
         setup.klaviyo.too_many_jobs = too_many_jobs;
         setup.klaviyo.jobs_a_page = 10;
-        setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
-            count: 500,
-            take: Duration::from_secs(120),
-            every: Duration::from_secs(100_000),
-        });
-        run(setup, async |shop| {
-            for resource in ["categories", "products"] {
-                let status = shop.complete(resource, "").await;
-                assert_eq!(status["counts"]["failed"], 0, "{too_many_jobs:?}: {status}");
-            }
-            shop.assert_ledger(&[Kind::Category, Kind::Product]);
-        });
+        everything_arrives(setup);
     }
 }
 
