@@ -410,6 +410,15 @@ impl Commit {
         self.deferred.is_empty() || self.deferred.len() < self.entries.len()
     }
 
+    /// Whether something of it was sent, and Klaviyo took all of it at once.
+    #[must_use]
+    pub fn was_taken_as_it_is(&self) -> bool {
+        !self.taken.is_empty()
+            && self.again.is_empty()
+            && self.deferred.is_empty()
+            && self.refused.is_empty()
+    }
+
     /// The spans from the first to the last of these entries' records, one for each range that they are from.
     fn spans_of<'a>(&self, entries: impl Iterator<Item = &'a SentEntry>) -> Vec<IdRange> {
         let mut ends: BTreeMap<usize, (&str, &str)> = BTreeMap::new();

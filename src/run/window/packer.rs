@@ -48,7 +48,7 @@ pub struct Packer {
 
 impl Packer {
     /// An empty packer. A group is closed before it has more than `batches_a_group` full batches. A batch has at most
-    /// `cap` documents to begin with; that grows with every batch that Klaviyo takes as it is.
+    /// `cap` documents to begin with; that grows with every group that is committed and that Klaviyo took as it was.
     #[must_use]
     pub fn new(
         endpoints: &'static [&'static BulkEndpoint],
@@ -329,14 +329,6 @@ impl Packer {
 
     /// A batch has been acknowledged, just now.
     pub fn acknowledge(&mut self, seq: u64, sent: Sent, now: Timestamp) {
-        if sent.refused.is_empty() && sent.again.is_empty() {
-            let most = self
-                .endpoints
-                .iter()
-                .map(|endpoint| endpoint.max_documents)
-                .max();
-            self.cap = self.cap.map(|cap| cap * 2).filter(|cap| Some(*cap) < most);
-        }
         let Some(group) = self.group(seq) else {
             return;
         };
@@ -384,7 +376,18 @@ impl Packer {
                 *count = count.saturating_sub(1);
             }
         }
+        if commit.was_taken_as_it_is() {
+            self.grow();
+        }
         Some(commit)
+    }
+
+    /// Batches may be twice as large from here on. Only a commit says so: batches that grew before it would be too large
+    /// again in the next window, which begins where this one did.
+    fn grow(&mut self) {
+        let endpoints = self.endpoints.iter();
+        let most = endpoints.map(|endpoint| endpoint.max_documents).max();
+        self.cap = self.cap.map(|cap| cap * 2).filter(|cap| Some(*cap) < most);
     }
 }
 

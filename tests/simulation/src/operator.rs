@@ -134,11 +134,19 @@ impl World {
             self.executor.sleep(LOOK).await;
         }
         let deadline = self.executor.elapsed() + LONGEST_RUN;
-        if self.schedule.goal == Goal::Plan {
-            self.see_the_plan_through(deadline).await?;
-        }
-        for &resource in self.schedule.goal.resources() {
-            self.see_through(resource, deadline).await?;
+        let mut stops = self.wait_for_restarts().await;
+        loop {
+            if self.schedule.goal == Goal::Plan {
+                self.see_the_plan_through(deadline).await?;
+            }
+            for &resource in self.schedule.goal.resources() {
+                self.see_through(resource, deadline).await?;
+            }
+            // what somebody else has stopped and started since is to be seen through as well
+            let before = std::mem::replace(&mut stops, self.wait_for_restarts().await);
+            if stops == before {
+                break;
+            }
         }
         self.live_on(LONGEST_RUN).await?;
         self.live_through_nights(LONGEST_RUN).await?;

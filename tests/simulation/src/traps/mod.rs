@@ -166,6 +166,8 @@ pub(crate) struct Sprung {
     answers: RefCell<BTreeMap<u64, u32>>,
     /// Stops while a batch was on its way.
     stops: Cell<u32>,
+    /// How many who have stopped it so have not started it again yet.
+    restarts_due: Cell<u32>,
     /// Since when what is missing has not arrived.
     missing_since: Cell<Option<Duration>>,
     /// The id of the record with which Klaviyo answers 503.

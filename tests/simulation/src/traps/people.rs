@@ -207,13 +207,25 @@ impl World {
             return;
         }
         self.sprung.stops.set(self.sprung.stops.get() + 1);
+        let due = &self.sprung.restarts_due;
+        due.set(due.get() + 1);
         let world = Rc::clone(self);
         self.executor.spawn(None, async move {
             let (path, body) = world.start_call();
             world.post(&format!("{path}/stop"), "").await;
             world.executor.sleep(world.up_to(GLANCE * 100)).await;
             world.post(&path, &body).await;
+            let due = &world.sprung.restarts_due;
+            due.set(due.get() - 1);
         });
+    }
+
+    /// Whoever has stopped the run while a batch was on its way has started it again. Returns how often that was.
+    pub(crate) async fn wait_for_restarts(&self) -> u32 {
+        while self.sprung.restarts_due.get() > 0 {
+            self.executor.sleep(GLANCE * 10).await;
+        }
+        self.sprung.stops.get()
     }
 
     /// What the operator finds, and what was not to be found. Returns whether something is left to be asked for again.
