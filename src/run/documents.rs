@@ -40,6 +40,8 @@ pub struct Documents {
     /// The parts of the record that are not sent, by name, with the reason. Its documents with a
     /// [part](Document::part) are those that are.
     pub parts_skipped: Vec<(String, Skip)>,
+    /// Parts of other records that make room for this one's, by their names.
+    pub displaced: Vec<String>,
     /// Whether the record was not sent, but found to have changed.
     pub changed: bool,
     /// How far Klaviyo is from this record, in a comparison.
@@ -90,6 +92,7 @@ impl Documents {
         self.notes.clear();
         self.notes_of_page.clear();
         self.parts_skipped.clear();
+        self.displaced.clear();
         self.changed = false;
         self.drift = None;
         self.found = Found::default();

@@ -11,6 +11,7 @@ use super::completion::separate_variants;
 use crate::commercetools;
 use crate::commercetools::query::{MAX_LIMIT, Query, value_in};
 use crate::error::Error;
+use crate::klaviyo;
 use crate::klaviyo::catalog::listing::{CatalogCollection, Extent, existing, variants_of_items};
 use crate::mapping::product::{Product, compound_id, external_id};
 use crate::resources::context::Context;
@@ -39,6 +40,8 @@ pub(super) struct Elsewhere {
     there: HashSet<String>,
     /// The ids of the published products with a sku, as far as they were looked up.
     products: HashMap<String, BTreeSet<String>>,
+    /// Products under whose item Klaviyo has a sku that is another product's, too, by sku.
+    holders: HashMap<String, String>,
 }
 
 impl Elsewhere {
@@ -92,6 +95,8 @@ impl Elsewhere {
         found
             .note_owners(context, is_modular, &contested, deadline)
             .await?;
+        let holders = found.note_holders(&context.klaviyo, &contested, wanted, deadline);
+        holders.await?;
         Ok(found)
     }
 
@@ -149,6 +154,34 @@ impl Elsewhere {
         Ok(())
     }
 
+    /// Looks up under which of their products' items Klaviyo has these skus; those of the products that are `wanted` know
+    /// of each other.
+    async fn note_holders(
+        &mut self,
+        klaviyo: &klaviyo::Client,
+        contested: &[String],
+        wanted: &HashMap<String, Vec<String>>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let mut others: HashMap<String, Vec<String>> = HashMap::new();
+        for sku in contested {
+            let products = self.products.get(sku).into_iter().flatten();
+            for other in products.filter(|product| !wanted.contains_key(*product)) {
+                let of_other = others.entry(other.clone()).or_default();
+                of_other.push(compound_id(sku));
+            }
+        }
+        let listed = variants_of_items(klaviyo, &others, Extent::Wanted, deadline).await?;
+        for (other, ids) in others {
+            let of_item = listed.get(&compound_id(&other));
+            let is_held = |id: &&String| of_item.is_some_and(|listed| listed.contains(*id));
+            let held = ids.iter().filter(is_held).map(|id| external_id(id));
+            self.holders
+                .extend(held.map(|sku| (sku.to_owned(), other.clone())));
+        }
+        Ok(())
+    }
+
     /// Skus that several products of the page have.
     fn note_shared(&mut self, wanted: &HashMap<String, Vec<String>>) {
         let mut products: HashMap<&str, BTreeSet<String>> = HashMap::new();
@@ -202,6 +235,11 @@ impl Elsewhere {
             _ if self.there.contains(sku) => Place::Moved,
             _ => Place::Here,
         }
+    }
+
+    /// The product that has to give up a sku that is to be moved, where that is another one's as well.
+    pub(super) fn holder(&self, sku: &str) -> Option<&str> {
+        self.holders.get(sku).map(String::as_str)
     }
 
     /// Whether another product has the sku of a variant that this one no longer has: then that product moves it.

@@ -11,7 +11,7 @@ use crate::mapping::Skip;
 use crate::mapping::product::{Listing, Product, compound_id};
 use crate::resources::catalog_jobs::write_of;
 use crate::run::documents::{Documents, Found};
-use crate::run::state::Note;
+use crate::run::state::{EntryName, Note};
 
 /// The index of the deletion of what is then created under another item, among the endpoints of variants: after
 /// creating and updating.
@@ -73,6 +73,11 @@ pub(super) fn map(
             // it is created once it is deleted where it is: what cannot be created stays there
             Ok(_) if is_moved => {
                 documents.bytes.truncate(start);
+                let holder = in_klaviyo.elsewhere.holder(&part);
+                documents.displaced.extend(holder.map(|id| {
+                    let part = Some(&*part);
+                    EntryName { id, part }.to_string()
+                }));
                 push_deletion(endpoints + MOVE, &compound_id(&part), part, documents);
                 documents.note_part(Note::VariantMoved);
             }

@@ -194,6 +194,16 @@ impl Counts {
         self.failed += records;
     }
 
+    /// Counts a record as skipped for this reason that was counted as sent; returns whether one was.
+    pub fn move_to_skipped(&mut self, reason: &str) -> bool {
+        let Some(sent) = self.sent.checked_sub(1) else {
+            return false;
+        };
+        self.sent = sent;
+        *self.skipped.entry(reason.to_owned()).or_default() += 1;
+        true
+    }
+
     /// Counts a record as failed that was counted as skipped for this reason.
     pub fn skipped_is_failed(&mut self, reason: &str) {
         if let Some(count) = self.skipped.get_mut(reason).filter(|count| **count > 0) {

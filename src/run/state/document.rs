@@ -9,6 +9,7 @@ use super::changes::Changes;
 use super::counts::Counts;
 use super::cursor::Cursor;
 use super::destination::Destination;
+use super::displaced::Displaced;
 use super::drift::Drift;
 use super::failures::FailureNews;
 use super::history::History;
@@ -97,6 +98,9 @@ pub struct RunDocument {
     /// Products: how many variants, those that are deleted from Klaviyo included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variants: Option<Counts>,
+    /// Variants that have made room for another product's, as long as it is open what they count as.
+    #[serde(default, skip_serializing_if = "Displaced::is_empty")]
+    pub displaced: Displaced,
     /// A run of changes: the records that have changed without being modified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
@@ -230,6 +234,7 @@ impl RunDocument {
             earlier_jobs_until: None,
             counts: Counts::default(),
             variants: None,
+            displaced: Displaced::default(),
             changes: None,
             drift: None,
             removal: None,

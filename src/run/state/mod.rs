@@ -6,6 +6,7 @@ mod cursor;
 mod destination;
 mod digest_text;
 mod digests;
+mod displaced;
 mod document;
 mod document_size;
 mod drift;
@@ -37,6 +38,7 @@ pub use counts::{Counts, Note};
 pub use cursor::Cursor;
 pub use destination::Destination;
 pub use digests::Digests;
+pub use displaced::Displaced;
 pub use document::{
     MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument, SCHEMA,
 };

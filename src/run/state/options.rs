@@ -44,4 +44,12 @@ impl RunOptions {
         let only_prunes = self.prune && self.since.is_none();
         !self.delete_all && !only_prunes
     }
+
+    /// Whether an import reads the record with this id for certain; one of changes may, or may not.
+    #[must_use]
+    pub fn reads(&self, id: &str) -> bool {
+        let is_after_start = self.start_id.as_deref().is_none_or(|start| id >= start);
+        let is_asked_for = |ids: &Vec<String>| ids.iter().any(|one| one == id);
+        self.since.is_none() && is_after_start && self.ids.as_ref().is_none_or(is_asked_for)
+    }
 }

@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::commit::Commit;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::sending::JobMade;
 use crate::mapping::Skip;
 use crate::run::documents::{Documents, RecordOutcome};
 use crate::run::import::MAX_DECISIONS;
-use crate::run::state::{
-    Counts, Digests, Drift, EntryName, IdRange, Job, Note, Outcome, SetAside, own_name,
-};
-use crate::time::later;
+use crate::run::state::{Counts, Drift, EntryName, IdRange, Note, Outcome, SetAside};
 
 /// What the result of a job changes; applied when its group is committed.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ pub struct SentEntry {
 
 impl SentEntry {
     /// The id of its record.
-    fn record(&self) -> &str {
+    pub(super) fn record(&self) -> &str {
         match self.is_part {
             true => EntryName::read(&self.name).id,
             false => &self.name,
@@ -113,6 +111,10 @@ pub struct Group {
     pub(super) changed: Vec<String>,
     pub(super) drift: Option<Drift>,
     pub(super) set_aside: Vec<SetAside>,
+    /// Parts of other records that make room for those of this group, by their names, with the id of who takes it.
+    pub(super) displaced: Vec<(String, String)>,
+    /// Parts that are not sent because another record's have their place, by their names.
+    pub(super) yielded: Vec<String>,
     pub(super) read_again: Vec<String>,
     /// Where records are read on of which this has a portion of their parts.
     pub(super) rests: Vec<IdRange>,
@@ -131,55 +133,6 @@ pub struct Group {
     pub(super) effect: Option<JobEffect>,
 }
 
-/// What a committed group changes.
-#[derive(Debug)]
-pub struct Commit {
-    /// For each range by its number, the part of it that is done: everything up to `through`.
-    pub spans: BTreeMap<usize, IdRange>,
-    /// Ranges that are read and sent to the end.
-    pub finished: Vec<usize>,
-    /// The last record read.
-    pub last_id: Option<String>,
-    /// Records that were read for the first time.
-    pub records_reached: u64,
-    /// Counts, rejected records included.
-    pub counts: Counts,
-    /// Counts of records' parts, rejected ones included.
-    pub parts: Counts,
-    /// What was found in Klaviyo that commercetools no longer has.
-    pub removal: RemovalFound,
-    /// The ids of records that have changed without being modified.
-    pub changed: Vec<String>,
-    /// How far Klaviyo is from these records, in a comparison.
-    pub drift: Option<Drift>,
-    /// Records for the report.
-    pub set_aside: Vec<SetAside>,
-    /// Ids of watched records that were read.
-    pub read_again: Vec<String>,
-    /// Where records are read on of which this has a portion of their parts.
-    pub rests: Vec<IdRange>,
-    /// Records whose parts are read later, by the range that they are from.
-    pub parts_follow: BTreeMap<usize, Vec<String>>,
-    /// Jobs that Klaviyo made, with when.
-    pub jobs: Vec<(JobMade, Timestamp)>,
-    /// Entries that are to be looked up and decided again; they are not counted yet.
-    pub again: Vec<SentEntry>,
-    /// Entries that were not sent, or whose batch failed; they are not counted either.
-    pub deferred: Vec<SentEntry>,
-    /// Entries that Klaviyo rejected.
-    pub refused: Vec<SentEntry>,
-    /// Documents that Klaviyo rejected without a pointer to any.
-    pub refused_blindly: u64,
-    /// What the result of a job changes.
-    pub effect: Option<JobEffect>,
-    /// What was sent, as [`JobMade::records`] numbers it.
-    entries: Vec<SentEntry>,
-    /// The kinds of the batches that were taken out to be sent.
-    pub taken: Vec<&'static str>,
-    /// How often its records have been sent before.
-    pub attempt: u32,
-}
-
 /// Where a record comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
@@ -192,13 +145,6 @@ pub struct Origin<'a> {
     /// The position in the range up to which everything is read with this record; `None` if only a whole page has one.
     pub reached: Option<&'a str>,
 }
-
-/// The most entries of a job that the cursor names although the job's errors name them too: limits the document.
-const MAX_NAMED: usize = 200;
-
-/// The most spans that the cursor keeps for a job; more are made one. A page has records for several jobs, so a job of a
-/// large import is of few ranges; where it is of all of them, the records are few as well.
-const MAX_SPANS: usize = 6;
 
 impl Group {
     /// Nothing has been put into it.
@@ -253,6 +199,13 @@ impl Group {
             let [(first, skip), others @ ..] = alike else {
                 continue;
             };
+            if let (Some(id), Skip::SkuOfAnotherProduct { .. }) = (id, skip) {
+                let names = alike.iter().map(|(part, _)| EntryName {
+                    id,
+                    part: Some(part),
+                });
+                self.yielded.extend(names.map(|name| name.to_string()));
+            }
             let count = alike.len() as u64;
             self.parts.read += count;
             *self
@@ -291,6 +244,10 @@ impl Group {
             RecordOutcome::Uncounted => {}
         }
         self.skip_parts(origin.id, &documents.parts_skipped);
+        let displaced = documents.displaced.iter().cloned();
+        let taker = origin.id.unwrap_or_default();
+        self.displaced
+            .extend(displaced.map(|name| (name, taker.to_owned())));
         self.parts.add(&Counts::of_entries(parts as u64));
         for note in documents.notes.iter().chain(&documents.notes_of_page) {
             self.counts.note(*note, 1);
@@ -386,6 +343,8 @@ impl Group {
             changed: self.changed,
             drift: self.drift,
             set_aside: self.set_aside,
+            displaced: self.displaced,
+            yielded: self.yielded,
             read_again: self.read_again,
             rests: self.rests,
             parts_follow: self.parts_follow,
@@ -399,103 +358,5 @@ impl Group {
             taken: self.taken,
             attempt: self.attempt,
         }
-    }
-}
-
-impl Commit {
-    /// Whether the run gets further with it. What was put off entirely was only noted by name, and may be put off again in
-    /// the next window.
-    #[must_use]
-    pub fn is_progress(&self) -> bool {
-        self.deferred.is_empty() || self.deferred.len() < self.entries.len()
-    }
-
-    /// Whether something of it was sent, and Klaviyo took all of it at once.
-    #[must_use]
-    pub fn was_taken_as_it_is(&self) -> bool {
-        !self.taken.is_empty()
-            && self.again.is_empty()
-            && self.deferred.is_empty()
-            && self.refused.is_empty()
-    }
-
-    /// The spans from the first to the last of these entries' records, one for each range that they are from.
-    fn spans_of<'a>(&self, entries: impl Iterator<Item = &'a SentEntry>) -> Vec<IdRange> {
-        let mut ends: BTreeMap<usize, (&str, &str)> = BTreeMap::new();
-        for entry in entries {
-            let Some(range) = entry.range else { continue };
-            let id = entry.record();
-            let (first, last) = ends.entry(range).or_insert((id, id));
-            *first = (*first).min(id);
-            *last = (*last).max(id);
-        }
-        let mut spans: Vec<(&str, &str)> = ends.into_values().collect();
-        if spans.len() > MAX_SPANS {
-            let first = spans.iter().map(|(first, _)| *first).min();
-            let last = spans.iter().map(|(_, last)| *last).max();
-            spans = first.zip(last).into_iter().collect();
-        }
-        let span = |(first, last): (&str, &str)| IdRange {
-            from: Some(first.to_owned()),
-            through: Some(last.to_owned()),
-            ..IdRange::default()
-        };
-        spans.into_iter().map(span).collect()
-    }
-
-    /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
-    /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do
-    /// not name them. For many names digests are enough, unless the entries can only be found by their names.
-    #[must_use]
-    pub fn cursor_jobs(&self, first_poll: Duration, found_again: FoundAgain) -> Vec<Job> {
-        let is_alone = self.jobs.len() == 1 && self.effect.is_none();
-        let job = |(made, since): &(JobMade, Timestamp)| {
-            let counts = Counts::of_entries(made.records.len() as u64);
-            let job = Job {
-                id: made.id.clone(),
-                kind: made.endpoint.key.to_owned(),
-                since: *since,
-                due: later(*since, first_poll),
-                asked: 0,
-                slow: false,
-                errors_at: None,
-                errors_read: 0,
-                spans: Vec::new(),
-                counts,
-                entries: Vec::new(),
-                digests: Digests::default(),
-                attempt: self.attempt,
-            };
-            let are_few = !is_alone && made.records.len() <= MAX_NAMED;
-            let sent = || made.records.iter().map(|&entry| &self.entries[entry]);
-            let entries = || sent().map(|entry| entry.name.clone()).collect();
-            let are_found_again = match found_again {
-                FoundAgain::ByName => false,
-                FoundAgain::BySpan => sent().all(|entry| entry.range.is_some()),
-                FoundAgain::ByListing => true,
-            };
-            if made.endpoint.names_entries && self.attempt == 0 && are_found_again {
-                Job {
-                    entries: entries(),
-                    digests: Digests::of(sent().map(|entry| own_name(&entry.name, entry.is_part))),
-                    spans: self.spans_of(sent()),
-                    ..job
-                }
-            } else if made.endpoint.names_entries || are_few {
-                Job {
-                    entries: entries(),
-                    ..job
-                }
-            } else if is_alone {
-                Job {
-                    spans: self.spans.values().cloned().collect(),
-                    counts: self.counts.clone(),
-                    ..job
-                }
-            } else {
-                job
-            }
-        };
-        self.jobs.iter().map(job).collect()
     }
 }

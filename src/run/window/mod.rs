@@ -15,6 +15,7 @@
 //! - `timing`, `in_flight`, `samples`: deadlines, requests under way, what a dry run shows.
 
 mod arrivals;
+pub mod commit;
 mod decision;
 mod earlier_jobs;
 mod end;

@@ -1,6 +1,7 @@
 //! Entries that Klaviyo does not take as they were sent, for they came, went or moved: looked up and decided again.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -335,6 +336,88 @@ fn of_two_products_with_one_sku_the_first_keeps_it() {
             assert!(reason.contains(first.as_str()), "{reason}");
         }
     });
+}
+
+/// Gives the first and the last product one sku; returns their ids, and how many variants there are.
+fn share_a_sku(shop: &Shop) -> (String, String, usize) {
+    let ids = shop.published_products();
+    let (first, last) = (&ids[0], &ids[ids.len() - 1]);
+    let mut variants = 0;
+    for id in &ids {
+        shop.change_published(id, |data| {
+            if id == first || id == last {
+                data["masterVariant"]["sku"] = "TWICE".into();
+            }
+            variants += 1 + data["variants"].as_array().map_or(0, Vec::len);
+        });
+    }
+    (first.clone(), last.clone(), variants)
+}
+
+/// The sku is under the first product's item, and the report names the other. Returns whether it was moved there.
+fn assert_kept(shop: &Shop, status: &Value, (first, last, all): &(String, String, usize)) -> bool {
+    let variants = &status["variants"];
+    assert!(shop.skus_of(first).contains(&"TWICE".to_owned()));
+    assert!(!shop.skus_of(last).contains(&"TWICE".to_owned()));
+    let skipped = &variants["skipped"]["sku-of-another-product"];
+    assert_eq!(skipped, 1, "{status}");
+    assert_eq!(variants["read"], *all, "{status}");
+    assert_eq!(variants["sent"], all - 1, "{status}");
+    let list = status["setAside"].as_array().expect("a list");
+    let [record] = &list[..] else {
+        panic!("{list:?}");
+    };
+    assert_eq!(record["id"], **last);
+    let reason = record["reason"].as_str().unwrap_or_default();
+    let names_both = reason.starts_with("TWICE: ") && reason.contains(first.as_str());
+    assert!(names_both, "{reason}");
+    variants["notes"]["variants-moved"] == 1
+}
+
+#[test]
+fn a_product_whose_sku_was_created_before_the_one_that_keeps_it_counts_as_skipped() {
+    let mut moved = BTreeSet::new();
+    for seed in 0..8 {
+        // more than one job has room for: whose job is first is drawn
+        let mut setup = Setup::catalog(0, 130).scheduled();
+        setup.klaviyo.seed = seed;
+        setup.klaviyo.job_times = JobTimes::USUAL;
+        moved.insert(run(setup, async |shop| {
+            let shared = share_a_sku(&shop);
+            let status = shop.complete("products", "").await;
+            assert_kept(&shop, &status, &shared)
+        }));
+    }
+    assert_eq!(moved.len(), 2, "either is first now and then: {moved:?}");
+}
+
+#[test]
+fn a_product_whose_sku_has_become_another_ones_as_well_counts_as_skipped_in_a_run_that_reads_it() {
+    for seed in 0..4 {
+        let mut setup = Setup::catalog(0, 15).scheduled();
+        setup.klaviyo.seed = seed;
+        setup.klaviyo.job_times = JobTimes::USUAL;
+        run(setup, async |shop| {
+            let shared = share_a_sku(&shop);
+            let (first, last, _) = &shared;
+            let body = |id: &str| json!({"ids": [id]});
+            let alone = shop.complete("products", body(last)).await;
+            assert_eq!(alone["variants"]["skipped"], json!({}), "{alone}");
+            if seed % 2 == 0 {
+                let status = shop.complete("products", "").await;
+                assert!(assert_kept(&shop, &status, &shared), "{status}");
+                return;
+            }
+            // what this run does not read, it does not count
+            let status = shop.complete("products", body(first)).await;
+            let variants = &status["variants"];
+            assert_eq!(variants["notes"]["variants-moved"], 1, "{status}");
+            assert_eq!(variants["skipped"], json!({}), "{status}");
+            assert_eq!(variants["sent"], shop.skus_of(first).len(), "{status}");
+            let status = shop.complete("products", "").await;
+            assert!(!assert_kept(&shop, &status, &shared), "{status}");
+        });
+    }
 }
 
 #[test]
