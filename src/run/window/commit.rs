@@ -5,10 +5,78 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::group::{FoundAgain, JobEffect, RemovalFound, SentEntry};
+use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::sending::JobMade;
-use crate::run::state::{Counts, Digests, Drift, IdRange, Job, SetAside, own_name};
+use crate::run::state::{
+    Counts, Digests, Drift, EntryName, IdRange, Job, Note, SetAside, own_name,
+};
 use crate::time::later;
+
+/// What the result of a job changes; applied when its group is committed.
+#[derive(Debug)]
+pub struct JobEffect {
+    /// The job.
+    pub id: String,
+    /// The page of its errors to read next; if absent, the job is done.
+    pub errors_at: Option<String>,
+    /// How many of its errors this deals with.
+    pub errors_read: u64,
+    /// Records that the job rejected: id, if it is known, and reason.
+    pub refused: Vec<(Option<String>, String)>,
+    /// What is counted for documents that are sent again corrected.
+    pub notes: Vec<Note>,
+    /// The number of records that it rejected without naming them.
+    pub unnamed: u64,
+}
+
+/// An entry that was sent: a record, or a part of one.
+#[derive(Debug, Clone)]
+pub struct SentEntry {
+    /// The record's id, or the part's name (see [`EntryName`]).
+    pub name: String,
+    /// Where it was sent.
+    pub endpoint: &'static BulkEndpoint,
+    /// Whether it is a part of a record, which has counts of its own.
+    pub is_part: bool,
+    /// The number of the range that its record was read in, if that is one of ids.
+    pub range: Option<usize>,
+    /// What was counted for it beside itself.
+    pub notes: Vec<Note>,
+}
+
+impl SentEntry {
+    /// The id of its record.
+    fn record(&self) -> &str {
+        match self.is_part {
+            true => EntryName::read(&self.name).id,
+            false => &self.name,
+        }
+    }
+}
+
+/// How a later window finds the entries of a job again, to decide about them once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundAgain {
+    /// By their names.
+    ByName,
+    /// By reading the spans that their ids are in.
+    BySpan,
+    /// A later phase lists what is left of them.
+    ByListing,
+}
+
+/// What was found in Klaviyo that commercetools no longer has.
+#[derive(Debug, Default)]
+pub struct RemovalFound {
+    /// How many entries Klaviyo has.
+    pub of: u64,
+    /// How many of them are to be removed, as counted in the end.
+    pub count: u64,
+    /// The records that seem to have lost some.
+    pub records: Vec<String>,
+    /// Records that do not say whose they are.
+    pub unmarked: Vec<String>,
+}
 
 /// The most entries of a job that the cursor names although the job's errors name them too: limits the document.
 const MAX_NAMED: usize = 200;

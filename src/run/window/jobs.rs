@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Window;
-use super::group::JobEffect;
+use super::commit::JobEffect;
 use super::in_flight::Arrival;
 use super::job_list::ListedKinds;
 use super::job_pace::Until;

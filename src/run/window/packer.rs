@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::commit::Commit;
-use super::group::{Group, JobEffect, Origin, SentEntry};
+use super::commit::{Commit, JobEffect, SentEntry};
+use super::group::{Group, Origin};
 use crate::json::pieces::Pieces;
 use crate::klaviyo::batch::Batch;
 use crate::klaviyo::bulk::BulkEndpoint;

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::commit::Commit;
+use super::commit::{Commit, FoundAgain, JobEffect, RemovalFound, SentEntry};
 use super::end::End;
-use super::group::{FoundAgain, JobEffect, RemovalFound, SentEntry};
 use super::job_pace::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::Window;
-use super::group::FoundAgain;
+use super::commit::FoundAgain;
 use super::turn::Turn;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::JobEntries;
