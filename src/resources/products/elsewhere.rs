@@ -154,8 +154,7 @@ impl Elsewhere {
         Ok(())
     }
 
-    /// Looks up under which of their products' items Klaviyo has these skus; those of the products that are `wanted` know
-    /// of each other.
+    /// Looks up where Klaviyo has skus that `wanted` products are to take: under the items of which others that have them.
     async fn note_holders(
         &mut self,
         klaviyo: &klaviyo::Client,
@@ -165,8 +164,9 @@ impl Elsewhere {
     ) -> Result<(), Error> {
         let mut others: HashMap<String, Vec<String>> = HashMap::new();
         for sku in contested {
-            let products = self.products.get(sku).into_iter().flatten();
-            for other in products.filter(|product| !wanted.contains_key(*product)) {
+            let mut products = self.products.get(sku).into_iter().flatten();
+            let is_taken = products.next().is_some_and(|id| wanted.contains_key(id));
+            for other in products.filter(|_| is_taken) {
                 let of_other = others.entry(other.clone()).or_default();
                 of_other.push(compound_id(sku));
             }

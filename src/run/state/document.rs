@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Changes;
+use super::contested::Contested;
 use super::counts::Counts;
 use super::cursor::Cursor;
 use super::destination::Destination;
-use super::displaced::Displaced;
 use super::drift::Drift;
 use super::failures::FailureNews;
 use super::history::History;
@@ -98,9 +98,9 @@ pub struct RunDocument {
     /// Products: how many variants, those that are deleted from Klaviyo included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variants: Option<Counts>,
-    /// Variants that have made room for another product's, as long as it is open what they count as.
-    #[serde(default, skip_serializing_if = "Displaced::is_empty")]
-    pub displaced: Displaced,
+    /// Variants whose sku another product has, too, as long as it is open what they count as.
+    #[serde(default, skip_serializing_if = "Contested::is_empty")]
+    pub contested: Contested,
     /// A run of changes: the records that have changed without being modified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
@@ -234,7 +234,7 @@ impl RunDocument {
             earlier_jobs_until: None,
             counts: Counts::default(),
             variants: None,
-            displaced: Displaced::default(),
+            contested: Contested::default(),
             changes: None,
             drift: None,
             removal: None,
@@ -448,6 +448,7 @@ impl RunDocument {
             self.total = Some(self.counts.read);
             self.total_is_at_least = false;
         }
+        self.count_contested();
         self.status = status;
         self.finished_at = Some(now);
         self.cursor = None;

@@ -1,12 +1,13 @@
 //! The run document and its parts: what is stored between windows, and what follows from it alone.
 
 mod changes;
+mod contested;
+mod contested_counts;
 mod counts;
 mod cursor;
 mod destination;
 mod digest_text;
 mod digests;
-mod displaced;
 mod document;
 mod document_size;
 mod drift;
@@ -34,11 +35,11 @@ mod stored_jobs;
 mod succession;
 
 pub use changes::{Changes, Source};
+pub use contested::Contested;
 pub use counts::{Counts, Note};
 pub use cursor::Cursor;
 pub use destination::Destination;
 pub use digests::Digests;
-pub use displaced::Displaced;
 pub use document::{
     MAX_KILLED_WINDOWS, MAX_SET_ASIDE, MAX_STALLED_WINDOWS, OLDEST_SCHEMA, RunDocument, SCHEMA,
 };

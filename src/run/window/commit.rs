@@ -108,10 +108,9 @@ pub struct Commit {
     pub drift: Option<Drift>,
     /// Records for the report.
     pub set_aside: Vec<SetAside>,
-    /// Parts of other records that make room for this group's, by their names, with the id of who takes it.
-    pub displaced: Vec<(String, String)>,
-    /// Parts that are not sent because another record's have their place, by their names.
-    pub yielded: Vec<String>,
+    /// Parts whose place is another record's, by their names: that record's id where this group has moved it there, else
+    /// nothing, as they count as skipped.
+    pub contested: Vec<(String, Option<String>)>,
     /// Ids of watched records that were read.
     pub read_again: Vec<String>,
     /// Where records are read on of which this has a portion of their parts.
@@ -134,6 +133,8 @@ pub struct Commit {
     pub(super) entries: Vec<SentEntry>,
     /// The kinds of the batches that were taken out to be sent.
     pub taken: Vec<&'static str>,
+    /// Whether Klaviyo has refused nothing of one of them.
+    pub has_accepted_batch: bool,
     /// How often its records have been sent before.
     pub attempt: u32,
 }
@@ -144,15 +145,6 @@ impl Commit {
     #[must_use]
     pub fn is_progress(&self) -> bool {
         self.deferred.is_empty() || self.deferred.len() < self.entries.len()
-    }
-
-    /// Whether something of it was sent, and Klaviyo took all of it at once.
-    #[must_use]
-    pub fn was_taken_as_it_is(&self) -> bool {
-        !self.taken.is_empty()
-            && self.again.is_empty()
-            && self.deferred.is_empty()
-            && self.refused.is_empty()
     }
 
     /// The spans from the first to the last of these entries' records, one for each range that they are from.

@@ -162,12 +162,14 @@ impl Window<'_> {
             let document = &mut found.document;
             document.counts = ours.counts;
             document.variants = ours.variants;
+            document.contested = ours.contested;
             document.last_id = ours.last_id;
             document.history = ours.history;
             document.set_aside = ours.set_aside;
             document.set_aside_omitted = ours.set_aside_omitted;
             document.named_failures = ours.named_failures;
             document.news = ours.news;
+            document.count_contested();
             document.lease = None;
             self.engine.store.save_run(&mut found, deadline).await?;
         }

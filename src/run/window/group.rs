@@ -32,6 +32,8 @@ pub struct Group {
     pub(super) skipped: BTreeMap<usize, &'static str>,
     /// The kinds of the batches that were taken out to be sent.
     pub(super) taken: Vec<&'static str>,
+    /// Whether Klaviyo has refused nothing of one of them.
+    pub(super) has_accepted_batch: bool,
     /// For each range, the part of it that this group covers.
     pub(super) spans: BTreeMap<usize, IdRange>,
     pub(super) finished: Vec<usize>,
@@ -44,10 +46,9 @@ pub struct Group {
     pub(super) changed: Vec<String>,
     pub(super) drift: Option<Drift>,
     pub(super) set_aside: Vec<SetAside>,
-    /// Parts of other records that make room for those of this group, by their names, with the id of who takes it.
-    pub(super) displaced: Vec<(String, String)>,
-    /// Parts that are not sent because another record's have their place, by their names.
-    pub(super) yielded: Vec<String>,
+    /// Parts whose place is another record's, by their names: that record's id where this group moves it there, else nothing,
+    /// as they count as skipped.
+    pub(super) contested: Vec<(String, Option<String>)>,
     pub(super) read_again: Vec<String>,
     /// Where records are read on of which this has a portion of their parts.
     pub(super) rests: Vec<IdRange>,
@@ -137,7 +138,8 @@ impl Group {
                     id,
                     part: Some(part),
                 });
-                self.yielded.extend(names.map(|name| name.to_string()));
+                self.contested
+                    .extend(names.map(|name| (name.to_string(), None)));
             }
             let count = alike.len() as u64;
             self.parts.read += count;
@@ -177,10 +179,10 @@ impl Group {
             RecordOutcome::Uncounted => {}
         }
         self.skip_parts(origin.id, &documents.parts_skipped);
+        let taker = origin.id.map(str::to_owned);
         let displaced = documents.displaced.iter().cloned();
-        let taker = origin.id.unwrap_or_default();
-        self.displaced
-            .extend(displaced.map(|name| (name, taker.to_owned())));
+        self.contested
+            .extend(displaced.map(|name| (name, taker.clone())));
         self.parts.add(&Counts::of_entries(parts as u64));
         for note in documents.notes.iter().chain(&documents.notes_of_page) {
             self.counts.note(*note, 1);
@@ -265,6 +267,16 @@ impl Group {
             self.set_aside.push(refused);
             rejected.extend(entry);
         }
+        // what is not moved yet has taken nobody's place
+        let is_open = |name: &String| {
+            let mut open = again.iter().chain(&deferred).chain(&rejected);
+            open.any(|entry| entry.name == *name)
+        };
+        self.contested.retain(|(name, taken_by)| {
+            let part = EntryName::read(name).part;
+            let of_taker = taken_by.as_deref().map(|id| EntryName { id, part });
+            !of_taker.is_some_and(|name| is_open(&name.to_string()))
+        });
         Commit {
             spans: self.spans,
             finished: self.finished,
@@ -276,8 +288,7 @@ impl Group {
             changed: self.changed,
             drift: self.drift,
             set_aside: self.set_aside,
-            displaced: self.displaced,
-            yielded: self.yielded,
+            contested: self.contested,
             read_again: self.read_again,
             rests: self.rests,
             parts_follow: self.parts_follow,
@@ -289,6 +300,7 @@ impl Group {
             effect: self.effect,
             entries: self.entries,
             taken: self.taken,
+            has_accepted_batch: self.has_accepted_batch,
             attempt: self.attempt,
         }
     }

@@ -49,7 +49,8 @@ pub struct Packer {
 
 impl Packer {
     /// An empty packer. A group is closed before it has more than `batches_a_group` full batches. A batch has at most
-    /// `cap` documents to begin with; that grows with every group that is committed and that Klaviyo took as it was.
+    /// `cap` documents to begin with; that grows with every group that is committed and of which Klaviyo has
+    /// taken a batch as it was.
     #[must_use]
     pub fn new(
         endpoints: &'static [&'static BulkEndpoint],
@@ -334,6 +335,7 @@ impl Packer {
             return;
         };
         group.outstanding -= 1;
+        group.has_accepted_batch |= sent.refused.is_empty() && sent.again.is_empty();
         group
             .jobs
             .extend(sent.jobs.into_iter().map(|job| (job, now)));
@@ -377,7 +379,7 @@ impl Packer {
                 *count = count.saturating_sub(1);
             }
         }
-        if commit.was_taken_as_it_is() {
+        if commit.has_accepted_batch {
             self.grow();
         }
         Some(commit)
@@ -388,7 +390,10 @@ impl Packer {
     fn grow(&mut self) {
         let endpoints = self.endpoints.iter();
         let most = endpoints.map(|endpoint| endpoint.max_documents).max();
-        self.cap = self.cap.map(|cap| cap * 2).filter(|cap| Some(*cap) < most);
+        self.cap = self
+            .cap
+            .map(|cap| cap.saturating_mul(2))
+            .filter(|cap| Some(*cap) < most);
     }
 }
 
@@ -415,4 +420,70 @@ fn fits(batches: &[Batch], documents: &Documents) -> bool {
         .iter()
         .zip(bytes.iter().zip(&count))
         .all(|(batch, (&bytes, &count))| batch.has_room_for(count, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::klaviyo::catalog::CATEGORY_JOBS;
+    use crate::run::documents::Documents;
+    use crate::run::state::IdRange;
+
+    /// Adds so many records of one document each, and sends all there is; `fails` says which of the batches fail, by
+    /// number. Returns how many documents each batch has.
+    fn send(packer: &mut Packer, records: usize, fails: impl Fn(usize) -> bool) -> Vec<usize> {
+        let range = IdRange::default();
+        for number in 0..records {
+            let mut documents = Documents::default();
+            documents.bytes.extend_from_slice(br#"{"a":1}"#);
+            documents.push(0, 0, None);
+            let id = number.to_string();
+            let origin = Origin {
+                range: 0,
+                before: &range,
+                id: Some(&id),
+                reached: Some(&id),
+            };
+            packer.add(origin, &documents, Duration::ZERO);
+        }
+        packer.close();
+        let mut sizes = Vec::new();
+        while let Some((seq, batch)) = packer.take(|_| true) {
+            if !fails(sizes.len()) {
+                packer.acknowledge(seq, Sent::default(), Timestamp::UNIX_EPOCH);
+            }
+            sizes.push(batch.len());
+        }
+        sizes
+    }
+
+    #[test]
+    fn batches_grow_with_what_is_committed_only() {
+        // the first one fails: the others of its window do not grow, or the next would begin with larger ones than this
+        let mut packer = Packer::new(&CATEGORY_JOBS, 4, Some(3));
+        assert_eq!(send(&mut packer, 12, |batch| batch == 0), [3, 3, 3, 3]);
+        assert!(packer.commit().is_none());
+        assert_eq!(packer.next_cap(false), Some(1));
+        assert_eq!(packer.next_cap(true), Some(3));
+
+        let mut packer = Packer::new(&CATEGORY_JOBS, 4, Some(3));
+        send(&mut packer, 12, |_| false);
+        assert!(packer.commit().is_some() && packer.commit().is_none());
+        assert_eq!(packer.next_cap(true), Some(6));
+        assert_eq!(send(&mut packer, 12, |_| false), [6, 6]);
+    }
+
+    #[test]
+    fn a_refused_document_keeps_no_other_batch_of_its_group_from_growing() {
+        let mut packer = Packer::new(&CATEGORY_JOBS, 2, Some(1));
+        send(&mut packer, 2, |_| true);
+        let refused = Sent {
+            refused: [(0, "no".to_owned())].into(),
+            ..Sent::default()
+        };
+        packer.acknowledge(0, refused, Timestamp::UNIX_EPOCH);
+        packer.acknowledge(0, Sent::default(), Timestamp::UNIX_EPOCH);
+        assert!(packer.commit().is_some());
+        assert_eq!(packer.next_cap(true), Some(2));
+    }
 }

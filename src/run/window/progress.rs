@@ -8,10 +8,9 @@ use super::job_pace::FIRST_POLL;
 use super::packer::Packer;
 use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
-use crate::mapping::Skip;
 use crate::run::import::{Import, JobEntries, NextPhase};
 use crate::run::state::{
-    Counts, Digests, EntryName, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
+    Counts, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
 };
 
 impl Window<'_> {
@@ -76,11 +75,8 @@ impl Window<'_> {
         for record in commit.set_aside {
             document.set_aside(record);
         }
-        for (name, taker) in commit.displaced {
-            document.displaced.note(name, taker);
-        }
-        for name in commit.yielded {
-            document.displaced.settle(&name);
+        for (name, taken_by) in commit.contested {
+            document.note_contested(name, taken_by);
         }
         if let Some(effect) = commit.effect {
             self.apply_effect(effect, now);
@@ -212,7 +208,6 @@ impl Window<'_> {
 
     /// Begins the next phase; `false` if the window ends instead.
     pub(super) fn begin_next_phase(&mut self) -> bool {
-        count_displaced(&mut self.stored.document);
         let (next, records) = match self.import.next_phase(&self.stored.document) {
             NextPhase::None => {
                 self.begin_to_end(End::Completed);
@@ -245,22 +240,6 @@ impl Window<'_> {
         let page_cap = self.reader.page_cap();
         self.reader = new_reader(import, self.memory.clone(), &self.stored, ranges, page_cap);
         self.phase_records = 0;
-    }
-}
-
-/// Variants that have made room for another product's count as skipped, if the run has read them.
-fn count_displaced(document: &mut RunDocument) {
-    for (name, taker) in document.displaced.take() {
-        let EntryName { id, part } = EntryName::read(&name);
-        let skip = Skip::SkuOfAnotherProduct { other: taker };
-        let variants = document.variants.get_or_insert_default();
-        if document.options.reads(id) && variants.move_to_skipped(skip.code()) {
-            document.set_aside(SetAside {
-                id: Some(id.to_owned()),
-                outcome: Outcome::Skipped,
-                reason: format!("{}: {skip}", part.unwrap_or_default()),
-            });
-        }
     }
 }
 
