@@ -79,7 +79,7 @@ pub(super) fn slow_after(quickest: Option<Duration>) -> Duration {
 
 /// The pause until one of the slow jobs of a kind is polled again, the latest of which is so old.
 pub(super) fn after_sample(age: Duration) -> Duration {
-    (age / 8).clamp(SHORT_PAUSE, LONGEST_SAMPLE_PAUSE)
+    (age / 4).clamp(SHORT_PAUSE, LONGEST_SAMPLE_PAUSE)
 }
 
 /// The pause after a poll of a job of this age, one of so many; `is_probe` if it is the only one of its kind that is

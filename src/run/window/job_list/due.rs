@@ -74,7 +74,13 @@ impl JobList {
                     true if is_to_look_back => Duration::ZERO,
                     true => SHORT_PAUSE,
                     false => {
-                        let until = self.waits_until(kind);
+                        let until = match self.waits_until(kind) {
+                            // the phase is not over before the slow jobs are, and these are not looked for
+                            Until::End if reach == Reach::Recent && self.has_slow(kind) => {
+                                Until::Working
+                            }
+                            until => until,
+                        };
                         job_pace::after_look(over.pages, over.worth, until, holds_others_up)
                     }
                 };
@@ -84,7 +90,14 @@ impl JobList {
         Some((due, reach))
     }
 
-    pub(super) fn to_look_for(
+    /// Whether a job of this kind is slow.
+    fn has_slow(&self, kind: &str) -> bool {
+        let mut jobs = self.list.iter();
+        jobs.any(|job| job.kind == kind && job.slow)
+    }
+
+    /// The jobs of this kind that a look goes back for.
+    fn to_look_for(
         &self,
         kind: &str,
         reach: Reach,
@@ -98,6 +111,25 @@ impl JobList {
             Reach::Since(oldest) => job.since >= oldest,
             Reach::All => !job.slow || listed.manner(job, now) == Manner::Sampled,
         })
+    }
+
+    /// The jobs that a look may find that begins now, and when the oldest was submitted that it goes back for; `None` where
+    /// it goes back for none. Slow jobs may turn out to be on the pages that are read for the others.
+    pub(super) fn of_look(
+        &self,
+        kind: &str,
+        reach: Reach,
+        listed: &ListedKinds,
+        now: Timestamp,
+    ) -> Option<(Vec<Job>, Timestamp)> {
+        let reached = self.to_look_for(kind, reach, listed, now);
+        let oldest = reached.map(|job| job.since).min()?;
+        let found = match reach {
+            Reach::Recent => Reach::All,
+            Reach::Since(_) | Reach::All => reach,
+        };
+        let jobs = self.to_look_for(kind, found, listed, now);
+        Some((jobs.cloned().collect(), oldest))
     }
 
     /// The jobs to poll, with when.

@@ -315,11 +315,7 @@ impl JobList {
             let (due, reach) = self.look_due(kind, kinds, now)?;
             (due <= now).then(|| (kind.to_owned(), reach))
         })?;
-        let jobs: Vec<Job> = self
-            .to_look_for(&kind, reach, kinds, now)
-            .cloned()
-            .collect();
-        let oldest = jobs.iter().map(|job| job.since).min()?;
+        let (jobs, oldest) = self.of_look(&kind, reach, kinds, now)?;
         self.asked.extend(jobs.iter().map(|job| job.id.clone()));
         if reach == Reach::All {
             self.to_look_back.remove(&kind);
@@ -743,14 +739,14 @@ mod tests {
             assert_eq!((kinds.recent.len(), kinds.slow.len()), (0, 1));
             let none = jobs.begin_poll(&kinds, at(44.0)).filter(|job| job.slow);
             assert!(none.is_none(), "{none:?}");
-            let sample = jobs.begin_poll(&kinds, at(47.3)).expect("a sample");
+            let sample = jobs.begin_poll(&kinds, at(52.6)).expect("a sample");
             assert!(jobs.begin_look(&kinds, at(70.0)).is_none());
             let others = std::iter::from_fn(|| jobs.begin_poll(&kinds, at(70.0)));
             assert!(others.take(30).all(|other| !other.slow));
             jobs.poll_later(&sample.id, &kinds, at(70.0), Duration::ZERO);
-            assert!(jobs.begin_poll(&kinds, at(78.7)).is_none());
-            let sample = jobs.begin_poll(&kinds, at(78.8)).expect("a sample");
-            jobs.remove(&sample.id, &kinds, at(78.8));
+            assert!(jobs.begin_poll(&kinds, at(85.9)).is_none());
+            let sample = jobs.begin_poll(&kinds, at(86.0)).expect("a sample");
+            jobs.remove(&sample.id, &kinds, at(86.0));
             let (wanted, look) = jobs.begin_look(&kinds, at(100.0)).expect("a look");
             assert_eq!((wanted.len(), look.oldest), (29, at(0.0)));
             assert!(jobs.begin_poll(&kinds, at(100.0)).is_none());
@@ -826,10 +822,10 @@ mod tests {
         assert!(jobs.begin_poll(&kinds, at(60.0)).is_none());
         jobs.poll_later(&sample.id, &kinds, at(60.0), Duration::ZERO);
         let due = jobs.next_due(&kinds, at(60.0));
-        assert_eq!(due, Some(later(at(60.0), Duration::from_secs(60) / 8)));
-        let sample = jobs.begin_poll(&kinds, at(68.0)).expect("a sample");
-        jobs.remove(&sample.id, &kinds, at(68.0));
-        let now = at(68.0);
+        assert_eq!(due, Some(later(at(60.0), Duration::from_secs(60) / 4)));
+        let sample = jobs.begin_poll(&kinds, at(75.0)).expect("a sample");
+        jobs.remove(&sample.id, &kinds, at(75.0));
+        let now = at(75.0);
         // nobody asks for a job that a look asks for
         let looked_for = jobs.to_poll_now.iter().next().cloned().expect("another");
         jobs.asked.insert(looked_for.clone());
@@ -846,10 +842,10 @@ mod tests {
         others.iter().for_each(|id| jobs.remove(id, &kinds, now));
         left.iter()
             .for_each(|id| jobs.poll_later(id, &kinds, now, Duration::ZERO));
-        let kinds = jobs.listed_kinds(at(77.0));
-        assert!(jobs.begin_poll(&kinds, at(76.0)).is_none());
-        assert!(jobs.begin_poll(&kinds, at(77.0)).is_some());
-        assert!(jobs.begin_poll(&kinds, at(77.0)).is_none());
+        let kinds = jobs.listed_kinds(at(91.0));
+        assert!(jobs.begin_poll(&kinds, at(90.9)).is_none());
+        assert!(jobs.begin_poll(&kinds, at(91.0)).is_some());
+        assert!(jobs.begin_poll(&kinds, at(91.0)).is_none());
     }
 
     #[test]
@@ -859,7 +855,8 @@ mod tests {
         let kinds = jobs.listed_kinds(at(60.0));
         let sample = jobs.begin_poll(&kinds, at(60.0)).expect("a sample");
         let (wanted, look) = jobs.begin_look(&kinds, at(60.0)).expect("it is due");
-        assert_eq!((wanted.len(), look.oldest), (30, at(50.0)));
+        // it goes back for 30, and may find the others
+        assert_eq!((wanted.len(), look.oldest), (69, at(50.0)));
         jobs.remove(&sample.id, &kinds, at(60.3));
         wanted.iter().for_each(|job| {
             jobs.answered(&job.id);
@@ -872,6 +869,23 @@ mod tests {
         let (wanted, look) = jobs.begin_look(&kinds, at(61.0)).expect("it goes on");
         assert_eq!((wanted.len(), look.oldest), (69, at(40.0)));
         assert_eq!(look.from.as_deref(), Some("/api/next"));
+    }
+
+    #[test]
+    fn jobs_that_are_not_slow_are_not_urgent_while_slow_ones_are_left() {
+        for (slow_ones, pause) in [(0, 1.5), (10, 9.0)] {
+            let recent = (50..80).map(|id| job(id, 50.0));
+            let jobs = (0..slow_ones).map(|id| slow(id, 40.0)).chain(recent);
+            let mut jobs = JobList::new(jobs.collect());
+            jobs.wait_until(Until::End, None, false, at(60.0));
+            jobs.note_end(&job(80, 50.0), at(62.0));
+            // nothing was found
+            end_look(&mut jobs, 1, 0, 62.0);
+            let kinds = jobs.listed_kinds(at(62.0));
+            let due = jobs.look_due("create catalog items", &kinds, at(62.0));
+            let due = due.expect("a look");
+            assert_eq!(due, (at(62.0 + pause), Reach::Recent), "{slow_ones}");
+        }
     }
 
     #[test]
