@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// (`DuplicateField`), so there are few, if any.
 pub(super) const MAX_CONTESTED: usize = 100;
 
-/// Parts by their names (see [`EntryName`](super::EntryName)): the id of the record that has taken its place, as long as it does not count as
-/// skipped for that, else nothing.
+/// Parts by their names (see [`EntryName`](super::EntryName)): the id of the record that has taken its place, as long as
+/// it does not count as skipped for that, else nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Contested(BTreeMap<String, Option<String>>);
