@@ -56,6 +56,9 @@ pub(crate) struct Settings {
     /// The jobs' times are multiplied by this
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     job_scale: f64,
+    /// Jobs on a page of Klaviyo's list of jobs. At most 100 are documented; how many there are was never recorded
+    #[arg(long, value_name = "JOBS", default_value_t = 100)]
+    pub(crate) jobs_a_page: usize,
     /// Decides the records and the jitter of the answers
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

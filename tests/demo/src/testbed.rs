@@ -99,6 +99,7 @@ impl Testbed {
             klaviyo: klaviyo::Options {
                 seed: settings.seed,
                 job_times: settings.job_times(),
+                jobs_a_page: settings.jobs_a_page,
                 ..klaviyo::Options::default()
             },
             clock: settings.clock(),
