@@ -2,7 +2,7 @@
 
 use super::document::RunDocument;
 use super::entry_name::EntryName;
-use super::set_aside::{Outcome, SetAside};
+use super::set_aside::SetAside;
 use crate::mapping::Skip;
 
 impl RunDocument {
@@ -18,31 +18,17 @@ impl RunDocument {
     pub fn count_contested(&mut self) {
         for (name, other) in self.contested.take() {
             let EntryName { id, part } = EntryName::read(&name);
-            let Some(part) = part.filter(|part| !self.is_set_aside(id, part)) else {
+            let is_named = |part: &str| self.set_aside.iter().any(|one| one.names(id, part));
+            let Some(part) = part.filter(|part| !is_named(part)) else {
                 continue;
             };
             let skip = Skip::SkuOfAnotherProduct { other };
             let variants = self.variants.as_mut();
             if variants.is_some_and(|variants| variants.move_to_skipped(skip.code())) {
-                self.set_aside(SetAside {
-                    id: Some(id.to_owned()),
-                    outcome: Outcome::Skipped,
-                    reason: format!("{part}: {skip}"),
-                });
+                let reason = skip.to_string();
+                self.set_aside(SetAside::skipped_parts(Some(id), part, 0, &reason));
             }
         }
-    }
-
-    /// Whether the report names this part of a record.
-    fn is_set_aside(&self, id: &str, part: &str) -> bool {
-        let mut of_record = self
-            .set_aside
-            .iter()
-            .filter(|record| record.id.as_deref() == Some(id));
-        of_record.any(|record| {
-            let rest = record.reason.strip_prefix(part);
-            rest.is_some_and(|rest| rest.starts_with(": ") || rest.starts_with(" and "))
-        })
     }
 }
 

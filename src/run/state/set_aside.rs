@@ -42,4 +42,26 @@ impl SetAside {
             reason,
         }
     }
+
+    /// Parts of a record that are not sent for the same reason: the name of the first, and how many more there are.
+    #[must_use]
+    pub fn skipped_parts(id: Option<&str>, first: &str, more: usize, reason: &str) -> Self {
+        let reason = match more {
+            0 => format!("{first}: {reason}"),
+            more => format!("{first} and {more} more: {reason}"),
+        };
+        Self {
+            id: id.map(str::to_owned),
+            outcome: Outcome::Skipped,
+            reason,
+        }
+    }
+
+    /// Whether it names this part of a record, as [`SetAside::failed`] and [`SetAside::skipped_parts`] write it.
+    #[must_use]
+    pub fn names(&self, id: &str, part: &str) -> bool {
+        let rest = self.reason.strip_prefix(part);
+        self.id.as_deref() == Some(id)
+            && rest.is_some_and(|rest| rest.starts_with(": ") || rest.starts_with(" and "))
+    }
 }

@@ -148,15 +148,9 @@ impl Group {
                 .skipped
                 .entry(skip.code().to_owned())
                 .or_default() += count;
-            let reason = match others.len() {
-                0 => format!("{first}: {skip}"),
-                more => format!("{first} and {more} more: {skip}"),
-            };
-            self.set_aside.push(SetAside {
-                id: id.map(str::to_owned),
-                outcome: Outcome::Skipped,
-                reason,
-            });
+            let reason = skip.to_string();
+            let record = SetAside::skipped_parts(id, first, others.len(), &reason);
+            self.set_aside.push(record);
         }
     }
 

@@ -7,7 +7,7 @@
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
 //! - [`reader`], `turn`, `records`: which page of which range comes next; records mapped and packed. `records_first`:
 //!   records that are sent without their parts, which follow.
-//! - [`packer`], [`group`]: what is sent together; what is committed together.
+//! - [`packer`], [`group`], [`commit`]: what is sent together; what is committed together, and changes then.
 //! - `jobs`, `job_list`, `job_looks`, `job_pace`: Klaviyo's jobs and when they are polled.
 //! - `earlier_jobs`: jobs of a run that was stopped are waited for.
 //! - `progress`: what has been acknowledged goes into the document.

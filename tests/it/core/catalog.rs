@@ -250,12 +250,9 @@ fn what_came_meanwhile_is_updated_and_what_was_cancelled_is_sent_again() {
         let canceller = async {
             loop {
                 let now = shop.world.clock().now();
-                let cancelled = shop.world.klaviyo(|klaviyo| {
-                    let jobs = klaviyo.unfinished_jobs(now);
-                    jobs.iter()
-                        .filter(|job| klaviyo.cancel_job(job, now))
-                        .count()
-                });
+                let cancelled = shop
+                    .world
+                    .klaviyo(|klaviyo| klaviyo.cancel_unfinished_jobs(now));
                 if cancelled > 0 {
                     return;
                 }

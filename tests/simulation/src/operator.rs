@@ -336,10 +336,7 @@ impl World {
             Disturbance::JobsCancelled if self.cancellations.get() < CANCELLATIONS => {
                 self.cancellations.set(self.cancellations.get() + 1);
                 let now = self.now();
-                let mut klaviyo = self.klaviyo.borrow_mut();
-                for job in klaviyo.unfinished_jobs(now) {
-                    klaviyo.cancel_job(&job, now);
-                }
+                self.klaviyo.borrow_mut().cancel_unfinished_jobs(now);
             }
             Disturbance::JobsCancelled => {}
             Disturbance::Restart => self

@@ -142,6 +142,12 @@ impl Klaviyo {
         self.jobs.cancel(id, now)
     }
 
+    /// Cancels all jobs that are not over at `now`. Answers how many there were.
+    pub fn cancel_unfinished_jobs(&mut self, now: Timestamp) -> usize {
+        let jobs = self.unfinished_jobs(now);
+        jobs.iter().filter(|job| self.cancel_job(job, now)).count()
+    }
+
     /// Creates a profile behind the component's back, and answers its id.
     ///
     /// # Panics
