@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::{Fault, Refusal, document, moment};
 use super::call::{Call, page};
@@ -199,10 +199,14 @@ fn candidates<'a>(
 ) -> Box<dyn Iterator<Item = (&'a str, &'a Entry)> + 'a> {
     let entries = catalog.entries(kind);
     let filter = |field: &str| filters.iter().find(|filter| filter.field == field);
-    let ids: Vec<&str> = if let Some(ids) = filter("ids") {
+    let mut of_ids = filters.iter().filter(|filter| filter.field == "ids");
+    let ids: Vec<&str> = if let Some(ids) = of_ids.next() {
         let mut ids: Vec<&str> = ids.values.iter().filter_map(|id| external(id)).collect();
         ids.sort_unstable();
         ids.dedup();
+        for others in of_ids {
+            ids.retain(|id| others.passes(&compound(id)));
+        }
         ids
     } else if let (Kind::Variant, Some(item)) = (kind, filter("item.id")) {
         let item = item.values.first().and_then(|id| external(id));
@@ -221,7 +225,8 @@ fn candidates<'a>(
 fn passes(catalog: &Catalog, kind: Kind, filter: &Filter, id: &str, entry: &Entry) -> bool {
     let text = |name: &str| entry.attributes.get(name).and_then(Value::as_str);
     match filter.field.as_str() {
-        "ids" => filter.passes(&compound(id)),
+        // the candidates are chosen by it
+        "ids" => true,
         "item.id" if kind == Kind::Category => filter
             .values
             .iter()
@@ -255,7 +260,13 @@ pub(super) fn resource(
     id: &str,
     entry: &Entry,
 ) -> Result<Value, Fault> {
-    let mut attributes = entry.attributes.clone();
+    let wanted = call.query.fields(kind.resource(), kind.fields())?;
+    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
+    // what is not wanted is not copied: ids are looked up by the ten thousand
+    let sent = entry.attributes.iter().filter(|(name, _)| is_wanted(name));
+    let mut attributes: Map<String, Value> = sent
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     if kind != Kind::Category {
         for (name, unsent) in [
             ("image_full_url", json!("")),
@@ -272,8 +283,7 @@ pub(super) fn resource(
     if kind != Kind::Category {
         attributes.insert("created".to_owned(), moment(entry.created).into());
     }
-    call.query
-        .sparse(kind.resource(), kind.fields(), &mut attributes)?;
+    attributes.retain(|name, _| is_wanted(name));
     let compound_id = compound(id);
     let relationship = match kind {
         Kind::Category => "items",

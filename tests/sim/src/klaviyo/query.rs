@@ -68,16 +68,15 @@ impl Query {
         }
     }
 
-    /// Leaves only the attributes that `fields[resource]` asks for; `known` are all there can be.
-    pub(super) fn sparse(
+    /// The attributes that `fields[resource]` asks for, if it is there; `known` are all there can be.
+    pub(super) fn fields(
         &self,
         resource: &str,
         known: &[&str],
-        attributes: &mut Map<String, Value>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Vec<&str>>, Fault> {
         let parameter = format!("fields[{resource}]");
         let Some(wanted) = self.get(&parameter) else {
-            return Ok(());
+            return Ok(None);
         };
         let wanted: Vec<&str> = wanted.split(',').collect();
         if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
@@ -86,7 +85,19 @@ impl Query {
                 format!("'{unknown}' is not a field of {resource}."),
             ));
         }
-        attributes.retain(|name, _| wanted.contains(&name.as_str()));
+        Ok(Some(wanted))
+    }
+
+    /// Leaves only the attributes that `fields[resource]` asks for; `known` are all there can be.
+    pub(super) fn sparse(
+        &self,
+        resource: &str,
+        known: &[&str],
+        attributes: &mut Map<String, Value>,
+    ) -> Result<(), Fault> {
+        if let Some(wanted) = self.fields(resource, known)? {
+            attributes.retain(|name, _| wanted.contains(&name.as_str()));
+        }
         Ok(())
     }
 
