@@ -2,13 +2,15 @@
 //!
 //! A first pass finds entries by the ids that the shop has (`known`), which is quick. Each other pass lists all entries
 //! and submits delete jobs for them; when these are finished, the next pass lists again. The deletion ends with such a pass
-//! that finds nothing. Because others may keep adding entries, there are at most `MAX_PASSES` passes; a last one only counts
-//! what is left.
+//! that finds nothing, or where the list was empty already when the last jobs turned out to be finished. Because others may
+//! keep adding entries, there are at most `MAX_PASSES` passes; a last one only counts what is left.
 
 mod known;
 
 use std::cell::Cell;
 use std::rc::Rc;
+
+use futures_util::future::join;
 
 use super::catalog_jobs;
 use super::context::Context;
@@ -16,7 +18,7 @@ use crate::commercetools;
 use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::BulkEndpoint;
-use crate::klaviyo::catalog::listing::{self, CatalogCollection};
+use crate::klaviyo::catalog::listing::{self, CatalogCollection, ListedPage};
 use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, DELETE_VARIANTS, identifier};
 use crate::klaviyo::job::Look;
 use crate::mapping::Skip;
@@ -32,11 +34,28 @@ use crate::time::Deadline;
 const BY_SHOP: u32 = 0;
 /// The most passes that list all entries and delete them.
 const MAX_PASSES: u32 = 5;
+/// With so many jobs under way, or fewer, Klaviyo's list is looked at while finished ones are looked for: these may be the
+/// last, and then the list is what the deletion waits for. As many are on a page of the list of jobs at most.
+const LAST_JOBS: usize = 100;
+/// The same for jobs that are polled one by one.
+const LAST_POLLED: usize = 4;
 
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
 /// Klaviyo deletes an item's variants with it.
 static ITEM_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_ITEMS];
 static VARIANT_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
+
+/// What Klaviyo lists of the collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Listed {
+    /// It may have entries.
+    #[default]
+    Unknown,
+    /// It is being asked.
+    Asked,
+    /// It has none.
+    Nothing,
+}
 
 /// One pass.
 pub struct Deletion {
@@ -46,6 +65,8 @@ pub struct Deletion {
     pass: u32,
     /// Whether this pass has found anything.
     has_found: Rc<Cell<bool>>,
+    /// What Klaviyo's list said when it was last asked for jobs.
+    list: Rc<Cell<Listed>>,
 }
 
 impl Deletion {
@@ -68,6 +89,34 @@ impl Deletion {
             collection,
             pass,
             has_found: Rc::new(Cell::new(!is_at_the_beginning)),
+            list: Rc::default(),
+        }
+    }
+
+    /// Looks at Klaviyo's list beside the question for jobs, if these may be the last. That it is not empty says nothing,
+    /// nor that it cannot be read: then the next pass lists.
+    fn look_at_list(
+        &self,
+        may_be_last: bool,
+        deadline: Deadline,
+    ) -> impl Future<Output = ()> + 'static {
+        let (client, collection) = (self.klaviyo.clone(), self.collection);
+        let list = self.list.clone();
+        async move {
+            if list.get() == Listed::Asked {
+                return;
+            }
+            list.set(Listed::Unknown);
+            if !may_be_last {
+                return;
+            }
+            list.set(Listed::Asked);
+            let page = listing::list(&client, collection, collection.path(), deadline).await;
+            let has_nothing = |page: ListedPage| page.ids.is_empty() && page.next.is_none();
+            list.set(match page.is_ok_and(has_nothing) {
+                true => Listed::Nothing,
+                false => Listed::Unknown,
+            });
         }
     }
 
@@ -128,8 +177,10 @@ impl Import for Deletion {
             collection: self.collection,
             pass: self.pass + 1,
             has_found: Rc::default(),
+            list: Rc::default(),
         };
-        let is_to_be_listed = self.pass == BY_SHOP || self.has_found.get();
+        let has_found = self.pass == BY_SHOP || self.has_found.get();
+        let is_to_be_listed = has_found && self.list.get() != Listed::Nothing;
         match is_to_be_listed && !self.only_looks() {
             true => NextPhase::reading_all(next),
             false => NextPhase::None,
@@ -222,10 +273,11 @@ impl Import for Deletion {
         let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
         let is_listed_again = self.lists_again();
+        let looked = self.look_at_list(known.len() <= LAST_POLLED, deadline);
         Box::pin(async move {
-            let answer =
-                catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline).await?;
-            Ok(of_a_pass(is_listed_again, answer))
+            let answer = catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline);
+            let (answer, ()) = join(answer, looked).await;
+            Ok(of_a_pass(is_listed_again, answer?))
         })
     }
 
@@ -247,10 +299,12 @@ impl Import for Deletion {
         let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
         let collection = self.collection;
         let is_listed_again = self.lists_again();
+        let looked = self.look_at_list(known.len() <= LAST_JOBS, deadline);
         Box::pin(async move {
             let found =
                 catalog_jobs::look(&client, endpoints, collection, jobs, &known, look, deadline);
-            let mut found = found.await?;
+            let (found, ()) = join(found, looked).await;
+            let mut found = found?;
             let jobs = found.jobs.into_iter();
             let jobs = jobs.map(|(job, answer)| (job, of_a_pass(is_listed_again, answer)));
             found.jobs = jobs.collect();

@@ -1,16 +1,19 @@
 //! The deletion of the catalog.
 
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use jiff::Timestamp;
 use native::environment::{Answered, Destination};
 use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::commercetools::GraphqlRefusal;
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::{Choice, Kind};
+use sim::klaviyo::{Choice, JobTimes, Kind};
+use sim::world::World;
 
 use crate::support::described::run;
 
@@ -183,6 +186,78 @@ fn what_the_shop_has_is_found_by_its_ids_and_the_rest_is_listed() {
             assert_eq!(status["counts"]["sent"], items, "{refusal:?} {status}");
         });
     }
+}
+
+/// When Klaviyo was asked last for jobs, and when for everything that it lists.
+#[derive(Default)]
+struct Questions {
+    world: OnceCell<Rc<World>>,
+    jobs: Cell<Option<Timestamp>>,
+    list: Cell<Option<Timestamp>>,
+}
+
+impl Interceptor for Questions {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let world = self
+            .world
+            .get()
+            .filter(|_| to == Destination::Klaviyo && request.method() == "GET")?;
+        let (path, query) = (request.uri().path(), request.uri().query());
+        if path.contains("-jobs") {
+            self.jobs.set(Some(world.clock().now()));
+        } else if !query.is_some_and(|query| query.contains("filter=")) {
+            self.list.set(Some(world.clock().now()));
+        }
+        None
+    }
+}
+
+/// Deletes all items, and returns the status and the questions for jobs and for the list.
+async fn questions_of_a_deletion(shop: &Shop) -> (Value, Rc<Questions>) {
+    let questions = Rc::new(Questions::default());
+    _ = questions.world.set(shop.world.clone());
+    let asking = shop.another_with(&[], questions.clone());
+    let status = asking.complete("products", deletion("products")).await;
+    assert_eq!(count(shop, Kind::Item), 0);
+    (status, questions)
+}
+
+#[test]
+fn the_list_is_looked_at_while_the_last_jobs_are() {
+    // few jobs are polled, many are looked for in their list
+    for products in [150, 1_500] {
+        let mut setup = Setup::catalog(0, products).latency_ms(200);
+        setup.klaviyo.job_times = JobTimes::USUAL;
+        run(setup, async |shop| {
+            shop.complete("products", "").await;
+            let items = count(&shop, Kind::Item);
+            let (status, questions) = questions_of_a_deletion(&shop).await;
+            assert_eq!(status["counts"]["sent"], items, "{status}");
+            let (list, jobs) = (questions.list.get(), questions.jobs.get());
+            // a look may go on with a second page of jobs
+            assert!(
+                list.is_some() && list <= jobs,
+                "{products}: {list:?} {jobs:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn what_is_created_beside_the_last_jobs_is_deleted_as_well() {
+    let mut setup = Setup::catalog(0, 150).latency_ms(200);
+    setup.klaviyo.job_times = JobTimes::USUAL;
+    run(setup, async |shop| {
+        shop.complete("products", "").await;
+        // the list is read whole, and not empty, when the first jobs are looked at
+        shop.world.klaviyo(|klaviyo| {
+            klaviyo.put_entry(Kind::Item, "foreign", &json!({"title": "foreign"}));
+        });
+        let items = count(&shop, Kind::Item);
+        let (status, questions) = questions_of_a_deletion(&shop).await;
+        assert_eq!(status["counts"]["sent"], items, "{status}");
+        assert!(questions.list.get() >= questions.jobs.get());
+    });
 }
 
 /// commercetools answers queries of one id only.
