@@ -18,6 +18,8 @@ pub(super) enum Until {
 pub(super) const FIRST_POLL: Duration = Duration::from_secs(2);
 /// The shortest pause between two questions for the same jobs: an import ends that soon after its last job.
 pub(super) const SHORT_PAUSE: Duration = Duration::from_millis(1_500);
+/// The pause between two questions for the last jobs when they are expected to finish.
+pub(super) const LAST_PAUSE: Duration = Duration::from_millis(250);
 /// With more jobs that are polled one by one than this, each is polled less often.
 const FEW: usize = 10;
 /// While there are many, the pause between two polls of a job is this for each of them: so many polls a minute leave

@@ -1,6 +1,7 @@
 //! When Klaviyo is asked next for which jobs.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,11 +10,14 @@ use super::JobList;
 use super::manner::{ListedKinds, Manner, is_listed};
 use crate::run::state::Job;
 use crate::run::window::job_looks::{LastLook, Over, Reach};
-use crate::run::window::job_pace::{self, SHORT_PAUSE, Until};
+use crate::run::window::job_pace::{self, LAST_PAUSE, SHORT_PAUSE, Until};
 use crate::time::later;
 
 /// A look that reads so many pages is not taken while a single job is polled to know of the end.
 const SHORT_LOOK: u32 = 12;
+
+/// A look that reads more pages than this is not taken more often when the last jobs are expected to finish.
+const LAST_PAGES: u32 = 2;
 
 impl JobList {
     /// When Klaviyo is to be asked next for a job; `None` if it is being asked for each.
@@ -84,10 +88,28 @@ impl JobList {
                         job_pace::after_look(over.pages, over.worth, until, holds_others_up)
                     }
                 };
-                first?.max(later(over.at, pause))
+                let due = first?.max(later(over.at, pause));
+                let last_ends = self.last_ends(kind);
+                let last_ends =
+                    last_ends.filter(|ends| over.at < ends.end && over.pages <= LAST_PAGES);
+                last_ends.map_or(due, |ends| {
+                    due.min(later(over.at, LAST_PAUSE).max(ends.start))
+                })
             }
         };
         Some((due, reach))
+    }
+
+    /// When the last jobs of this kind are expected to finish, if nothing but their end is waited for: as soon as the
+    /// quickest one did, or little later. Nothing is expected of them where some take much longer than others, and the few
+    /// of a small import are polled often anyway.
+    pub(super) fn last_ends(&self, kind: &str) -> Option<Range<Timestamp>> {
+        let is_end = self.waits_until(kind) == Until::End && self.holding != Some(kind);
+        let is_expected = is_end && !self.are_few && !self.has_slow(kind);
+        let submitted = *self.submitted_until.get(kind).filter(|_| is_expected)?;
+        let quickest = *self.quickest.get(kind)?;
+        let from = later(submitted, quickest);
+        Some(from..later(from, quickest / 6))
     }
 
     /// Whether a job of this kind is slow.
@@ -160,7 +182,11 @@ impl JobList {
                 || self.to_poll_now.contains(&job.id)
                 || match (probes[job.kind.as_str()], listed.manner(job, now)) {
                     (_, Manner::Polled) if job.slow => true,
-                    (Some(probe), _) => job.id == probe,
+                    (Some(probe), manner) => {
+                        let ends = || self.last_ends(&job.kind);
+                        let is_last = || ends().is_some_and(|ends| ends.contains(&now));
+                        job.id == probe || (manner == Manner::Polled && is_last())
+                    }
                     (None, manner) => manner == Manner::Polled,
                 }
         });

@@ -26,7 +26,7 @@ pub(super) use manner::ListedKinds;
 use manner::{MANY, Manner, SlowJobs, is_listed};
 
 use super::job_looks::{LastLook, Reach};
-use super::job_pace::{self, FIRST_POLL, SHORT_PAUSE, Until};
+use super::job_pace::{self, FIRST_POLL, LAST_PAUSE, SHORT_PAUSE, Until};
 use crate::klaviyo::job::Look;
 use crate::run::import::{Finished, KnownJobs};
 use crate::run::state::Job;
@@ -353,6 +353,12 @@ impl JobList {
             };
             let probe = probe.map(str::to_owned);
             self.probes.insert(kind.to_owned(), probe);
+            if self.last_ends(kind).is_some_and(|ends| ends.contains(&now)) {
+                // where few are left, these are polled, and not after a pause that was chosen before
+                for job in self.list.iter_mut().filter(|job| job.kind == kind) {
+                    job.due = job.due.min(later(now, LAST_PAUSE));
+                }
+            }
             let slow_after = self.slow_after(kind);
             let had_slow = self.list.iter().any(|job| job.kind == kind && job.slow);
             let jobs = self.list.iter_mut().filter(|job| job.kind == kind);
@@ -408,6 +414,7 @@ impl JobList {
             return;
         };
         let (kind, age) = (job.kind.clone(), between(job.since, now));
+        let manner = listed.manner(job, now);
         if let Some(probe @ None) = self.probes.get_mut(&kind) {
             *probe = Some(id.to_owned());
         }
@@ -416,7 +423,10 @@ impl JobList {
         }
         let is_probe = self.probe(&kind) == Some(id);
         let polled = self.polled(&kind, listed, now);
+        let ends = self.last_ends(&kind).filter(|ends| ends.contains(&now));
+        let is_last = manner == Manner::Polled && polled <= MANY && ends.is_some();
         let pause = match self.are_few {
+            _ if is_last => LAST_PAUSE,
             true => SHORT_PAUSE,
             false => job_pace::after_poll(age, polled, is_probe),
         };
@@ -605,6 +615,59 @@ mod tests {
         }
         let (_, look) = jobs.begin_look(&kinds, at(35.0)).expect("it is due");
         assert_eq!(look.clock_ahead, ahead);
+    }
+
+    #[test]
+    fn the_last_jobs_are_looked_for_more_often_when_they_are_expected_to_finish() {
+        let kind = "create catalog items";
+        let with_jobs = |slow: bool| {
+            let mut jobs = JobList::new((0..20).map(|id| job(id, 0.0)).collect());
+            jobs.note_end(&job(50, 0.0), at(12.0));
+            jobs.add((20..40).map(|id| job(id, 4.0)));
+            jobs.list[0].slow = slow;
+            jobs.wait_until(Until::End, None, false, at(12.0));
+            jobs
+        };
+        // the last ones are expected from 16 s on, for two seconds
+        for (over, slow, next) in [
+            (14.0, false, 15.5),
+            (15.0, false, 16.0),
+            (16.0, false, 16.25),
+            (17.75, false, 18.0),
+            (18.0, false, 19.5),
+            (16.0, true, 17.5),
+        ] {
+            let mut jobs = with_jobs(slow);
+            end_look(&mut jobs, 1, 1, over);
+            jobs.list[0].slow = slow;
+            let kinds = jobs.listed_kinds(at(over));
+            let due = jobs.look_due(kind, &kinds, at(over)).map(|(due, _)| due);
+            assert_eq!(due, Some(at(next)), "{over} {slow}");
+        }
+    }
+
+    #[test]
+    fn the_last_few_jobs_are_all_polled_when_they_are_expected_to_finish() {
+        for (now, slow, polled) in [(16.5, false, 3), (15.0, false, 1), (16.5, true, 1)] {
+            let mut jobs = JobList::new(vec![job(1, 4.0), job(2, 4.0), job(3, 3.5)]);
+            jobs.note_end(&job(50, 0.0), at(12.0));
+            jobs.wait_until(Until::End, None, false, at(12.0));
+            end_look(&mut jobs, 1, 1, now);
+            // polled anyway, as it is slow
+            jobs.list[2].slow = slow;
+            let kinds = jobs.listed_kinds(at(now));
+            let due = |job: (&Job, Timestamp)| (job.1 <= at(now + 0.25)).then(|| job.0.id.clone());
+            let to_poll = jobs.to_poll(&kinds, at(now)).filter_map(due).count();
+            assert_eq!(to_poll, polled + usize::from(slow), "{now} {slow}");
+        }
+        let mut jobs = JobList::new(vec![job(1, 4.0), job(2, 4.0)]);
+        jobs.note_end(&job(50, 0.0), at(12.0));
+        jobs.wait_until(Until::End, None, false, at(12.0));
+        let kinds = ListedKinds::default();
+        for (now, pause) in [(16.5, 0.25), (15.0, 1.5), (18.5, 1.5)] {
+            jobs.poll_later("1", &kinds, at(now), Duration::ZERO);
+            assert_eq!(jobs.list[0].due, at(now + pause), "{now}");
+        }
     }
 
     #[test]
@@ -873,7 +936,7 @@ mod tests {
 
     #[test]
     fn jobs_that_are_not_slow_are_not_urgent_while_slow_ones_are_left() {
-        for (slow_ones, pause) in [(0, 1.5), (10, 9.0)] {
+        for (slow_ones, pause) in [(0, 0.25), (10, 9.0)] {
             let recent = (50..80).map(|id| job(id, 50.0));
             let jobs = (0..slow_ones).map(|id| slow(id, 40.0)).chain(recent);
             let mut jobs = JobList::new(jobs.collect());
