@@ -244,12 +244,12 @@ fn the_list_is_looked_at_while_the_last_jobs_are() {
 }
 
 #[test]
-fn what_is_created_beside_the_last_jobs_is_deleted_as_well() {
+fn what_the_shop_does_not_have_is_listed_when_its_own_is_deleted() {
     let mut setup = Setup::catalog(0, 150).latency_ms(200);
     setup.klaviyo.job_times = JobTimes::USUAL;
     run(setup, async |shop| {
         shop.complete("products", "").await;
-        // the list is read whole, and not empty, when the first jobs are looked at
+        // so the list is not empty beside the last jobs of what the shop has
         shop.world.klaviyo(|klaviyo| {
             klaviyo.put_entry(Kind::Item, "foreign", &json!({"title": "foreign"}));
         });

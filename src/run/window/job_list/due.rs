@@ -103,13 +103,18 @@ impl JobList {
     /// When the last jobs of this kind are expected to finish, if nothing but their end is waited for: as soon as the
     /// quickest one did, or little later. Nothing is expected of them where some take much longer than others, and the few
     /// of a small import are polled often anyway.
-    pub(super) fn last_ends(&self, kind: &str) -> Option<Range<Timestamp>> {
+    fn last_ends(&self, kind: &str) -> Option<Range<Timestamp>> {
         let is_end = self.waits_until(kind) == Until::End && self.holding != Some(kind);
         let is_expected = is_end && !self.are_few && !self.has_slow(kind);
         let submitted = *self.submitted_until.get(kind).filter(|_| is_expected)?;
         let quickest = *self.quickest.get(kind)?;
         let from = later(submitted, quickest);
         Some(from..later(from, quickest / 6))
+    }
+
+    /// Whether the last jobs of this kind are expected to finish now.
+    pub(super) fn expects_last(&self, kind: &str, now: Timestamp) -> bool {
+        self.last_ends(kind).is_some_and(|ends| ends.contains(&now))
     }
 
     /// Whether a job of this kind is slow.
@@ -183,9 +188,8 @@ impl JobList {
                 || match (probes[job.kind.as_str()], listed.manner(job, now)) {
                     (_, Manner::Polled) if job.slow => true,
                     (Some(probe), manner) => {
-                        let ends = || self.last_ends(&job.kind);
-                        let is_last = || ends().is_some_and(|ends| ends.contains(&now));
-                        job.id == probe || (manner == Manner::Polled && is_last())
+                        let is_polled = manner == Manner::Polled;
+                        job.id == probe || (is_polled && self.expects_last(&job.kind, now))
                     }
                     (None, manner) => manner == Manner::Polled,
                 }

@@ -353,7 +353,7 @@ impl JobList {
             };
             let probe = probe.map(str::to_owned);
             self.probes.insert(kind.to_owned(), probe);
-            if self.last_ends(kind).is_some_and(|ends| ends.contains(&now)) {
+            if self.expects_last(kind, now) {
                 // where few are left, these are polled, and not after a pause that was chosen before
                 for job in self.list.iter_mut().filter(|job| job.kind == kind) {
                     job.due = job.due.min(later(now, LAST_PAUSE));
@@ -423,8 +423,7 @@ impl JobList {
         }
         let is_probe = self.probe(&kind) == Some(id);
         let polled = self.polled(&kind, listed, now);
-        let ends = self.last_ends(&kind).filter(|ends| ends.contains(&now));
-        let is_last = manner == Manner::Polled && polled <= MANY && ends.is_some();
+        let is_last = manner == Manner::Polled && polled <= MANY && self.expects_last(&kind, now);
         let pause = match self.are_few {
             _ if is_last => LAST_PAUSE,
             true => SHORT_PAUSE,
