@@ -35,7 +35,7 @@ pub(super) async fn start(
     let Launched {
         stored,
         begun,
-        is_claimed,
+        opening,
         retried,
     } = launched.map_err(|reason| not_started(resource, reason))?;
     let document = &stored.document;
@@ -56,8 +56,13 @@ pub(super) async fn start(
     if let Ok(location) = HeaderValue::from_str(&format!("/sync/{resource}")) {
         response.headers_mut().insert(LOCATION, location);
     }
-    if is_claimed {
-        chain::spawn(engine, Claimed { stored, begun });
+    if let Some(opening) = opening {
+        let claimed = Claimed {
+            stored,
+            begun,
+            opening,
+        };
+        chain::spawn(engine, claimed);
     }
     Ok(response)
 }

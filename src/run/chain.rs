@@ -17,6 +17,7 @@ use super::start;
 use super::state::{Lease, Resource, RunDocument, Status};
 use super::store::{Saved, Stored};
 use super::window::ending::log_window;
+use super::window::opening::Opening;
 use super::window::{self, End};
 use crate::config::Continuation;
 use crate::error::Error;
@@ -56,6 +57,8 @@ pub struct Claimed {
     pub stored: Stored,
     /// When claiming began, on the monotonic clock: the lease is measured from there.
     pub begun: Duration,
+    /// What the window reads with.
+    pub opening: Opening,
 }
 
 /// What `continue` finds.
@@ -167,7 +170,11 @@ async fn try_to_claim(
     document.lease = Some(Lease::begin(new_holder(), now, engine.config.window));
     document.window += 1;
     Ok(match store.save(&mut stored, deadline).await? {
-        Saved::Done => Claim::Claimed(Box::new(Claimed { stored, begun })),
+        Saved::Done => Claim::Claimed(Box::new(Claimed {
+            opening: Opening::new(engine, &stored.document),
+            stored,
+            begun,
+        })),
         Saved::Lost => Claim::Outrun,
     })
 }
@@ -191,10 +198,13 @@ pub async fn work(
     claimed: Claimed,
     ends: Option<Deadline>,
 ) -> Option<(Stored, End)> {
-    let resource = claimed.stored.document.resource;
-    let begun = claimed.begun;
-    let import = engine.import(&claimed.stored.document);
-    match Box::pin(window::work(engine, import, claimed.stored, begun, ends)).await {
+    let Claimed {
+        stored,
+        begun,
+        opening,
+    } = claimed;
+    let resource = stored.document.resource;
+    match Box::pin(window::work(engine, opening, stored, begun, ends)).await {
         Ok((stored, end)) => {
             // a window that others have ended has logged its own run: what is stored may be another
             if !matches!(end, End::Lost) {

@@ -194,6 +194,11 @@ pub trait Import {
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<Page, Error>>;
 
+    /// Whether fetching changes nothing in Klaviyo: then it may begin before the lease is there.
+    fn fetching_only_reads(&self) -> bool {
+        true
+    }
+
     /// Whether a later phase lists again what jobs have not done.
     fn lists_again(&self) -> bool {
         false

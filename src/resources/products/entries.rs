@@ -342,6 +342,11 @@ impl Import for Entries {
             .look(&ENDPOINTS, collection, jobs, known, look, deadline)
     }
 
+    /// Categories that Klaviyo lacks are created while a page is fetched.
+    fn fetching_only_reads(&self) -> bool {
+        false
+    }
+
     fn poll_job(
         &self,
         job: Job,

@@ -20,6 +20,7 @@ use super::state::{
     Cursor, Destination, FailedRecords, Lease, Note, Resource, RunDocument, RunOptions, Status,
 };
 use super::store::{Saved, Stored};
+use super::window::opening::Opening;
 use crate::commercetools::query::MAX_COUNTED;
 use crate::config::Continuation;
 use crate::error::Error;
@@ -39,8 +40,8 @@ pub struct Launched {
     pub stored: Stored,
     /// When the launch began, on the monotonic clock: a lease in the document is measured from there.
     pub begun: Duration,
-    /// Whether the lease in the document is the caller's, who has to work the first window.
-    pub is_claimed: bool,
+    /// What the first window reads with, where the lease in the document is the caller's, who has to work it.
+    pub opening: Option<Opening>,
     /// What [`StartRequest::retry_failed`] has chosen.
     pub retried: Option<Retried>,
 }
@@ -336,12 +337,15 @@ pub async fn launch(
         claim_if_self(engine, &mut stored.document);
     }
     let mut launched = Launched {
-        is_claimed: stored.document.lease.is_some(),
+        opening: open(engine, &stored.document),
         stored,
         begun,
         retried,
     };
-    if let Some(winner) = save(engine, &mut launched.stored, deadline).await? {
+    if let Some(opening) = &mut launched.opening {
+        opening.read_ahead(engine, &launched.stored.document, begun);
+    }
+    if let Some(winner) = launched.save(engine, deadline).await? {
         // no other start gives a run this name: it has begun, and others have gone on with it. A plan's runs are begun
         // by whoever comes first
         let is_ours = winner.document.run_id == launched.stored.document.run_id;
@@ -400,12 +404,12 @@ pub async fn resume(
     }
     claim_if_self(engine, &mut stored.document);
     let mut launched = Launched {
-        is_claimed: stored.document.lease.is_some(),
+        opening: open(engine, &stored.document),
         stored,
         begun,
         retried: None,
     };
-    if let Some(winner) = save(engine, &mut launched.stored, deadline).await? {
+    if let Some(winner) = launched.save(engine, deadline).await? {
         if !launched.has_lease_in(&winner.document) {
             return Err(NotStarted::Locked(Box::new(winner.document)));
         }
@@ -415,40 +419,50 @@ pub async fn resume(
     Ok(launched)
 }
 
-/// Writes the document; gives the one that others have written instead.
-async fn save(
-    engine: &Engine,
-    stored: &mut Stored,
-    deadline: Deadline,
-) -> Result<Option<Stored>, NotStarted> {
-    if engine.store.save(stored, deadline).await? == Saved::Done {
-        return Ok(None);
-    }
-    let winner = engine
-        .store
-        .load(stored.document.resource, deadline)
-        .await?;
-    winner.map(Some).ok_or(NotStarted::Outrun)
+/// What the caller's window reads with, if the lease is the caller's.
+fn open(engine: &Engine, document: &RunDocument) -> Option<Opening> {
+    let lease = document.lease.as_ref();
+    lease.map(|_| Opening::new(engine, document))
 }
 
 impl Launched {
-    fn has_lease_in(&self, document: &RunDocument) -> bool {
-        let holder = |document: &RunDocument| {
-            let lease = document.lease.as_ref();
-            lease.map(|lease| lease.holder.clone())
+    /// Writes the document; gives the one that others have written instead.
+    async fn save(
+        &mut self,
+        engine: &Engine,
+        deadline: Deadline,
+    ) -> Result<Option<Stored>, NotStarted> {
+        let saved = engine.store.save(&mut self.stored, deadline);
+        let saved = match &mut self.opening {
+            Some(opening) => opening.beside(saved).await,
+            None => saved.await,
         };
-        self.is_claimed && holder(document) == holder(&self.stored.document)
+        if saved? == Saved::Done {
+            return Ok(None);
+        }
+        // nobody goes on with what is under way: its answers would lie unread while something else is waited for
+        self.opening = None;
+        let resource = self.stored.document.resource;
+        let winner = engine.store.load(resource, deadline).await?;
+        winner.map(Some).ok_or(NotStarted::Outrun)
+    }
+
+    fn has_lease_in(&self, document: &RunDocument) -> bool {
+        let own = self.stored.document.holder();
+        own.is_some() && document.holder() == own
     }
 
     /// The run has begun, although its write was refused as its copy had taken effect, and others have written since.
     /// Where that was a stop, it waits for the lease.
     async fn take_over(&mut self, engine: &Engine, mut found: Stored, deadline: Deadline) {
-        self.is_claimed = self.has_lease_in(&found.document);
-        if self.is_claimed && !found.document.is_running() {
-            found.document.lease = None;
-            self.is_claimed = false;
-            // where that is not written, the lease runs out
-            _ = engine.store.save(&mut found, deadline).await;
+        if self.has_lease_in(&found.document) {
+            if found.document.is_running() {
+                self.opening = open(engine, &found.document);
+            } else {
+                found.document.lease = None;
+                // where that is not written, the lease runs out
+                _ = engine.store.save(&mut found, deadline).await;
+            }
         }
         self.stored = found;
     }

@@ -5,10 +5,11 @@ use futures_util::stream::FuturesUnordered;
 use crate::error::Error;
 use crate::klaviyo::sending::Sent;
 use crate::ports::LocalFuture;
-use crate::run::import::{Finished, JobAnswer};
-use crate::run::page::Page;
+use crate::run::import::{Finished, Import, JobAnswer};
+use crate::run::page::{Page, PageQuery};
 use crate::run::state::Job;
 use crate::run::store::{Saved, Stored};
+use crate::time::Deadline;
 
 /// The result of a request that has ended.
 pub(super) enum Arrival {
@@ -61,4 +62,26 @@ pub(super) struct InFlight {
     pub(super) is_saving: bool,
     /// Whether one of them asks for jobs of the run before.
     pub(super) asks_for_earlier_jobs: bool,
+}
+
+impl InFlight {
+    /// Begins to fetch a page of a range, which has to be there by then.
+    pub(super) fn fetch(
+        &mut self,
+        import: &dyn Import,
+        range: usize,
+        query: PageQuery,
+        hard: Deadline,
+    ) {
+        let limit = query.limit;
+        let page = import.fetch(query, hard);
+        self.fetches += 1;
+        self.calls.push(Box::pin(async move {
+            Arrival::Fetched {
+                range,
+                limit,
+                result: page.await,
+            }
+        }));
+    }
 }

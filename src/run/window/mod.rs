@@ -3,6 +3,7 @@
 //! Every request is a future in one set. The loop starts what may be started, decides what comes next, waits for the
 //! first request that ends, and handles its result. It is the only place that changes the document.
 //!
+//! - [`opening`]: what a window reads with, and what is read while its lease is being written.
 //! - `decision`: what comes next, as a function of a snapshot.
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
 //! - [`reader`], `turn`, `records`: which page of which range comes next; records mapped and packed. `records_first`:
@@ -26,6 +27,7 @@ mod job_list;
 mod job_looks;
 mod job_pace;
 mod jobs;
+pub mod opening;
 pub mod packer;
 mod progress;
 pub mod reader;
@@ -45,13 +47,14 @@ use jiff::Timestamp;
 use self::decision::{Next, Over};
 use self::in_flight::{Arrival, InFlight};
 use self::job_list::JobList;
+use self::opening::Opening;
 use self::packer::Packer;
 use self::reader::Reader;
 use self::timing::{CHECKPOINT, FINISHING, Timing};
 use super::documents::Documents;
 use super::engine::Engine;
 use super::import::Import;
-use super::state::{Counts, Cursor, IdRange, RunDocument};
+use super::state::{Cursor, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
@@ -124,55 +127,48 @@ struct Window<'a> {
 /// If the last save failed: then the lease ends by itself.
 pub async fn work(
     engine: &Engine,
-    import: Rc<dyn Import>,
+    mut opening: Opening,
     stored: Stored,
     begun: Duration,
     ends: Option<Deadline>,
 ) -> Result<(Stored, End), Error> {
-    let remembered = remembered(engine, &stored.document).await;
     let document = &stored.document;
-    engine
-        .klaviyo
-        .remember(&document.recent_calls, engine.now());
-    let has_accepted = |counts: &Counts| counts.sent > 0;
-    if !has_accepted(&document.counts) && !document.variants.as_ref().is_some_and(has_accepted) {
-        let refused = document.refused_blindly;
-        engine
-            .klaviyo
-            .remember_refused(import.bulk_endpoints(), refused);
-    }
+    let remembered = opening.beside(remembered(engine, document)).await;
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
-    let memory = Rc::new(engine.memory.begin_window(document.memory_halvings));
+    let Opening {
+        import,
+        memory,
+        reader,
+        in_flight,
+        arrived,
+    } = opening;
     let packer = Packer::new(
         import.bulk_endpoints(),
         import.batches_a_group(),
         cursor.batch_cap,
     )
     .watching(remembered.clone());
-    let window = Window {
+    let mut window = Window {
         engine,
         holder: holder.unwrap_or_default(),
-        reader: new_reader(
-            &*import,
-            memory.clone(),
-            &stored,
-            cursor.ranges,
-            cursor.page_cap,
-        ),
+        reader,
         import,
         packer,
         remembered,
         jobs: JobList::new(cursor.jobs).with_clock_ahead(cursor.clock_ahead_ms),
-        bytes_beside_cursor: stored.document.bytes_beside_cursor(),
+        bytes_beside_cursor: document.bytes_beside_cursor(),
         phase_records: cursor.phase_records,
         memory,
         timing: Timing::begin(engine, begun, ends, document.not_before),
-        in_flight: InFlight::default(),
+        in_flight,
         findings: Findings::default(),
         documents: Documents::default(),
         stored,
     };
+    for arrival in arrived {
+        window.take(arrival);
+    }
     window.run().await
 }
 
@@ -193,23 +189,6 @@ async fn remembered(engine: &Engine, run: &RunDocument) -> Rc<BTreeSet<String>> 
             .collect::<BTreeSet<_>>()
             .into()
     })
-}
-
-/// A reader of these ranges with the options of the run, within the memory of the window.
-fn new_reader(
-    import: &dyn Import,
-    memory: Rc<WindowMemory>,
-    stored: &Stored,
-    ranges: Vec<IdRange>,
-    page_cap: Option<usize>,
-) -> Reader {
-    let document = &stored.document;
-    let record_bytes = document
-        .record_bytes
-        .and_then(|bytes| usize::try_from(bytes).ok())
-        .or_else(|| import.record_bytes());
-    let options = Rc::new(document.options.clone());
-    Reader::new(options, ranges, memory, record_bytes, page_cap)
 }
 
 impl Window<'_> {
@@ -263,16 +242,8 @@ impl Window<'_> {
         if !self.jobs_are_full() {
             let is_idle = self.in_flight.sends == 0 && self.packer.outbox() == 0;
             while let Some((range, query)) = self.reader.next_fetch(is_idle, turn) {
-                let limit = query.limit;
-                let page = self.import.fetch(query, self.timing.hard);
-                self.in_flight.fetches += 1;
-                self.in_flight.calls.push(Box::pin(async move {
-                    Arrival::Fetched {
-                        range,
-                        limit,
-                        result: page.await,
-                    }
-                }));
+                let hard = self.timing.hard;
+                self.in_flight.fetch(&*self.import, range, query, hard);
             }
         }
         self.start_polls();

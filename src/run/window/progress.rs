@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::Window;
 use super::commit::{Commit, FoundAgain, JobEffect, RemovalFound, SentEntry};
 use super::end::End;
 use super::job_pace::FIRST_POLL;
+use super::opening::new_reader;
 use super::packer::Packer;
-use super::{Window, new_reader};
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::{Import, JobEntries, NextPhase};
 use crate::run::state::{
@@ -238,7 +239,13 @@ impl Window<'_> {
         };
         document.record_bytes = self.reader.record_bytes().map(|bytes| bytes as u64);
         let page_cap = self.reader.page_cap();
-        self.reader = new_reader(import, self.memory.clone(), &self.stored, ranges, page_cap);
+        self.reader = new_reader(
+            import,
+            self.memory.clone(),
+            &self.stored.document,
+            ranges,
+            page_cap,
+        );
         self.phase_records = 0;
     }
 }

@@ -37,7 +37,7 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 12] = [
+const REGRESSIONS: [(u64, &str); 13] = [
     (
         24,
         "look-ups that were answered 502 were not asked for in halves: the page they belong to never arrived",
@@ -86,6 +86,10 @@ const REGRESSIONS: [(u64, &str); 12] = [
     (
         51_876,
         "who saw the plan through took it for over while somebody else was about to start it again",
+    ),
+    (
+        76_139,
+        "pages that were read while the lease was being written created the categories that products lacked",
     ),
 ];
 
