@@ -66,8 +66,9 @@ pub use self::end::End;
 
 /// The approximate time to send what has just been mapped.
 const TIME_TO_SEND: Duration = Duration::from_secs(2);
-/// The most batches that are under way at the same time, if they are small: 75 a second that take 300 ms each are 23.
-const MAX_SENDS: usize = 32;
+/// The most batches that are under way at the same time, if they are small: as many as Klaviyo takes in a second at the
+/// endpoints that take most, those of the catalog (`klaviyo::catalog`).
+const MAX_SENDS: usize = 75;
 
 /// What the window has achieved so far.
 #[derive(Default)]
