@@ -54,7 +54,7 @@ use self::timing::{CHECKPOINT, FINISHING, Timing};
 use super::documents::Documents;
 use super::engine::Engine;
 use super::import::Import;
-use super::state::{Cursor, RunDocument};
+use super::state::{Counts, Cursor, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
@@ -134,6 +134,13 @@ pub async fn work(
     ends: Option<Deadline>,
 ) -> Result<(Stored, End), Error> {
     let document = &stored.document;
+    let has_accepted = |counts: &Counts| counts.sent > 0;
+    if !has_accepted(&document.counts) && !document.variants.as_ref().is_some_and(has_accepted) {
+        let refused = document.refused_blindly;
+        engine
+            .klaviyo
+            .remember_refused(opening.import.bulk_endpoints(), refused);
+    }
     let remembered = opening.beside(remembered(engine, document)).await;
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();

@@ -18,7 +18,7 @@ use super::turn::Turn;
 use crate::memory::WindowMemory;
 use crate::run::engine::Engine;
 use crate::run::import::Import;
-use crate::run::state::{Counts, IdRange, RunDocument};
+use crate::run::state::{IdRange, RunDocument};
 
 /// What a window reads with.
 pub struct Opening {
@@ -44,14 +44,6 @@ impl Opening {
         engine
             .klaviyo
             .remember(&document.recent_calls, engine.now());
-        let has_accepted = |counts: &Counts| counts.sent > 0;
-        if !has_accepted(&document.counts) && !document.variants.as_ref().is_some_and(has_accepted)
-        {
-            let refused = document.refused_blindly;
-            engine
-                .klaviyo
-                .remember_refused(import.bulk_endpoints(), refused);
-        }
         let memory = Rc::new(engine.memory.begin_window(document.memory_halvings));
         let cursor = document.cursor.as_ref();
         let ranges = cursor.map(|cursor| cursor.ranges.clone());

@@ -352,15 +352,13 @@ impl Packer {
     }
 
     /// A batch with these entries has failed, for a reason that may pass. What else its group has sent does not wait for
-    /// it: the entries are read again by name.
+    /// it: the entries are read again by name, as far as the cursor may name so many.
     pub fn put_off(&mut self, seq: u64, entries: &[usize]) {
-        let left = self.may_be_put_off.checked_sub(entries.len());
         // what a job's result sends again has been counted before
         let group = self.group(seq).filter(|group| group.effect.is_none());
-        if let (Some(left), Some(group)) = (left, group) {
+        if let Some(group) = group {
             group.failed.extend(entries);
             group.failed_batches += 1;
-            self.may_be_put_off = left;
         }
     }
 
@@ -370,9 +368,11 @@ impl Packer {
         self.open.is_none() && self.waiting.is_empty()
     }
 
-    /// The next group that is complete, as are all before it.
+    /// The next group that is complete, as are all before it. What the cursor may name is given to the first groups, in
+    /// whatever order their batches failed: a group commits only after those before it.
     pub fn commit(&mut self) -> Option<Commit> {
-        self.waiting.front().filter(|group| group.is_complete())?;
+        let group = self.waiting.front().filter(|group| group.is_complete())?;
+        self.may_be_put_off = self.may_be_put_off.checked_sub(group.failed.len())?;
         let commit = self.waiting.pop_front().map(Group::into_commit)?;
         for kind in &commit.taken {
             if let Some(count) = self.uncommitted.get_mut(kind) {
@@ -485,5 +485,20 @@ mod tests {
         packer.acknowledge(0, Sent::default(), Timestamp::UNIX_EPOCH);
         assert!(packer.commit().is_some());
         assert_eq!(packer.next_cap(true), Some(2));
+    }
+
+    #[test]
+    fn what_may_be_put_off_goes_to_the_first_groups_in_whatever_order_they_fail() {
+        let mut packer = Packer::new(&CATEGORY_JOBS, 2, None);
+        let sizes = send(&mut packer, 6_000, |batch| batch % 2 == 1);
+        assert_eq!(sizes, [100; 60]);
+        let second_batch: Vec<usize> = (100..200).collect();
+        for group in (0..30).rev() {
+            packer.put_off(group, &second_batch);
+        }
+        let commits = std::iter::from_fn(|| packer.commit());
+        let put_off: Vec<usize> = commits.map(|commit| commit.deferred.len()).collect();
+        assert_eq!(put_off, [100; MAX_PUT_OFF / 100]);
+        assert!(!packer.is_empty());
     }
 }
