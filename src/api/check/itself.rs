@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(400);
 /// How long the check waits for it.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// Requests that are sent at once. A window has up to twenty under way.
+/// Requests that are sent at once. A window has many more under way, where the platform lets it.
 const AT_ONCE: u32 = 8;
 /// An import with fewer requests at a time is slow, or stands still.
 const ENOUGH: u32 = 4;
