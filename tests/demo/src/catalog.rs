@@ -14,6 +14,8 @@ const CONTAINER: &str = "klaviyo-bulk-import";
 
 /// What a run of the catalogue was like.
 pub(crate) struct Catalogue {
+    /// How many seconds it took, from the request to start it to the end that its document tells, where it has ended.
+    pub(crate) took: Option<f64>,
     /// Its jobs in the order of their submission, with how long they took.
     pub(crate) jobs: Vec<(JobKind, Duration)>,
     /// The most that its document took up, in bytes, as often as it was looked at.
@@ -35,14 +37,15 @@ pub(crate) fn document_bytes(world: &World, resource: &str) -> usize {
 pub(crate) fn print(runs: &[Run]) {
     let of_catalogue = runs.iter().filter(|run| run.resource.is_catalogue());
     for run in of_catalogue {
-        let Some(took) = run.status.seconds() else {
-            continue;
-        };
         let Catalogue {
+            took: Some(took),
             jobs,
             document_bytes,
             peak_memory,
-        } = &run.catalogue;
+        } = &run.catalogue
+        else {
+            continue;
+        };
         let bound = perfect_time(jobs, Windows::FromStart).as_secs_f64();
         let ratio = match bound {
             0.0 => String::new(),
@@ -51,7 +54,7 @@ pub(crate) fn print(runs: &[Run]) {
         println!(
             "{:<11} {}; a perfect client {}{ratio}; at most {:.1} MiB in one instance and {} KB of run document",
             report::name(run),
-            duration(took),
+            duration(*took),
             duration(bound),
             *peak_memory as f64 / f64::from(1 << 20),
             document_bytes.div_ceil(1_000),

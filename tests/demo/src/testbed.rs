@@ -155,12 +155,16 @@ impl Testbed {
             let before = self.counted();
             let peak = self.host.take_peak_memory();
             self.peak_memory.fetch_max(peak, Ordering::Relaxed);
+            // the document's own begin is the time of commercetools' responses, which is cut to the second
+            let asked_at = self.world.clock().now();
             self.operator
                 .start(resource, &errand.body(resource))
                 .await?;
             let (status, document_bytes) = self.watch(resource, every, progress).await?;
             let completed = status.status == State::Completed;
+            let took = status.finished_at.map(|end| end.duration_since(asked_at));
             let catalogue = Catalogue {
+                took: took.map(|took| took.as_secs_f64()),
                 jobs: self.jobs_after(before.jobs),
                 document_bytes,
                 peak_memory: self.host.stats().peak_memory,
