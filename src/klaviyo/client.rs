@@ -154,6 +154,12 @@ impl Client {
         self.ports.clock.now()
     }
 
+    /// The deadline this long from now.
+    #[must_use]
+    pub fn deadline(&self, duration: Duration) -> Deadline {
+        Deadline::after(&*self.ports.clock, duration)
+    }
+
     /// The requests of the last minute, those of other instances included.
     #[must_use]
     pub fn recent_calls(&self, now: Timestamp) -> RecentCalls {

@@ -9,6 +9,7 @@ mod known;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::future::join;
 
@@ -39,6 +40,8 @@ const MAX_PASSES: u32 = 5;
 const LAST_JOBS: usize = 100;
 /// The same for jobs that are polled one by one.
 const LAST_POLLED: usize = 4;
+/// How long what is known of jobs waits for the list that is looked at beside them.
+const LIST_PATIENCE: Duration = Duration::from_secs(3);
 
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
 /// Klaviyo deletes an item's variants with it.
@@ -111,6 +114,7 @@ impl Deletion {
                 return;
             }
             list.set(Listed::Asked);
+            let deadline = deadline.min(client.deadline(LIST_PATIENCE));
             let page = listing::list(&client, collection, collection.path(), deadline).await;
             let has_nothing = |page: ListedPage| page.ids.is_empty() && page.next.is_none();
             list.set(match page.is_ok_and(has_nothing) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use jiff::Timestamp;
 use native::environment::{Answered, Destination};
 use native::{Interceptor, Operator, Setup, Shop};
@@ -257,6 +257,48 @@ fn what_the_shop_does_not_have_is_listed_when_its_own_is_deleted() {
         let (status, questions) = questions_of_a_deletion(&shop).await;
         assert_eq!(status["counts"]["sent"], items, "{status}");
         assert!(questions.list.get() >= questions.jobs.get());
+    });
+}
+
+/// From the first question for jobs on, Klaviyo's next list of items never comes.
+#[derive(Default)]
+struct ListThatHangs {
+    world: OnceCell<Rc<World>>,
+    is_asked: Cell<bool>,
+}
+
+impl Interceptor for ListThatHangs {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let world = self.world.get().filter(|_| to == Destination::Klaviyo)?;
+        let is_of_jobs = request.uri().path().contains("-jobs");
+        if is_of_jobs && request.method() == "GET" && !self.is_asked.replace(true) {
+            let rule = Rule::always(Fault::Hang)
+                .path("/api/catalog-items")
+                .times(1);
+            world.klaviyo_faults().add(rule.method(Method::GET));
+        }
+        None
+    }
+}
+
+#[test]
+fn what_is_known_of_jobs_does_not_wait_for_a_list_that_hangs() {
+    let job = Duration::from_secs(12);
+    let mut setup = Setup::catalog(0, 150).latency_ms(200);
+    setup.klaviyo.job_times = JobTimes::taking(job);
+    run(setup, async |shop| {
+        shop.complete("products", "").await;
+        let hanging = Rc::new(ListThatHangs::default());
+        _ = hanging.world.set(shop.world.clone());
+        let begun = shop.world.clock().now();
+        let asking = shop.another_with(&[], hanging.clone());
+        asking.complete("products", deletion("products")).await;
+        assert_eq!(count(&shop, Kind::Item), 0);
+        assert!(hanging.is_asked.get());
+        assert_eq!(shop.world.klaviyo_faults().applied(), 1);
+        let took = shop.world.clock().now().duration_since(begun);
+        let after = took.unsigned_abs().saturating_sub(job);
+        assert!(after < Duration::from_secs(4), "{after:?}");
     });
 }
 

@@ -90,8 +90,9 @@ impl JobList {
                 };
                 let due = first?.max(later(over.at, pause));
                 let last_ends = self.last_ends(kind);
-                let last_ends =
-                    last_ends.filter(|ends| over.at < ends.end && over.pages <= LAST_PAGES);
+                // one that has read none has failed, and what it was told to wait is waited
+                let is_short = (1..=LAST_PAGES).contains(&over.pages);
+                let last_ends = last_ends.filter(|ends| is_short && over.at < ends.end);
                 last_ends.map_or(due, |ends| {
                     due.min(later(over.at, LAST_PAUSE).max(ends.start))
                 })
@@ -165,14 +166,16 @@ impl JobList {
         listed: &ListedKinds,
         now: Timestamp,
     ) -> impl Iterator<Item = (&Job, Timestamp)> {
-        // found once for each kind, not for each job: finding one can mean to go through all of them
-        let mut probes: HashMap<&str, Option<&str>> = HashMap::new();
+        // found once for each kind, not for each job: finding them can mean to go through all of them
+        let mut of_kinds: HashMap<&str, (Option<&str>, bool)> = HashMap::new();
         for job in &self.list {
-            let probe = || match listed.has_sampled(&job.kind) {
-                true => None,
-                false => self.probe(&job.kind),
-            };
-            probes.entry(&job.kind).or_insert_with(probe);
+            of_kinds.entry(&job.kind).or_insert_with(|| {
+                let probe = match listed.has_sampled(&job.kind) {
+                    true => None,
+                    false => self.probe(&job.kind),
+                };
+                (probe, self.polls_last(&job.kind, listed, now))
+            });
         }
         let is_sampled = [Manner::Sampled, Manner::SampledFarBack];
         let samples = listed.slow.keys().flat_map(|kind| {
@@ -185,13 +188,10 @@ impl JobList {
             // the errors of a finished job are read whatever is waited for
             job.errors_at.is_some()
                 || self.to_poll_now.contains(&job.id)
-                || match (probes[job.kind.as_str()], listed.manner(job, now)) {
+                || match (of_kinds[job.kind.as_str()], listed.manner(job, now)) {
                     (_, Manner::Polled) if job.slow => true,
-                    (Some(probe), manner) => {
-                        let is_polled = manner == Manner::Polled;
-                        job.id == probe || (is_polled && self.expects_last(&job.kind, now))
-                    }
-                    (None, manner) => manner == Manner::Polled,
+                    ((None, _) | (_, true), Manner::Polled) => true,
+                    ((probe, _), _) => probe == Some(job.id.as_str()),
                 }
         });
         let jobs = jobs.filter(|job| !self.asked.contains(&job.id));

@@ -353,7 +353,8 @@ impl JobList {
             };
             let probe = probe.map(str::to_owned);
             self.probes.insert(kind.to_owned(), probe);
-            if self.expects_last(kind, now) {
+            // a list that could not be read is left alone as long as was asked for
+            if found.pages > 0 && self.expects_last(kind, now) {
                 // where few are left, these are polled, and not after a pause that was chosen before
                 for job in self.list.iter_mut().filter(|job| job.kind == kind) {
                     job.due = job.due.min(later(now, LAST_PAUSE));
@@ -423,7 +424,7 @@ impl JobList {
         }
         let is_probe = self.probe(&kind) == Some(id);
         let polled = self.polled(&kind, listed, now);
-        let is_last = manner == Manner::Polled && polled <= MANY && self.expects_last(&kind, now);
+        let is_last = manner == Manner::Polled && self.polls_last(&kind, listed, now);
         let pause = match self.are_few {
             _ if is_last => LAST_PAUSE,
             true => SHORT_PAUSE,
@@ -435,6 +436,11 @@ impl JobList {
             job.slow |= age >= slow_after;
             job.due = later(now, pause.max(least));
         }
+    }
+
+    /// Whether all jobs of this kind that are polled are polled now, as they are few and expected to finish.
+    fn polls_last(&self, kind: &str, listed: &ListedKinds, now: Timestamp) -> bool {
+        self.expects_last(kind, now) && self.polled(kind, listed, now) <= MANY
     }
 
     /// How many jobs of a kind are polled.
@@ -659,6 +665,16 @@ mod tests {
             let to_poll = jobs.to_poll(&kinds, at(now)).filter_map(due).count();
             assert_eq!(to_poll, polled + usize::from(slow), "{now} {slow}");
         }
+        // where all are polled, as the list cannot be read, there may be hundreds
+        for (number, polled) in [(MANY, MANY), (MANY + 1, 1)] {
+            let mut jobs = JobList::new((0..number).map(|id| job(id, 4.0)).collect());
+            jobs.note_end(&job(50, 0.0), at(12.0));
+            jobs.wait_until(Until::End, None, false, at(12.0));
+            end_look(&mut jobs, 1, 0, 16.5);
+            jobs.cannot_look(false);
+            let kinds = jobs.listed_kinds(at(16.75));
+            assert_eq!(jobs.to_poll(&kinds, at(16.75)).count(), polled, "{number}");
+        }
         let mut jobs = JobList::new(vec![job(1, 4.0), job(2, 4.0)]);
         jobs.note_end(&job(50, 0.0), at(12.0));
         jobs.wait_until(Until::End, None, false, at(12.0));
@@ -667,6 +683,23 @@ mod tests {
             jobs.poll_later("1", &kinds, at(now), Duration::ZERO);
             assert_eq!(jobs.list[0].due, at(now + pause), "{now}");
         }
+    }
+
+    #[test]
+    fn a_list_that_could_not_be_read_is_left_alone_as_long_as_it_asks_for() {
+        let kind = "create catalog items";
+        let mut jobs = JobList::new((0..20).map(|id| job(id, 4.0)).collect());
+        jobs.note_end(&job(50, 0.0), at(12.0));
+        jobs.wait_until(Until::End, None, false, at(12.0));
+        let kinds = jobs.listed_kinds(at(16.0));
+        assert!(jobs.begin_look(&kinds, at(16.0)).is_some());
+        let ids: Vec<String> = jobs.list.iter().map(|job| job.id.clone()).collect();
+        for id in ids {
+            jobs.poll_later(&id, &kinds, at(16.0), Duration::from_secs(10));
+        }
+        jobs.end_look(kind, found(0, None), 0, at(16.0));
+        assert!(jobs.expects_last(kind, at(16.0)));
+        assert_eq!(jobs.next_due(&kinds, at(16.0)), Some(at(26.0)));
     }
 
     #[test]
