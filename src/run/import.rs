@@ -199,6 +199,11 @@ pub trait Import {
         true
     }
 
+    /// Whether its first page costs so little that it is read before it is known whether the run may begin.
+    fn may_read_early(&self) -> bool {
+        false
+    }
+
     /// Whether a later phase lists again what jobs have not done.
     fn lists_again(&self) -> bool {
         false

@@ -174,6 +174,11 @@ impl Import for Deletion {
         (self.pass == BY_SHOP).then_some(known::ID_BYTES)
     }
 
+    /// One query of ids, and two look-ups of them as a rule.
+    fn may_read_early(&self) -> bool {
+        self.pass == BY_SHOP
+    }
+
     fn next_phase(&self, _run: &RunDocument) -> NextPhase {
         let next = Self {
             commercetools: self.commercetools.clone(),

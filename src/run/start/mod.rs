@@ -1,24 +1,30 @@
 //! How a run begins: a new one, one of the records that failed, or one that is taken up again.
+//!
+//! - `earlier`: what is stored of earlier runs, and whether another may begin over it.
+//! - `failed_records`: what is chosen to be sent again.
+//! - `request`: what a start asks for. `not_started`: why no run has begun.
 
+mod earlier;
 mod failed_records;
+mod not_started;
 mod request;
 
 use std::time::Duration;
 
-use futures_util::future::{join, try_join, try_join3};
+use futures_util::future::{join, try_join};
 use jiff::Timestamp;
 use serde_json::json;
 
 pub use self::failed_records::{Dismissed, MAX_IDS, Retried, dismiss};
+pub use self::not_started::NotStarted;
 pub use self::request::{PlannedRun, Since, StartRequest};
 
-use super::destination::{self, OtherDestination, Standing};
+use self::earlier::{Earlier, excluded_by};
+use super::destination::{self, Standing};
 use super::engine::Engine;
 use super::identity::{new_holder, new_id};
 use super::log::LogEvent;
-use super::state::{
-    Cursor, Destination, FailedRecords, Lease, Note, Resource, RunDocument, RunOptions, Status,
-};
+use super::state::{Cursor, Lease, Note, Resource, RunDocument, RunOptions, Status};
 use super::store::{Saved, Stored};
 use super::window::opening::Opening;
 use crate::commercetools::query::MAX_COUNTED;
@@ -44,36 +50,6 @@ pub struct Launched {
     pub opening: Option<Opening>,
     /// What [`StartRequest::retry_failed`] has chosen.
     pub retried: Option<Retried>,
-}
-
-/// Why no run has begun.
-#[derive(Debug)]
-pub enum NotStarted {
-    /// There is one already, or its last invocation may still be sending.
-    Locked(Box<RunDocument>),
-    /// Another start was faster, and its run is over already.
-    Outrun,
-    /// Changes since the last run are asked for, and no run has brought Klaviyo up to date yet.
-    NoLastRun,
-    /// What failed is asked for again, and no record that failed is known by its id.
-    NothingFailed {
-        /// Failed records without a name.
-        unnamed: u64,
-    },
-    /// There is no run that could be taken up.
-    NothingToResume,
-    /// A run is to be taken up that is going on.
-    GoingOn(Box<RunDocument>),
-    /// The document names another Klaviyo account.
-    OtherDestination(OtherDestination),
-    /// An API did not do its part.
-    Api(Error),
-}
-
-impl From<Error> for NotStarted {
-    fn from(error: Error) -> Self {
-        Self::Api(error)
-    }
 }
 
 /// The time from which on changes are read, where everything modified before `last` is known to be in Klaviyo.
@@ -113,115 +89,6 @@ pub async fn rehearse(
         .map(|_| ())
 }
 
-/// Whose the document of a run is.
-struct Owner {
-    /// The account that the run is to feed.
-    destination: Option<Destination>,
-    /// Whether the document names another.
-    is_adopted: bool,
-}
-
-/// Looks whether a run may begin over what is known of the one before it.
-async fn owner(
-    engine: &Engine,
-    known: Option<&Stored>,
-    request: &StartRequest,
-    deadline: Deadline,
-) -> Result<Owner, NotStarted> {
-    let known = known.map(|known| &known.document);
-    let of_plan = request
-        .plan
-        .as_ref()
-        .and_then(|plan| plan.destination.as_ref());
-    // a run of a plan that is this app's needs no question of its own
-    let named = known
-        .and_then(|known| known.destination.as_ref())
-        .or(of_plan);
-    let now = engine.now();
-    let locked = known.filter(|known| known.is_locked(now));
-    let lock = |known: &RunDocument| Err(NotStarted::Locked(Box::new(known.clone())));
-    if let Some(known) = locked.filter(|_| destination::is_surely_ours(engine, named)) {
-        return lock(known);
-    }
-    match destination::compare_at_start(engine, named, deadline).await? {
-        Standing::Ours(destination) => match locked {
-            Some(known) => lock(known),
-            None => Ok(Owner {
-                destination,
-                is_adopted: false,
-            }),
-        },
-        Standing::Other(other) if !request.adopt => Err(NotStarted::OtherDestination(other)),
-        // its last invocation may still be sending
-        Standing::Other(_) => match locked.filter(|known| known.is_held(now)) {
-            Some(known) => lock(known),
-            None => Ok(Owner {
-                destination: Some(destination::adopt(engine, deadline).await?),
-                is_adopted: true,
-            }),
-        },
-    }
-}
-
-/// The run of another resource that this one must not go beside: a deletion of all categories would take away what an
-/// import of products has just found.
-async fn excluded_by(
-    engine: &Engine,
-    resource: Resource,
-    deletes: bool,
-    deadline: Deadline,
-) -> Result<Option<RunDocument>, Error> {
-    let other = match (resource, deletes) {
-        (Resource::Categories, true) => Resource::Products,
-        (Resource::Products, false) => Resource::Categories,
-        _ => return Ok(None),
-    };
-    let found = engine.store.load(other, deadline).await?;
-    let found = found.map(|found| found.document);
-    let now = engine.now();
-    Ok(found.filter(|run| {
-        let is_at_work = run.is_running() || run.is_held(now);
-        is_at_work && run.options.delete_all != deletes
-    }))
-}
-
-/// What is stored of earlier runs, and whose it is.
-struct Earlier {
-    known: Option<Stored>,
-    failed: Option<Stored<FailedRecords>>,
-    destination: Option<Destination>,
-    is_adopted: bool,
-}
-
-impl Earlier {
-    /// # Errors
-    /// If the run that is asked for must not begin over it, or beside another.
-    async fn load(
-        engine: &Engine,
-        resource: Resource,
-        request: &StartRequest,
-        deadline: Deadline,
-    ) -> Result<Self, NotStarted> {
-        let known = engine.store.load(resource, deadline);
-        let other = excluded_by(engine, resource, request.options.delete_all, deadline);
-        let failed = engine.store.load_failed_records(resource, deadline);
-        let (known, other, failed) = try_join3(known, other, failed).await?;
-        if let Some(other) = other {
-            return Err(NotStarted::Locked(Box::new(other)));
-        }
-        let Owner {
-            destination,
-            is_adopted,
-        } = owner(engine, known.as_ref(), request, deadline).await?;
-        Ok(Self {
-            known,
-            failed,
-            destination,
-            is_adopted,
-        })
-    }
-}
-
 /// How many records a run will read, and what is to be said of those that it will not.
 async fn count(
     engine: &Engine,
@@ -229,14 +96,7 @@ async fn count(
     options: &RunOptions,
     deadline: Deadline,
 ) -> Result<(u64, Vec<(Note, u64)>), Error> {
-    let run = RunDocument::start(
-        resource,
-        String::new(),
-        options.clone(),
-        Cursor::default(),
-        engine.now(),
-    );
-    let import = engine.import(&run);
+    let import = engine.import(&asked_for(engine, resource, options));
     let total = import.total(options, deadline);
     try_join(total, import.unread_notes(options, deadline)).await
 }
@@ -332,12 +192,18 @@ pub async fn launch(
 ) -> Result<Launched, NotStarted> {
     let begun = engine.monotonic();
     let deadline = engine.deadline(TIMEOUT);
-    let (mut stored, retried) = prepare(engine, resource, request, deadline).await?;
+    let mut early = open_early(engine, resource, request, begun);
+    let prepared = prepare(engine, resource, request, deadline);
+    let prepared = match &mut early {
+        Some(opening) => opening.beside(prepared).await,
+        None => prepared.await,
+    };
+    let (mut stored, retried) = prepared?;
     if request.plan.is_none() {
         claim_if_self(engine, &mut stored.document);
     }
     let mut launched = Launched {
-        opening: open(engine, &stored.document),
+        opening: open(engine, &stored.document, early),
         stored,
         begun,
         retried,
@@ -404,7 +270,7 @@ pub async fn resume(
     }
     claim_if_self(engine, &mut stored.document);
     let mut launched = Launched {
-        opening: open(engine, &stored.document),
+        opening: open(engine, &stored.document, None),
         stored,
         begun,
         retried: None,
@@ -420,9 +286,30 @@ pub async fn resume(
 }
 
 /// What the caller's window reads with, if the lease is the caller's.
-fn open(engine: &Engine, document: &RunDocument) -> Option<Opening> {
+fn open(engine: &Engine, document: &RunDocument, early: Option<Opening>) -> Option<Opening> {
     let lease = document.lease.as_ref();
-    lease.map(|_| Opening::new(engine, document))
+    lease.map(|_| Opening::of(engine, document, early))
+}
+
+/// What the caller's window reads with, if it is known what that is before it is whether the run may begin.
+fn open_early(
+    engine: &Engine,
+    resource: Resource,
+    request: &StartRequest,
+    begun: Duration,
+) -> Option<Opening> {
+    let is_ours = engine.config.continuation == Continuation::SelfCall && request.plan.is_none();
+    if !is_ours || request.depends_on_earlier() {
+        return None;
+    }
+    let run = asked_for(engine, resource, &resolve(request, None).ok()?);
+    Opening::early(engine, &run, begun)
+}
+
+/// A run with these options, as far as it is known before it is prepared.
+fn asked_for(engine: &Engine, resource: Resource, options: &RunOptions) -> RunDocument {
+    let (options, now) = (options.clone(), engine.now());
+    RunDocument::start(resource, String::new(), options, Cursor::default(), now)
 }
 
 impl Launched {
@@ -457,7 +344,7 @@ impl Launched {
     async fn take_over(&mut self, engine: &Engine, mut found: Stored, deadline: Deadline) {
         if self.has_lease_in(&found.document) {
             if found.document.is_running() {
-                self.opening = open(engine, &found.document);
+                self.opening = open(engine, &found.document, None);
             } else {
                 found.document.lease = None;
                 // where that is not written, the lease runs out

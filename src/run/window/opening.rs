@@ -1,7 +1,8 @@
 //! How a window opens: what it reads with, and pages that are read while its lease is still being written.
 //!
 //! Reading changes nothing, and each round of requests is time before the first record is sent. What has been read is given
-//! up where somebody else turns out to have the lease.
+//! up where somebody else turns out to have the lease. A first page that costs little is read even before it is known whether
+//! the run may begin.
 
 use std::fmt;
 use std::pin::pin;
@@ -41,39 +42,77 @@ impl Opening {
     #[must_use]
     pub fn new(engine: &Engine, document: &RunDocument) -> Self {
         let import = engine.import(document);
-        engine
-            .klaviyo
-            .remember(&document.recent_calls, engine.now());
-        let memory = Rc::new(engine.memory.begin_window(document.memory_halvings));
         let cursor = document.cursor.as_ref();
         let ranges = cursor.map(|cursor| cursor.ranges.clone());
-        let page_cap = cursor.and_then(|cursor| cursor.page_cap);
-        let reader = new_reader(
-            &*import,
-            memory.clone(),
-            document,
-            ranges.unwrap_or_default(),
-            page_cap,
-        );
-        Self {
+        Self::reading(engine, document, import, ranges.unwrap_or_default())
+    }
+
+    /// Begins to read the first page of a run that is asked for, if its import may do that; the window opens with it by
+    /// [`Opening::of`]. Its lease will have begun to be claimed at `begun`.
+    #[must_use]
+    pub fn early(engine: &Engine, asked_for: &RunDocument, begun: Duration) -> Option<Self> {
+        let import = engine.import(asked_for);
+        if !import.may_read_early() {
+            return None;
+        }
+        let ranges = import.ranges(asked_for, engine.config.id_ranges);
+        let mut opening = Self::reading(engine, asked_for, import, ranges);
+        opening.fetch(engine, begun, 1);
+        Some(opening)
+    }
+
+    /// Opens a window on a run that begins, with what has been read for it before.
+    #[must_use]
+    pub fn of(engine: &Engine, document: &RunDocument, early: Option<Self>) -> Self {
+        match early.filter(|_| !has_to_wait(document)) {
+            Some(opening) => {
+                opening.remember_calls(engine, document);
+                opening
+            }
+            None => Self::new(engine, document),
+        }
+    }
+
+    fn reading(
+        engine: &Engine,
+        document: &RunDocument,
+        import: Rc<dyn Import>,
+        ranges: Vec<IdRange>,
+    ) -> Self {
+        let memory = Rc::new(engine.memory.begin_window(document.memory_halvings));
+        let page_cap = document.cursor.as_ref().and_then(|cursor| cursor.page_cap);
+        let reader = new_reader(&*import, memory.clone(), document, ranges, page_cap);
+        let opening = Self {
             import,
             memory,
             reader,
             in_flight: InFlight::default(),
             arrived: Vec::new(),
-        }
+        };
+        opening.remember_calls(engine, document);
+        opening
+    }
+
+    fn remember_calls(&self, engine: &Engine, document: &RunDocument) {
+        engine
+            .klaviyo
+            .remember(&document.recent_calls, engine.now());
     }
 
     /// Begins to read the first pages of a run that begins, if it may: its lease was begun to be claimed at `begun`.
     pub fn read_ahead(&mut self, engine: &Engine, document: &RunDocument, begun: Duration) {
-        // jobs of the run before may still change what would be looked up
-        let is_to_wait = document.earlier_jobs_until.is_some() || document.not_before.is_some();
-        if is_to_wait || !self.import.fetching_only_reads() {
-            return;
+        if !has_to_wait(document) && self.import.fetching_only_reads() {
+            self.fetch(engine, begun, usize::MAX);
         }
+    }
+
+    /// Begins to read so many more pages, if there are so many.
+    fn fetch(&mut self, engine: &Engine, begun: Duration, pages: usize) {
         let timing = Timing::begin(engine, begun, None, None);
         let is_idle = true;
-        while let Some((range, query)) = self.reader.next_fetch(is_idle, Turn::RecordsFirst) {
+        let reader = &mut self.reader;
+        let next = std::iter::from_fn(|| reader.next_fetch(is_idle, Turn::RecordsFirst));
+        for (range, query) in next.take(pages) {
             self.in_flight
                 .fetch(&*self.import, range, query, timing.hard);
         }
@@ -92,6 +131,11 @@ impl Opening {
             }
         }
     }
+}
+
+/// Whether nothing may be read yet: jobs of the run before may still change what would be looked up.
+fn has_to_wait(document: &RunDocument) -> bool {
+    document.earlier_jobs_until.is_some() || document.not_before.is_some()
 }
 
 /// A reader of these ranges with the options of the run, within the memory of the window.

@@ -17,6 +17,7 @@ on_each_wasi! {
     a_killed_host_loses_nothing_when_continue_picks_the_chain_up,
     nothing_is_sent_after_the_answer_of_stop,
     of_fifty_starts_at_once_one_wins,
+    of_many_deletions_at_once_one_begins,
 }
 
 /// An import that reads one page after the other, each of which takes longer than half a window.
@@ -136,6 +137,31 @@ async fn of_fifty_starts_at_once_one_wins(wasi: Wasi) {
     assert_eq!((won, lost), (1, 49), "{statuses:?}");
     shop.completed("customers").await;
     shop.assert_ledger(&[Kind::Customer]);
+}
+
+/// Each of them reads something before it knows whether it may begin.
+async fn of_many_deletions_at_once_one_begins(wasi: Wasi) {
+    let setup = Setup::catalog(0, 150).latency_ms(50);
+    let shop = Shop::open(setup.wasi(wasi)).await;
+    shop.complete("products", "").await;
+    // the one that begins is going on when the last one comes, however late that is
+    shop.world
+        .klaviyo(|klaviyo| klaviyo.options_mut().job_times = long_jobs().job_times);
+    let deletion = r#"{"deleteAll": true, "confirmDeletion": "products"}"#;
+    let starts = join_all((0..20).map(|_| shop.post("/sync/products", deletion))).await;
+    let statuses: Vec<u16> = starts.iter().map(|answer| answer.status).collect();
+    let count = |status| statuses.iter().filter(|&&one| one == status).count();
+    assert_eq!((count(202), count(423)), (1, 19), "{statuses:?}");
+    let status = shop.completed("products").await;
+    assert_eq!(status["counts"]["failed"], 0, "{status}");
+    let left = shop.world.klaviyo(|klaviyo| {
+        klaviyo
+            .ledger()
+            .catalog()
+            .entries(sim::klaviyo::Kind::Item)
+            .len()
+    });
+    assert_eq!(left, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -260,6 +260,80 @@ fn what_the_shop_does_not_have_is_listed_when_its_own_is_deleted() {
     });
 }
 
+/// When ids were first read of commercetools, when the run was first written down, and how often ids were read.
+#[derive(Default)]
+struct Beginning {
+    world: OnceCell<Rc<World>>,
+    ids: Cell<Option<Timestamp>>,
+    saved: Cell<Option<Timestamp>>,
+    reads: Cell<u32>,
+}
+
+impl Interceptor for Beginning {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let world = self.world.get()?;
+        let now = Some(world.clock().now());
+        let path = request.uri().path();
+        if to == Destination::Commercetools && request.method() == Method::POST {
+            if path.ends_with("/graphql") {
+                self.reads.set(self.reads.get() + 1);
+                self.ids.set(self.ids.get().or(now));
+            } else if path.contains("/custom-objects") {
+                self.saved.set(self.saved.get().or(now));
+            }
+        }
+        None
+    }
+}
+
+#[test]
+fn the_first_ids_of_a_deletion_are_read_while_it_is_asked_whether_it_may_begin() {
+    let mut setup = Setup::catalog(0, 900).latency_ms(200);
+    setup.klaviyo.job_times = JobTimes::USUAL;
+    run(setup, async |shop| {
+        shop.complete("products", "").await;
+        let beginning = Rc::new(Beginning::default());
+        _ = beginning.world.set(shop.world.clone());
+        let watched = shop.another_with(&[], beginning.clone());
+        watched.start("products", deletion("products")).await;
+        assert!(beginning.ids.get() < beginning.saved.get());
+        assert!(beginning.ids.get().is_some());
+        assert!(beginning.reads.get() > 10);
+
+        // one that may not begin reads no more than that
+        let (reads, jobs) = (
+            beginning.reads.take(),
+            shop.world.klaviyo(|klaviyo| klaviyo.jobs()),
+        );
+        assert!(reads > 1 && jobs > 0);
+        let others = Rc::new(Beginning::default());
+        _ = others.world.set(shop.world.clone());
+        let other = shop.another_with(&[], others.clone());
+        other
+            .posted("/sync/products", deletion("products"), 423)
+            .await;
+        assert_eq!((others.reads.get(), others.saved.get()), (1, None));
+        shop.over("products").await;
+        assert_eq!(count(&shop, Kind::Item), 0);
+    });
+}
+
+#[test]
+fn ids_that_were_read_too_early_are_read_again_after_jobs_of_a_stopped_run() {
+    let mut setup = Setup::catalog(0, 150).latency_ms(200);
+    setup.klaviyo.job_times = JobTimes::taking(Duration::from_secs(30));
+    run(setup, async |shop| {
+        shop.start("products", "").await;
+        // its jobs are under way: what they create is not in Klaviyo yet
+        shop.pass(Duration::from_secs(5)).await;
+        assert!(shop.world.klaviyo(|klaviyo| klaviyo.jobs()) > 0);
+        shop.stop("products").await;
+        let status = shop.complete("products", deletion("products")).await;
+        assert!(status["counts"]["sent"].as_u64() > Some(0), "{status}");
+        assert_eq!(count(&shop, Kind::Item), 0);
+    });
+}
+
 /// From the first question for jobs on, Klaviyo's next list of items never comes.
 #[derive(Default)]
 struct ListThatHangs {
