@@ -174,7 +174,7 @@ impl Import for Deletion {
         (self.pass == BY_SHOP).then_some(known::ID_BYTES)
     }
 
-    /// One query of ids, and two look-ups of them as a rule.
+    /// One query of up to 500 ids, and their look-ups, 100 each.
     fn may_read_early(&self) -> bool {
         self.pass == BY_SHOP
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::MAX_COUNT;
+
 /// The most ids that are named of each kind of difference.
 const MAX_NAMED: usize = 50;
 
@@ -67,6 +69,14 @@ impl Differences {
         }
     }
 
+    fn are_possible(&self) -> bool {
+        let of_fields = self.fields.values();
+        [self.compared, self.lacking, self.different, self.surplus]
+            .iter()
+            .chain(of_fields)
+            .all(|&count| count <= MAX_COUNT)
+    }
+
     fn add(&mut self, other: Self) {
         self.compared += other.compared;
         self.lacking += other.lacking;
@@ -86,6 +96,11 @@ impl Differences {
 }
 
 impl Drift {
+    /// Whether these numbers are possible. If they are, sums of them cannot overflow.
+    pub(super) fn is_possible(&self) -> bool {
+        self.items.are_possible() && self.variants.are_possible()
+    }
+
     /// Adds what was found elsewhere.
     pub fn add(&mut self, other: Self) {
         self.items.add(other.items);

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::counts::MAX_COUNT;
 use super::document::RunDocument;
 use super::failures::{FailureNews, Failures};
 use super::resource::Resource;
@@ -57,6 +58,12 @@ pub struct FailedRecords {
 }
 
 impl FailedRecords {
+    /// Whether its numbers can be ours: those of a document that is written by hand can be anything.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.unnamed <= MAX_COUNT && self.unnamed_of_run <= MAX_COUNT
+    }
+
     /// Before anything is known but the run document, which may be an earlier version's: what its report names.
     #[must_use]
     pub fn from_report(run: &RunDocument) -> Self {

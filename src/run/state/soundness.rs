@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::counts::{Counts, MAX_COUNT};
 use super::document::{MAX_KILLED_WINDOWS, MAX_STALLED_WINDOWS, RunDocument};
+use super::drift::Drift;
 use crate::time::later;
 
 /// Further ahead than any run waits: twice as long as the longest `Retry-After` that is obeyed.
@@ -19,36 +20,35 @@ impl RunDocument {
     pub fn is_sound(&self) -> bool {
         let cursor = self.cursor.as_ref();
         let jobs = || cursor.into_iter().flat_map(|cursor| &cursor.jobs);
-        let counts = [Some(&self.counts), self.variants.as_ref()];
-        let mut counts = counts
-            .into_iter()
-            .flatten()
-            .chain(jobs().map(|job| &job.counts));
-        let phase_records = cursor.map_or(0, |cursor| cursor.phase_records);
+        let ranges = || cursor.into_iter().flat_map(|cursor| &cursor.ranges);
+        let of_run = [Some(&self.counts), self.variants.as_ref()];
+        let of_run = of_run.into_iter().flatten();
+        let mut counts = of_run.chain(jobs().map(|job| &job.counts));
         let removals = self.removal.iter().chain(&self.earlier_removals);
         let removed = removals.map(|removal| removal.count.max(removal.of).max(removal.unmarked));
-        let mut attempts = jobs().flat_map(|job| [job.asked, job.attempt]).chain(
-            cursor
-                .into_iter()
-                .flat_map(|cursor| cursor.ranges.iter().map(|range| range.attempt)),
-        );
+        let mut numbers = [
+            self.window,
+            self.total.unwrap_or_default(),
+            self.record_bytes.unwrap_or_default(),
+            self.refused_blindly,
+            self.set_aside_omitted,
+            self.named_failures,
+            self.remembered_failures,
+            cursor.map_or(0, |cursor| cursor.phase_records),
+        ]
+        .into_iter()
+        .chain(removed)
+        .chain(jobs().map(|job| job.errors_read));
+        let mut attempts = jobs()
+            .flat_map(|job| [job.asked, job.attempt])
+            .chain(ranges().map(|range| range.attempt))
+            .chain([self.fruitless_waits, self.memory_halvings]);
         counts.all(Counts::are_possible)
+            && self.drift.as_ref().is_none_or(Drift::is_possible)
+            && numbers.all(|number| number <= MAX_COUNT)
             && attempts.all(|attempt| attempt <= MAX_ATTEMPTS)
             && self.stalled_windows <= MAX_STALLED_WINDOWS
             && self.killed_windows <= MAX_KILLED_WINDOWS
-            && [self.fruitless_waits, self.memory_halvings]
-                .iter()
-                .all(|&count| count <= MAX_ATTEMPTS)
-            && [
-                self.window,
-                self.set_aside_omitted,
-                self.named_failures,
-                self.remembered_failures,
-                phase_records,
-                removed.max().unwrap_or_default(),
-            ]
-            .iter()
-            .all(|&count| count <= MAX_COUNT)
     }
 
     /// Forgets moments of the future that no run sets: whoever wrote them took a wrong time for commercetools'. A run

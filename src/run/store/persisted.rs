@@ -114,6 +114,10 @@ impl Persisted for FailedRecords {
     }
 
     /// What somebody else knew of failed records is so all the same.
+    fn is_sound(&self) -> bool {
+        self.is_sound()
+    }
+
     fn disown(&mut self) {}
 
     fn stamp(&mut self, now: Timestamp, write_id: String, object_id: Option<String>) {

@@ -46,6 +46,13 @@ pub(super) enum Arrival {
     },
 }
 
+impl Arrival {
+    /// Whether it is that of a page that could not be fetched.
+    pub(super) fn is_failed_fetch(&self) -> bool {
+        matches!(self, Self::Fetched { result: Err(_), .. })
+    }
+}
+
 /// The requests under way.
 #[derive(Default)]
 pub(super) struct InFlight {

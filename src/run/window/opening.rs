@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use jiff::Timestamp;
 
 use super::in_flight::{Arrival, InFlight};
 use super::reader::Reader;
@@ -52,7 +53,7 @@ impl Opening {
     #[must_use]
     pub fn early(engine: &Engine, asked_for: &RunDocument, begun: Duration) -> Option<Self> {
         let import = engine.import(asked_for);
-        if !import.may_read_early() {
+        if !(import.may_read_early() && import.fetching_only_reads()) {
             return None;
         }
         let ranges = import.ranges(asked_for, engine.config.id_ranges);
@@ -61,10 +62,12 @@ impl Opening {
         Some(opening)
     }
 
-    /// Opens a window on a run that begins, with what has been read for it before.
+    /// Opens a window on a run that begins, with what has been read for it before, unless that came too early or has failed:
+    /// then it is read again.
     #[must_use]
     pub fn of(engine: &Engine, document: &RunDocument, early: Option<Self>) -> Self {
-        match early.filter(|_| !has_to_wait(document)) {
+        let has_failed = |early: &Self| early.arrived.iter().any(Arrival::is_failed_fetch);
+        match early.filter(|early| !has_to_wait(engine, document) && !has_failed(early)) {
             Some(opening) => {
                 opening.remember_calls(engine, document);
                 opening
@@ -101,7 +104,7 @@ impl Opening {
 
     /// Begins to read the first pages of a run that begins, if it may: its lease was begun to be claimed at `begun`.
     pub fn read_ahead(&mut self, engine: &Engine, document: &RunDocument, begun: Duration) {
-        if !has_to_wait(document) && self.import.fetching_only_reads() {
+        if !has_to_wait(engine, document) && self.import.fetching_only_reads() {
             self.fetch(engine, begun, usize::MAX);
         }
     }
@@ -134,8 +137,11 @@ impl Opening {
 }
 
 /// Whether nothing may be read yet: jobs of the run before may still change what would be looked up.
-fn has_to_wait(document: &RunDocument) -> bool {
-    document.earlier_jobs_until.is_some() || document.not_before.is_some()
+fn has_to_wait(engine: &Engine, document: &RunDocument) -> bool {
+    let now = engine.now();
+    let is_ahead = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment > now);
+    let waits_for_jobs = is_ahead(document.earlier_jobs_until) && !document.options.dry_run;
+    waits_for_jobs || is_ahead(document.not_before)
 }
 
 /// A reader of these ranges with the options of the run, within the memory of the window.

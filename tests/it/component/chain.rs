@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use native::operator::LOOK;
 use native::{Operator, Setup};
 use sim::faults::{Fault, Rule};
-use sim::klaviyo::JobTimes;
+use sim::klaviyo::{Action, JobKind, JobTimes, Kind as CatalogKind};
 use sim::seed::Kind;
 
 use crate::support::component::{IntoHosted, Shop, on_each_wasi};

@@ -318,6 +318,24 @@ fn the_first_ids_of_a_deletion_are_read_while_it_is_asked_whether_it_may_begin()
     });
 }
 
+/// The first look-up of ids, and how often it was made.
+#[derive(Default)]
+struct FirstLookUp {
+    query: OnceCell<String>,
+    times: Cell<u32>,
+}
+
+impl Interceptor for FirstLookUp {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let query = request.uri().query().unwrap_or_default();
+        let is_look_up = to == Destination::Klaviyo && query.contains("filter=any");
+        if is_look_up && self.query.get_or_init(|| query.to_owned()) == query {
+            self.times.set(self.times.get() + 1);
+        }
+        None
+    }
+}
+
 #[test]
 fn ids_that_were_read_too_early_are_read_again_after_jobs_of_a_stopped_run() {
     let mut setup = Setup::catalog(0, 150).latency_ms(200);
@@ -328,8 +346,44 @@ fn ids_that_were_read_too_early_are_read_again_after_jobs_of_a_stopped_run() {
         shop.pass(Duration::from_secs(5)).await;
         assert!(shop.world.klaviyo(|klaviyo| klaviyo.jobs()) > 0);
         shop.stop("products").await;
-        let status = shop.complete("products", deletion("products")).await;
+        let first = Rc::new(FirstLookUp::default());
+        let watched = shop.another_with(&[], first.clone());
+        let status = watched.complete("products", deletion("products")).await;
         assert!(status["counts"]["sent"].as_u64() > Some(0), "{status}");
+        assert_eq!(count(&shop, Kind::Item), 0);
+        assert_eq!(first.times.get(), 2);
+    });
+}
+
+/// commercetools' first answer to a query of ids cannot be understood.
+#[derive(Default)]
+struct FirstIdsUnreadable(Cell<bool>);
+
+impl Interceptor for FirstIdsUnreadable {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_of_ids =
+            to == Destination::Commercetools && request.uri().path().ends_with("/graphql");
+        (is_of_ids && !self.0.replace(true)).then(|| {
+            let answer = Response::builder().body(Bytes::from_static(b"[]"));
+            Ok(answer.expect("a response"))
+        })
+    }
+}
+
+#[test]
+fn a_first_page_that_was_read_in_vain_is_read_again_in_the_same_window() {
+    let mut setup = Setup::catalog(0, 150).latency_ms(200);
+    setup.klaviyo.job_times = JobTimes::USUAL;
+    run(setup, async |shop| {
+        shop.complete("products", "").await;
+        let unreadable = Rc::new(FirstIdsUnreadable::default());
+        let failing = shop.another_with(&[], unreadable.clone());
+        let status = failing.complete("products", deletion("products")).await;
+        assert!(unreadable.0.get());
+        assert_eq!(
+            (&status["window"], &status["lastError"]),
+            (&json!(1), &Value::Null)
+        );
         assert_eq!(count(&shop, Kind::Item), 0);
     });
 }

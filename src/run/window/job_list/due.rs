@@ -90,11 +90,12 @@ impl JobList {
                 };
                 let due = first?.max(later(over.at, pause));
                 let last_ends = self.last_ends(kind);
-                // one that has read none has failed, and what it was told to wait is waited
-                let is_short = (1..=LAST_PAGES).contains(&over.pages);
-                let last_ends = last_ends.filter(|ends| is_short && over.at < ends.end);
+                let last_ends =
+                    last_ends.filter(|ends| over.at < ends.end && over.pages <= LAST_PAGES);
+                // after one that has failed, the jobs are not due before what it was told to wait is over
+                let first = first?;
                 last_ends.map_or(due, |ends| {
-                    due.min(later(over.at, LAST_PAUSE).max(ends.start))
+                    due.min(later(over.at, LAST_PAUSE).max(ends.start).max(first))
                 })
             }
         };

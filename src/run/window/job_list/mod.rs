@@ -688,18 +688,31 @@ mod tests {
     #[test]
     fn a_list_that_could_not_be_read_is_left_alone_as_long_as_it_asks_for() {
         let kind = "create catalog items";
-        let mut jobs = JobList::new((0..20).map(|id| job(id, 4.0)).collect());
-        jobs.note_end(&job(50, 0.0), at(12.0));
-        jobs.wait_until(Until::End, None, false, at(12.0));
-        let kinds = jobs.listed_kinds(at(16.0));
-        assert!(jobs.begin_look(&kinds, at(16.0)).is_some());
-        let ids: Vec<String> = jobs.list.iter().map(|job| job.id.clone()).collect();
-        for id in ids {
-            jobs.poll_later(&id, &kinds, at(16.0), Duration::from_secs(10));
+        // also where only its second page could not
+        for first_page in [false, true] {
+            let mut jobs = JobList::new((0..20).map(|id| job(id, 4.0)).collect());
+            jobs.note_end(&job(50, 0.0), at(12.0));
+            jobs.wait_until(Until::End, None, false, at(12.0));
+            let kinds = jobs.listed_kinds(at(16.0));
+            assert!(jobs.begin_look(&kinds, at(16.0)).is_some());
+            if first_page {
+                let next = Some("further back".to_owned());
+                let found = Finished {
+                    next,
+                    ..found(1, None)
+                };
+                jobs.asked.clear();
+                jobs.end_look(kind, found, 1, at(16.0));
+                assert!(jobs.begin_look(&kinds, at(16.0)).is_some());
+            }
+            let ids: Vec<String> = jobs.list.iter().map(|job| job.id.clone()).collect();
+            for id in ids {
+                jobs.poll_later(&id, &kinds, at(16.0), Duration::from_secs(10));
+            }
+            jobs.end_look(kind, found(0, None), 0, at(16.0));
+            assert!(jobs.expects_last(kind, at(16.0)));
+            assert_eq!(jobs.next_due(&kinds, at(16.0)), Some(at(26.0)));
         }
-        jobs.end_look(kind, found(0, None), 0, at(16.0));
-        assert!(jobs.expects_last(kind, at(16.0)));
-        assert_eq!(jobs.next_due(&kinds, at(16.0)), Some(at(26.0)));
     }
 
     #[test]

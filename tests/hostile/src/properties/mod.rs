@@ -7,5 +7,5 @@ mod records;
 
 pub use answers::{commercetools, klaviyo, run_documents};
 pub use bodies::bodies;
-pub use documents::stored_documents;
+pub use documents::{numbers_too_large, stored_documents};
 pub use records::records;
