@@ -421,8 +421,8 @@ fn made_entries(
     let ids = made["data"].as_array().into_iter().flatten();
     let ids = ids.filter_map(|made| external(made["id"].as_str()?));
     let entries = ids.filter_map(|id| Some((id, catalog.entries(kind).get(id)?)));
-    let entries: Vec<_> = entries
+    let entries: Vec<Value> = entries
         .map(|(id, entry)| listing::resource(call, kind, id, entry))
         .collect::<Result<_, _>>()?;
-    Ok(json!(entries))
+    Ok(entries.into())
 }

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Fault, Refusal, document, moment};
@@ -166,38 +165,30 @@ fn answer(
             page(rest, size)
         }
     };
-    let fields = Fields::of(call, kind)?;
-    let fields_of_variants = match include {
-        Some(_) => Some(Fields::of(call, Kind::Variant)?),
-        None => None,
-    };
     let mut data = Vec::new();
-    let mut included = include.map(|_| Vec::new());
+    let mut included = Vec::new();
     for (_, (id, entry)) in entries {
-        let mut resource = fields.show(id, entry);
-        if let (Some(options), Some(fields), Some(included)) =
-            (include, &fields_of_variants, &mut included)
-        {
+        let mut resource = resource(call, kind, id, entry)?;
+        if let Some(options) = include {
             let mut linkage = Vec::new();
             for (n, variant) in catalog.variants_of(id).enumerate() {
                 let within = n < options.included_variants;
                 if within && let Some(entry) = catalog.entries(Kind::Variant).get(variant) {
-                    included.push(fields.show(variant, entry));
+                    included.push(self::resource(call, Kind::Variant, variant, entry)?);
                 }
                 if within || options.complete_linkage {
                     linkage.push(json!({ "type": "catalog-variant", "id": compound(variant) }));
                 }
             }
-            resource.relationships.data = Some(linkage);
+            resource["relationships"]["variants"]["data"] = linkage.into();
         }
         data.push(resource);
     }
-    let page = ListedPage {
-        data,
-        links: call.page_links(next.as_deref()),
-        included,
-    };
-    Ok(document(StatusCode::OK, &page))
+    let mut body = json!({ "data": data, "links": call.page_links(next.as_deref()) });
+    if include.is_some() {
+        body["included"] = included.into();
+    }
+    Ok(document(StatusCode::OK, &body))
 }
 
 /// Entries in the order of their ids, as few as a filter lets us look at.
@@ -262,145 +253,52 @@ fn sort_key(id: &str, entry: &Entry) -> String {
     format!("{:020}|{id}", entry.created.as_microsecond())
 }
 
-/// One page of a listing.
-#[derive(Serialize)]
-struct ListedPage {
-    data: Vec<Resource>,
-    links: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    included: Option<Vec<Resource>>,
-}
-
-/// An entry as it is read. Ids are looked up by the ten thousand: what is not wanted is not copied, and what has the same
-/// members each time is no map.
-#[derive(Serialize)]
-pub(super) struct Resource {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    id: String,
-    attributes: Map<String, Value>,
-    links: OwnLink,
-    relationships: Relationship,
-}
-
-#[derive(Serialize)]
-struct OwnLink {
-    #[serde(rename = "self")]
-    own: String,
-}
-
-/// The only relationship that is simulated of an entry.
-struct Relationship {
-    name: &'static str,
-    base: String,
-    /// What is on its other end, where that was asked for.
-    data: Option<Vec<Value>>,
-}
-
-impl Serialize for Relationship {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Links {
-            #[serde(rename = "self")]
-            own: String,
-            related: String,
-        }
-
-        #[derive(Serialize)]
-        struct Content<'a> {
-            links: Links,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            data: Option<&'a [Value]>,
-        }
-
-        let Self { name, base, data } = self;
-        let links = Links {
-            own: format!("{base}/relationships/{name}/"),
-            related: format!("{base}/{name}/"),
-        };
-        let data = data.as_deref();
-        serializer.collect_map([(name, Content { links, data })])
-    }
-}
-
-/// The fields of a kind of entries that a call asks for.
-struct Fields<'a> {
-    origin: &'a str,
-    kind: Kind,
-    /// All of them where it does not say.
-    wanted: Option<Vec<&'a str>>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(call: &'a Call<'_>, kind: Kind) -> Result<Self, Fault> {
-        Ok(Self {
-            origin: call.origin,
-            kind,
-            wanted: call.query.fields(kind.resource(), kind.fields())?,
-        })
-    }
-
-    fn has(&self, name: &str) -> bool {
-        let wanted = self.wanted.as_ref();
-        wanted.is_none_or(|wanted| wanted.contains(&name))
-    }
-
-    /// Fields that were not sent are there, empty.
-    fn show(&self, id: &str, entry: &Entry) -> Resource {
-        let kind = self.kind;
-        let sent = entry.attributes.iter().filter(|(name, _)| self.has(name));
-        let mut attributes: Map<String, Value> = sent
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        if kind != Kind::Category {
-            let unsent = [
-                ("image_full_url", json!("")),
-                ("image_thumbnail_url", json!("")),
-                ("images", json!([])),
-                ("custom_metadata", json!({})),
-                ("published", json!(true)),
-            ];
-            for (name, empty) in unsent.into_iter().filter(|(name, _)| self.has(name)) {
-                attributes.entry(name).or_insert(empty);
-            }
-        }
-        if self.has("external_id") {
-            attributes.insert("external_id".to_owned(), id.into());
-        }
-        if self.has("updated") {
-            attributes.insert("updated".to_owned(), moment(entry.updated).into());
-        }
-        if kind != Kind::Category && self.has("created") {
-            attributes.insert("created".to_owned(), moment(entry.created).into());
-        }
-        let id = compound(id);
-        let base = format!("{}/api/{}/{id}", self.origin, kind.collection());
-        Resource {
-            kind: kind.resource(),
-            id,
-            attributes,
-            links: OwnLink {
-                own: format!("{base}/"),
-            },
-            relationships: Relationship {
-                name: match kind {
-                    Kind::Category => "items",
-                    Kind::Item => "variants",
-                    Kind::Variant => "item",
-                },
-                base,
-                data: None,
-            },
-        }
-    }
-}
-
-/// An entry as it is read.
+/// An entry as it is read: fields that were not sent are there, empty.
 pub(super) fn resource(
     call: &Call<'_>,
     kind: Kind,
     id: &str,
     entry: &Entry,
-) -> Result<Resource, Fault> {
-    Ok(Fields::of(call, kind)?.show(id, entry))
+) -> Result<Value, Fault> {
+    let wanted = call.query.fields(kind.resource(), kind.fields())?;
+    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
+    // what is not wanted is not copied: ids are looked up by the ten thousand
+    let sent = entry.attributes.iter().filter(|(name, _)| is_wanted(name));
+    let mut attributes: Map<String, Value> = sent
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if kind != Kind::Category {
+        for (name, unsent) in [
+            ("image_full_url", json!("")),
+            ("image_thumbnail_url", json!("")),
+            ("images", json!([])),
+            ("custom_metadata", json!({})),
+            ("published", json!(true)),
+        ] {
+            attributes.entry(name).or_insert(unsent);
+        }
+    }
+    attributes.insert("external_id".to_owned(), id.into());
+    attributes.insert("updated".to_owned(), moment(entry.updated).into());
+    if kind != Kind::Category {
+        attributes.insert("created".to_owned(), moment(entry.created).into());
+    }
+    attributes.retain(|name, _| is_wanted(name));
+    let compound_id = compound(id);
+    let relationship = match kind {
+        Kind::Category => "items",
+        Kind::Item => "variants",
+        Kind::Variant => "item",
+    };
+    let base = format!("{}/api/{}/{compound_id}", call.origin, kind.collection());
+    let mut resource = call.resource(kind.resource(), kind.collection(), &compound_id, attributes);
+    resource["relationships"] = json!({
+        relationship: {
+            "links": {
+                "self": format!("{base}/relationships/{relationship}/"),
+                "related": format!("{base}/{relationship}/"),
+            },
+        },
+    });
+    Ok(resource)
 }
