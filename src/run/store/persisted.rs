@@ -113,11 +113,11 @@ impl Persisted for FailedRecords {
         None
     }
 
-    /// What somebody else knew of failed records is so all the same.
     fn is_sound(&self) -> bool {
         self.is_sound()
     }
 
+    /// What somebody else knew of failed records is so all the same.
     fn disown(&mut self) {}
 
     fn stamp(&mut self, now: Timestamp, write_id: String, object_id: Option<String>) {
