@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
-use jiff::Timestamp;
+use http::{Method, Request};
 use klaviyo_bulk_import::run::chain::PREDECESSOR;
 use native::call::Call;
 use native::environment::{Answered, Destination};
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use sim::seed::Kind;
 use sim::world::World;
 
+use crate::support::calls::{Calls, Sent};
 use crate::support::described::run;
 
 /// Somebody writes the run's document just before each of so many saves of it: its lease is given back then.
@@ -74,53 +74,44 @@ fn a_window_goes_on_although_the_last_save_of_the_one_before_comes_between() {
     }
 }
 
-/// What was asked for while a run was being written down.
-#[derive(Default)]
-struct Beginning {
-    world: OnceCell<Rc<World>>,
-    /// Somebody else's start is faster.
-    is_outrun: bool,
-    written_at: Cell<Option<Timestamp>>,
-    read_at: Cell<Option<Timestamp>>,
-    sent: Cell<u32>,
+/// The first page of customers.
+fn is_read(call: &Sent) -> bool {
+    call.path().ends_with("/customers") && call.query().contains("sort=")
 }
 
-impl Interceptor for Beginning {
+/// Somebody else's start is faster: its document is there when the first one arrives.
+struct Outrun {
+    calls: Calls,
+    world: Rc<World>,
+    is_over: Cell<bool>,
+}
+
+impl Interceptor for Outrun {
     fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
-        let world = self.world.get()?;
-        let now = world.clock().now();
-        let path = request.uri().path();
-        let query = request.uri().query().unwrap_or_default();
-        if path.ends_with("/customers") && query.contains("sort=") {
-            self.read_at.set(self.read_at.get().or(Some(now)));
-        } else if to == Destination::Klaviyo && request.method() == "POST" {
-            self.sent.set(self.sent.get() + 1);
-        } else if path.ends_with("/custom-objects") && self.written_at.get().is_none() {
-            self.written_at.set(Some(now));
-            if self.is_outrun {
-                let draft: Value = serde_json::from_slice(request.body()).expect("a draft");
-                let mut document = draft["value"].clone();
-                document["runId"] = "another".into();
-                document["writeId"] = "another's".into();
-                document["lease"]["holder"] = "another".into();
-                world.commercetools(|project| {
-                    project.put_custom_object(now, CONTAINER, "customers", &document);
-                });
-            }
+        let is_save = request.uri().path().ends_with("/custom-objects");
+        if is_save && !self.is_over.replace(true) {
+            let draft: Value = serde_json::from_slice(request.body()).expect("a draft");
+            let mut document = draft["value"].clone();
+            document["runId"] = "another".into();
+            document["writeId"] = "another's".into();
+            document["lease"]["holder"] = "another".into();
+            let now = self.world.clock().now();
+            self.world.commercetools(|project| {
+                project.put_custom_object(now, CONTAINER, "customers", &document);
+            });
         }
-        None
+        self.calls.request(to, request)
     }
 }
 
 #[test]
 fn a_run_begins_to_read_while_it_is_written_down() {
     run(Setup::customers(40).latency_ms(200), async |shop| {
-        let beginning = Rc::new(Beginning::default());
-        _ = beginning.world.set(shop.world.clone());
-        let watched = shop.another_with(&[], beginning.clone());
+        let calls = Rc::new(Calls::of(&shop.world));
+        let watched = shop.another_with(&[], calls.clone());
         watched.complete("customers", "").await;
-        assert!(beginning.read_at.get().is_some());
-        assert_eq!(beginning.read_at, beginning.written_at, "side by side");
+        let saves = calls.all(|call| call.path().ends_with("/custom-objects"));
+        assert_eq!(calls.all(is_read)[0].at, saves[0].at, "side by side");
         shop.assert_ledger(&[Kind::Customer]);
     });
 }
@@ -128,16 +119,17 @@ fn a_run_begins_to_read_while_it_is_written_down() {
 #[test]
 fn what_is_read_ahead_is_given_up_where_another_start_was_faster() {
     run(Setup::customers(40).latency_ms(200), async |shop| {
-        let beginning = Rc::new(Beginning {
-            is_outrun: true,
-            ..Beginning::default()
+        let outrun = Rc::new(Outrun {
+            calls: Calls::of(&shop.world),
+            world: shop.world.clone(),
+            is_over: Cell::new(false),
         });
-        _ = beginning.world.set(shop.world.clone());
-        let outrun = shop.another_with(&[], beginning.clone());
-        let answer = outrun.posted("/sync/customers", "", 423).await;
+        let late = shop.another_with(&[], outrun.clone());
+        let answer = late.posted("/sync/customers", "", 423).await;
         assert_eq!(answer["resource"], "customers", "{answer}");
         shop.pass(Duration::from_secs(20)).await;
-        assert!(beginning.read_at.get().is_some());
-        assert_eq!(beginning.sent.get(), 0, "nothing is sent");
+        assert!(!outrun.calls.all(is_read).is_empty());
+        let sent = |call: &Sent| call.is_to(Destination::Klaviyo, Method::POST);
+        assert_eq!(outrun.calls.all(sent).len(), 0, "nothing is sent");
     });
 }

@@ -15,6 +15,7 @@ use sim::faults::{Fault, Rule};
 use sim::klaviyo::{Choice, JobTimes, Kind};
 use sim::world::World;
 
+use crate::support::calls::{Calls, Sent};
 use crate::support::described::run;
 
 fn deletion(resource: &str) -> Value {
@@ -188,38 +189,40 @@ fn what_the_shop_has_is_found_by_its_ids_and_the_rest_is_listed() {
     }
 }
 
-/// When Klaviyo was asked last for jobs, and when for everything that it lists.
-#[derive(Default)]
-struct Questions {
-    world: OnceCell<Rc<World>>,
-    jobs: Cell<Option<Timestamp>>,
-    list: Cell<Option<Timestamp>>,
+/// A question for jobs of Klaviyo.
+fn is_for_jobs(call: &Sent) -> bool {
+    call.is_to(Destination::Klaviyo, Method::GET) && call.path().contains("-jobs")
 }
 
-impl Interceptor for Questions {
-    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
-        let world = self
-            .world
-            .get()
-            .filter(|_| to == Destination::Klaviyo && request.method() == "GET")?;
-        let (path, query) = (request.uri().path(), request.uri().query());
-        if path.contains("-jobs") {
-            self.jobs.set(Some(world.clock().now()));
-        } else if !query.is_some_and(|query| query.contains("filter=")) {
-            self.list.set(Some(world.clock().now()));
-        }
-        None
-    }
+/// A question for everything that Klaviyo has.
+fn is_for_the_list(call: &Sent) -> bool {
+    let is_read = call.is_to(Destination::Klaviyo, Method::GET);
+    is_read && !call.path().contains("-jobs") && !call.query().contains("filter=")
 }
 
-/// Deletes all items, and returns the status and the questions for jobs and for the list.
-async fn questions_of_a_deletion(shop: &Shop) -> (Value, Rc<Questions>) {
-    let questions = Rc::new(Questions::default());
-    _ = questions.world.set(shop.world.clone());
-    let asking = shop.another_with(&[], questions.clone());
-    let status = asking.complete("products", deletion("products")).await;
+/// A query of ids of commercetools.
+fn is_for_ids(call: &Sent) -> bool {
+    call.is_to(Destination::Commercetools, Method::POST) && call.path().ends_with("/graphql")
+}
+
+/// A save of a document.
+fn is_save(call: &Sent) -> bool {
+    let is_write = call.is_to(Destination::Commercetools, Method::POST);
+    is_write && call.path().contains("/custom-objects")
+}
+
+/// Deletes all items, and returns the status and the calls.
+async fn calls_of_a_deletion(shop: &Shop) -> (Value, Rc<Calls>) {
+    let calls = Rc::new(Calls::of(&shop.world));
+    let watched = shop.another_with(&[], calls.clone());
+    let status = watched.complete("products", deletion("products")).await;
     assert_eq!(count(shop, Kind::Item), 0);
-    (status, questions)
+    (status, calls)
+}
+
+/// When the last of these calls was sent.
+fn last(calls: &[Sent]) -> Option<Timestamp> {
+    calls.last().map(|call| call.at)
 }
 
 #[test]
@@ -231,9 +234,10 @@ fn the_list_is_looked_at_while_the_last_jobs_are() {
         run(setup, async |shop| {
             shop.complete("products", "").await;
             let items = count(&shop, Kind::Item);
-            let (status, questions) = questions_of_a_deletion(&shop).await;
+            let (status, calls) = calls_of_a_deletion(&shop).await;
             assert_eq!(status["counts"]["sent"], items, "{status}");
-            let (list, jobs) = (questions.list.get(), questions.jobs.get());
+            let list = last(&calls.all(is_for_the_list));
+            let jobs = last(&calls.all(is_for_jobs));
             // a look may go on with a second page of jobs
             assert!(
                 list.is_some() && list <= jobs,
@@ -254,36 +258,11 @@ fn what_the_shop_does_not_have_is_listed_when_its_own_is_deleted() {
             klaviyo.put_entry(Kind::Item, "foreign", &json!({"title": "foreign"}));
         });
         let items = count(&shop, Kind::Item);
-        let (status, questions) = questions_of_a_deletion(&shop).await;
+        let (status, calls) = calls_of_a_deletion(&shop).await;
         assert_eq!(status["counts"]["sent"], items, "{status}");
-        assert!(questions.list.get() >= questions.jobs.get());
+        let jobs = last(&calls.all(is_for_jobs));
+        assert!(jobs.is_some() && last(&calls.all(is_for_the_list)) >= jobs);
     });
-}
-
-/// When ids were first read of commercetools, when the run was first written down, and how often ids were read.
-#[derive(Default)]
-struct Beginning {
-    world: OnceCell<Rc<World>>,
-    ids: Cell<Option<Timestamp>>,
-    saved: Cell<Option<Timestamp>>,
-    reads: Cell<u32>,
-}
-
-impl Interceptor for Beginning {
-    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
-        let world = self.world.get()?;
-        let now = Some(world.clock().now());
-        let path = request.uri().path();
-        if to == Destination::Commercetools && request.method() == Method::POST {
-            if path.ends_with("/graphql") {
-                self.reads.set(self.reads.get() + 1);
-                self.ids.set(self.ids.get().or(now));
-            } else if path.contains("/custom-objects") {
-                self.saved.set(self.saved.get().or(now));
-            }
-        }
-        None
-    }
 }
 
 #[test]
@@ -292,48 +271,25 @@ fn the_first_ids_of_a_deletion_are_read_while_it_is_asked_whether_it_may_begin()
     setup.klaviyo.job_times = JobTimes::USUAL;
     run(setup, async |shop| {
         shop.complete("products", "").await;
-        let beginning = Rc::new(Beginning::default());
-        _ = beginning.world.set(shop.world.clone());
-        let watched = shop.another_with(&[], beginning.clone());
+        let calls = Rc::new(Calls::of(&shop.world));
+        let watched = shop.another_with(&[], calls.clone());
         watched.start("products", deletion("products")).await;
-        assert!(beginning.ids.get() < beginning.saved.get());
-        assert!(beginning.ids.get().is_some());
-        assert!(beginning.reads.get() > 10);
+        let (reads, saves) = (calls.all(is_for_ids), calls.all(is_save));
+        assert!(reads.len() > 10, "{}", reads.len());
+        assert!(reads[0].at < saves[0].at);
+        assert!(shop.world.klaviyo(|klaviyo| klaviyo.jobs()) > 0);
 
         // one that may not begin reads no more than that
-        let (reads, jobs) = (
-            beginning.reads.take(),
-            shop.world.klaviyo(|klaviyo| klaviyo.jobs()),
-        );
-        assert!(reads > 1 && jobs > 0);
-        let others = Rc::new(Beginning::default());
-        _ = others.world.set(shop.world.clone());
+        let others = Rc::new(Calls::of(&shop.world));
         let other = shop.another_with(&[], others.clone());
         other
             .posted("/sync/products", deletion("products"), 423)
             .await;
-        assert_eq!((others.reads.get(), others.saved.get()), (1, None));
+        assert_eq!(others.all(is_for_ids).len(), 1);
+        assert_eq!(others.all(is_save).len(), 0);
         shop.over("products").await;
         assert_eq!(count(&shop, Kind::Item), 0);
     });
-}
-
-/// The first look-up of ids, and how often it was made.
-#[derive(Default)]
-struct FirstLookUp {
-    query: OnceCell<String>,
-    times: Cell<u32>,
-}
-
-impl Interceptor for FirstLookUp {
-    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
-        let query = request.uri().query().unwrap_or_default();
-        let is_look_up = to == Destination::Klaviyo && query.contains("filter=any");
-        if is_look_up && self.query.get_or_init(|| query.to_owned()) == query {
-            self.times.set(self.times.get() + 1);
-        }
-        None
-    }
 }
 
 #[test]
@@ -346,12 +302,15 @@ fn ids_that_were_read_too_early_are_read_again_after_jobs_of_a_stopped_run() {
         shop.pass(Duration::from_secs(5)).await;
         assert!(shop.world.klaviyo(|klaviyo| klaviyo.jobs()) > 0);
         shop.stop("products").await;
-        let first = Rc::new(FirstLookUp::default());
-        let watched = shop.another_with(&[], first.clone());
+        let calls = Rc::new(Calls::of(&shop.world));
+        let watched = shop.another_with(&[], calls.clone());
         let status = watched.complete("products", deletion("products")).await;
         assert!(status["counts"]["sent"].as_u64() > Some(0), "{status}");
         assert_eq!(count(&shop, Kind::Item), 0);
-        assert_eq!(first.times.get(), 2);
+        let look_ups = calls.all(|call| call.query().contains("filter=any"));
+        let first = look_ups[0].query();
+        let times = look_ups.iter().filter(|call| call.query() == first);
+        assert_eq!(times.count(), 2);
     });
 }
 

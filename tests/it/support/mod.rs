@@ -1,6 +1,7 @@
 //! What the tests share. Whatever a test looks at, it is a shop that is operated: of the built component in the host
 //! ([`component`]), or of the core in this process ([`described`], `native`).
 
+pub(crate) mod calls;
 pub(crate) mod component;
 pub(crate) mod described;
 pub(crate) mod description;
