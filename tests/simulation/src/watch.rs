@@ -178,6 +178,7 @@ impl World {
             return;
         }
         self.watch_up_to_date(&object["value"]);
+        self.watch_dead_windows(key, &object["value"]);
         match serde_json::from_value::<RunDocument>(object["value"].clone()) {
             Err(error) => self
                 .watch

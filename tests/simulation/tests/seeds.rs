@@ -37,7 +37,7 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 13] = [
+const REGRESSIONS: [(u64, &str); 14] = [
     (
         24,
         "look-ups that were answered 502 were not asked for in halves: the page they belong to never arrived",
@@ -90,6 +90,10 @@ const REGRESSIONS: [(u64, &str); 13] = [
     (
         76_139,
         "pages that were read while the lease was being written created the categories that products lacked",
+    ),
+    (
+        99_048,
+        "the operator took up a run whose windows were all killed before who waits for its failure looked again",
     ),
 ];
 

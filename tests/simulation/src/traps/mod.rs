@@ -154,6 +154,8 @@ pub(crate) struct Sprung {
     pub(crate) is_set: Cell<bool>,
     /// Whether the platform has ended a window.
     has_ended_window: Cell<bool>,
+    /// Whether the run whose windows it ends has been stored as failed.
+    has_failed: Cell<bool>,
     /// Whether the operator has mended what was wrong.
     is_mended: Cell<bool>,
     /// Runs whose document somebody has deleted while they were worked on, and when.

@@ -169,33 +169,39 @@ impl World {
         loop {
             self.executor.sleep(GLANCE * 10).await;
             let status = self.of_document(|document| document["status"].clone());
-            match status.as_str() {
-                Some("running") if self.executor.elapsed() < end => {}
-                Some("running") => {
-                    self.watch.violation(format!(
-                        "every window has been killed for {DEAD_WINDOWS:?}, and the run does not say so"
-                    ));
-                    break;
-                }
-                // windows that are too short for the calls fail a run as well, before any of them is killed
-                Some("failed") if !self.sprung.has_ended_window.get() => break,
-                Some("failed") => {
-                    let advice =
-                        self.of_document(|document| document["lastError"]["advice"].clone());
-                    if !advice
-                        .as_str()
-                        .is_some_and(|advice| advice.contains("memory_mib"))
-                    {
-                        let text = format!("every window was killed, and the advice is {advice}");
-                        self.watch.violation(text);
-                    }
-                    break;
-                }
-                _ => break,
+            if status != "running" || self.sprung.has_failed.get() {
+                break;
+            }
+            if self.executor.elapsed() >= end {
+                self.watch.violation(format!(
+                    "every window has been killed for {DEAD_WINDOWS:?}, and the run does not say so"
+                ));
+                break;
             }
         }
         self.sprung.is_mended.set(true);
         self.note("the platform lets windows live");
+    }
+
+    /// The run of this resource is stored. One that has failed says what to do about windows that are killed. Somebody may
+    /// take it up before anybody looks again, so that it is seen here.
+    pub(crate) fn watch_dead_windows(&self, resource: &str, document: &Value) {
+        let is_meant = self.trap() == Some(Trap::DeadWindows)
+            && !self.is_mended_now()
+            && resource == self.resource().name()
+            && document["status"] == "failed";
+        if !is_meant || self.sprung.has_failed.replace(true) {
+            return;
+        }
+        let advice = &document["lastError"]["advice"];
+        let is_told = advice
+            .as_str()
+            .is_some_and(|advice| advice.contains("memory_mib"));
+        // windows that are too short for the calls fail a run as well, before any of them is killed
+        if self.sprung.has_ended_window.get() && !is_told {
+            let text = format!("every window was killed, and the advice is {advice}");
+            self.watch.violation(text);
+        }
     }
 
     /// Somebody stops the run now that a batch is on its way.
