@@ -1,8 +1,9 @@
 //! `GET /sync/cron/<cron_token>/...`: for schedulers that can set a path, but neither method nor headers, such as
 //! `spin aka cron` of Akamai Functions.
 //!
-//! Paths are written to logs, so this token allows three harmless operations only: to continue what was started, to
-//! import what has changed since the last run, and to remove what commercetools no longer has, behind the guard. The responses say whether that worked, and nothing about the runs.
+//! Paths are written to logs, so this token allows three harmless operations only: to continue what was started, to import
+//! what has changed since the last run, and to remove what commercetools no longer has, behind the guard. The responses say
+//! whether that worked, and nothing about the runs.
 
 use std::rc::Rc;
 

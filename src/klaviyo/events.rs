@@ -28,6 +28,7 @@ pub static BULK_CREATE: BulkEndpoint = BulkEndpoint {
     max_bytes: MAX_REQUEST_BYTES,
     mend: profiles::without_identifier,
     apart: never_apart,
+    // the response is a 202 without a job
     read_job: None,
     names_entries: false,
 };

@@ -1,6 +1,7 @@
 //! The results of catalog jobs, entry by entry.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +13,8 @@ use crate::klaviyo::catalog::job::{self, EntryError, Named, Outcome};
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::job::{JobState, Look, unknown_in_progress};
 use crate::mapping::product::{Write, compound_id};
-use crate::run::import::{Finished, JobAnswer, MAX_DECISIONS, Refused};
+use crate::ports::LocalFuture;
+use crate::run::import::{Finished, JobAnswer, Jobs, KnownJobs, MAX_DECISIONS, Refused};
 use crate::run::state::{Digests, EntryName, Job};
 use crate::time::{Deadline, between};
 
@@ -43,9 +45,9 @@ struct Resolution {
 
 /// Compares a job's entries with its errors and with what it made.
 ///
-/// Errors are matched by the entry's id, then by its index. Of two entries with one id, the first was taken. A failed entry that no error names is one of those that the
-/// job did not make. A create that is neither among what the job made nor among its errors may have met an entry that is
-/// there already.
+/// Errors are matched by the entry's id, then by its index. Of two entries with one id, the first was taken. A failed entry
+/// that no error names is one of those that the job did not make. A create that is neither among what the job made nor
+/// among its errors may have met an entry that is there already.
 fn resolve(
     endpoint: &BulkEndpoint,
     id_of: fn(&str) -> &str,
@@ -110,21 +112,60 @@ fn ids_in(collection: CatalogCollection) -> fn(&str) -> &str {
     }
 }
 
-/// Polls a job of one of these endpoints, whose entries are of this collection.
-///
-/// # Errors
-/// If Klaviyo does not respond or rejects the request.
-pub(super) async fn poll(
+/// The jobs of some endpoints, whose entries are of one collection.
+pub(super) struct CatalogJobs {
+    pub(super) client: Rc<klaviyo::Client>,
+    pub(super) endpoints: &'static [&'static BulkEndpoint],
+    pub(super) collection: CatalogCollection,
+}
+
+impl Jobs for CatalogJobs {
+    fn poll(
+        &self,
+        job: Job,
+        known: KnownJobs,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
+        let (client, collection) = (self.client.clone(), self.collection);
+        let Some(endpoint) = self.endpoint(&job.kind) else {
+            return Box::pin(async { Ok(JobAnswer::Unknown) });
+        };
+        Box::pin(async move { poll(&client, endpoint, collection, job, &known, deadline).await })
+    }
+
+    fn look(
+        &self,
+        jobs: Vec<Job>,
+        known: KnownJobs,
+        look: Look,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        let (client, collection) = (self.client.clone(), self.collection);
+        let endpoint = jobs.first().and_then(|job| self.endpoint(&job.kind));
+        let Some(endpoint) = endpoint else {
+            return Box::pin(async { Ok(Finished::default()) });
+        };
+        Box::pin(async move {
+            look_for(&client, endpoint, collection, &jobs, &known, look, deadline).await
+        })
+    }
+}
+
+impl CatalogJobs {
+    fn endpoint(&self, kind: &str) -> Option<&'static BulkEndpoint> {
+        let mut endpoints = self.endpoints.iter();
+        endpoints.find(|endpoint| endpoint.key == kind).copied()
+    }
+}
+
+async fn poll(
     client: &klaviyo::Client,
-    endpoints: &'static [&'static BulkEndpoint],
+    endpoint: &'static BulkEndpoint,
     collection: CatalogCollection,
     job: Job,
     known: &HashSet<String>,
     deadline: Deadline,
 ) -> Result<JobAnswer, Error> {
-    let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.key == job.kind) else {
-        return Ok(JobAnswer::Unknown);
-    };
     let outcome = match job::read(client, endpoint, &job.id, deadline).await? {
         JobState::UnderWay => return Ok(JobAnswer::NotYet),
         JobState::Cancelled => return Ok(JobAnswer::Cancelled),
@@ -140,23 +181,16 @@ pub(super) async fn poll(
     decide(client, endpoint, collection, job, outcome, deadline).await
 }
 
-/// The results of those of these jobs, all of one kind, that are in the list of complete jobs.
-///
-/// # Errors
-/// If Klaviyo does not respond or rejects the request.
-pub(super) async fn look(
+/// The results of those of these jobs that are in the list of complete jobs.
+async fn look_for(
     client: &klaviyo::Client,
-    endpoints: &'static [&'static BulkEndpoint],
+    endpoint: &'static BulkEndpoint,
     collection: CatalogCollection,
-    jobs: Vec<Job>,
+    jobs: &[Job],
     known: &HashSet<String>,
     look: Look,
     deadline: Deadline,
 ) -> Result<Finished, Error> {
-    let kind = jobs.first().map(|job| job.kind.as_str());
-    let Some(endpoint) = endpoints.iter().find(|endpoint| Some(endpoint.key) == kind) else {
-        return Ok(Finished::default());
-    };
     let wanted = jobs.iter().map(|job| (job.id.as_str(), job.since));
     let listed = job::read_finished(client, endpoint, wanted.collect(), look, deadline).await?;
     let mut found = Finished {

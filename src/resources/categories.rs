@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::catalog_jobs::{self, JOBS_A_GROUP, write_of};
+use super::catalog_jobs::{CatalogJobs, JOBS_A_GROUP, write_of};
 use super::changes::{FindChanges, Selection};
 use super::collection::Collection;
 use super::context::Context;
@@ -12,14 +12,13 @@ use crate::json::Part;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, existing};
 use crate::klaviyo::catalog::{CREATE_CATEGORIES, UPDATE_CATEGORIES};
-use crate::klaviyo::job::Look;
 use crate::mapping::category::Category;
 use crate::mapping::product::compound_id;
 use crate::ports::LocalFuture;
 use crate::resources::withdrawal::Withdrawal;
-use crate::run::import::{Finished, Import, JobAnswer, KnownJobs, NextPhase};
+use crate::run::import::{Import, Jobs, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, PhaseName, Resource, RunDocument, RunOptions};
+use crate::run::state::{IdRange, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 2] = [&CREATE_CATEGORIES, &UPDATE_CATEGORIES];
@@ -137,33 +136,11 @@ impl Import for Categories {
         true
     }
 
-    fn look_for_jobs(
-        &self,
-        jobs: Vec<Job>,
-        known: KnownJobs,
-        look: Look,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Finished, Error>> {
-        let client = self.context.klaviyo.clone();
-        Box::pin(async move {
-            let collection = CatalogCollection::Categories;
-            catalog_jobs::look(
-                &client, &ENDPOINTS, collection, jobs, &known, look, deadline,
-            )
-            .await
-        })
-    }
-
-    fn poll_job(
-        &self,
-        job: Job,
-        known: KnownJobs,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.context.klaviyo.clone();
-        Box::pin(async move {
-            let collection = CatalogCollection::Categories;
-            catalog_jobs::poll(&client, &ENDPOINTS, collection, job, &known, deadline).await
-        })
+    fn jobs(&self, _kind: &str) -> Option<Box<dyn Jobs>> {
+        Some(Box::new(CatalogJobs {
+            client: self.context.klaviyo.clone(),
+            endpoints: &ENDPOINTS,
+            collection: CatalogCollection::Categories,
+        }))
     }
 }

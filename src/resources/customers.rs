@@ -1,6 +1,7 @@
 //! Imports customers as profiles.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::collection::{Collection, Records};
 use super::context::Context;
@@ -12,7 +13,7 @@ use crate::klaviyo::known_profiles;
 use crate::klaviyo::profiles::{self, ImportError, ImportErrors, MAX_PROFILE_BYTES, Outcome};
 use crate::mapping::{self, Skip, customer};
 use crate::ports::LocalFuture;
-use crate::run::import::{Import, JobAnswer, KnownJobs, Mended, Refused};
+use crate::run::import::{Import, JobAnswer, Jobs, KnownJobs, Mended, Refused};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{Job, Note, RunOptions};
 use crate::time::Deadline;
@@ -103,13 +104,22 @@ impl Import for Customers {
         })
     }
 
-    fn poll_job(
+    fn jobs(&self, _kind: &str) -> Option<Box<dyn Jobs>> {
+        Some(Box::new(ProfileJobs(self.0.klaviyo.clone())))
+    }
+}
+
+/// The jobs that import profiles.
+struct ProfileJobs(Rc<klaviyo::Client>);
+
+impl Jobs for ProfileJobs {
+    fn poll(
         &self,
         job: Job,
         _known: KnownJobs,
         deadline: Deadline,
     ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.0.klaviyo.clone();
+        let client = self.0.clone();
         Box::pin(async move {
             let is_first = job.errors_at.is_none();
             let mut failed = match is_first {

@@ -18,9 +18,9 @@ use crate::mapping::Skip;
 use crate::mapping::order::{self, CategoryPaths, Refund};
 use crate::ports::LocalFuture;
 use crate::run::documents::{Document, Documents, RecordOutcome};
-use crate::run::import::{Import, JobAnswer, KnownJobs};
+use crate::run::import::Import;
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Note, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&events::BULK_CREATE];
@@ -136,16 +136,6 @@ impl Import for Orders {
                 documents(record, &paths, &options, trigger_flows, refund, out)
             })))
         })
-    }
-
-    fn poll_job(
-        &self,
-        _job: Job,
-        _known: KnownJobs,
-        _deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        // Klaviyo's response to a bulk creation of events is a 202 without a job
-        Box::pin(async { Ok(JobAnswer::Unknown) })
     }
 }
 

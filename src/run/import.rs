@@ -123,6 +123,29 @@ impl NextPhase {
     }
 }
 
+/// What tells the results of jobs of one kind. `known` are always all jobs of the kind that the run has under way.
+pub trait Jobs {
+    /// Polls a job.
+    fn poll(
+        &self,
+        job: Job,
+        known: KnownJobs,
+        deadline: Deadline,
+    ) -> LocalFuture<'static, Result<JobAnswer, Error>>;
+
+    /// Looks for those of these jobs that are finished in Klaviyo's list of such jobs, and gives the results of those
+    /// that it finds.
+    fn look(
+        &self,
+        _jobs: Vec<Job>,
+        _known: KnownJobs,
+        _look: Look,
+        _deadline: Deadline,
+    ) -> LocalFuture<'static, Result<Finished, Error>> {
+        Box::pin(async { Ok(Finished::default()) })
+    }
+}
+
 /// How one resource is imported.
 pub trait Import {
     /// The endpoints that documents are sent to.
@@ -215,30 +238,15 @@ pub trait Import {
         false
     }
 
-    /// Whether finished jobs can be found by [`Import::look_for_jobs`].
+    /// Whether finished jobs can be found by [`Jobs::look`].
     fn lists_jobs(&self) -> bool {
         false
     }
 
-    /// Looks for those of these jobs, all of one kind, that are finished, in Klaviyo's list of such jobs. Gives the
-    /// results of those that it finds. `known` are all jobs of the kind that the run has under way.
-    fn look_for_jobs(
-        &self,
-        _jobs: Vec<Job>,
-        _known: KnownJobs,
-        _look: Look,
-        _deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Finished, Error>> {
-        Box::pin(async { Ok(Finished::default()) })
+    /// What tells the results of the jobs of this kind; `None` if Klaviyo makes no job that can be read.
+    fn jobs(&self, _kind: &str) -> Option<Box<dyn Jobs>> {
+        None
     }
-
-    /// Polls a job; `known` are all jobs of its kind that the run has under way.
-    fn poll_job(
-        &self,
-        job: Job,
-        known: KnownJobs,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>>;
 }
 
 /// Makes the import that a run needs.

@@ -33,10 +33,10 @@ use crate::klaviyo::bulk::BulkEndpoint;
 use crate::mapping::{self, Skip};
 use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
-use crate::run::import::{Import, JobAnswer, KnownJobs, NextPhase};
+use crate::run::import::{Import, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::state::{
-    Cursor, IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions, Source,
+    Cursor, IdRange, Note, PhaseName, Resource, RunDocument, RunOptions, Source,
 };
 use crate::time::Deadline;
 
@@ -413,14 +413,5 @@ impl Import for FindChanges {
                 }),
             })
         })
-    }
-
-    fn poll_job(
-        &self,
-        _job: Job,
-        _known: KnownJobs,
-        _deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        Box::pin(async { Ok(JobAnswer::Unknown) })
     }
 }

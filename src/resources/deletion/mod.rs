@@ -5,60 +5,38 @@
 //! that finds nothing, or where the list was empty already when the last jobs turned out to be finished. Because others may
 //! keep adding entries, there are at most `MAX_PASSES` passes; a last one only counts what is left.
 
+mod jobs;
 mod known;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
-use futures_util::future::join;
-
-use super::catalog_jobs;
+use self::jobs::{Listed, PassJobs};
+use super::catalog_jobs::{CatalogJobs, JOBS_A_GROUP};
 use super::context::Context;
 use crate::commercetools;
 use crate::error::Error;
 use crate::klaviyo;
 use crate::klaviyo::bulk::BulkEndpoint;
-use crate::klaviyo::catalog::listing::{self, CatalogCollection, ListedPage};
+use crate::klaviyo::catalog::listing::{self, CatalogCollection};
 use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, DELETE_VARIANTS, identifier};
-use crate::klaviyo::job::Look;
 use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::RecordOutcome;
-use crate::run::import::{Finished, Import, JobAnswer, KnownJobs, NextPhase};
+use crate::run::import::{Import, Jobs, NextPhase};
 use crate::run::page::{Mapper, Page, PageQuery, Record};
-use crate::run::state::{Cursor, Digests, IdRange, Job, Note, PhaseName, RunDocument, RunOptions};
+use crate::run::state::{Cursor, IdRange, Note, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// The pass that finds entries by the shop's ids.
 const BY_SHOP: u32 = 0;
 /// The most passes that list all entries and delete them.
 const MAX_PASSES: u32 = 5;
-/// With so many jobs under way, or fewer, Klaviyo's list is looked at while finished ones are looked for: these may be the
-/// last, and then the list is what the deletion waits for. As many are on a page of the list of jobs at most.
-const LAST_JOBS: usize = 100;
-/// The same for jobs that are polled one by one.
-const LAST_POLLED: usize = 4;
-/// How long what is known of jobs waits for the list that is looked at beside them.
-const LIST_PATIENCE: Duration = Duration::from_secs(3);
-
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
 /// Klaviyo deletes an item's variants with it.
 static ITEM_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_ITEMS];
 static VARIANT_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
-
-/// What Klaviyo lists of the collection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Listed {
-    /// It may have entries.
-    #[default]
-    Unknown,
-    /// It is being asked.
-    Asked,
-    /// It has none.
-    Nothing,
-}
 
 /// One pass.
 pub struct Deletion {
@@ -96,34 +74,6 @@ impl Deletion {
         }
     }
 
-    /// Looks at Klaviyo's list beside the question for jobs, if these may be the last. That it is not empty says nothing,
-    /// nor that it cannot be read: then the next pass lists.
-    fn look_at_list(
-        &self,
-        may_be_last: bool,
-        deadline: Deadline,
-    ) -> impl Future<Output = ()> + 'static {
-        let (client, collection) = (self.klaviyo.clone(), self.collection);
-        let list = self.list.clone();
-        async move {
-            if list.get() == Listed::Asked {
-                return;
-            }
-            list.set(Listed::Unknown);
-            if !may_be_last {
-                return;
-            }
-            list.set(Listed::Asked);
-            let deadline = deadline.min(client.deadline(LIST_PATIENCE));
-            let page = listing::list(&client, collection, collection.path(), deadline).await;
-            let has_nothing = |page: ListedPage| page.ids.is_empty() && page.next.is_none();
-            list.set(match page.is_ok_and(has_nothing) {
-                true => Listed::Nothing,
-                false => Listed::Unknown,
-            });
-        }
-    }
-
     fn only_looks(&self) -> bool {
         self.pass > MAX_PASSES
     }
@@ -149,7 +99,7 @@ impl Import for Deletion {
     /// A page of Klaviyo's list has a position only as a whole, the shop's ids have one each.
     fn batches_a_group(&self) -> usize {
         match self.pass {
-            BY_SHOP => catalog_jobs::JOBS_A_GROUP,
+            BY_SHOP => JOBS_A_GROUP,
             _ => 1,
         }
     }
@@ -273,23 +223,6 @@ impl Import for Deletion {
         })
     }
 
-    fn poll_job(
-        &self,
-        job: Job,
-        known: KnownJobs,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
-        let collection = self.collection;
-        let is_listed_again = self.lists_again();
-        let looked = self.look_at_list(known.len() <= LAST_POLLED, deadline);
-        Box::pin(async move {
-            let answer = catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline);
-            let (answer, ()) = join(answer, looked).await;
-            Ok(of_a_pass(is_listed_again, answer?))
-        })
-    }
-
     fn lists_again(&self) -> bool {
         self.pass < MAX_PASSES
     }
@@ -298,27 +231,16 @@ impl Import for Deletion {
         true
     }
 
-    fn look_for_jobs(
-        &self,
-        jobs: Vec<Job>,
-        known: KnownJobs,
-        look: Look,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Finished, Error>> {
-        let (client, endpoints) = (self.klaviyo.clone(), self.bulk_endpoints());
-        let collection = self.collection;
-        let is_listed_again = self.lists_again();
-        let looked = self.look_at_list(known.len() <= LAST_JOBS, deadline);
-        Box::pin(async move {
-            let found =
-                catalog_jobs::look(&client, endpoints, collection, jobs, &known, look, deadline);
-            let (found, ()) = join(found, looked).await;
-            let mut found = found?;
-            let jobs = found.jobs.into_iter();
-            let jobs = jobs.map(|(job, answer)| (job, of_a_pass(is_listed_again, answer)));
-            found.jobs = jobs.collect();
-            Ok(found)
-        })
+    fn jobs(&self, _kind: &str) -> Option<Box<dyn Jobs>> {
+        Some(Box::new(PassJobs {
+            jobs: CatalogJobs {
+                client: self.klaviyo.clone(),
+                endpoints: self.bulk_endpoints(),
+                collection: self.collection,
+            },
+            list: self.list.clone(),
+            is_listed_again: self.lists_again(),
+        }))
     }
 }
 
@@ -335,34 +257,4 @@ fn mapper(only_looks: bool) -> Mapper {
         }
         Ok(external_id(&id).to_owned())
     })
-}
-
-/// What is still there is listed by the next pass, and counts as failed after the last one.
-fn of_a_pass(is_listed_again: bool, answer: JobAnswer) -> JobAnswer {
-    let JobAnswer::Done {
-        refused,
-        again,
-        again_digests,
-        ..
-    } = answer
-    else {
-        return answer;
-    };
-    if is_listed_again {
-        return JobAnswer::Done {
-            left: (refused.len() + again.len() + again_digests.len()) as u64,
-            refused: Vec::new(),
-            again: Vec::new(),
-            again_digests: Digests::default(),
-        };
-    }
-    let again = again.into_iter().map(|(name, reason)| (Some(name), reason));
-    let unnamed = "Klaviyo did not delete it: it does not say which".to_owned();
-    let unnamed = std::iter::repeat_n((None, unnamed), again_digests.len());
-    JobAnswer::Done {
-        refused: refused.into_iter().chain(again).chain(unnamed).collect(),
-        again: Vec::new(),
-        again_digests: Digests::default(),
-        left: 0,
-    }
 }

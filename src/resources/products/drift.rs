@@ -24,9 +24,9 @@ use crate::mapping::product::{Listing, Product, Write, compound_id};
 use crate::ports::LocalFuture;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Import, JobAnswer, KnownJobs, NextPhase};
+use crate::run::import::{Import, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{Drift, Job, PhaseName, RunDocument, RunOptions};
+use crate::run::state::{Drift, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// The fields of an item that are compared.
@@ -254,15 +254,6 @@ impl Import for Comparison {
                 Ok(product.id().to_owned())
             }))
         })
-    }
-
-    fn poll_job(
-        &self,
-        _job: Job,
-        _known: KnownJobs,
-        _deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        Box::pin(async { Ok(JobAnswer::Unknown) })
     }
 }
 

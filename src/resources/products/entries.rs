@@ -17,7 +17,6 @@ use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
 use crate::klaviyo::catalog::{
     CREATE_ITEMS, CREATE_VARIANTS, DELETE_VARIANTS, MOVE_VARIANTS, UPDATE_ITEMS, UPDATE_VARIANTS,
 };
-use crate::klaviyo::job::Look;
 use crate::mapping::product::{Listing, Product, compound_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::write_of;
@@ -25,9 +24,9 @@ use crate::resources::changes::Selection;
 use crate::resources::collection::Collection;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Finished, Import, JobAnswer, JobEntries, KnownJobs, NextPhase};
+use crate::run::import::{Import, JobEntries, Jobs, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, Note, PhaseName, Resource, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Note, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 6] = [
@@ -169,15 +168,6 @@ impl Mapping {
             }
         }
         !is_there
-    }
-}
-
-impl Entries {
-    fn collection_of(&self, kind: &str) -> CatalogCollection {
-        match self.job_entries(kind) {
-            JobEntries::Parts => CatalogCollection::Variants,
-            _ => CatalogCollection::Items,
-        }
     }
 }
 
@@ -329,32 +319,16 @@ impl Import for Entries {
         true
     }
 
-    fn look_for_jobs(
-        &self,
-        jobs: Vec<Job>,
-        known: KnownJobs,
-        look: Look,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Finished, Error>> {
-        let kind = jobs.first().map(|job| job.kind.as_str());
-        let collection = self.collection_of(kind.unwrap_or_default());
-        self.phase
-            .look(&ENDPOINTS, collection, jobs, known, look, deadline)
+    fn jobs(&self, kind: &str) -> Option<Box<dyn Jobs>> {
+        let collection = match self.job_entries(kind) {
+            JobEntries::Parts => CatalogCollection::Variants,
+            _ => CatalogCollection::Items,
+        };
+        Some(self.phase.jobs(&ENDPOINTS, collection))
     }
 
     /// Categories that Klaviyo lacks are created while a page is fetched.
     fn fetching_only_reads(&self) -> bool {
         false
-    }
-
-    fn poll_job(
-        &self,
-        job: Job,
-        known: KnownJobs,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let collection = self.collection_of(&job.kind);
-        self.phase
-            .poll(&ENDPOINTS, collection, job, known, deadline)
     }
 }

@@ -6,15 +6,14 @@ use super::reading::{PRODUCTS, ProductPage};
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::CatalogCollection;
-use crate::klaviyo::job::Look;
 use crate::ports::LocalFuture;
-use crate::resources::catalog_jobs;
+use crate::resources::catalog_jobs::CatalogJobs;
 use crate::resources::changes::Selection;
 use crate::resources::context::Context;
 use crate::resources::withdrawal::Withdrawal;
-use crate::run::import::{Finished, JobAnswer, KnownJobs, NextPhase};
+use crate::run::import::{Jobs, NextPhase};
 use crate::run::page::PageQuery;
-use crate::run::state::{Job, RunDocument, RunOptions};
+use crate::run::state::{RunDocument, RunOptions};
 use crate::time::Deadline;
 
 /// What the phases need.
@@ -72,34 +71,16 @@ impl Phase {
         Withdrawal::after_import(&self.context, run)
     }
 
-    /// Reads the result of a job that writes to this collection.
-    pub(super) fn poll(
+    /// The jobs of these endpoints, which write to this collection.
+    pub(super) fn jobs(
         &self,
         endpoints: &'static [&'static BulkEndpoint],
         collection: CatalogCollection,
-        job: Job,
-        known: KnownJobs,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let client = self.context.klaviyo.clone();
-        Box::pin(async move {
-            catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline).await
-        })
-    }
-
-    /// Looks for the finished ones of these jobs that write to this collection.
-    pub(super) fn look(
-        &self,
-        endpoints: &'static [&'static BulkEndpoint],
-        collection: CatalogCollection,
-        jobs: Vec<Job>,
-        known: KnownJobs,
-        look: Look,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Finished, Error>> {
-        let client = self.context.klaviyo.clone();
-        Box::pin(async move {
-            catalog_jobs::look(&client, endpoints, collection, jobs, &known, look, deadline).await
+    ) -> Box<dyn Jobs> {
+        Box::new(CatalogJobs {
+            client: self.context.klaviyo.clone(),
+            endpoints,
+            collection,
         })
     }
 }

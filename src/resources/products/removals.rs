@@ -14,15 +14,14 @@ use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::DELETE_VARIANTS;
 use crate::klaviyo::catalog::listing::{CatalogCollection, Extent, variants_of_items};
-use crate::klaviyo::job::Look;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::JOBS_A_GROUP;
 use crate::resources::changes::Selection;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Finished, Import, JobAnswer, JobEntries, KnownJobs, NextPhase};
+use crate::run::import::{Import, JobEntries, Jobs, NextPhase};
 use crate::run::page::{Page, PageQuery};
-use crate::run::state::{IdRange, Job, Note, PhaseName, RunDocument, RunOptions};
+use crate::run::state::{IdRange, Note, PhaseName, RunDocument, RunOptions};
 use crate::time::Deadline;
 
 static ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_VARIANTS];
@@ -223,26 +222,7 @@ impl Import for Removals {
         true
     }
 
-    fn look_for_jobs(
-        &self,
-        jobs: Vec<Job>,
-        known: KnownJobs,
-        look: Look,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Finished, Error>> {
-        let collection = CatalogCollection::Variants;
-        self.phase
-            .look(&ENDPOINTS, collection, jobs, known, look, deadline)
-    }
-
-    fn poll_job(
-        &self,
-        job: Job,
-        known: KnownJobs,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let collection = CatalogCollection::Variants;
-        self.phase
-            .poll(&ENDPOINTS, collection, job, known, deadline)
+    fn jobs(&self, _kind: &str) -> Option<Box<dyn Jobs>> {
+        Some(self.phase.jobs(&ENDPOINTS, CatalogCollection::Variants))
     }
 }

@@ -26,22 +26,21 @@ use jiff::Timestamp;
 use self::found::{Found, Verdict};
 pub(super) use self::stage::Withdrawal;
 use self::stage::{Source, Step};
-use super::catalog_jobs;
+use super::catalog_jobs::CatalogJobs;
 use super::context::Context;
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{self, CatalogCollection};
 use crate::klaviyo::catalog::{DELETE_CATEGORIES, DELETE_ITEMS, identifier};
-use crate::klaviyo::job::Look;
 use crate::mapping::Skip;
 use crate::mapping::product::{compound_id, external_id};
 use crate::ports::LocalFuture;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Finished, Import, JobAnswer, KnownJobs, NextPhase};
+use crate::run::import::{Import, Jobs, NextPhase};
 use crate::run::page::{Page, PageQuery, Record};
 use crate::run::start::overlapped;
 use crate::run::state::{
-    Cursor, IdRange, Job, Note, PhaseName, RemovalKind, Resource, RunDocument, RunOptions,
+    Cursor, IdRange, Note, PhaseName, RemovalKind, Resource, RunDocument, RunOptions,
 };
 use crate::time::Deadline;
 
@@ -255,34 +254,15 @@ impl Import for Withdrawal {
         })
     }
 
-    fn poll_job(
-        &self,
-        job: Job,
-        known: KnownJobs,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<JobAnswer, Error>> {
-        let (client, endpoints) = (self.context.klaviyo.clone(), self.bulk_endpoints());
-        let collection = self.collection;
-        Box::pin(async move {
-            catalog_jobs::poll(&client, endpoints, collection, job, &known, deadline).await
-        })
-    }
-
     fn lists_jobs(&self) -> bool {
         true
     }
 
-    fn look_for_jobs(
-        &self,
-        jobs: Vec<Job>,
-        known: KnownJobs,
-        look: Look,
-        deadline: Deadline,
-    ) -> LocalFuture<'static, Result<Finished, Error>> {
-        let (client, endpoints) = (self.context.klaviyo.clone(), self.bulk_endpoints());
-        let collection = self.collection;
-        Box::pin(async move {
-            catalog_jobs::look(&client, endpoints, collection, jobs, &known, look, deadline).await
-        })
+    fn jobs(&self, _kind: &str) -> Option<Box<dyn Jobs>> {
+        Some(Box::new(CatalogJobs {
+            client: self.context.klaviyo.clone(),
+            endpoints: self.bulk_endpoints(),
+            collection: self.collection,
+        }))
     }
 }

@@ -13,7 +13,8 @@ use super::job_pace::Until;
 use crate::klaviyo::bulk::{BulkAction, BulkEndpoint};
 use crate::klaviyo::job::Look;
 use crate::klaviyo::job_limit::MAX_JOBS;
-use crate::run::import::{JobAnswer, JobEntries, Refused};
+use crate::ports::LocalFuture;
+use crate::run::import::{Finished, JobAnswer, JobEntries, Refused};
 use crate::run::state::{Counts, Digests, IdRange, Job, Note, SetAside};
 use crate::time::later;
 
@@ -81,7 +82,10 @@ impl Window<'_> {
             };
             self.in_flight.polls += 1;
             let known = self.jobs.ids_of_kind(&job.kind);
-            let answer = self.import.poll_job(job.clone(), known, self.timing.hard);
+            let answer: LocalFuture<'_, _> = match self.import.jobs(&job.kind) {
+                Some(jobs) => jobs.poll(job.clone(), known, self.timing.hard),
+                None => Box::pin(async { Ok(JobAnswer::Unknown) }),
+            };
             let job = Box::new(job);
             self.in_flight.calls.push(Box::pin(async move {
                 Arrival::Polled {
@@ -101,11 +105,12 @@ impl Window<'_> {
     }
 
     fn look_for(&mut self, jobs: Vec<Job>, look: Look) {
-        let kind = jobs.first().map(|job| job.kind.as_str());
-        let known = self.jobs.ids_of_kind(kind.unwrap_or_default());
-        let found = self
-            .import
-            .look_for_jobs(jobs.clone(), known, look, self.timing.hard);
+        let kind = jobs.first().map_or("", |job| job.kind.as_str());
+        let known = self.jobs.ids_of_kind(kind);
+        let found: LocalFuture<'_, _> = match self.import.jobs(kind) {
+            Some(of) => of.look(jobs.clone(), known, look, self.timing.hard),
+            None => Box::pin(async { Ok(Finished::default()) }),
+        };
         self.in_flight.polls += 1;
         self.in_flight.calls.push(Box::pin(async move {
             Arrival::Looked {

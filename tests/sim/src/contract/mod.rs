@@ -85,9 +85,9 @@ struct Body {
 }
 
 impl Contract {
-    /// The descriptions, loaded once for all worlds of the process: from the folder in the environment variable `CONTRACTS_DIR`, else from
-    /// `../shared/contracts` beside the workspace. `None`, said on standard error, where they are not there or
-    /// cannot be read.
+    /// The descriptions, loaded once for all worlds of the process: from the folder in the environment variable
+    /// `CONTRACTS_DIR`, else from `../shared/contracts` beside the workspace. `None`, said on standard error, where they
+    /// are not there or cannot be read.
     ///
     /// # Panics
     /// If it is `None` where the environment variable `CONTRACTS` says `required`.
