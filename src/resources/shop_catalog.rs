@@ -55,6 +55,11 @@ impl Kept for KnownNode {
 pub struct Nodes(HashMap<Rc<str>, Rc<Node>>);
 
 impl Nodes {
+    /// Adds others.
+    pub(super) fn add(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Those that have a name, with their ancestors, root first.
     pub(super) fn named(&self) -> impl Iterator<Item = (&Rc<str>, &str, &[Rc<str>])> {
         let nodes = self.0.iter();

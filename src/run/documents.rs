@@ -50,6 +50,10 @@ pub struct Documents {
     pub found: Found,
     /// Whether its parts are read and sent later.
     pub parts_follow: bool,
+    /// How many of its parts count as sent now, and follow when the record is in Klaviyo.
+    pub parts_ahead: u64,
+    /// What of this has been counted before.
+    pub counted: Counted,
     /// Where the rest of its parts is read, if these are only a portion of them.
     pub rest: Option<Box<IdRange>>,
 }
@@ -79,6 +83,15 @@ pub struct Found {
     pub is_unmarked: bool,
 }
 
+/// What has been counted as sent before, and is sent once more: it counts once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// How many records.
+    pub records: u64,
+    /// How many parts of records.
+    pub parts: u64,
+}
+
 impl Documents {
     /// Clears everything for another record. The buffers are kept, unless they are much larger than most records need: what
     /// a large record needs, its mapping reserves.
@@ -97,6 +110,8 @@ impl Documents {
         self.drift = None;
         self.found = Found::default();
         self.parts_follow = false;
+        self.parts_ahead = 0;
+        self.counted = Counted::default();
         self.rest = None;
     }
 
@@ -109,6 +124,14 @@ impl Documents {
             part,
             part_note: None,
         });
+    }
+
+    /// Removes the documents of parts, which were added to the first `bytes` bytes.
+    pub fn take_parts_back(&mut self, bytes: usize) {
+        self.bytes.truncate(bytes);
+        self.list.retain(|document| document.part.is_none());
+        self.displaced.clear();
+        self.counted.parts = 0;
     }
 
     /// Notes what was done differently for the part of the latest document.

@@ -90,6 +90,8 @@ pub enum JobEntries {
     RecordsBesideParts,
     /// Records that are new to Klaviyo: their parts follow when the job is finished.
     RecordsBeforeParts,
+    /// Records that Klaviyo had: their parts, which went with them and count already, follow when the job is finished.
+    RecordsAnew,
     /// Parts of records, which are counted apart.
     Parts,
 }
@@ -192,6 +194,12 @@ pub trait Import {
     /// What the entries of a job of this kind are.
     fn job_entries(&self, _kind: &str) -> JobEntries {
         JobEntries::Records
+    }
+
+    /// What is noted of each entry of a job of this kind, where it is the same for all of them. An entry that is sent again
+    /// is noted again.
+    fn note_of(&self, _kind: &str) -> Option<Note> {
+        None
     }
 
     /// The number of records that the run has to read. Also checks that they can be read at all.

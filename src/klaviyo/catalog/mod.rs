@@ -120,6 +120,12 @@ pub static MOVE_VARIANTS: BulkEndpoint = BulkEndpoint {
     ..DELETE_VARIANTS
 };
 
+/// The creation of items that were there when they were read, and are gone: their variants went with them, and follow.
+pub static CREATE_ITEMS_ANEW: BulkEndpoint = BulkEndpoint {
+    key: "create catalog items anew",
+    ..CREATE_ITEMS
+};
+
 /// The endpoints of the jobs of categories: a list of jobs each.
 pub static CATEGORY_JOBS: [&BulkEndpoint; 3] =
     [&CREATE_CATEGORIES, &UPDATE_CATEGORIES, &DELETE_CATEGORIES];

@@ -46,8 +46,8 @@ pub(super) struct Elsewhere {
 
 impl Elsewhere {
     /// Looks up the skus that `wanted` has by product, and that `known` does not have for the item; both have compound
-    /// ids of variants, `extent` says what of them. `is_modular` says whether there are products whose variants are
-    /// resources of their own.
+    /// ids of variants. Those that turn out to be the item's are added to `known`. `is_modular` says whether there are
+    /// products whose variants are resources of their own.
     ///
     /// # Errors
     /// If one of the APIs does not respond or rejects the request.
@@ -55,7 +55,7 @@ impl Elsewhere {
         context: &Context,
         is_modular: bool,
         wanted: &HashMap<String, Vec<String>>,
-        (known, extent): (&HashMap<String, HashSet<String>>, Extent),
+        known: &mut HashMap<String, HashSet<String>>,
         deadline: Deadline,
     ) -> Result<Self, Error> {
         let mut found = Self::default();
@@ -74,22 +74,26 @@ impl Elsewhere {
         if there.is_empty() {
             return Ok(found);
         }
-        // a job may have created them since the items were read: those that their item lists by now are not elsewhere
-        let affected: HashMap<String, Vec<String>> = wanted
-            .iter()
-            .filter(|(_, ids)| ids.iter().any(|id| there.contains(id)))
-            .map(|(product, ids)| (product.clone(), ids.clone()))
-            .collect();
-        let listed = variants_of_items(client, &affected, extent, deadline).await?;
+        // a job may have created them since the items were read, and an item may have been listed without its variants:
+        // those that their item has when it is asked for them are not elsewhere
+        let affected = wanted.iter().filter_map(|(product, ids)| {
+            let ids = ids.iter().filter(|id| there.contains(*id));
+            let ids: Vec<String> = ids.cloned().collect();
+            (!ids.is_empty()).then(|| (product.clone(), ids))
+        });
+        let affected: HashMap<String, Vec<String>> = affected.collect();
+        let own = variants_of_items(client, &affected, Extent::Wanted, deadline).await?;
         for (product, ids) in &affected {
-            let own = listed.get(&compound_id(product));
-            let is_elsewhere =
-                |id: &&String| there.contains(*id) && own.is_none_or(|own| !own.contains(*id));
+            let own = own.get(&compound_id(product));
+            let is_elsewhere = |id: &&String| own.is_none_or(|own| !own.contains(*id));
             let skus = ids
                 .iter()
                 .filter(is_elsewhere)
                 .map(|id| external_id(id).to_owned());
             found.there.extend(skus);
+        }
+        for (item, variants) in own {
+            known.entry(item).or_default().extend(variants);
         }
         let contested: Vec<String> = found.there.iter().cloned().collect();
         found

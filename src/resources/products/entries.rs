@@ -9,37 +9,43 @@ use super::elsewhere::Elsewhere;
 use super::phase::Phase;
 use super::reading::PRODUCTS;
 use super::removals::{Removals, Step};
-use super::variants::{self, InKlaviyo};
+use super::variants::{self, InKlaviyo, Manner};
 use super::wanted::Wanted;
 use crate::error::Error;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::catalog::listing::{CatalogCollection, variants_of_items};
 use crate::klaviyo::catalog::{
-    CREATE_ITEMS, CREATE_VARIANTS, DELETE_VARIANTS, MOVE_VARIANTS, UPDATE_ITEMS, UPDATE_VARIANTS,
+    CREATE_ITEMS, CREATE_ITEMS_ANEW, CREATE_VARIANTS, DELETE_VARIANTS, MOVE_VARIANTS, UPDATE_ITEMS,
+    UPDATE_VARIANTS,
 };
-use crate::mapping::product::{Listing, Product, compound_id};
+use crate::mapping::Skip;
+use crate::mapping::product::{Listing, Product, Write, compound_id};
 use crate::ports::LocalFuture;
 use crate::resources::catalog_jobs::write_of;
 use crate::resources::changes::Selection;
 use crate::resources::collection::Collection;
+use crate::resources::context::Context;
 use crate::resources::shop_catalog::Nodes;
 use crate::run::documents::{Documents, RecordOutcome};
-use crate::run::import::{Import, JobEntries, Jobs, NextPhase};
+use crate::run::import::{Import, JobEntries, Jobs, MAX_DECISIONS, NextPhase};
 use crate::run::page::{Page, PageQuery};
 use crate::run::state::{IdRange, Note, PhaseName, Resource, RunDocument, RunOptions};
 use crate::time::Deadline;
 
-static ENDPOINTS: [&BulkEndpoint; 6] = [
+static ENDPOINTS: [&BulkEndpoint; 7] = [
     &CREATE_ITEMS,
     &UPDATE_ITEMS,
+    &CREATE_ITEMS_ANEW,
     &CREATE_VARIANTS,
     &UPDATE_VARIANTS,
     &MOVE_VARIANTS,
     // of documents of earlier versions, which deleted in passing
     &DELETE_VARIANTS,
 ];
-/// The index of the first endpoint of variants in [`ENDPOINTS`].
-const VARIANTS: usize = 2;
+/// The index of [`CREATE_ITEMS_ANEW`] in [`ENDPOINTS`].
+const ANEW: usize = 2;
+/// The index of the first endpoint of variants.
+const VARIANTS: usize = 3;
 
 /// The jobs of one group. At its end a request of each kind is not full: more of them waste less.
 const JOBS_A_GROUP: usize = 24;
@@ -98,6 +104,8 @@ struct Mapping {
     /// Where the rest of the variants is read, if there is only a portion of them.
     rest: Option<IdRange>,
     is_dry_run: bool,
+    /// Whether items that are missing when their variants are read are created: not for ever.
+    waits_for_items: bool,
 }
 
 impl Mapping {
@@ -111,6 +119,9 @@ impl Mapping {
         let known = known.or(self.is_dry_run.then_some(&none));
         let follow = is_new && known.is_none();
         if self.sends == Sends::Items || follow {
+            return;
+        }
+        if known.is_none() && self.create_anew(product, documents) {
             return;
         }
         let in_klaviyo = InKlaviyo {
@@ -128,17 +139,24 @@ impl Mapping {
             documents.parts_follow = true;
             return;
         }
-        let is_wanted = |part: &str| self.wanted.variant(product.id(), part);
-        let context = (self.phase.now, &*self.phase.context.options);
-        variants::map(
-            product,
-            &in_klaviyo,
-            is_wanted,
-            VARIANTS,
-            context,
-            documents,
-        );
+        self.map_variants(product, &in_klaviyo, documents);
         documents.rest = self.rest.clone().map(Box::new);
+    }
+
+    fn map_variants(
+        &self,
+        product: &Product<'_>,
+        in_klaviyo: &InKlaviyo<'_>,
+        documents: &mut Documents,
+    ) {
+        let is_wanted = |part: &str| self.wanted.variant(product.id(), part);
+        let manner = Manner {
+            endpoints: VARIANTS,
+            are_counted: self.wanted.are_variants_counted(),
+            now: self.phase.now,
+            options: &self.phase.context.options,
+        };
+        variants::map(product, in_klaviyo, is_wanted, &manner, documents);
     }
 
     /// Maps the item, if it is wanted; returns whether it is sent and new to Klaviyo.
@@ -147,12 +165,12 @@ impl Mapping {
             documents.record = RecordOutcome::Uncounted;
             return false;
         }
-        let (endpoint, write) = write_of(is_there);
-        let listing = Listing::of(product, self.phase.now, &self.phase.context.options);
-        let entry =
-            listing.and_then(|listing| listing.item(&self.categories, write, &mut documents.bytes));
-        match entry {
-            Ok(_) => {
+        let (endpoint, write) = match write_of(is_there) {
+            (_, write @ Write::Create) if self.wanted.are_items_again() => (ANEW, write),
+            (endpoint, write) => (endpoint, write),
+        };
+        match self.write_item(product, write, documents) {
+            Ok(()) => {
                 documents.push(endpoint, 0, None);
                 if product.has_unread_prices() {
                     documents.notes.push(Note::StandalonePricesUnread);
@@ -169,6 +187,69 @@ impl Mapping {
         }
         !is_there
     }
+
+    fn write_item(
+        &self,
+        product: &Product<'_>,
+        write: Write,
+        documents: &mut Documents,
+    ) -> Result<(), Skip> {
+        let listing = Listing::of(product, self.phase.now, &self.phase.context.options)?;
+        listing.item(&self.categories, write, &mut documents.bytes)?;
+        Ok(())
+    }
+
+    /// Creates the item of variants that are wanted without it, which Klaviyo does not have: somebody has deleted it, or it is
+    /// not to be seen yet, and is updated then. The variants count as sent, and follow. Returns whether that is how it is.
+    fn create_anew(&self, product: &Product<'_>, documents: &mut Documents) -> bool {
+        let may_wait = self.waits_for_items && !product.is_portion();
+        if !may_wait || self.sends != Sends::Both || self.wanted.item(product.id()) {
+            return false;
+        }
+        if self.write_item(product, Write::Create, documents).is_err() {
+            documents.bytes.clear();
+            return false;
+        }
+        let end = documents.bytes.len();
+        let in_klaviyo = InKlaviyo {
+            of_item: Some(&HashSet::new()),
+            elsewhere: &self.elsewhere,
+        };
+        self.map_variants(product, &in_klaviyo, documents);
+        let parts = documents.list.len() as u64;
+        documents.take_parts_back(end);
+        if parts == 0 {
+            documents.bytes.clear();
+            return true;
+        }
+        documents.push(ANEW, 0, None);
+        documents.record = RecordOutcome::Sent;
+        documents.counted.records = 1;
+        if !self.wanted.are_variants_counted() {
+            documents.parts_ahead = parts;
+        }
+        true
+    }
+}
+
+/// Looks up categories, and creates those that Klaviyo lacks, unless it `is_dry`. `anew` says whether such may be among them
+/// that were there when they were looked up. Returns how many were created.
+async fn categories(
+    context: &Context,
+    ids: HashSet<String>,
+    (is_dry, anew): (bool, bool),
+    deadline: Deadline,
+) -> Result<(Nodes, usize), Error> {
+    let categories = context
+        .catalog
+        .categories(ids.into_iter().collect(), deadline)
+        .await?;
+    let (client, missing) = (&context.klaviyo, &context.missing_categories);
+    let created = match is_dry {
+        true => 0,
+        false => missing.create(client, &categories, anew, deadline).await?,
+    };
+    Ok((categories, created))
 }
 
 impl Import for Entries {
@@ -210,6 +291,7 @@ impl Import for Entries {
         match ENDPOINTS.iter().position(|endpoint| endpoint.key == kind) {
             Some(0) if self.sends == Sends::Both => JobEntries::RecordsBeforeParts,
             Some(1) => JobEntries::RecordsBesideParts,
+            Some(ANEW) => JobEntries::RecordsAnew,
             Some(VARIANTS..) => JobEntries::Parts,
             _ => JobEntries::Records,
         }
@@ -259,43 +341,44 @@ impl Import for Entries {
             // ids that do not exist are counted where their item is
             let counts_item = |id: &str| sends != Sends::Variants && wanted.item(id);
             let page = page.without_missing(counts_item);
-            let categories: HashSet<String> = page
-                .products()
-                .filter(|product| counts_item(product.id()))
-                .flat_map(|product| product.category_ids())
-                .collect();
+            let categories_of = |is_meant: &dyn Fn(&Product<'_>) -> bool| {
+                let products = page.products().filter(is_meant);
+                let ids = products.flat_map(|product| product.category_ids());
+                ids.collect::<HashSet<String>>()
+            };
+            let mapped = categories_of(&|product| counts_item(product.id()));
             let (skus, is_modular, extent) = (page.skus(), page.is_modular(), page.extent());
             let rest = page.rest();
             let context = &phase.context;
             let is_first_reading = query.range.is_first_reading();
-            let categories = async {
-                let categories = categories.into_iter().collect();
-                let categories = context.catalog.categories(categories, deadline).await?;
-                let created = match query.options.dry_run {
-                    true => 0,
-                    // an item may have been rejected for a category that was there when it was looked up
-                    false => {
-                        let missing = &context.missing_categories;
-                        let (client, anew) = (&context.klaviyo, !is_first_reading);
-                        missing.create(client, &categories, anew, deadline).await?
-                    }
-                };
-                Ok((categories, created))
-            };
+            let waits_for_items = query.range.attempt <= MAX_DECISIONS && !query.options.dry_run;
+            // an item may have been rejected for a category that was there when it was looked up
+            let manner = (query.options.dry_run, !is_first_reading);
             let known = async {
-                let known = variants_of_items(&context.klaviyo, &skus, extent, deadline).await?;
-                let of_known = (&known, extent);
+                let klaviyo = &context.klaviyo;
+                let mut known = variants_of_items(klaviyo, &skus, extent, deadline).await?;
                 let elsewhere =
-                    Elsewhere::find(context, is_modular, &skus, of_known, deadline).await?;
+                    Elsewhere::find(context, is_modular, &skus, &mut known, deadline).await?;
                 Ok((known, elsewhere))
             };
-            let ((categories, created), (known, elsewhere)) =
-                futures_util::future::try_join(categories, known).await?;
+            let found = categories(context, mapped, manner, deadline);
+            let ((mut nodes, mut created), (known, elsewhere)) =
+                futures_util::future::try_join(found, known).await?;
+            // of items that are to be created although only their variants are wanted
+            let missing = categories_of(&|product| {
+                let is_there = known.contains_key(&compound_id(product.id()));
+                !is_there && !counts_item(product.id()) && variants::is_any(product, &wanted)
+            });
+            if !missing.is_empty() && waits_for_items {
+                let (more, too) = categories(context, missing, manner, deadline).await?;
+                nodes.add(more);
+                created += too;
+            }
             let mapping = Mapping {
                 phase,
                 sends,
                 wanted,
-                categories,
+                categories: nodes,
                 created: Cell::new(created),
                 known,
                 elsewhere,
@@ -303,6 +386,7 @@ impl Import for Entries {
                 counts_known: is_first_reading || query.range.is_rest(),
                 rest,
                 is_dry_run: query.options.dry_run,
+                waits_for_items,
             };
             Ok(page.into_page(move |product, documents| {
                 mapping.map(product, documents);

@@ -218,6 +218,10 @@ impl Import for Removals {
         Box::pin(self.clone().compare(query, deadline))
     }
 
+    fn note_of(&self, _kind: &str) -> Option<Note> {
+        Some(Note::ObsoleteVariantDeleted)
+    }
+
     fn lists_jobs(&self) -> bool {
         true
     }

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::elsewhere::{Elsewhere, Place};
+use super::wanted::Wanted;
 use crate::config::MappingOptions;
 use crate::klaviyo::catalog::identifier;
 use crate::mapping::Skip;
-use crate::mapping::product::{Listing, Product, compound_id};
+use crate::mapping::product::{Listing, Product, Variant, compound_id};
 use crate::resources::catalog_jobs::write_of;
 use crate::run::documents::{Documents, Found};
 use crate::run::state::{EntryName, Note};
@@ -37,23 +38,43 @@ impl InKlaviyo<'_> {
     }
 }
 
-/// Maps the wanted variants of a product. `endpoints` is the index of the first endpoint of variants.
+/// How variants are mapped.
+pub(super) struct Manner<'a> {
+    /// The index of the first endpoint of variants.
+    pub(super) endpoints: usize,
+    /// Whether those that are sent, and those that are not, have been counted before.
+    pub(super) are_counted: bool,
+    pub(super) now: Timestamp,
+    pub(super) options: &'a MappingOptions,
+}
+
+/// The name of a variant among those of its product: its sku, if it has one.
+fn name_of(variant: &Variant<'_>) -> String {
+    let number = || format!("variant {}", variant.number().unwrap_or_default());
+    variant.sku().map_or_else(number, str::to_owned)
+}
+
+/// Whether any variant of the product is wanted.
+pub(super) fn is_any(product: &Product<'_>, wanted: &Wanted) -> bool {
+    let mut variants = product.variants();
+    variants.any(|variant| wanted.variant(product.id(), &name_of(variant)))
+}
+
+/// Maps the wanted variants of a product.
 pub(super) fn map(
     product: &Product<'_>,
     in_klaviyo: &InKlaviyo<'_>,
     is_wanted: impl Fn(&str) -> bool,
-    endpoints: usize,
-    (now, options): (Timestamp, &MappingOptions),
+    manner: &Manner<'_>,
     documents: &mut Documents,
 ) {
-    let known = in_klaviyo.of_item;
+    let (known, endpoints) = (in_klaviyo.of_item, manner.endpoints);
     let listing = match known {
-        Some(_) => Listing::of(product, now, options),
-        None => Err(Skip::ItemNotInKlaviyo),
+        None if !manner.are_counted => Err(Skip::ItemNotInKlaviyo),
+        _ => Listing::of(product, manner.now, manner.options),
     };
     for variant in product.variants() {
-        let number = || format!("variant {}", variant.number().unwrap_or_default());
-        let part = variant.sku().map_or_else(number, str::to_owned);
+        let part = name_of(variant);
         if !is_wanted(&part) {
             continue;
         }
@@ -69,7 +90,13 @@ pub(super) fn map(
             Place::KeptBy(other) => Err(Skip::SkuOfAnotherProduct { other }),
             Place::Moved | Place::Here => listing.as_ref().map_err(Skip::clone),
         };
-        match entry.and_then(|listing| listing.variant(variant, write, &mut documents.bytes)) {
+        let entry = entry.and_then(|listing| listing.variant(variant, write, &mut documents.bytes));
+        documents.counted.parts += u64::from(manner.are_counted && entry.is_ok());
+        match entry {
+            Ok(_) if known.is_none() => {
+                documents.bytes.truncate(start);
+                documents.parts_skipped.push((part, Skip::ItemNotInKlaviyo));
+            }
             // it is created once it is deleted where it is: what cannot be created stays there
             Ok(_) if is_moved => {
                 documents.bytes.truncate(start);
@@ -84,7 +111,9 @@ pub(super) fn map(
             Ok(_) => documents.push(endpoints + endpoint, start, Some(part)),
             Err(skip) => {
                 documents.bytes.truncate(start);
-                documents.parts_skipped.push((part, skip));
+                if !manner.are_counted {
+                    documents.parts_skipped.push((part, skip));
+                }
             }
         }
     }

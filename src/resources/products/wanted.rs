@@ -32,12 +32,27 @@ impl Wanted {
 
     /// Whether nothing of a product is wanted, whatever variants it has.
     pub(super) fn nothing_of(&self, product: &str) -> bool {
-        self.only == Some(Only::Parts) && !self.is_named(product)
+        self.are_variants() && !self.is_named(product)
     }
 
     /// Whether the product's item is.
     pub(super) fn item(&self, product: &str) -> bool {
-        self.only != Some(Only::Parts) && self.is_named(product)
+        !self.are_variants() && self.is_named(product)
+    }
+
+    /// Whether only variants are wanted of products that are.
+    fn are_variants(&self) -> bool {
+        matches!(self.only, Some(Only::Parts | Only::PartsAnew))
+    }
+
+    /// Whether items were there when they were read first: variants of one that is not went with it.
+    pub(super) fn are_items_again(&self) -> bool {
+        self.only == Some(Only::Records)
+    }
+
+    /// Whether variants that are sent count already.
+    pub(super) fn are_variants_counted(&self) -> bool {
+        self.only == Some(Only::PartsAnew)
     }
 
     /// Whether the variants of items that Klaviyo has are read later, although they are wanted.

@@ -254,6 +254,10 @@ impl Import for Withdrawal {
         })
     }
 
+    fn note_of(&self, _kind: &str) -> Option<Note> {
+        Some(self.note())
+    }
+
     fn lists_jobs(&self) -> bool {
         true
     }

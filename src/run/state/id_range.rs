@@ -18,6 +18,8 @@ pub enum Only {
     Records,
     /// The parts without the records: these are in Klaviyo now.
     Parts,
+    /// The parts once more, which went with their records: they count already. The records are in Klaviyo again.
+    PartsAnew,
     /// The records, read for the first time: their parts follow as soon as there is room for their jobs.
     RecordsFirst,
 }
@@ -167,7 +169,10 @@ impl IdRange {
                 false => self.digests.clone(),
             },
             entries,
-            only: is_named.then_some(Only::Parts).or(self.only),
+            only: match self.only {
+                Some(Only::PartsAnew) => self.only,
+                only => is_named.then_some(Only::Parts).or(only),
+            },
             parts_after: Some(after),
             source: self.source,
             attempt: self.attempt,

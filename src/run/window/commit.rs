@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::klaviyo::sending::JobMade;
+use crate::run::documents::Counted;
 use crate::run::state::{
     Counts, Digests, Drift, EntryName, IdRange, Job, Note, SetAside, own_name,
 };
@@ -100,6 +101,8 @@ pub struct Commit {
     pub counts: Counts,
     /// Counts of records' parts, rejected ones included.
     pub parts: Counts,
+    /// What of both has been counted before.
+    pub counted: Counted,
     /// What was found in Klaviyo that commercetools no longer has.
     pub removal: RemovalFound,
     /// The ids of records that have changed without being modified.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::commit::{Commit, JobEffect, RemovalFound, SentEntry};
 use crate::klaviyo::sending::JobMade;
 use crate::mapping::Skip;
-use crate::run::documents::{Documents, RecordOutcome};
+use crate::run::documents::{Counted, Documents, RecordOutcome};
 use crate::run::import::MAX_DECISIONS;
 use crate::run::state::{Counts, Drift, EntryName, IdRange, Outcome, SetAside};
 
@@ -42,6 +42,8 @@ pub struct Group {
     pub(super) counts: Counts,
     /// The counts of records' parts.
     pub(super) parts: Counts,
+    /// What of both has been counted before.
+    pub(super) counted: Counted,
     pub(super) removal: RemovalFound,
     pub(super) changed: Vec<String>,
     pub(super) drift: Option<Drift>,
@@ -177,7 +179,10 @@ impl Group {
         let displaced = documents.displaced.iter().cloned();
         self.contested
             .extend(displaced.map(|name| (name, taker.clone())));
-        self.parts.add(&Counts::of_entries(parts as u64));
+        let parts = parts as u64 + documents.parts_ahead;
+        self.parts.add(&Counts::of_entries(parts));
+        self.counted.records += documents.counted.records;
+        self.counted.parts += documents.counted.parts;
         for note in documents.notes.iter().chain(&documents.notes_of_page) {
             self.counts.note(*note, 1);
         }
@@ -203,6 +208,12 @@ impl Group {
         if documents.found.is_unmarked {
             self.removal.unmarked.extend(origin.id.map(str::to_owned));
         }
+    }
+
+    /// Whether it has an entry of this name for an endpoint of this kind.
+    pub(super) fn has(&self, kind: &str, name: &str) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.endpoint.key == kind && entry.name == name)
     }
 
     /// Adds an entry that is sent; returns its number.
@@ -278,6 +289,7 @@ impl Group {
             records_reached: self.records_reached,
             counts: self.counts,
             parts: self.parts,
+            counted: self.counted,
             removal: self.removal,
             changed: self.changed,
             drift: self.drift,

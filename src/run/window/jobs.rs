@@ -14,12 +14,15 @@ use crate::klaviyo::bulk::{BulkAction, BulkEndpoint};
 use crate::klaviyo::job::Look;
 use crate::klaviyo::job_limit::MAX_JOBS;
 use crate::ports::LocalFuture;
-use crate::run::import::{Finished, JobAnswer, JobEntries, Refused};
+use crate::run::import::{Finished, JobAnswer, JobEntries, MAX_DECISIONS, Refused};
 use crate::run::state::{Counts, Digests, IdRange, Job, Note, SetAside};
-use crate::time::later;
+use crate::time::{between, later};
 
 /// How long a job may take before the run continues without its result.
 const JOB_PATIENCE: Duration = Duration::from_secs(3_600);
+/// So long after it was submitted, a job that Klaviyo does not know may not be known yet: how soon one can be read is not
+/// documented.
+const JOB_APPEARS: Duration = Duration::from_secs(60);
 /// Jobs polled at the same time.
 const MAX_POLLS: usize = 8;
 /// What the document may take up, in bytes: it is saved every 5 seconds; commercetools takes 16 MB and advises 100 KB.
@@ -174,18 +177,22 @@ impl Window<'_> {
                 let listed = self.listed_jobs();
                 self.jobs.poll_later(&job.id, &listed, now, Duration::ZERO);
             }
-            JobAnswer::NotYet | JobAnswer::Unknown if !self.moves(&job.kind) => {
+            // what has just been submitted may not be known everywhere in Klaviyo
+            JobAnswer::Unknown if between(job.since, now) < JOB_APPEARS => {
+                let listed = self.listed_jobs();
+                self.jobs.poll_later(&job.id, &listed, now, Duration::ZERO);
+            }
+            JobAnswer::NotYet | JobAnswer::Unknown if self.is_looked_up_again(&job) => {
+                self.take_no_result(job, "Klaviyo does not say what became of the job");
+            }
+            JobAnswer::NotYet | JobAnswer::Unknown => {
                 self.remove_job(&job.id);
                 self.findings.advance();
                 let counts = &mut self.stored.document.counts;
                 counts.note(Note::JobWithoutResult, 1);
                 let Settled { names, digests } = Settled::all_of(&job);
-                self.let_parts_follow(&job.kind, names, &job.spans);
+                self.let_parts_follow(&job.kind, names, &job.spans, job.attempt);
                 self.let_parts_follow_in(&job, digests);
-            }
-            // what such a job has deleted is to be created
-            JobAnswer::NotYet | JobAnswer::Unknown => {
-                self.take_no_result(job, "Klaviyo does not say what became of the job");
             }
             JobAnswer::Cancelled => self.take_no_result(job, "Klaviyo cancelled the job"),
             JobAnswer::Done {
@@ -214,10 +221,16 @@ impl Window<'_> {
         }
     }
 
-    /// Whether jobs of this kind delete what is then created in another place.
-    fn moves(&self, kind: &str) -> bool {
+    /// Whether the entries of a job without a result are looked up and decided again. What is to be created, as nobody has
+    /// it or it was deleted for that, is looked up as long as entries are sent again at all. An update or a deletion of what
+    /// is there however often it is looked up is taken for done in the end.
+    fn is_looked_up_again(&self, job: &Job) -> bool {
         let mut endpoints = self.import.bulk_endpoints().iter();
-        endpoints.any(|endpoint| endpoint.key == kind && endpoint.action == BulkAction::Move)
+        let endpoint = endpoints.find(|endpoint| endpoint.key == job.kind);
+        endpoint.is_some_and(|endpoint| {
+            let creates = matches!(endpoint.action, BulkAction::Create | BulkAction::Move);
+            endpoint.names_entries && (creates || job.attempt < MAX_DECISIONS)
+        })
     }
 
     /// A job has no result, for this reason: its entries, by name or by digest, are read and sent again; all records of its
@@ -268,23 +281,35 @@ impl Window<'_> {
         if job.attempt >= MAX_ATTEMPTS {
             refused.extend(again.drain(..).map(|(name, reason)| (Some(name), reason)));
         }
+        let records = (again.len() + again_digests.len()) as u64 + left;
+        let mut counted = Counts::of_entries(records);
+        if let Some(note) = self.import.note_of(&job.kind) {
+            counted.note(note, records);
+        }
         let counts = self.counts_of(&job.kind);
         counts.move_to_failed(refused.len() as u64);
-        let records = (again.len() + again_digests.len()) as u64 + left;
-        counts.take_back(&Counts::of_entries(records));
+        counts.take_back(&counted);
+        let mut lost = Vec::new();
         for (name, reason) in refused {
             self.stored
                 .document
                 .set_aside(SetAside::failed(name.as_deref(), reason));
+            lost.extend(name);
         }
         let again: Vec<String> = again.into_iter().map(|(name, _)| name).collect();
-        let Settled { names, digests } = Settled::all_of(&job).but(&again, &again_digests);
+        let mut settled = Settled::all_of(&job).but(&lost, &Digests::default());
+        // parts that went with their records follow, whoever has created these
+        if self.import.job_entries(&job.kind) != JobEntries::RecordsAnew {
+            settled = settled.but(&again, &again_digests);
+        }
+        let Settled { names, digests } = settled;
         if !again.is_empty() {
             self.read_again(&job.kind, again, job.attempt + 1);
         }
         self.read_again_in(&job, again_digests);
-        self.let_parts_follow(&job.kind, names, &job.spans);
+        self.let_parts_follow(&job.kind, names, &job.spans, job.attempt);
         self.let_parts_follow_in(&job, digests);
+        self.give_up_parts(&job.kind, lost);
     }
 }
 

@@ -255,6 +255,13 @@ impl Packer {
         self.outbox.iter().map(|(_, batch)| batch.endpoint())
     }
 
+    /// Whether a record of a group that is not committed yet goes to an endpoint of this kind.
+    pub fn has(&self, kind: &str, record: &str) -> bool {
+        let open = self.open.iter().map(|(group, _)| group);
+        let mut groups = open.chain(&self.waiting);
+        groups.any(|group| group.has(kind, record))
+    }
+
     /// Batches of a kind that were taken out and whose groups are not committed yet.
     #[must_use]
     pub fn uncommitted(&self, kind: &str) -> usize {

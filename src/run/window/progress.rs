@@ -9,7 +9,8 @@ use super::job_pace::FIRST_POLL;
 use super::opening::new_reader;
 use super::packer::Packer;
 use crate::klaviyo::bulk::BulkEndpoint;
-use crate::run::import::{Import, JobEntries, NextPhase};
+use crate::run::documents::Counted;
+use crate::run::import::{Import, JobEntries, MAX_DECISIONS, NextPhase};
 use crate::run::state::{
     Counts, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
 };
@@ -40,10 +41,13 @@ impl Window<'_> {
         self.phase_records += commit.records_reached;
         let document = &mut self.stored.document;
         document.note_refused(&commit.counts, &commit.parts, commit.refused_blindly);
+        let Counted { records, parts } = commit.counted;
         document.counts.add(&commit.counts);
+        document.counts.take_back(&Counts::of_entries(records));
         if commit.parts != Counts::default() {
             let variants = document.variants.get_or_insert_default();
             variants.add(&commit.parts);
+            variants.take_back(&Counts::of_entries(parts));
         }
         note_removal(document, self.import.removal_kind(), commit.removal);
         if let Some(drift) = commit.drift {
@@ -63,6 +67,9 @@ impl Window<'_> {
             self.reader.add_parts(range, records);
         }
         for (endpoint, names) in by_endpoint(commit.again) {
+            if self.import.job_entries(endpoint.key) == JobEntries::RecordsAnew {
+                self.let_parts_follow(endpoint.key, names.clone(), &[], commit.attempt);
+            }
             self.read_again(endpoint.key, names, commit.attempt + 1);
         }
         for (endpoint, names) in by_endpoint(commit.deferred) {
@@ -70,7 +77,7 @@ impl Window<'_> {
             self.read_again(endpoint.key, names, commit.attempt.max(1));
         }
         for (endpoint, names) in by_endpoint(commit.refused) {
-            self.let_parts_follow(endpoint.key, names, &[]);
+            self.give_up_parts(endpoint.key, names);
         }
         let document = &mut self.stored.document;
         for record in commit.set_aside {
@@ -145,8 +152,8 @@ impl Window<'_> {
     /// What is read again of entries of this kind.
     fn only_again(&self, kind: &str) -> Option<Only> {
         match self.import.job_entries(kind) {
-            // their parts have been sent
-            JobEntries::RecordsBesideParts => Some(Only::Records),
+            // their parts have been sent, or follow
+            JobEntries::RecordsBesideParts | JobEntries::RecordsAnew => Some(Only::Records),
             JobEntries::Records | JobEntries::RecordsBeforeParts | JobEntries::Parts => None,
         }
     }
@@ -166,12 +173,27 @@ impl Window<'_> {
         }
     }
 
-    /// The result of records of this kind is known: their parts follow, if they have not been sent beside them. They are
-    /// of these spans; a range for each, as a range of the cursor has no gaps.
-    pub(super) fn let_parts_follow(&mut self, kind: &str, records: Vec<String>, spans: &[IdRange]) {
-        if self.import.job_entries(kind) != JobEntries::RecordsBeforeParts {
-            return;
+    /// What of records of this kind follows when their result is known; `None` if their parts have been sent beside them.
+    fn parts_of(&self, kind: &str) -> Option<Only> {
+        match self.import.job_entries(kind) {
+            JobEntries::RecordsBeforeParts => Some(Only::Parts),
+            JobEntries::RecordsAnew => Some(Only::PartsAnew),
+            JobEntries::Records | JobEntries::RecordsBesideParts | JobEntries::Parts => None,
         }
+    }
+
+    /// Records of this kind, which were sent so often before, are in Klaviyo: their parts follow, if they have not been sent
+    /// beside them. They are of these spans; a range for each, as a range of the cursor has no gaps.
+    pub(super) fn let_parts_follow(
+        &mut self,
+        kind: &str,
+        records: Vec<String>,
+        spans: &[IdRange],
+        attempt: u32,
+    ) {
+        let Some(only) = self.parts_of(kind) else {
+            return;
+        };
         let mut left = records;
         let of_spans = spans.iter().map(|span| {
             let (of_span, others) = left.drain(..).partition(|id| span.contains(id));
@@ -181,20 +203,34 @@ impl Window<'_> {
         let mut of_spans: Vec<Vec<String>> = of_spans.collect();
         of_spans.push(left);
         for records in of_spans {
-            if !records.is_empty() {
-                let parts = IdRange::of_entries(records, 0).with_only(Some(Only::Parts));
-                self.reader.add(match self.found_again() {
-                    FoundAgain::BySpan => parts.with_span(),
-                    FoundAgain::ByName | FoundAgain::ByListing => parts,
-                });
-            }
+            self.read_parts(records, only, attempt_of_parts(only, attempt));
         }
+    }
+
+    /// Klaviyo does not take these records of this kind. Their parts are read all the same, to be counted: they wait for
+    /// their records no longer.
+    pub(super) fn give_up_parts(&mut self, kind: &str, records: Vec<String>) {
+        if let Some(only) = self.parts_of(kind) {
+            self.read_parts(records, only, MAX_DECISIONS + 1);
+        }
+    }
+
+    fn read_parts(&mut self, records: Vec<String>, only: Only, attempt: u32) {
+        if records.is_empty() {
+            return;
+        }
+        let parts = IdRange::of_entries(records, attempt).with_only(Some(only));
+        self.reader.add(match self.found_again() {
+            FoundAgain::BySpan => parts.with_span(),
+            FoundAgain::ByName | FoundAgain::ByListing => parts,
+        });
     }
 
     /// The same for records of a job that are known by their digests.
     pub(super) fn let_parts_follow_in(&mut self, job: &Job, digests: Digests) {
-        if self.import.job_entries(&job.kind) == JobEntries::RecordsBeforeParts {
-            self.read_spans(job, digests, Some(Only::Parts), 0);
+        if let Some(only) = self.parts_of(&job.kind) {
+            let attempt = attempt_of_parts(only, job.attempt);
+            self.read_spans(job, digests, Some(only), attempt);
         }
     }
 
@@ -247,6 +283,15 @@ impl Window<'_> {
             page_cap,
         );
         self.phase_records = 0;
+    }
+}
+
+/// How often parts count as sent when they follow records that were sent so often before: parts that went with their
+/// records have been.
+fn attempt_of_parts(only: Only, attempt: u32) -> u32 {
+    match only {
+        Only::PartsAnew => attempt + 1,
+        Only::Records | Only::Parts | Only::RecordsFirst => 0,
     }
 }
 

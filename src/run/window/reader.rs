@@ -278,7 +278,7 @@ impl Reader {
         let turns = || (0..count).map(|turn| (self.next + turn) % count);
         let follows = |number: &usize| {
             let only = self.ranges[*number].committed.only;
-            matches!(only, Some(Only::Records | Only::Parts))
+            matches!(only, Some(Only::Records | Only::Parts | Only::PartsAnew))
         };
         let is_first = |number: &usize| self.ranges[*number].has_records_first();
         let number = turns()

@@ -10,6 +10,7 @@ use crate::klaviyo::batch::Batch;
 use crate::klaviyo::bulk::MAX_REQUEST_BYTES;
 use crate::mapping::{self, Skip};
 use crate::run::documents::Document;
+use crate::run::import::JobEntries;
 use crate::run::page::Record;
 use crate::run::state::IdRange;
 
@@ -118,6 +119,9 @@ impl Window<'_> {
     ) -> Option<String> {
         match outcome.and_then(|id| self.leave_out_too_large().map(|()| id)) {
             Ok(id) => {
+                if !before.is_first_reading() {
+                    self.leave_out_what_is_on_its_way(&id);
+                }
                 if self.stored.document.options.dry_run {
                     samples::take(
                         &mut self.stored.document.samples,
@@ -155,6 +159,17 @@ impl Window<'_> {
                 id
             }
         }
+    }
+
+    /// Leaves out the record that has been mapped if it is being created anew: it is asked for for itself, and for parts of
+    /// it, which follow in any case.
+    fn leave_out_what_is_on_its_way(&mut self, id: &str) {
+        let endpoints = self.import.bulk_endpoints();
+        self.documents.list.retain(|document| {
+            let kind = endpoints[document.endpoint].key;
+            let is_anew = self.import.job_entries(kind) == JobEntries::RecordsAnew;
+            !(is_anew && (self.packer.has(kind, id) || self.jobs.has(kind, id)))
+        });
     }
 
     /// Leaves out parts of the record that has been mapped that fit into no request; a record with such a document of

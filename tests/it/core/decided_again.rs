@@ -20,7 +20,7 @@ use sim::seed::Kind;
 use sim::world::World;
 
 use crate::support::described::run;
-use crate::support::moves::until_called;
+use crate::support::moves::{jobs_take, until_called};
 
 /// Somebody else removes entries, all of which are there.
 fn remove(shop: &Shop, kind: EntryKind, ids: &[String]) {
@@ -173,7 +173,7 @@ fn entries_of_a_job_that_another_window_submitted_are_decided_again() {
         setup.klaviyo.job_times = JobTimes::taking(Duration::from_secs(12));
         run(setup, async |shop| {
             shop.complete("categories", "").await;
-            shop.complete("products", "").await;
+            let first = shop.complete("products", "").await;
             let ids = shop.published_products();
             // some of what is to be updated goes before the jobs take effect
             let category = gone_before_its_update(&shop, EntryKind::Category, || {
@@ -199,6 +199,12 @@ fn entries_of_a_job_that_another_window_submitted_are_decided_again() {
             assert_eq!(status["counts"]["failed"], 0, "{what}");
             assert_eq!(status["variants"]["failed"], 0, "{what}");
             assert_eq!(status["counts"]["sent"], status["total"], "{what}");
+            for count in ["read", "sent", "skipped"] {
+                assert_eq!(
+                    status["variants"][count], first["variants"][count],
+                    "{what}"
+                );
+            }
             shop.assert_ledger(&[Kind::Category, Kind::Product]);
             for kind in KINDS {
                 let update = JobKind::Catalog(kind, Action::Update);
@@ -464,5 +470,24 @@ fn a_job_that_stays_under_way_for_minutes_is_waited_for_and_nothing_is_sent_twic
             assert_eq!((created, updated), (jobs, 0), "{kind}");
         }
         shop.assert_ledger(&[Kind::Product]);
+    });
+}
+
+#[test]
+fn what_a_cancelled_job_was_to_delete_is_noted_once() {
+    run(Setup::catalog(0, 12).scheduled(), async |shop| {
+        shop.complete("products", "").await;
+        let ids = shop.published_products();
+        let product = ids.iter().find(|id| shop.skus_of(id).len() > 2);
+        let product = product.expect("one with three variants").clone();
+        let obsolete = shop.skus_of(&product).len() - 1;
+        shop.change_published(&product, |data| data["variants"] = json!([]));
+        jobs_take(&shop, 6);
+        let deletion = "POST /api/catalog-variant-bulk-delete-jobs";
+        let somebody = after(&shop, deletion, || cancel_all(&shop));
+        let (status, ()) = join(shop.complete("products", ""), somebody).await;
+        assert_eq!(shop.skus_of(&product).len(), 1, "{status}");
+        let notes = &status["variants"]["notes"];
+        assert_eq!(notes["obsolete-variants-deleted"], obsolete, "{status}");
     });
 }

@@ -16,6 +16,7 @@ mod failed_records;
 mod full_requests;
 mod identifiers;
 mod import_errors;
+mod items_that_go;
 mod job_limit;
 mod job_waits;
 mod lost_results;

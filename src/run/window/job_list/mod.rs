@@ -132,6 +132,15 @@ impl JobList {
         self.list.is_empty()
     }
 
+    /// Whether a job of this kind has this entry.
+    pub(super) fn has(&self, kind: &str, name: &str) -> bool {
+        let mut jobs = self.list.iter().filter(|job| job.kind == kind);
+        jobs.any(|job| match job.entries.is_empty() {
+            true => job.digests.contains(name),
+            false => job.entries.iter().any(|entry| entry == name),
+        })
+    }
+
     pub(super) fn add(&mut self, jobs: impl IntoIterator<Item = Job>) {
         for mut job in jobs {
             note_submitted(&mut self.submitted_until, &job);
