@@ -229,6 +229,19 @@ impl Group {
         }
     }
 
+    /// What is not moved yet, as these entries are not sent, has taken nobody's place.
+    fn leave_places(&mut self, open: [&[SentEntry]; 3]) {
+        let is_open = |name: &str| {
+            let mut open = open.into_iter().flatten();
+            open.any(|entry| entry.name == name)
+        };
+        self.contested.retain(|(name, taken_by)| {
+            let part = EntryName::read(name).part;
+            let of_taker = taken_by.as_deref().map(|id| EntryName { id, part });
+            !of_taker.is_some_and(|name| is_open(&name.to_string()))
+        });
+    }
+
     pub(super) fn into_commit(mut self) -> Commit {
         if self.attempt >= MAX_DECISIONS {
             self.refused.append(&mut self.again);
@@ -272,16 +285,7 @@ impl Group {
             self.set_aside.push(refused);
             rejected.extend(entry);
         }
-        // what is not moved yet has taken nobody's place
-        let is_open = |name: &String| {
-            let mut open = again.iter().chain(&deferred).chain(&rejected);
-            open.any(|entry| entry.name == *name)
-        };
-        self.contested.retain(|(name, taken_by)| {
-            let part = EntryName::read(name).part;
-            let of_taker = taken_by.as_deref().map(|id| EntryName { id, part });
-            !of_taker.is_some_and(|name| is_open(&name.to_string()))
-        });
+        self.leave_places([&again, &deferred, &rejected]);
         Commit {
             spans: self.spans,
             finished: self.finished,
