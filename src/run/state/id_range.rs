@@ -8,6 +8,8 @@ use super::entry_name::{self, EntryName};
 
 /// Names up to this number are kept as they are.
 const FEW_NAMES: usize = 8;
+/// The digests of a job with as many entries as there may be.
+const DIGESTS_OF_A_JOB: usize = 100;
 
 /// The half of the records that is wanted of a range, where a record and its parts are entries of their own, such as a
 /// product's item and its variants.
@@ -103,6 +105,35 @@ impl IdRange {
         self.attempt == 0 && self.parts_after.is_some()
     }
 
+    /// Whether its records are read by their names alone. Between them there may be any number of others; and in a run of
+    /// changes, reading their span finds only those that were modified themselves.
+    #[must_use]
+    pub fn is_by_name(&self) -> bool {
+        let has_no_span = !self.entries.is_empty() && self.through.is_none();
+        has_no_span || self.source == Some(Source::Named)
+    }
+
+    /// How many records its next page has at most. Those that are wanted by name are all that is read. Those that are
+    /// wanted by digest mostly lie close to each other, as they were sent together: one page has them all, even where
+    /// the others of their job are not wanted. Where it has not, there are others between them, of any number.
+    #[must_use]
+    pub fn next_records(&self) -> usize {
+        let IdRange {
+            entries,
+            digests,
+            after,
+            ..
+        } = self;
+        match (entries.len(), digests.len(), after) {
+            (0, 1.., None) => {
+                let close = digests.len().max(DIGESTS_OF_A_JOB);
+                close + close / 4 + 1
+            }
+            (0, ..) => usize::MAX,
+            (entries, ..) => entries,
+        }
+    }
+
     /// The range with everything up to `id` done.
     #[must_use]
     pub fn advanced_to(&self, id: &str) -> Self {
@@ -159,7 +190,7 @@ impl IdRange {
             true => vec![record.to_owned()],
             false => own,
         };
-        let in_span = (!is_named && entries.is_empty()).then(|| record.to_owned());
+        let in_span = (!self.is_by_name()).then(|| record.to_owned());
         Self {
             after: None,
             from: in_span.clone(),

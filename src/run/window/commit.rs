@@ -39,7 +39,7 @@ pub struct SentEntry {
     pub endpoint: &'static BulkEndpoint,
     /// Whether it is a part of a record, which has counts of its own.
     pub is_part: bool,
-    /// The number of the range that its record was read in, if that is one of ids.
+    /// The number of the range that its record was read in, if reading a span of that finds it again.
     pub range: Option<usize>,
     /// What was counted for it beside itself.
     pub notes: Vec<Note>,
@@ -82,9 +82,10 @@ pub struct RemovalFound {
 /// The most entries of a job that the cursor names although the job's errors name them too: limits the document.
 const MAX_NAMED: usize = 200;
 
-/// The most spans that the cursor keeps for a job; more are made one. A page has records for several jobs, so a job of a
-/// large import is of few ranges; where it is of all of them, the records are few as well.
-const MAX_SPANS: usize = 6;
+/// What the cursor may take up more for a read less, in bytes. A page has records for several jobs, so a job of a large
+/// import is of few spans. Where few records have anything for its kind, it is of all ranges: its entries are read
+/// again by their names in one page, and by their digests in a page a span.
+const BYTES_A_READ: usize = 100;
 
 /// What a committed group changes.
 #[derive(Debug)]
@@ -150,28 +151,24 @@ impl Commit {
         self.deferred.is_empty() || self.deferred.len() < self.entries.len()
     }
 
-    /// The spans from the first to the last of these entries' records, one for each range that they are from.
-    fn spans_of<'a>(&self, entries: impl Iterator<Item = &'a SentEntry>) -> Vec<IdRange> {
+    /// The spans from the first to the last of these entries' records, one for each range that they are from; `None` if one
+    /// of them is from none.
+    pub(super) fn spans_of<'a>(
+        entries: impl IntoIterator<Item = &'a SentEntry>,
+    ) -> Option<Vec<IdRange>> {
         let mut ends: BTreeMap<usize, (&str, &str)> = BTreeMap::new();
         for entry in entries {
-            let Some(range) = entry.range else { continue };
             let id = entry.record();
-            let (first, last) = ends.entry(range).or_insert((id, id));
+            let (first, last) = ends.entry(entry.range?).or_insert((id, id));
             *first = (*first).min(id);
             *last = (*last).max(id);
-        }
-        let mut spans: Vec<(&str, &str)> = ends.into_values().collect();
-        if spans.len() > MAX_SPANS {
-            let first = spans.iter().map(|(first, _)| *first).min();
-            let last = spans.iter().map(|(_, last)| *last).max();
-            spans = first.zip(last).into_iter().collect();
         }
         let span = |(first, last): (&str, &str)| IdRange {
             from: Some(first.to_owned()),
             through: Some(last.to_owned()),
             ..IdRange::default()
         };
-        spans.into_iter().map(span).collect()
+        Some(ends.into_values().map(span).collect())
     }
 
     /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
@@ -200,18 +197,19 @@ impl Commit {
             let are_few = !is_alone && made.records.len() <= MAX_NAMED;
             let sent = || made.records.iter().map(|&entry| &self.entries[entry]);
             let entries = || sent().map(|entry| entry.name.clone()).collect();
-            let are_found_again = match found_again {
-                FoundAgain::ByName => false,
-                FoundAgain::BySpan => sent().all(|entry| entry.range.is_some()),
-                FoundAgain::ByListing => true,
+            let spans = match found_again {
+                FoundAgain::ByName => None,
+                FoundAgain::BySpan => Self::spans_of(sent()),
+                FoundAgain::ByListing => Some(Self::spans_of(sent()).unwrap_or_default()),
             };
-            if made.endpoint.names_entries && self.attempt == 0 && are_found_again {
-                Job {
+            let spans = spans.filter(|_| made.endpoint.names_entries && self.attempt == 0);
+            if let Some(spans) = spans {
+                let named = Job {
                     entries: entries(),
-                    digests: Digests::of(sent().map(|entry| own_name(&entry.name, entry.is_part))),
-                    spans: self.spans_of(sent()),
                     ..job
-                }
+                };
+                let digests = Digests::of(sent().map(|entry| own_name(&entry.name, entry.is_part)));
+                by_digests_or_names(named, digests, spans)
             } else if made.endpoint.names_entries || are_few {
                 Job {
                     entries: entries(),
@@ -228,5 +226,19 @@ impl Commit {
             }
         };
         self.jobs.iter().map(job).collect()
+    }
+}
+
+/// A job as the cursor keeps it where its entries can be found by their digests in these spans, too.
+fn by_digests_or_names(named: Job, digests: Digests, spans: Vec<IdRange>) -> Job {
+    let more_reads = spans.len().saturating_sub(1);
+    let by_digests = Job {
+        digests,
+        spans,
+        ..named.clone()
+    };
+    match named.stored_bytes() < by_digests.stored_bytes() + more_reads * BYTES_A_READ {
+        true => named,
+        false => by_digests,
     }
 }

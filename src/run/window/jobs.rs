@@ -309,7 +309,7 @@ impl Window<'_> {
         self.read_again_in(&job, again_digests);
         self.let_parts_follow(&job.kind, names, &job.spans, job.attempt);
         self.let_parts_follow_in(&job, digests);
-        self.give_up_parts(&job.kind, lost);
+        self.give_up_parts(&job.kind, lost, &job.spans);
     }
 }
 

@@ -138,7 +138,8 @@ impl Packer {
         group.meet(&origin, &self.watched);
         group.count(&origin, documents);
         let bytes = Bytes::copy_from_slice(&documents.bytes);
-        let range = origin.reached.map(|_| origin.range);
+        let is_in_span = origin.reached.is_some() && !origin.before.is_by_name();
+        let range = is_in_span.then_some(origin.range);
         let mut whole = None;
         for document in &documents.list {
             let id = origin.id.unwrap_or_default();

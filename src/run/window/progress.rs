@@ -66,9 +66,10 @@ impl Window<'_> {
         for (range, records) in commit.parts_follow {
             self.reader.add_parts(range, records);
         }
+        let spans = Commit::spans_of(&commit.again).unwrap_or_default();
         for (endpoint, names) in by_endpoint(commit.again) {
             if self.import.job_entries(endpoint.key) == JobEntries::RecordsAnew {
-                self.let_parts_follow(endpoint.key, names.clone(), &[], commit.attempt);
+                self.let_parts_follow(endpoint.key, names.clone(), &spans, commit.attempt);
             }
             self.read_again(endpoint.key, names, commit.attempt + 1);
         }
@@ -76,8 +77,9 @@ impl Window<'_> {
             // not the first reading, and no attempt either
             self.read_again(endpoint.key, names, commit.attempt.max(1));
         }
+        let spans = Commit::spans_of(&commit.refused).unwrap_or_default();
         for (endpoint, names) in by_endpoint(commit.refused) {
-            self.give_up_parts(endpoint.key, names);
+            self.give_up_parts(endpoint.key, names, &spans);
         }
         let document = &mut self.stored.document;
         for record in commit.set_aside {
@@ -183,7 +185,7 @@ impl Window<'_> {
     }
 
     /// Records of this kind, which were sent so often before, are in Klaviyo: their parts follow, if they have not been sent
-    /// beside them. They are of these spans; a range for each, as a range of the cursor has no gaps.
+    /// beside them.
     pub(super) fn let_parts_follow(
         &mut self,
         kind: &str,
@@ -191,39 +193,35 @@ impl Window<'_> {
         spans: &[IdRange],
         attempt: u32,
     ) {
-        let Some(only) = self.parts_of(kind) else {
-            return;
-        };
-        let mut left = records;
-        let of_spans = spans.iter().map(|span| {
-            let (of_span, others) = left.drain(..).partition(|id| span.contains(id));
-            left = others;
-            of_span
-        });
-        let mut of_spans: Vec<Vec<String>> = of_spans.collect();
-        of_spans.push(left);
-        for records in of_spans {
-            self.read_parts(records, only, attempt_of_parts(only, attempt));
+        if let Some(only) = self.parts_of(kind) {
+            self.read_parts(records, spans, only, attempt_of_parts(only, attempt));
         }
     }
 
     /// Klaviyo does not take these records of this kind. Their parts are read all the same, to be counted: they wait for
     /// their records no longer.
-    pub(super) fn give_up_parts(&mut self, kind: &str, records: Vec<String>) {
+    pub(super) fn give_up_parts(&mut self, kind: &str, records: Vec<String>, spans: &[IdRange]) {
         if let Some(only) = self.parts_of(kind) {
-            self.read_parts(records, only, MAX_DECISIONS + 1);
+            self.read_parts(records, spans, only, MAX_DECISIONS + 1);
         }
     }
 
-    fn read_parts(&mut self, records: Vec<String>, only: Only, attempt: u32) {
-        if records.is_empty() {
-            return;
+    /// Reads the parts of these records. Those of these spans have a range for each, as a range of the cursor has no gaps;
+    /// the others have one by their names.
+    fn read_parts(&mut self, records: Vec<String>, spans: &[IdRange], only: Only, attempt: u32) {
+        let mut add = |records: Vec<String>, within: fn(IdRange) -> IdRange| {
+            if !records.is_empty() {
+                let parts = IdRange::of_entries(records, attempt).with_only(Some(only));
+                self.reader.add(within(parts));
+            }
+        };
+        let mut left = records;
+        for span in spans {
+            let (of_span, others) = left.into_iter().partition(|id| span.contains(id));
+            left = others;
+            add(of_span, IdRange::with_span);
         }
-        let parts = IdRange::of_entries(records, attempt).with_only(Some(only));
-        self.reader.add(match self.found_again() {
-            FoundAgain::BySpan => parts.with_span(),
-            FoundAgain::ByName | FoundAgain::ByListing => parts,
-        });
+        add(left, std::convert::identity);
     }
 
     /// The same for records of a job that are known by their digests.

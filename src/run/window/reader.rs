@@ -85,19 +85,6 @@ impl Range {
     fn has_records_first(&self) -> bool {
         self.committed.only == Some(Only::RecordsFirst) && self.is_left()
     }
-
-    /// How many records it has, about: those that are wanted by name are all that is read, and those that are wanted by
-    /// digest lie close to each other, as they were sent together.
-    fn records(&self) -> usize {
-        let IdRange {
-            entries, digests, ..
-        } = &self.committed;
-        match (entries.len(), digests.len()) {
-            (0, 0) => usize::MAX,
-            (0, digests) => digests + digests / 4 + 1,
-            (entries, _) => entries,
-        }
-    }
 }
 
 /// Everything that is being read.
@@ -293,7 +280,7 @@ impl Reader {
             range.committed = parts;
         }
         let range = &self.ranges[number];
-        let limit = self.limit(range.cap).min(range.records());
+        let limit = self.limit(range.cap).min(range.unfetched.next_records());
         let taken = match range.needs_all {
             true => self.memory.take_alone(self.memory.alone()),
             false => self.memory.take_page(self.held(), self.room_for(limit)),

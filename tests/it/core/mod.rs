@@ -29,6 +29,7 @@ mod phases;
 mod pruning;
 mod ranges;
 mod rate_limits;
+mod read_again;
 mod recordings;
 mod records;
 mod records_first;
