@@ -58,9 +58,7 @@ impl SentEntry {
 /// How a later window finds the entries of a job again, to decide about them once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundAgain {
-    /// By their names.
-    ByName,
-    /// By reading the spans that their ids are in.
+    /// By reading the spans that their ids are in; by their names, where these are not of all records that are read there.
     BySpan,
     /// A later phase lists what is left of them.
     ByListing,
@@ -198,7 +196,6 @@ impl Commit {
             let sent = || made.records.iter().map(|&entry| &self.entries[entry]);
             let entries = || sent().map(|entry| entry.name.clone()).collect();
             let spans = match found_again {
-                FoundAgain::ByName => None,
                 FoundAgain::BySpan => Self::spans_of(sent()),
                 FoundAgain::ByListing => Some(Self::spans_of(sent()).unwrap_or_default()),
             };

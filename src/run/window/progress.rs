@@ -128,13 +128,10 @@ impl Window<'_> {
 
     /// How a later window finds entries again.
     pub(super) fn found_again(&self) -> FoundAgain {
-        if self.import.lists_again() {
-            FoundAgain::ByListing
-        } else if self.stored.document.options.since.is_some() {
-            // spans of a run of changes have records that were not modified themselves
-            FoundAgain::ByName
-        } else {
-            FoundAgain::BySpan
+        match self.import.lists_again() {
+            true => FoundAgain::ByListing,
+            // also in a run of changes: what was modified since a time stays so
+            false => FoundAgain::BySpan,
         }
     }
 

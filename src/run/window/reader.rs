@@ -69,10 +69,12 @@ impl Range {
             digests,
             only,
             parts_after,
+            source,
             attempt,
             ..
         } = &self.committed;
-        let is_part = entries.is_empty() && digests.is_empty() && parts_after.is_none();
+        let is_all = entries.is_empty() && digests.is_empty() && source.is_none();
+        let is_part = is_all && parts_after.is_none();
         is_part && only.is_none() && *attempt == 0 && self.is_left()
     }
 

@@ -19,6 +19,7 @@ mod import_errors;
 mod items_that_go;
 mod job_limit;
 mod job_waits;
+mod jobs_under_way;
 mod lost_results;
 mod many_variants;
 mod missing_categories;
