@@ -124,6 +124,7 @@ impl World {
         self.let_others_in();
         self.let_account_be_read();
         self.let_document_vanish();
+        self.let_items_go();
         self.let_trap_spring();
         let left = end.saturating_sub(self.executor.elapsed());
         self.executor.sleep(left).await;
@@ -148,6 +149,7 @@ impl World {
                 break;
             }
         }
+        self.bring_items_back(deadline).await?;
         self.live_on(LONGEST_RUN).await?;
         self.live_through_nights(LONGEST_RUN).await?;
         is_over.set(true);
@@ -219,7 +221,7 @@ impl World {
     }
 
     /// Brings the import of a resource to its end, whatever the trouble has left of it.
-    async fn see_through(
+    pub(crate) async fn see_through(
         self: &Rc<Self>,
         resource: Resource,
         deadline: Duration,

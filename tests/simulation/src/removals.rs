@@ -4,17 +4,30 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::CONTAINER;
 use serde_json::{Value, json};
 use sim::klaviyo::Kind as EntryKind;
 use sim::seed::Kind;
 
+use crate::operator::Stuck;
 use crate::records::{Unsettled, is_refused};
+use crate::schedule::{Goal, Schedule};
 use crate::world::World;
 
 /// The code of a run that waits for a confirmation.
 const UNCONFIRMED: &str = "removal_unconfirmed";
+
+impl Schedule {
+    /// Whether somebody deletes items in Klaviyo while they are imported. Drawn apart, so that what else a seed draws does
+    /// not depend on it.
+    fn items_go(&self) -> bool {
+        let is_drawn = Rng::with_seed(self.seed ^ 0x17e6).u8(..3) == 0;
+        let is_plain = self.trap.is_none() && self.refused.is_none();
+        self.goal == Goal::Import(Resource::Products) && is_plain && is_drawn
+    }
+}
 
 impl World {
     /// Takes all variants but the first from most products that are published.
@@ -43,6 +56,37 @@ impl World {
         }
         drop(project);
         self.note("most variants are gone from the shop");
+    }
+
+    /// Somebody deletes some of Klaviyo's items, and their variants with them, while all are imported.
+    pub(crate) fn let_items_go(self: &Rc<Self>) {
+        if !self.schedule.items_go() {
+            return;
+        }
+        let world = Rc::clone(self);
+        self.executor.spawn(None, async move {
+            let pause = world.up_to(world.schedule.trouble);
+            world.executor.sleep(pause).await;
+            let mut klaviyo = world.klaviyo.borrow_mut();
+            klaviyo.settle(world.now());
+            let items = klaviyo.ledger().catalog().entries(EntryKind::Item).keys();
+            let gone: Vec<String> = items.step_by(3).cloned().collect();
+            for id in &gone {
+                klaviyo.remove_entry(EntryKind::Item, id);
+            }
+            world.items_gone.set(!gone.is_empty());
+            world.note(format!("somebody deletes {} items", gone.len()));
+        });
+    }
+
+    /// Those that had been imported before they were deleted are imported another time.
+    pub(crate) async fn bring_items_back(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
+        if !self.items_gone.get() {
+            return Ok(());
+        }
+        let resource = Resource::Products;
+        self.post(&format!("/sync/{resource}"), "").await;
+        self.see_through(resource, deadline).await
     }
 
     /// A variant of Klaviyo is about to be deleted: that is not done without the operator's word.

@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(crate) is_troubled: Cell<bool>,
     /// How often all jobs have been cancelled.
     pub(crate) cancellations: Cell<u32>,
+    /// Whether somebody has deleted items in Klaviyo.
+    pub(crate) items_gone: Cell<bool>,
     /// The last run that prepared the goal: it does not reach it.
     pub(crate) prepared: RefCell<Option<String>>,
     /// How many removals the operator has confirmed.
@@ -97,6 +99,7 @@ impl World {
             watch: Watch::default(),
             is_troubled: Cell::new(false),
             cancellations: Cell::new(0),
+            items_gone: Cell::new(false),
             prepared: RefCell::default(),
             confirmed: Cell::new(None),
             trouble_begun: Cell::new(None),
