@@ -53,8 +53,8 @@ pub struct Client {
 pub(super) struct Tally {
     /// Requests that were accepted.
     pub(super) accepted: u64,
-    /// There were requests without a response, which may have been accepted.
-    pub(super) is_unsure: bool,
+    /// Earlier windows of the run have sent something.
+    has_accepted_before: bool,
     /// Documents that were rejected without a pointer since the last accepted request.
     pub(super) refused_blindly: u64,
 }
@@ -64,7 +64,8 @@ impl Tally {
     /// accepted.
     pub(super) fn refuse_blindly(&mut self) -> bool {
         self.refused_blindly += 1;
-        self.accepted == 0 && self.refused_blindly >= MAX_REFUSED_BLINDLY
+        let has_accepted = self.accepted > 0 || self.has_accepted_before;
+        !has_accepted && self.refused_blindly >= MAX_REFUSED_BLINDLY
     }
 }
 
@@ -214,6 +215,14 @@ impl Client {
         }
     }
 
+    /// Takes over whether earlier windows of a run have sent something to endpoints of this kind: if so, the documents are the
+    /// cause of what is rejected.
+    pub fn remember_accepted(&self, endpoint: &'static BulkEndpoint, has_accepted: bool) {
+        self.tally(endpoint.post, |tally| {
+            tally.has_accepted_before = has_accepted;
+        });
+    }
+
     /// What this endpoint did with documents so far.
     pub(super) fn tally<T>(
         &self,
@@ -346,11 +355,7 @@ impl Client {
                 },
             )
             .await
-            .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error));
-        if response.is_err() {
-            self.tally(endpoint, |tally| tally.is_unsure = true);
-        }
-        let response = response?;
+            .map_err(|error| Error::transport(Peer::Klaviyo, endpoint.name, error))?;
         begun.end(&response);
         accept(endpoint.name, response)
     }

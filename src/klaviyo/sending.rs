@@ -434,24 +434,31 @@ impl Sending {
         true
     }
 
+    /// Whether entries may be rejected because they are there already. Which of them are is found out by looking all of them
+    /// up again, not by taking the request apart.
+    fn may_be_there(&self) -> bool {
+        self.bulk.creates_entries() && !self.is_looked_up_again
+    }
+
+    /// Decides in which parts a part is sent next that was rejected without a pointer to any document.
     fn halve(
         &mut self,
         part: Vec<usize>,
         refusal: &Refusal,
         client: &Client,
     ) -> Result<Vec<Vec<usize>>, Error> {
+        if self.may_be_there() {
+            for item in part {
+                self.set_aside(item, refusal, "");
+            }
+            return Ok(Vec::new());
+        }
         let [item] = part[..] else {
             return Ok(halves(part));
         };
         let endpoint = self.bulk.post;
-        // what a request without a response has created is there, which may be why it is rejected
-        let may_be_there = self.bulk.creates_entries()
-            && !self.is_looked_up_again
-            && client.tally(endpoint, |tally| tally.is_unsure);
-        if !may_be_there {
-            self.sent.refused_blindly += 1;
-        }
-        if !may_be_there && client.tally(endpoint, Tally::refuse_blindly) {
+        self.sent.refused_blindly += 1;
+        if client.tally(endpoint, Tally::refuse_blindly) {
             return Err(Error {
                 peer: Peer::Klaviyo,
                 operation: endpoint.name,

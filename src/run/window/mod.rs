@@ -53,8 +53,8 @@ use self::reader::Reader;
 use self::timing::{CHECKPOINT, FINISHING, Timing};
 use super::documents::Documents;
 use super::engine::Engine;
-use super::import::Import;
-use super::state::{Counts, Cursor, RunDocument};
+use super::import::{Import, JobEntries};
+use super::state::{Cursor, RunDocument};
 use super::store::Stored;
 use crate::error::Error;
 use crate::klaviyo::bulk::{BulkEndpoint, MAX_REQUEST_BYTES};
@@ -134,13 +134,7 @@ pub async fn work(
     ends: Option<Deadline>,
 ) -> Result<(Stored, End), Error> {
     let document = &stored.document;
-    let has_accepted = |counts: &Counts| counts.sent > 0;
-    if !has_accepted(&document.counts) && !document.variants.as_ref().is_some_and(has_accepted) {
-        let refused = document.refused_blindly;
-        engine
-            .klaviyo
-            .remember_refused(opening.import.bulk_endpoints(), refused);
-    }
+    remember_sent(engine, &*opening.import, document);
     let remembered = opening.beside(remembered(engine, document)).await;
     let holder = document.lease.as_ref().map(|lease| lease.holder.clone());
     let cursor = document.cursor.clone().unwrap_or_default();
@@ -178,6 +172,24 @@ pub async fn work(
         window.take(arrival);
     }
     window.run().await
+}
+
+/// Tells the client what Klaviyo did with what earlier windows of the run sent, as another instance may have sent it.
+fn remember_sent(engine: &Engine, import: &dyn Import, run: &RunDocument) {
+    let parts = run.variants.as_ref().map_or(0, |parts| parts.sent);
+    let endpoints = import.bulk_endpoints();
+    for endpoint in endpoints {
+        let sent = match import.job_entries(endpoint.key) {
+            JobEntries::Parts => parts,
+            _ => run.counts.sent,
+        };
+        engine.klaviyo.remember_accepted(endpoint, sent > 0);
+    }
+    if run.counts.sent + parts == 0 {
+        engine
+            .klaviyo
+            .remember_refused(endpoints, run.refused_blindly);
+    }
 }
 
 /// The ids of the records that failed in earlier runs, if this one sends records. If they cannot be read now, none is

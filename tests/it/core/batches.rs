@@ -194,7 +194,9 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
             }
             let (bytes, calls) = (batch.bytes(), account.bodies.borrow().len());
             let separators = 2 * batch.len() + 1;
-            let sent = batch.send(&client, deadline).await.expect("it is sent");
+            // what is rejected is not there already
+            let sent = batch.looked_up_again().send(&client, deadline);
+            let sent = sent.await.expect("it is sent");
             let refused = sent.refused.keys().chain(sent.again.keys());
             reported.extend(refused.map(|&record| record as u64));
             // what the batch takes its request for is what it is
@@ -224,10 +226,10 @@ fn keeps_the_laws(lane: &'static BulkEndpoint, drafts: &[Draft], points: bool) {
 /// What becomes of one batch of ten entries, those of which in `culprits` are refused without a pointer, beside so many
 /// jobs: the entries that are named, or the status of the error; and how many requests were posted.
 fn sent_beside(
+    lane: &'static BulkEndpoint,
     jobs: (usize, usize),
     culprits: &[u64],
 ) -> (Result<BTreeSet<u64>, Option<u16>>, usize) {
-    let lane = &catalog::UPDATE_ITEMS;
     let account = Rc::new(Account {
         lane,
         culprits: culprits.iter().copied().collect(),
@@ -257,18 +259,29 @@ fn sent_beside(
 #[test]
 fn a_refusal_that_names_no_entry_is_waited_out_where_there_are_many_jobs() {
     let all: Vec<u64> = (0..10).collect();
+    let lane = &catalog::UPDATE_ITEMS;
     // whether it is a limit of each kind or of all of them is not documented
     for jobs in [(300, 0), (500, 0), (220, 10), (0, 38)] {
-        assert_eq!(sent_beside(jobs, &all), (Err(Some(429)), 1));
-        assert_eq!(sent_beside(jobs, &[3]), (Err(Some(429)), 1));
-        assert_eq!(sent_beside(jobs, &[]), (Ok(BTreeSet::new()), 1));
+        assert_eq!(sent_beside(lane, jobs, &all), (Err(Some(429)), 1));
+        assert_eq!(sent_beside(lane, jobs, &[3]), (Err(Some(429)), 1));
+        assert_eq!(sent_beside(lane, jobs, &[]), (Ok(BTreeSet::new()), 1));
     }
     // with few jobs the entries are the cause
     for jobs in [(0, 0), (299, 0), (219, 10), (0, 37)] {
         for culprits in [&all[..], &[3]] {
-            let (result, _) = sent_beside(jobs, culprits);
+            let (result, _) = sent_beside(lane, jobs, culprits);
             assert_eq!(result, Ok(culprits.iter().copied().collect()));
         }
+    }
+}
+
+#[test]
+fn entries_that_may_be_there_are_looked_up_and_not_taken_apart() {
+    for (lane, posted) in [(&catalog::CREATE_ITEMS, 1), (&catalog::UPDATE_ITEMS, 9)] {
+        let (result, requests) = sent_beside(lane, (0, 0), &[3]);
+        let named = result.expect("it is sent");
+        let is_whole = named == (0..10).collect();
+        assert_eq!((is_whole, requests), (posted == 1, posted), "{}", lane.path);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join, join3};
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use native::environment::{Answered, Destination};
 use native::shop::run_with;
 use native::{Interceptor, Operator, Setup, Shop};
@@ -66,10 +66,11 @@ fn create(kind: EntryKind) -> JobKind {
     JobKind::Catalog(kind, Action::Create)
 }
 
-/// Somebody who creates some of the entries of the first request for each kind, just before it arrives.
-#[derive(Default)]
+/// Somebody who creates entries of the first request for each kind, just before it arrives.
 struct Earlier {
     world: RefCell<Option<Rc<World>>>,
+    /// All entries of it, or every second one.
+    step: usize,
     /// The kinds of which they have created entries.
     created: RefCell<Vec<EntryKind>>,
 }
@@ -86,7 +87,7 @@ impl Interceptor for Earlier {
         let mut body: Value = serde_json::from_slice(request.body()).expect("a body");
         let entries = &mut body["data"]["attributes"][kind.entries()]["data"];
         let entries = entries.as_array_mut().expect("entries");
-        *entries = entries.drain(..).step_by(2).collect();
+        *entries = entries.drain(..).step_by(self.step).collect();
         let mut earlier = request.clone();
         *earlier.body_mut() = body.to_string().into();
         let world = self.world.borrow();
@@ -106,14 +107,23 @@ impl Interceptor for Earlier {
     }
 }
 
-/// Imports a catalog of which some entries are created by somebody else meanwhile, where a create with such entries is
-/// answered like this.
-fn import_what_is_there_already(existing: Existing, entry_errors: EntryErrors, pointers: Pointers) {
-    let mut setup = Setup::catalog(30, 20).scheduled();
+/// Imports so many categories and products of which some entries are created by somebody else meanwhile, all of the first
+/// request or every second one, where a create with such entries is answered like this.
+fn import_what_is_there_already(
+    (records, step): (u32, usize),
+    existing: Existing,
+    entry_errors: EntryErrors,
+    pointers: Pointers,
+) {
+    let mut setup = Setup::catalog(records, records).scheduled();
     setup.klaviyo.existing = existing;
     setup.klaviyo.entry_errors = entry_errors;
     setup.klaviyo.pointers = pointers;
-    let earlier = Rc::new(Earlier::default());
+    let earlier = Rc::new(Earlier {
+        world: RefCell::default(),
+        step,
+        created: RefCell::default(),
+    });
     run_with(setup, earlier.clone(), async |shop| {
         *earlier.world.borrow_mut() = Some(shop.world.clone());
         let categories = shop.complete("categories", "").await;
@@ -125,7 +135,7 @@ fn import_what_is_there_already(existing: Existing, entry_errors: EntryErrors, p
         ];
         let what = format!("{existing:?} {entry_errors:?} {pointers:?}: {products}");
         assert_eq!(failed, [&json!(0); 3], "{what}");
-        assert_eq!(categories["counts"]["sent"], 30, "{what}");
+        assert_eq!(categories["counts"]["sent"], records, "{what}");
         assert_eq!(products["counts"]["sent"], products["total"], "{what}");
         shop.assert_ledger(&[Kind::Category, Kind::Product]);
         for kind in KINDS {
@@ -150,8 +160,57 @@ fn import_what_is_there_already(existing: Existing, entry_errors: EntryErrors, p
 fn what_is_there_already_is_updated_whatever_the_refusal_of_a_create_looks_like() {
     for existing in [Existing::BadRequest, Existing::Conflict] {
         for pointers in Pointers::ALL {
-            import_what_is_there_already(existing, EntryErrors::default(), pointers);
+            for records_and_step in [(30, 2), (60, 1)] {
+                let entry_errors = EntryErrors::default();
+                import_what_is_there_already(records_and_step, existing, entry_errors, pointers);
+            }
         }
+    }
+}
+
+/// Klaviyo's listing, which does not have these categories yet when it is asked for them for the first time.
+#[derive(Default)]
+struct Behind {
+    unlisted: RefCell<Vec<String>>,
+}
+
+impl Interceptor for Behind {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_listing = to == Destination::Klaviyo
+            && request.method() == Method::GET
+            && request.uri().path() == "/api/catalog-categories";
+        let query = request.uri().query().filter(|_| is_listing)?;
+        let mut unlisted = self.unlisted.borrow_mut();
+        let before = unlisted.len();
+        unlisted.retain(|id| !query.contains(id.as_str()));
+        let nothing = Response::new(Bytes::from_static(br#"{"data":[]}"#));
+        (unlisted.len() < before).then_some(Ok(nothing))
+    }
+}
+
+#[test]
+fn what_klaviyo_lists_too_late_is_updated() {
+    for (existing, categories) in [(Existing::BadRequest, 60), (Existing::Conflict, 300)] {
+        let mut setup = Setup::catalog(categories, 0).scheduled();
+        setup.klaviyo.existing = existing;
+        setup.klaviyo.pointers = Pointers::Nowhere;
+        let behind = Rc::new(Behind::default());
+        run_with(setup, behind.clone(), async |shop| {
+            shop.complete("categories", "").await;
+            *behind.unlisted.borrow_mut() = shop.ids(Kind::Category).into_iter().collect();
+            // one that has sent nothing yet
+            let shop = shop.another(&[]);
+            let status = shop.complete("categories", "").await;
+            assert_eq!(status["counts"]["failed"], 0, "{existing:?}: {status}");
+            assert_eq!(status["counts"]["sent"], categories, "{existing:?}");
+            assert!(behind.unlisted.borrow().is_empty());
+            let operation = Operation::StartJob(create(EntryKind::Category));
+            let refused = shop
+                .world
+                .klaviyo(|klaviyo| klaviyo.ledger().traffic(operation).refused);
+            // not one for each entry
+            assert!((1..=6).contains(&refused), "{existing:?}: {refused}");
+        });
     }
 }
 
@@ -159,9 +218,9 @@ fn what_is_there_already_is_updated_whatever_the_refusal_of_a_create_looks_like(
 fn what_is_there_already_is_updated_however_a_job_that_creates_says_so() {
     let pointers = Pointers::default();
     for entry_errors in EntryErrors::ALL {
-        import_what_is_there_already(Existing::FailsInJob, entry_errors, pointers);
+        import_what_is_there_already((30, 2), Existing::FailsInJob, entry_errors, pointers);
     }
-    import_what_is_there_already(Existing::Ignored, EntryErrors::default(), pointers);
+    import_what_is_there_already((30, 2), Existing::Ignored, EntryErrors::default(), pointers);
 }
 
 #[test]
