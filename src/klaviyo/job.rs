@@ -1,6 +1,6 @@
 //! Bulk jobs: what all kinds of them have in common.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use super::bulk::{BulkEndpoint, job_path};
 use super::catalog::{CATEGORY_JOBS, PRODUCT_JOBS};
 use super::client::Client;
-use super::job_limit::{self, AFTER_COUNT, MANY_JOBS, PAUSE};
+use super::job_limit::{self, AFTER_COUNT, BEYOND_A_COMMON_LIMIT, MANY_JOBS, PAUSE};
 use super::links::{Links, next_path};
 use crate::error::{Access, Error, Peer};
 use crate::time::{Deadline, later};
@@ -241,26 +241,27 @@ pub async fn are_in_progress(
     least: usize,
     deadline: Deadline,
 ) -> Result<bool, Error> {
-    let found = Cell::new(0);
-    count_in_progress(client, endpoints, least, &found, deadline).await?;
-    Ok(found.get() >= least)
+    let found = RefCell::default();
+    find_in_progress(client, endpoints, least, &found, deadline).await?;
+    Ok(found.into_inner().len() >= least)
 }
 
-/// Counts the jobs of these endpoints together that are queued or processing, up to `least`. What is `found` before an error
-/// is counted.
-async fn count_in_progress(
+/// Finds jobs of these endpoints that are queued or processing, up to `most` of them together. Each is found once, by its id,
+/// although pages shift while they are read. What is `found` before an error stays found.
+async fn find_in_progress(
     client: &Client,
     endpoints: &[&'static BulkEndpoint],
-    least: usize,
-    found: &Cell<usize>,
+    most: usize,
+    found: &RefCell<HashSet<String>>,
     deadline: Deadline,
 ) -> Result<(), Error> {
-    let count = |jobs: Vec<JobData<IgnoredAny>>| {
-        found.set(found.get() + jobs.len());
-        found.get() < least
+    let find = |jobs: Vec<JobData<IgnoredAny>>| {
+        let mut found = found.borrow_mut();
+        found.extend(jobs.into_iter().filter_map(|job| job.id));
+        found.len() < most
     };
     let endpoints = endpoints.iter();
-    let read = endpoints.map(|endpoint| read_in_progress(client, endpoint, deadline, count));
+    let read = endpoints.map(|endpoint| read_in_progress(client, endpoint, deadline, find));
     try_join_all(read).await?;
     Ok(())
 }
@@ -329,17 +330,20 @@ pub(super) async fn limit_may_be_reached(
         return Ok(are_many);
     }
     let ends = deadline.less(AFTER_COUNT);
-    let count = async |endpoints: &[&'static BulkEndpoint]| {
-        let found = Cell::new(0);
-        match count_in_progress(client, endpoints, MANY_JOBS, &found, ends).await {
-            Err(_) if found.get() > 0 && ends.is_over(&*client.ports.clock) => Ok(true),
-            counted => counted.map(|()| found.get() >= MANY_JOBS),
+    let count = async |endpoints: &[&'static BulkEndpoint], most| {
+        let found = RefCell::default();
+        let result = find_in_progress(client, endpoints, most, &found, ends).await;
+        let found = found.into_inner().len();
+        match result {
+            Err(_) if found > 0 && ends.is_over(&*client.ports.clock) => Ok(MANY_JOBS),
+            result => result.map(|()| found),
         }
     };
-    let mut are_many = count(&[bulk]).await?;
+    let mut are_many = count(&[bulk], MANY_JOBS).await? >= MANY_JOBS;
     if !are_many {
         let all = [&CATEGORY_JOBS[..], &PRODUCT_JOBS].concat();
-        are_many = count(&all).await?;
+        let jobs = count(&all, BEYOND_A_COMMON_LIMIT).await?;
+        are_many = (MANY_JOBS..BEYOND_A_COMMON_LIMIT).contains(&jobs);
     }
     *counted = job_limit::counted(are_many, now());
     Ok(are_many)

@@ -71,7 +71,8 @@ impl Account {
             true => self.jobs.0,
             false => self.jobs.1,
         };
-        let jobs: Vec<Value> = (0..jobs).map(|n| json!({"id": n.to_string()})).collect();
+        let job = |n| json!({"id": format!("{} {n}", uri.path())});
+        let jobs: Vec<Value> = (0..jobs).map(job).collect();
         answer(200, &json!({ "data": jobs }))
     }
 
@@ -261,13 +262,13 @@ fn a_refusal_that_names_no_entry_is_waited_out_where_there_are_many_jobs() {
     let all: Vec<u64> = (0..10).collect();
     let lane = &catalog::UPDATE_ITEMS;
     // whether it is a limit of each kind or of all of them is not documented
-    for jobs in [(300, 0), (500, 0), (220, 10), (0, 38)] {
+    for jobs in [(450, 0), (500, 0), (370, 10), (0, 57), (400, 24)] {
         assert_eq!(sent_beside(lane, jobs, &all), (Err(Some(429)), 1));
         assert_eq!(sent_beside(lane, jobs, &[3]), (Err(Some(429)), 1));
         assert_eq!(sent_beside(lane, jobs, &[]), (Ok(BTreeSet::new()), 1));
     }
-    // with few jobs the entries are the cause
-    for jobs in [(0, 0), (299, 0), (219, 10), (0, 37)] {
+    // with fewer jobs the entries are the cause, and with so many in all that there can be no limit of all of them
+    for jobs in [(0, 0), (449, 0), (369, 10), (0, 56), (400, 25)] {
         for culprits in [&all[..], &[3]] {
             let (result, _) = sent_beside(lane, jobs, culprits);
             assert_eq!(result, Ok(culprits.iter().copied().collect()));

@@ -1,9 +1,15 @@
 //! More jobs than Klaviyo takes: the refusal of one too many, in whichever form, is no bad document.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
-use native::{Operator, Setup};
-use sim::klaviyo::{JobLimit, JobsOfOthers, Pointers, TooManyJobs};
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use native::environment::{Answered, Destination};
+use native::shop::run_with;
+use native::{Interceptor, Operator, Setup};
+use sim::klaviyo::{JobLimit, JobTimes, JobsOfOthers, Pointers, TooManyJobs};
 use sim::seed::Kind;
 
 use crate::support::described::run;
@@ -99,5 +105,76 @@ fn one_job_too_many_is_waited_out_whatever_its_refusal_looks_like() {
                 "{too_many_jobs:?} {job_limit:?}: the limit was never met"
             );
         });
+    }
+}
+
+/// Klaviyo does not create this variant, and does not say which one of a request it is.
+#[derive(Default)]
+struct BadVariant {
+    sku: RefCell<Option<String>>,
+    refused: Cell<u32>,
+}
+
+impl Interceptor for BadVariant {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let sku = self.sku.borrow();
+        let id = format!(r#""external_id":"{}""#, sku.as_ref()?);
+        let is_refused = to == Destination::Klaviyo
+            && request.method() == Method::POST
+            && request.uri().path() == "/api/catalog-variant-bulk-create-jobs"
+            && String::from_utf8_lossy(request.body()).contains(&id);
+        if !is_refused {
+            return None;
+        }
+        self.refused.set(self.refused.get() + 1);
+        let body = br#"{"errors":[{"code":"invalid","source":{"pointer":"/data"}}]}"#;
+        let response = Response::builder().status(400);
+        Some(Ok(response
+            .body(Bytes::from_static(body))
+            .expect("a response")))
+    }
+}
+
+/// Imports products, one variant of which is bad or none, while other apps have many jobs under way, of each kind or in all.
+/// Returns how long that takes.
+fn beside_many_jobs(job_limit: JobLimit, is_bad: bool) -> Duration {
+    let mut setup = Setup::catalog(0, 300).latency_ms(300);
+    setup.klaviyo.job_times = JobTimes::taking(Duration::from_secs(12));
+    setup.klaviyo.jobs_a_page = 100;
+    setup.klaviyo.job_limit = job_limit;
+    setup.klaviyo.jobs_of_others = Some(JobsOfOthers {
+        count: 400,
+        take: Duration::from_secs(10_000),
+        every: Duration::from_secs(100_000),
+    });
+    let bad = Rc::new(BadVariant::default());
+    run_with(setup, bad.clone(), async |shop| {
+        let id = shop.published_products().swap_remove(100);
+        if is_bad {
+            shop.change_published(&id, |data| {
+                let sku = data["masterVariant"]["sku"].as_str();
+                bad.sku.replace(sku.map(str::to_owned));
+            });
+        }
+        let begun = shop.world.clock().elapsed();
+        let status = shop.complete("products", "").await;
+        let failed = u32::from(is_bad);
+        assert_eq!(status["variants"]["failed"], failed, "{status}");
+        assert_eq!(bad.refused.get() > 0, is_bad);
+        shop.world.clock().elapsed() - begun
+    })
+}
+
+#[test]
+fn many_jobs_below_the_limit_do_not_make_a_bad_document_wait() {
+    for job_limit in JobLimit::ALL {
+        let [usual, with_bad] = [false, true].map(|is_bad| beside_many_jobs(job_limit, is_bad));
+        // taking its batch apart takes 14 requests, and each time the jobs are counted, in some three seconds; the others
+        // of the batch wait for a job of their own
+        let longer = with_bad.saturating_sub(usual);
+        assert!(
+            longer < Duration::from_secs(60),
+            "{job_limit:?}: {longer:?}"
+        );
     }
 }
