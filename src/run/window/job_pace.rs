@@ -18,6 +18,9 @@ pub(super) enum Until {
 pub(super) const FIRST_POLL: Duration = Duration::from_secs(2);
 /// The shortest pause between two questions for the same jobs: an import ends that soon after its last job.
 pub(super) const SHORT_PAUSE: Duration = Duration::from_millis(1_500);
+/// The pause between two polls of the job that the end of a small import waits for: it is to end within 2 s of it, however
+/// long calls take. Klaviyo takes 150 reads of profile jobs a minute.
+pub(super) const SMALL_PAUSE: Duration = Duration::from_millis(500);
 /// The pause between two questions for the last jobs when they are expected to finish.
 pub(super) const LAST_PAUSE: Duration = Duration::from_millis(250);
 /// With more jobs that are polled one by one than this, each is polled less often.

@@ -26,7 +26,7 @@ pub(super) use manner::ListedKinds;
 use manner::{MANY, Manner, SlowJobs, is_listed};
 
 use super::job_looks::{LastLook, Reach};
-use super::job_pace::{self, FIRST_POLL, LAST_PAUSE, SHORT_PAUSE, Until};
+use super::job_pace::{self, FIRST_POLL, LAST_PAUSE, SHORT_PAUSE, SMALL_PAUSE, Until};
 use crate::klaviyo::job::Look;
 use crate::run::import::{Finished, KnownJobs};
 use crate::run::state::Job;
@@ -436,6 +436,7 @@ impl JobList {
         let is_last = manner == Manner::Polled && self.polls_last(&kind, listed, now);
         let pause = match self.are_few {
             _ if is_last => LAST_PAUSE,
+            true if is_probe => SMALL_PAUSE,
             true => SHORT_PAUSE,
             false => job_pace::after_poll(age, polled, is_probe),
         };
