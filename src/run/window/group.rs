@@ -99,6 +99,11 @@ impl Group {
         self.outstanding == 0 || (self.outstanding == self.failed_batches && is_answered)
     }
 
+    /// Everything that was taken out of it has failed, and may be sent later.
+    pub(super) fn has_failed(&self) -> bool {
+        self.outstanding > 0 && self.outstanding == self.failed_batches
+    }
+
     pub(super) fn reach(&mut self, origin: &Origin<'_>) {
         if let Some(id) = origin.id {
             self.last_id = Some(id.to_owned());

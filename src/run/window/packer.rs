@@ -376,10 +376,17 @@ impl Packer {
         self.open.is_none() && self.waiting.is_empty()
     }
 
-    /// The next group that is complete, as are all before it. What the cursor may name is given to the first groups, in
-    /// whatever order their batches failed: a group commits only after those before it.
+    /// The next group that is complete, as are all before it. One of which everything has failed is read again from where it
+    /// began, unless Klaviyo has taken something of a group behind it: then that is committed, and it is read again by
+    /// name. What the cursor may name is given to the first groups, in whatever order their batches failed: a group commits
+    /// only after those before it.
     pub fn commit(&mut self) -> Option<Commit> {
-        let group = self.waiting.front().filter(|group| group.is_complete())?;
+        let is_answered = |group: &&Group| group.is_complete() || group.has_failed();
+        let mut next = self.waiting.iter().take_while(is_answered);
+        let group = next.next()?;
+        if !group.is_complete() && !next.any(|group| !group.jobs.is_empty()) {
+            return None;
+        }
         self.may_be_put_off = self.may_be_put_off.checked_sub(group.failed.len())?;
         let commit = self.waiting.pop_front().map(Group::into_commit)?;
         for kind in &commit.taken {
@@ -434,6 +441,7 @@ fn fits(batches: &[Batch], documents: &Documents) -> bool {
 mod tests {
     use super::*;
     use crate::klaviyo::catalog::CATEGORY_JOBS;
+    use crate::klaviyo::sending::JobMade;
     use crate::run::documents::Documents;
     use crate::run::state::IdRange;
 
@@ -508,5 +516,36 @@ mod tests {
         let put_off: Vec<usize> = commits.map(|commit| commit.deferred.len()).collect();
         assert_eq!(put_off, [100; MAX_PUT_OFF / 100]);
         assert!(!packer.is_empty());
+    }
+    #[test]
+    fn what_klaviyo_has_taken_is_committed_although_all_before_it_has_failed() {
+        for is_taken in [true, false] {
+            let mut packer = Packer::new(&CATEGORY_JOBS, 1, None);
+            // the second group is the only one that is sent
+            let sizes = send(&mut packer, 300, |batch| batch != 1 || is_taken);
+            assert_eq!(sizes, [100; 3]);
+            if is_taken {
+                let job = JobMade {
+                    id: "job".to_owned(),
+                    endpoint: CATEGORY_JOBS[0],
+                    records: (0..100).collect(),
+                };
+                let sent = Sent {
+                    jobs: vec![job],
+                    ..Sent::default()
+                };
+                packer.acknowledge(1, sent, Timestamp::UNIX_EPOCH);
+            }
+            let all: Vec<usize> = (0..100).collect();
+            for group in [0, 2] {
+                packer.put_off(group, &all);
+            }
+            let commits = std::iter::from_fn(|| packer.commit());
+            let put_off: Vec<usize> = commits.map(|commit| commit.deferred.len()).collect();
+            // without a job, all of it is read again from where it began
+            let expected: &[usize] = if is_taken { &[100, 0] } else { &[] };
+            assert_eq!(put_off, expected);
+            assert!(!packer.is_empty());
+        }
     }
 }

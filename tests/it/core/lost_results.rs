@@ -86,7 +86,9 @@ fn variants_are_counted_as_moved_once_however_often_their_jobs_are_put_off() {
         .scheduled();
     setup.klaviyo.jobs_in_progress = 1;
     run(setup, async |shop| {
-        shop.complete("products", "").await;
+        let first = shop.complete("products", "").await;
+        assert_eq!(first["variants"]["failed"], 0, "{first}");
+        shop.assert_ledger(&[Kind::Product]);
         let moved = move_variants(&shop);
         jobs_take(&shop, 20);
         let status = shop.complete("products", "").await;
