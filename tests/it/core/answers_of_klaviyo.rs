@@ -104,7 +104,7 @@ fn items_that_are_listed_without_their_variants_keep_them() {
             _ = item
                 .as_object_mut()
                 .expect("an item")
-                .remove("relationships")
+                .remove("relationships");
         },
         // as an index that is behind would have it
         |item| item["relationships"]["variants"]["data"] = json!([]),
