@@ -229,7 +229,9 @@ impl Window<'_> {
         let endpoint = endpoints.find(|endpoint| endpoint.key == job.kind);
         endpoint.is_some_and(|endpoint| {
             let creates = matches!(endpoint.action, BulkAction::Create | BulkAction::Move);
-            endpoint.names_entries && (creates || job.attempt < MAX_DECISIONS)
+            let is_bounded = creates || job.attempt < MAX_DECISIONS;
+            // a later phase lists what is left
+            endpoint.names_entries && is_bounded && !self.import.lists_again()
         })
     }
 

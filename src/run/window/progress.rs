@@ -44,7 +44,7 @@ impl Window<'_> {
         let Counted { records, parts } = commit.counted;
         document.counts.add(&commit.counts);
         document.counts.take_back(&Counts::of_entries(records));
-        if commit.parts != Counts::default() {
+        if commit.parts != Counts::default() || parts > 0 {
             let variants = document.variants.get_or_insert_default();
             variants.add(&commit.parts);
             variants.take_back(&Counts::of_entries(parts));
