@@ -33,6 +33,7 @@ use crate::time::Deadline;
 const BY_SHOP: u32 = 0;
 /// The most passes that list all entries and delete them.
 const MAX_PASSES: u32 = 5;
+
 static CATEGORY_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_CATEGORIES];
 /// Klaviyo deletes an item's variants with it.
 static ITEM_ENDPOINTS: [&BulkEndpoint; 1] = [&DELETE_ITEMS];

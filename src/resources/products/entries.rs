@@ -203,7 +203,8 @@ impl Mapping {
     /// not to be seen yet, and is updated then. The variants count as sent, and follow. Returns whether that is how it is.
     fn create_anew(&self, product: &Product<'_>, documents: &mut Documents) -> bool {
         let may_wait = self.waits_for_items && !product.is_portion();
-        if !may_wait || self.sends != Sends::Both || self.wanted.item(product.id()) {
+        let is_wanted = variants::is_any(product, &self.wanted);
+        if !may_wait || !is_wanted || self.wanted.item(product.id()) {
             return false;
         }
         if self.write_item(product, Write::Create, documents).is_err() {
@@ -351,7 +352,8 @@ impl Import for Entries {
             let rest = page.rest();
             let context = &phase.context;
             let is_first_reading = query.range.is_first_reading();
-            let waits_for_items = query.range.attempt <= MAX_DECISIONS && !query.options.dry_run;
+            let may_wait = sends == Sends::Both && !query.options.dry_run;
+            let waits_for_items = may_wait && query.range.attempt <= MAX_DECISIONS;
             // an item may have been rejected for a category that was there when it was looked up
             let manner = (query.options.dry_run, !is_first_reading);
             let known = async {

@@ -55,15 +55,6 @@ impl SentEntry {
     }
 }
 
-/// How a later window finds the entries of a job again, to decide about them once more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FoundAgain {
-    /// By reading the spans that their ids are in; by their names, where these are not of all records that are read there.
-    BySpan,
-    /// A later phase lists what is left of them.
-    ByListing,
-}
-
 /// What was found in Klaviyo that commercetools no longer has.
 #[derive(Debug, Default)]
 pub struct RemovalFound {
@@ -171,9 +162,11 @@ impl Commit {
 
     /// The jobs as the cursor keeps them, with what can be read again should they be cancelled: the spans of the group,
     /// where Klaviyo made one job of it; the names of their entries, where these are few, or where a job's errors do
-    /// not name them. For many names digests are enough, unless the entries can only be found by their names.
+    /// not name them. For many names digests are enough, unless the entries can only be found by their names: those of
+    /// spans are read again in them, also in a run of changes, as what was modified since a time stays so. Where
+    /// `are_listed_again`, a later phase lists what is left of them.
     #[must_use]
-    pub fn cursor_jobs(&self, first_poll: Duration, found_again: FoundAgain) -> Vec<Job> {
+    pub fn cursor_jobs(&self, first_poll: Duration, are_listed_again: bool) -> Vec<Job> {
         let is_alone = self.jobs.len() == 1 && self.effect.is_none();
         let job = |(made, since): &(JobMade, Timestamp)| {
             let counts = Counts::of_entries(made.records.len() as u64);
@@ -195,10 +188,7 @@ impl Commit {
             let are_few = !is_alone && made.records.len() <= MAX_NAMED;
             let sent = || made.records.iter().map(|&entry| &self.entries[entry]);
             let entries = || sent().map(|entry| entry.name.clone()).collect();
-            let spans = match found_again {
-                FoundAgain::BySpan => Self::spans_of(sent()),
-                FoundAgain::ByListing => Some(Self::spans_of(sent()).unwrap_or_default()),
-            };
+            let spans = Self::spans_of(sent()).or(are_listed_again.then(Vec::new));
             let spans = spans.filter(|_| made.endpoint.names_entries && self.attempt == 0);
             if let Some(spans) = spans {
                 let named = Job {

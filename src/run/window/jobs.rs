@@ -172,13 +172,13 @@ impl Window<'_> {
         if matches!(answer, JobAnswer::Done { .. } | JobAnswer::Read { .. }) {
             self.jobs.note_end(&job, now);
         }
+        let is_waited_for = match &answer {
+            JobAnswer::NotYet => !is_given_up(&job, now),
+            JobAnswer::Unknown => between(job.since, now) < JOB_APPEARS,
+            JobAnswer::Done { .. } | JobAnswer::Read { .. } | JobAnswer::Cancelled => false,
+        };
         match answer {
-            JobAnswer::NotYet if !is_given_up(&job, now) => {
-                let listed = self.listed_jobs();
-                self.jobs.poll_later(&job.id, &listed, now, Duration::ZERO);
-            }
-            // what has just been submitted may not be known everywhere in Klaviyo
-            JobAnswer::Unknown if between(job.since, now) < JOB_APPEARS => {
+            _ if is_waited_for => {
                 let listed = self.listed_jobs();
                 self.jobs.poll_later(&job.id, &listed, now, Duration::ZERO);
             }

@@ -517,6 +517,7 @@ mod tests {
         assert_eq!(put_off, [100; MAX_PUT_OFF / 100]);
         assert!(!packer.is_empty());
     }
+
     #[test]
     fn what_klaviyo_has_taken_is_committed_although_all_before_it_has_failed() {
         for is_taken in [true, false] {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Window;
-use super::commit::{Commit, FoundAgain, JobEffect, RemovalFound, SentEntry};
+use super::commit::{Commit, JobEffect, RemovalFound, SentEntry};
 use super::end::End;
 use super::job_pace::FIRST_POLL;
 use super::opening::new_reader;
@@ -28,7 +28,7 @@ impl Window<'_> {
 
     fn apply(&mut self, commit: Commit) {
         let now = self.engine.now();
-        let jobs = commit.cursor_jobs(FIRST_POLL, self.found_again());
+        let jobs = commit.cursor_jobs(FIRST_POLL, self.import.lists_again());
         self.jobs.add(jobs);
         for (range, span) in &commit.spans {
             if let Some(through) = &span.through {
@@ -123,15 +123,6 @@ impl Window<'_> {
                 }
             }
             None => self.remove_job(&effect.id),
-        }
-    }
-
-    /// How a later window finds entries again.
-    pub(super) fn found_again(&self) -> FoundAgain {
-        match self.import.lists_again() {
-            true => FoundAgain::ByListing,
-            // also in a run of changes: what was modified since a time stays so
-            false => FoundAgain::BySpan,
         }
     }
 

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use super::Window;
-use super::commit::FoundAgain;
 use super::turn::Turn;
 use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::import::JobEntries;
@@ -24,7 +23,7 @@ impl Window<'_> {
     /// What of the document is kept free from jobs of this kind, in bytes.
     pub(super) fn bytes_kept_from(&self, kind: &str) -> usize {
         let are_parts = self.import.job_entries(kind) == JobEntries::Parts;
-        let keeps = are_parts && self.may_send_records_first() && self.reader.has_records();
+        let keeps = are_parts && self.import.may_send_records_first() && self.reader.has_records();
         if keeps { KEPT_FOR_RECORDS } else { 0 }
     }
 
@@ -52,7 +51,7 @@ impl Window<'_> {
     /// read now.
     pub(super) fn begin_with_records(&mut self) -> Turn {
         let waits = self.parts_are_stuck();
-        if waits && self.may_send_records_first() {
+        if waits && self.import.may_send_records_first() {
             let now = self.engine.monotonic();
             for range in self.reader.read_records_first() {
                 self.packer.finish(range, now);
@@ -63,10 +62,5 @@ impl Window<'_> {
             true => Turn::RecordsFirst,
             false => Turn::NoRecordsFirst,
         }
-    }
-
-    /// Parts can be read later where a later window finds them by the span of their records.
-    fn may_send_records_first(&self) -> bool {
-        self.import.may_send_records_first() && self.found_again() == FoundAgain::BySpan
     }
 }
