@@ -50,8 +50,10 @@ pub struct Documents {
     pub found: Found,
     /// Whether its parts are read and sent later.
     pub parts_follow: bool,
-    /// How many of its parts count as sent now, and follow when the record is in Klaviyo.
-    pub parts_ahead: u64,
+    /// Whether all its parts are sent once more: Klaviyo has lost them.
+    pub parts_follow_anew: bool,
+    /// What of it counts as sent now, and is sent by others.
+    pub ahead: Ahead,
     /// What of this has been counted before.
     pub counted: Counted,
     /// Where the rest of its parts is read, if these are only a portion of them.
@@ -83,6 +85,15 @@ pub struct Found {
     pub is_unmarked: bool,
 }
 
+/// What counts as sent although it is not among a record's documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// How many documents of the record itself, which are on their way.
+    pub documents: u64,
+    /// How many of its parts, which are on their way or follow when the record is in Klaviyo.
+    pub parts: u64,
+}
+
 /// What has been counted as sent before, and is sent once more: it counts once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
@@ -110,7 +121,8 @@ impl Documents {
         self.drift = None;
         self.found = Found::default();
         self.parts_follow = false;
-        self.parts_ahead = 0;
+        self.parts_follow_anew = false;
+        self.ahead = Ahead::default();
         self.counted = Counted::default();
         self.rest = None;
     }

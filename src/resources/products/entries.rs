@@ -99,6 +99,8 @@ struct Mapping {
     elsewhere: Elsewhere,
     /// Whether the products are read for the first time.
     is_first_reading: bool,
+    /// How often they have been sent before.
+    attempt: u32,
     /// Whether what Klaviyo has of them is counted: once for each variant.
     counts_known: bool,
     /// Where the rest of the variants is read, if there is only a portion of them.
@@ -122,6 +124,10 @@ impl Mapping {
             return;
         }
         if known.is_none() && self.create_anew(product, documents) {
+            return;
+        }
+        if known.is_some_and(|known| self.has_lost_variants(product, known)) {
+            self.let_variants_follow_anew(product, documents);
             return;
         }
         let in_klaviyo = InKlaviyo {
@@ -211,14 +217,7 @@ impl Mapping {
             documents.bytes.clear();
             return false;
         }
-        let end = documents.bytes.len();
-        let in_klaviyo = InKlaviyo {
-            of_item: Some(&HashSet::new()),
-            elsewhere: &self.elsewhere,
-        };
-        self.map_variants(product, &in_klaviyo, documents);
-        let parts = documents.list.len() as u64;
-        documents.take_parts_back(end);
+        let parts = self.count_variants(product, documents);
         if parts == 0 {
             documents.bytes.clear();
             return true;
@@ -227,9 +226,53 @@ impl Mapping {
         documents.record = RecordOutcome::Sent;
         documents.counted.records = 1;
         if !self.wanted.are_variants_counted() {
-            documents.parts_ahead = parts;
+            documents.ahead.parts = parts;
         }
         true
+    }
+
+    /// Whether Klaviyo has the item without any of the product's variants, although all of these were sent and not all are
+    /// wanted: somebody has deleted it, it was created anew, and the run has not heard of that. Single variants ask this
+    /// once: those of an item that is empty for ever are sent by themselves.
+    fn has_lost_variants(&self, product: &Product<'_>, known: &HashSet<String>) -> bool {
+        let may_be = self.sends == Sends::Both && !self.is_first_reading && !self.is_dry_run;
+        let is_item_alone = self.wanted.item(product.id()) && self.wanted.may_have_lost_variants();
+        let are_single = self.attempt == 1
+            && !product.is_portion()
+            && !self.wanted.is_named(product.id())
+            && variants::is_any(product, &self.wanted);
+        may_be
+            && (is_item_alone || are_single)
+            && !product.skus().any(|sku| known.contains(&compound_id(sku)))
+            && variants::is_any_not(product, &self.wanted)
+    }
+
+    /// All variants of an item follow that has none of them. Those that are wanted count as sent.
+    fn let_variants_follow_anew(&self, product: &Product<'_>, documents: &mut Documents) {
+        if matches!(documents.record, RecordOutcome::Skipped(_)) {
+            return;
+        }
+        if !self.wanted.item(product.id()) {
+            documents.ahead.parts = self.count_variants(product, documents);
+        }
+        documents.parts_follow_anew = true;
+    }
+
+    /// How many of the wanted variants would be sent if the item were there without any; those that are not are noted.
+    fn count_variants(&self, product: &Product<'_>, documents: &mut Documents) -> u64 {
+        let end = documents.bytes.len();
+        let in_klaviyo = InKlaviyo {
+            of_item: Some(&HashSet::new()),
+            elsewhere: &self.elsewhere,
+        };
+        self.map_variants(product, &in_klaviyo, documents);
+        let parts = documents
+            .list
+            .iter()
+            .filter(|one| one.part.is_some())
+            .count();
+        documents.take_parts_back(end);
+        parts as u64
     }
 }
 
@@ -385,6 +428,7 @@ impl Import for Entries {
                 known,
                 elsewhere,
                 is_first_reading,
+                attempt: query.range.attempt,
                 counts_known: is_first_reading || query.range.is_rest(),
                 rest,
                 is_dry_run: query.options.dry_run,

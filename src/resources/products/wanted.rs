@@ -47,6 +47,11 @@ impl Wanted {
 
     /// Whether items were there when they were read first: variants of one that is not went with it.
     pub(super) fn are_items_again(&self) -> bool {
+        matches!(self.only, Some(Only::Records | Only::RecordsAnew))
+    }
+
+    /// Whether nobody else sends the variants of such an item if it has lost them.
+    pub(super) fn may_have_lost_variants(&self) -> bool {
         self.only == Some(Only::Records)
     }
 
@@ -66,7 +71,7 @@ impl Wanted {
             id: product,
             part: Some(part),
         };
-        let is_of_all = self.only != Some(Only::Records) && self.is_named(product);
+        let is_of_all = !self.are_items_again() && self.is_named(product);
         is_of_all || self.names.contains(&name.to_string()) || self.digests.contains(part)
     }
 }

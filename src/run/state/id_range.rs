@@ -18,6 +18,8 @@ const DIGESTS_OF_A_JOB: usize = 100;
 pub enum Only {
     /// The records without their parts: these were sent beside them.
     Records,
+    /// The same, where the parts follow: they are another range's, or a job's that is under way.
+    RecordsAnew,
     /// The parts without the records: these are in Klaviyo now.
     Parts,
     /// The parts once more, which went with their records: they count already. The records are in Klaviyo again.
@@ -91,6 +93,12 @@ impl IdRange {
     #[must_use]
     pub fn with_only(self, only: Option<Only>) -> Self {
         Self { only, ..self }
+    }
+
+    /// Whether only the records are wanted that it has or names, and none of their parts, once more.
+    #[must_use]
+    pub fn are_records_alone(&self) -> bool {
+        matches!(self.only, Some(Only::Records | Only::RecordsAnew))
     }
 
     /// Whether its records are read for the first time.

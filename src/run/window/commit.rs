@@ -110,6 +110,8 @@ pub struct Commit {
     pub rests: Vec<IdRange>,
     /// Records whose parts are read later, by the range that they are from.
     pub parts_follow: BTreeMap<usize, Vec<String>>,
+    /// Records whose parts Klaviyo has lost, by the range that they are from, if reading a span of that finds them again.
+    pub parts_follow_anew: BTreeMap<Option<usize>, Vec<String>>,
     /// Jobs that Klaviyo made, with when.
     pub jobs: Vec<(JobMade, Timestamp)>,
     /// Entries that are to be looked up and decided again; they are not counted yet.

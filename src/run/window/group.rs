@@ -4,7 +4,7 @@
 //! its positions in the ranges, its counts and Klaviyo's jobs go into the run document together. So the document is
 //! true at every save, and what it does not contain is read and sent again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,6 +28,8 @@ pub struct Group {
     pub(super) attempt: u32,
     /// What was sent, by the numbers in batches.
     pub(super) entries: Vec<SentEntry>,
+    /// The names of records' parts among it, where it is sent again.
+    pub(super) parts_again: HashSet<String>,
     /// Those of them that count as skipped, with the reason's code.
     pub(super) skipped: BTreeMap<usize, &'static str>,
     /// The kinds of the batches that were taken out to be sent.
@@ -56,6 +58,8 @@ pub struct Group {
     pub(super) rests: Vec<IdRange>,
     /// Records whose parts are read later, by the range that they are from.
     pub(super) parts_follow: BTreeMap<usize, Vec<String>>,
+    /// Records whose parts Klaviyo has lost, by the range that they are from, if reading a span of that finds them again.
+    pub(super) parts_follow_anew: BTreeMap<Option<usize>, Vec<String>>,
     pub(super) refused: BTreeMap<usize, String>,
     pub(super) again: BTreeMap<usize, String>,
     /// Entries that were not sent, as the window ended before.
@@ -80,6 +84,14 @@ pub struct Origin<'a> {
     pub id: Option<&'a str>,
     /// The position in the range up to which everything is read with this record; `None` if only a whole page has one.
     pub reached: Option<&'a str>,
+}
+
+impl Origin<'_> {
+    /// The number of its range, if reading a span of that finds the record again.
+    pub(super) fn span_range(&self) -> Option<usize> {
+        let is_in_span = self.reached.is_some() && !self.before.is_by_name();
+        is_in_span.then_some(self.range)
+    }
 }
 
 impl Group {
@@ -169,6 +181,7 @@ impl Group {
                 self.counts.read += 1;
                 self.counts.sent += 1;
                 self.counts.documents += (documents.list.len() - parts) as u64;
+                self.counts.documents += documents.ahead.documents;
             }
             RecordOutcome::Skipped(skip) => {
                 // documents of it are sent all the same, if it has any
@@ -184,7 +197,7 @@ impl Group {
         let displaced = documents.displaced.iter().cloned();
         self.contested
             .extend(displaced.map(|name| (name, taker.clone())));
-        let parts = parts as u64 + documents.parts_ahead;
+        let parts = parts as u64 + documents.ahead.parts;
         self.parts.add(&Counts::of_entries(parts));
         self.counted.records += documents.counted.records;
         self.counted.parts += documents.counted.parts;
@@ -207,6 +220,10 @@ impl Group {
             let of_range = self.parts_follow.entry(origin.range).or_default();
             of_range.push(id.to_owned());
         }
+        if let Some(id) = origin.id.filter(|_| documents.parts_follow_anew) {
+            let of_range = self.parts_follow_anew.entry(origin.span_range());
+            of_range.or_default().push(id.to_owned());
+        }
         if documents.changed {
             self.changed.extend(origin.id.map(str::to_owned));
         }
@@ -223,6 +240,9 @@ impl Group {
 
     /// Adds an entry that is sent; returns its number.
     pub(super) fn enter(&mut self, entry: SentEntry) -> usize {
+        if entry.is_part && self.attempt > 0 {
+            self.parts_again.insert(entry.name.clone());
+        }
         self.entries.push(entry);
         self.entries.len() - 1
     }
@@ -307,6 +327,7 @@ impl Group {
             read_again: self.read_again,
             rests: self.rests,
             parts_follow: self.parts_follow,
+            parts_follow_anew: self.parts_follow_anew,
             refused_blindly: self.refused_blindly,
             jobs: self.jobs,
             again,

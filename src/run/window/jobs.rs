@@ -38,12 +38,15 @@ const SMALL: u64 = 1_000;
 const MAX_ATTEMPTS: u32 = 4;
 
 impl Window<'_> {
-    /// Whether one more job of this endpoint may be submitted.
+    /// Whether one more job of this endpoint may be submitted. Klaviyo counts jobs of several kinds together that are posted
+    /// to one path.
     pub(super) fn may_submit(&self, endpoint: &BulkEndpoint) -> bool {
-        let kind = endpoint.key;
-        let of_kind = self.jobs.of_kind(kind) + self.packer.uncommitted(kind);
-        let kept = self.bytes_kept_from(kind);
-        of_kind < MAX_JOBS && self.job_bytes(1) + kept < self.most_job_bytes()
+        let of_kind = |kind| self.jobs.of_kind(kind) + self.packer.uncommitted(kind);
+        let endpoints = self.import.bulk_endpoints().iter();
+        let alike = endpoints.filter(|other| other.post.name == endpoint.post.name);
+        let jobs: usize = alike.map(|other| of_kind(other.key)).sum();
+        let kept = self.bytes_kept_from(endpoint.key);
+        jobs < MAX_JOBS && self.job_bytes(1) + kept < self.most_job_bytes()
     }
 
     /// Whether no more jobs are submitted for now, whatever is read.
@@ -306,7 +309,7 @@ impl Window<'_> {
         }
         let Settled { names, digests } = settled;
         if !again.is_empty() {
-            self.read_again(&job.kind, again, job.attempt + 1);
+            self.read_again(&job.kind, again, &[], job.attempt + 1);
         }
         self.read_again_in(&job, again_digests);
         self.let_parts_follow(&job.kind, names, &job.spans, job.attempt);

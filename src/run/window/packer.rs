@@ -138,8 +138,7 @@ impl Packer {
         group.meet(&origin, &self.watched);
         group.count(&origin, documents);
         let bytes = Bytes::copy_from_slice(&documents.bytes);
-        let is_in_span = origin.reached.is_some() && !origin.before.is_by_name();
-        let range = is_in_span.then_some(origin.range);
+        let range = origin.span_range();
         let mut whole = None;
         for document in &documents.list {
             let id = origin.id.unwrap_or_default();
@@ -261,6 +260,13 @@ impl Packer {
         let open = self.open.iter().map(|(group, _)| group);
         let mut groups = open.chain(&self.waiting);
         groups.any(|group| group.has(kind, record))
+    }
+
+    /// Whether this part of a record is in a group that is not committed yet, and is sent again.
+    pub fn has_part_again(&self, part: &str) -> bool {
+        let open = self.open.iter().map(|(group, _)| group);
+        let mut groups = open.chain(&self.waiting);
+        groups.any(|group| group.parts_again.contains(part))
     }
 
     /// Batches of a kind that were taken out and whose groups are not committed yet.

@@ -12,8 +12,14 @@ use crate::klaviyo::bulk::BulkEndpoint;
 use crate::run::documents::Counted;
 use crate::run::import::{Import, JobEntries, MAX_DECISIONS, NextPhase};
 use crate::run::state::{
-    Counts, Digests, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
+    Counts, Digests, EntryName, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
 };
+
+/// How often parts count as sent that Klaviyo has lost: however often their records were, they begin again.
+const PARTS_ANEW: u32 = 1;
+
+/// So many entries of a group are read again by their names: two requests of the catalog's. Limits the document.
+const MAX_NAMED_AGAIN: usize = 200;
 
 impl Window<'_> {
     pub(super) fn commit(&mut self) {
@@ -66,16 +72,30 @@ impl Window<'_> {
         for (range, records) in commit.parts_follow {
             self.reader.add_parts(range, records);
         }
+        for (range, records) in commit.parts_follow_anew {
+            let parts = IdRange::of_entries(records, PARTS_ANEW);
+            let parts = parts.with_only(Some(Only::PartsAnew));
+            self.reader.add(match range {
+                Some(_) => parts.with_span(),
+                None => parts,
+            });
+        }
         let spans = Commit::spans_of(&commit.again).unwrap_or_default();
         for (endpoint, names) in by_endpoint(commit.again) {
             if self.import.job_entries(endpoint.key) == JobEntries::RecordsAnew {
                 self.let_parts_follow(endpoint.key, names.clone(), &spans, commit.attempt);
             }
-            self.read_again(endpoint.key, names, commit.attempt + 1);
+            self.read_again(endpoint.key, names, &spans, commit.attempt + 1);
         }
+        let spans = Commit::spans_of(&commit.deferred).unwrap_or_default();
+        // not the first reading, and no attempt either
+        let attempt = commit.attempt.max(1);
         for (endpoint, names) in by_endpoint(commit.deferred) {
-            // not the first reading, and no attempt either
-            self.read_again(endpoint.key, names, commit.attempt.max(1));
+            if self.import.job_entries(endpoint.key) == JobEntries::RecordsAnew {
+                // Klaviyo may have created them all the same
+                self.read_named(names.clone(), &spans, Some(Only::PartsAnew), attempt);
+            }
+            self.read_again(endpoint.key, names, &spans, attempt);
         }
         let spans = Commit::spans_of(&commit.refused).unwrap_or_default();
         for (endpoint, names) in by_endpoint(commit.refused) {
@@ -126,11 +146,23 @@ impl Window<'_> {
         }
     }
 
-    /// Reads entries of a job or a request of this kind once more, to decide about them again.
-    pub(super) fn read_again(&mut self, kind: &str, names: Vec<String>, attempt: u32) {
+    /// Reads entries of a job or a request of this kind once more, to decide about them again: by their names, which takes
+    /// the fewest pages, unless they are so many that the document would not have room for them. Then those of these spans
+    /// are found by digests.
+    pub(super) fn read_again(
+        &mut self,
+        kind: &str,
+        names: Vec<String>,
+        spans: &[IdRange],
+        attempt: u32,
+    ) {
         let only = self.only_again(kind);
-        self.reader
-            .add(IdRange::of_entries(names, attempt).with_only(only));
+        let spans = if names.len() > MAX_NAMED_AGAIN {
+            spans
+        } else {
+            &[]
+        };
+        self.read_named(names, spans, only, attempt);
     }
 
     /// Reads those entries of a job once more that have these digests.
@@ -142,8 +174,8 @@ impl Window<'_> {
     /// What is read again of entries of this kind.
     fn only_again(&self, kind: &str) -> Option<Only> {
         match self.import.job_entries(kind) {
-            // their parts have been sent, or follow
-            JobEntries::RecordsBesideParts | JobEntries::RecordsAnew => Some(Only::Records),
+            JobEntries::RecordsBesideParts => Some(Only::Records),
+            JobEntries::RecordsAnew => Some(Only::RecordsAnew),
             JobEntries::Records | JobEntries::RecordsBeforeParts | JobEntries::Parts => None,
         }
     }
@@ -182,7 +214,8 @@ impl Window<'_> {
         attempt: u32,
     ) {
         if let Some(only) = self.parts_of(kind) {
-            self.read_parts(records, spans, only, attempt_of_parts(only, attempt));
+            let attempt = attempt_of_parts(only, attempt);
+            self.read_named(records, spans, Some(only), attempt);
         }
     }
 
@@ -190,22 +223,29 @@ impl Window<'_> {
     /// their records no longer.
     pub(super) fn give_up_parts(&mut self, kind: &str, records: Vec<String>, spans: &[IdRange]) {
         if let Some(only) = self.parts_of(kind) {
-            self.read_parts(records, spans, only, MAX_DECISIONS + 1);
+            self.read_named(records, spans, Some(only), MAX_DECISIONS + 1);
         }
     }
 
-    /// Reads the parts of these records. Those of these spans have a range for each, as a range of the cursor has no gaps;
-    /// the others have one by their names.
-    fn read_parts(&mut self, records: Vec<String>, spans: &[IdRange], only: Only, attempt: u32) {
-        let mut add = |records: Vec<String>, within: fn(IdRange) -> IdRange| {
-            if !records.is_empty() {
-                let parts = IdRange::of_entries(records, attempt).with_only(Some(only));
-                self.reader.add(within(parts));
+    /// Reads what has these names. What is in these spans has a range for each, as a range of the cursor has no gaps; the
+    /// others have one by their names.
+    fn read_named(
+        &mut self,
+        names: Vec<String>,
+        spans: &[IdRange],
+        only: Option<Only>,
+        attempt: u32,
+    ) {
+        let mut add = |names: Vec<String>, within: fn(IdRange) -> IdRange| {
+            if !names.is_empty() {
+                let range = IdRange::of_entries(names, attempt).with_only(only);
+                self.reader.add(within(range));
             }
         };
-        let mut left = records;
+        let mut left = names;
         for span in spans {
-            let (of_span, others) = left.into_iter().partition(|id| span.contains(id));
+            let is_in_span = |name: &String| span.contains(EntryName::read(name).id);
+            let (of_span, others) = left.into_iter().partition(is_in_span);
             left = others;
             add(of_span, IdRange::with_span);
         }
@@ -277,7 +317,7 @@ impl Window<'_> {
 fn attempt_of_parts(only: Only, attempt: u32) -> u32 {
     match only {
         Only::PartsAnew => attempt + 1,
-        Only::Records | Only::Parts | Only::RecordsFirst => 0,
+        Only::Records | Only::RecordsAnew | Only::Parts | Only::RecordsFirst => 0,
     }
 }
 

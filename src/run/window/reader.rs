@@ -266,8 +266,8 @@ impl Reader {
         // what follows a job is read first: so there is never much of it in the cursor
         let turns = || (0..count).map(|turn| (self.next + turn) % count);
         let follows = |number: &usize| {
-            let only = self.ranges[*number].committed.only;
-            matches!(only, Some(Only::Records | Only::Parts | Only::PartsAnew))
+            let range = &self.ranges[*number].committed;
+            range.only.is_some_and(|only| only != Only::RecordsFirst)
         };
         let is_first = |number: &usize| self.ranges[*number].has_records_first();
         let number = turns()

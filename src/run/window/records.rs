@@ -9,10 +9,10 @@ use crate::json::Json;
 use crate::klaviyo::batch::Batch;
 use crate::klaviyo::bulk::MAX_REQUEST_BYTES;
 use crate::mapping::{self, Skip};
-use crate::run::documents::Document;
+use crate::run::documents::{Document, RecordOutcome};
 use crate::run::import::JobEntries;
 use crate::run::page::Record;
-use crate::run::state::IdRange;
+use crate::run::state::{EntryName, IdRange};
 
 /// Bytes of records that are mapped before other tasks run.
 const MAPPING_SLICE: usize = 256 * 1024;
@@ -161,15 +161,42 @@ impl Window<'_> {
         }
     }
 
-    /// Leaves out the record that has been mapped if it is being created anew: it is asked for for itself, and for parts of
-    /// it, which follow in any case.
+    /// Leaves out of the record that has been mapped what is on its way already: the record, if it is being created anew, as
+    /// it is asked for for itself and for parts of it, which follow in any case; and parts that are sent again, as they
+    /// are asked for for themselves and with all others of a record that is created anew.
     fn leave_out_what_is_on_its_way(&mut self, id: &str) {
         let endpoints = self.import.bulk_endpoints();
-        self.documents.list.retain(|document| {
+        let documents = &mut self.documents;
+        let (ahead, counted) = (&mut documents.ahead, &mut documents.counted);
+        let mut is_counted = false;
+        documents.list.retain(|document| {
             let kind = endpoints[document.endpoint].key;
-            let is_anew = self.import.job_entries(kind) == JobEntries::RecordsAnew;
-            !(is_anew && (self.packer.has(kind, id) || self.jobs.has(kind, id)))
+            let Some(part) = document.part.as_deref() else {
+                let is_anew = self.import.job_entries(kind) == JobEntries::RecordsAnew;
+                if !is_anew || !(self.packer.has(kind, id) || self.jobs.has(kind, id)) {
+                    return true;
+                }
+                is_counted = counted.records > 0;
+                counted.records = 0;
+                ahead.documents += 1;
+                return false;
+            };
+            let part = Some(part);
+            if !self
+                .packer
+                .has_part_again(&EntryName { id, part }.to_string())
+            {
+                return true;
+            }
+            match counted.parts {
+                0 => ahead.parts += 1,
+                _ => counted.parts -= 1,
+            }
+            false
         });
+        if is_counted {
+            documents.record = RecordOutcome::Uncounted;
+        }
     }
 
     /// Leaves out parts of the record that has been mapped that fit into no request; a record with such a document of

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use http::{Method, Request, Response};
 use jiff::Timestamp;
 use native::environment::{Answered, Destination};
@@ -55,6 +55,15 @@ fn delete_items(shop: &Shop) -> usize {
     variants
 }
 
+/// Until items and variants are being updated.
+async fn until_updated(shop: &Shop) {
+    let updates = ["item", "variant"].map(|kind| {
+        let call = format!("POST /api/catalog-{kind}-bulk-update-jobs");
+        until_called(shop, call)
+    });
+    join_all(updates).await;
+}
+
 /// What was counted of items and of variants.
 fn counted(status: &Value) -> [[&Value; 4]; 2] {
     ["counts", "variants"]
@@ -90,12 +99,8 @@ fn whenever_an_item_goes_it_is_created_anew_and_its_variants_count_once() {
                 variants,
             };
             let watched = shop.another_with(&[], Rc::new(lengths));
-            let updates = ["item", "variant"].map(|kind| {
-                until_called(&shop, format!("POST /api/catalog-{kind}-bulk-update-jobs"))
-            });
-            let [items, variants] = updates;
             let somebody = async {
-                join(items, variants).await;
+                until_updated(&shop).await;
                 shop.pass(Duration::from_secs(after)).await;
                 delete_items(&shop)
             };
@@ -105,6 +110,85 @@ fn whenever_an_item_goes_it_is_created_anew_and_its_variants_count_once() {
             assert_eq!(counted(&status), counted(&first), "{what}");
             shop.assert_ledger(&[Kind::Category, Kind::Product]);
         });
+    }
+}
+
+/// Why a run does not hear that Klaviyo has created items anew.
+#[derive(Debug, Clone)]
+enum Unheard {
+    /// The answers are lost, so often.
+    Answers(Fault, u64),
+    /// Nothing is saved for a while from then on.
+    Saves,
+}
+
+impl Unheard {
+    async fn happen(&self, shop: &Shop) {
+        let creation = "catalog-item-bulk-create-jobs";
+        match self {
+            Self::Answers(fault, times) => {
+                let lost = Rule::always(fault.clone()).method(Method::POST);
+                let lost = lost.path(creation).times(*times);
+                shop.world.klaviyo_faults().add(lost);
+            }
+            Self::Saves => {
+                until_called(shop, format!("POST /api/{creation}")).await;
+                let faults = shop.world.commercetools_faults();
+                let unsaved = Rule::always(Fault::LoseRequest).method(Method::POST);
+                faults.add(unsaved.path("custom-objects"));
+                shop.pass(Duration::from_secs(60)).await;
+                faults.clear();
+            }
+        }
+    }
+}
+
+#[test]
+fn variants_of_an_item_that_is_created_anew_follow_although_nobody_hears_of_that() {
+    // both kinds of jobs find the items gone; those of the variants first; what one has updated is gone for the other
+    let courses = [(0, 12, 12), (0, 20, 4), (8, 16, 4), (8, 4, 16)];
+    let troubles = [
+        Unheard::Answers(Fault::LoseAnswer, 50),
+        Unheard::Answers(Fault::Hold(Duration::from_secs(600)), 1),
+        Unheard::Saves,
+    ];
+    for (course, trouble) in courses
+        .iter()
+        .flat_map(|course| troubles.iter().map(move |trouble| (course, trouble)))
+    {
+        for window in [5, 25] {
+            let &(after, items, variants) = course;
+            let setup = Setup::catalog(5, 30)
+                .variable("window_seconds", window)
+                .scheduled();
+            run(setup, async |shop| {
+                shop.complete("categories", "").await;
+                let first = shop.complete("products", "").await;
+                let lengths = JobLengths {
+                    world: shop.world.clone(),
+                    items,
+                    variants,
+                };
+                let watched = shop.another_with(&[], Rc::new(lengths));
+                let somebody = async {
+                    until_updated(&shop).await;
+                    shop.pass(Duration::from_secs(after)).await;
+                    let gone = delete_items(&shop);
+                    trouble.happen(&shop).await;
+                    gone
+                };
+                let (status, gone) = join(watched.complete("products", ""), somebody).await;
+                let what = format!("{course:?}, {trouble:?}, {window}: {gone} of {status}");
+                let faults = [
+                    shop.world.klaviyo_faults(),
+                    shop.world.commercetools_faults(),
+                ];
+                assert!(faults.iter().any(|faults| faults.applied() > 0), "{what}");
+                assert!(gone > 4, "{what}");
+                assert_eq!(counted(&status), counted(&first), "{what}");
+                shop.assert_ledger(&[Kind::Category, Kind::Product]);
+            });
+        }
     }
 }
 

@@ -287,6 +287,69 @@ fn a_run_that_has_sent_something_does_not_take_many_bad_records_for_a_shut_accou
     });
 }
 
+/// An account that has room for nothing new, once it is full, and does not say so.
+#[derive(Default)]
+struct FullAccount {
+    is_full: Cell<bool>,
+}
+
+impl Interceptor for FullAccount {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_creation = is_posted(to, request, "item-bulk-create-jobs");
+        let is_refused = self.is_full.get() && is_creation;
+        is_refused.then(|| rejection(400, &json!([{"code": "invalid", "source": {}}])))
+    }
+}
+
+/// Imports all products into an account that has some of them and takes no others. Returns the run's document at the end,
+/// or after `longest`, and the size of the largest until then.
+fn import_into_full_account(products: u32, longest: Duration) -> (Value, usize) {
+    let full = Rc::new(FullAccount::default());
+    let account = full.clone();
+    let setup = Setup::catalog(0, products).latency_ms(300);
+    run_with(setup, full, async move |shop: Shop| {
+        let ids = shop.published_products();
+        let some: Vec<&String> = ids.iter().step_by(12).take(100).collect();
+        shop.complete("products", json!({ "ids": some })).await;
+        account.is_full.set(true);
+        shop.start("products", "").await;
+        let begun = shop.world.clock().now();
+        let mut largest = 0;
+        loop {
+            let document = shop.document("products");
+            largest = largest.max(document.to_string().len());
+            let passed = shop.world.clock().now().duration_since(begun);
+            if document["status"] != "running" || passed.unsigned_abs() > longest {
+                return (document, largest);
+            }
+            shop.pass(Duration::from_secs(1)).await;
+        }
+    })
+}
+
+#[test]
+fn what_an_account_does_not_take_fails_by_name_and_what_it_has_is_updated() {
+    let (document, _) = import_into_full_account(150, Duration::from_hours(1));
+    let counts = &document["counts"];
+    assert_eq!(document["status"], "completed", "{document}");
+    let failed = counts["failed"].as_u64().expect("a count");
+    assert!(
+        failed > 100 && counts["sent"].as_u64() > Some(10),
+        "{counts}"
+    );
+    assert_eq!(
+        document["namedFailures"].as_u64(),
+        Some(failed),
+        "{document}"
+    );
+}
+
+#[test]
+fn the_document_stays_small_where_an_account_takes_thousands_of_products_not() {
+    let (_, largest) = import_into_full_account(8_000, Duration::from_mins(1));
+    assert!(largest > 0 && largest < 256 * 1024, "{largest} B");
+}
+
 /// Klaviyo answers what would create this category with 503, for as long as it is set.
 #[derive(Default)]
 struct StumblingCategory {

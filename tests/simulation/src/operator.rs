@@ -149,7 +149,7 @@ impl World {
                 break;
             }
         }
-        self.bring_items_back(deadline).await?;
+        self.bring_items_back(unsettled, deadline).await?;
         self.live_on(LONGEST_RUN).await?;
         self.live_through_nights(LONGEST_RUN).await?;
         is_over.set(true);

@@ -49,7 +49,12 @@ fn names(kind: Kind, record: &Value, names: &mut BTreeSet<String>) {
 }
 
 /// [`names`], with those of the variants that are kept beside the product.
-fn all_names(project: &Commercetools, kind: Kind, record: &Value, all: &mut BTreeSet<String>) {
+pub(crate) fn all_names(
+    project: &Commercetools,
+    kind: Kind,
+    record: &Value,
+    all: &mut BTreeSet<String>,
+) {
     names(kind, record, all);
     if let (Kind::Product, Some(id)) = (kind, record["id"].as_str()) {
         let variants = project.beside_of(Beside::VariantProjection, id);
@@ -112,6 +117,11 @@ impl Unsettled {
     pub(crate) fn add(&self, names: impl Iterator<Item = String>) {
         self.0.borrow_mut().extend(names);
     }
+
+    /// All of them so far.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.0.borrow().clone()
+    }
 }
 
 impl World {
@@ -158,7 +168,7 @@ impl World {
     }
 
     /// The names of the record that Klaviyo does not bear.
-    fn poisoned(&self) -> BTreeSet<String> {
+    pub(crate) fn poisoned(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
         let kind = kind(self.schedule.goal.resources()[0]);
         let project = self.project.borrow();

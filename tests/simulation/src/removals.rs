@@ -8,11 +8,12 @@ use fastrand::Rng;
 use klaviyo_bulk_import::run::state::Resource;
 use native::CONTAINER;
 use serde_json::{Value, json};
+use sim::comparison::compare_except;
 use sim::klaviyo::Kind as EntryKind;
 use sim::seed::Kind;
 
 use crate::operator::Stuck;
-use crate::records::{Unsettled, is_refused};
+use crate::records::{Unsettled, all_names, is_refused};
 use crate::schedule::{Goal, Schedule};
 use crate::world::World;
 
@@ -80,13 +81,48 @@ impl World {
     }
 
     /// Those that had been imported before they were deleted are imported another time.
-    pub(crate) async fn bring_items_back(self: &Rc<Self>, deadline: Duration) -> Result<(), Stuck> {
+    pub(crate) async fn bring_items_back(
+        self: &Rc<Self>,
+        unsettled: &Unsettled,
+        deadline: Duration,
+    ) -> Result<(), Stuck> {
         if !self.items_gone.get() {
             return Ok(());
+        }
+        if let Err(text) = self.items_have_their_variants(unsettled) {
+            let text = format!("before the items are brought back: {text}");
+            self.watch.violation(text);
         }
         let resource = Resource::Products;
         self.post(&format!("/sync/{resource}"), "").await;
         self.see_through(resource, deadline).await
+    }
+
+    /// Those that are in Klaviyo have all their variants: an item that was deleted is created anew with these, or not at
+    /// all.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn items_have_their_variants(&self, unsettled: &Unsettled) -> Result<(), String> {
+        let now = self.now();
+        self.klaviyo.borrow_mut().settle(now);
+        let (klaviyo, project) = (self.klaviyo.borrow(), self.project.borrow());
+        let items = klaviyo.ledger().catalog().entries(EntryKind::Item);
+        let mut left_out = unsettled.names();
+        left_out.extend(self.poisoned());
+        project.for_each(Kind::Product, |record| {
+            let record: Value = serde_json::from_str(record).expect("a record is JSON");
+            let id = record["id"].as_str().expect("an id");
+            if !items.contains_key(id) {
+                all_names(&project, Kind::Product, &record, &mut left_out);
+            }
+        });
+        let is_left_out = |name: &str| left_out.contains(name);
+        let ledger = klaviyo.ledger();
+        let kinds = [Kind::Product];
+        compare_except(&project, ledger, &self.rules, now, &kinds, &is_left_out)
+            .map(|_| ())
+            .map_err(|differences| differences.to_string())
     }
 
     /// A variant of Klaviyo is about to be deleted: that is not done without the operator's word.
