@@ -222,13 +222,14 @@ fn import_error(error: ErrorAttributes<'_>) -> ImportError {
         });
     let field = pointer[field..].to_owned();
     let payload = error.original_payload.map(RawValue::get);
-    let mended = |payload: &str| match code {
-        // a phone number is what several persons may have
-        Some(DUPLICATE) => {
-            let document = customer::without_phone_number(payload.as_bytes());
-            document.map(Mended::WithoutPhoneNumber)
+    let mended = |payload: &str| {
+        let without = |name: &str| without_identifier(name, payload.as_bytes());
+        let mended = without(&field);
+        if mended.is_some() || code != Some(DUPLICATE) {
+            return mended;
         }
-        _ => without_identifier(&field, payload.as_bytes()),
+        // a phone number is what several persons may have
+        without("/phone_number").or_else(|| without("/email"))
     };
     ImportError {
         external_id: payload.and_then(customer::external_id),

@@ -46,13 +46,15 @@ struct Resolution {
 /// Compares a job's entries with its errors and with what it made.
 ///
 /// Errors are matched by the entry's id, then by its index. Of two entries with one id, the first was taken. A failed entry
-/// that no error names is one of those that the job did not make. A create that is neither among what the job made nor
-/// among its errors may have met an entry that is there already.
+/// that no error names is one of those that the job did not make; where it says that it made all others, one of these.
+/// A create that is neither among what the job made nor among its errors may have met an entry that is there already.
+/// If nothing is decided another time, as this `is_last`, failures that nothing names count without a name.
 fn resolve(
     endpoint: &BulkEndpoint,
     id_of: fn(&str) -> &str,
     entries: &[String],
     outcome: Outcome,
+    is_last: bool,
 ) -> Resolution {
     let mut by_id: HashMap<&str, VecDeque<usize>> = HashMap::new();
     for (index, name) in entries.iter().enumerate() {
@@ -89,18 +91,25 @@ fn resolve(
         .partition(|&index| is_made(index));
     let unnamed_reason = unnamed_reason
         .unwrap_or_else(|| format!("Klaviyo did not {}: no error", endpoint.post.name));
+    let mut unknown = Vec::new();
     if unnamed > 0 || endpoint.action == BulkAction::Create {
         unnamed = unnamed.saturating_sub(not_made.len());
-        let not_made = not_made.into_iter().map(|index| entries[index].clone());
-        resolution
-            .again
-            .extend(not_made.map(|name| (name, unnamed_reason.clone())));
+        unknown.extend(not_made);
     }
-    // more failures than entries that were not made: which of them failed is not known
+    // more failures than entries that were not made
     let unnamed = unnamed.min(made.len());
+    match is_last {
+        true => {
+            let failures = std::iter::repeat_n((None, unnamed_reason.clone()), unnamed);
+            resolution.refused.extend(failures);
+        }
+        false if unnamed > 0 => unknown.extend(made),
+        false => {}
+    }
+    let unknown = unknown.into_iter().map(|index| entries[index].clone());
     resolution
-        .refused
-        .extend(std::iter::repeat_n((None, unnamed_reason), unnamed));
+        .again
+        .extend(unknown.map(|name| (name, unnamed_reason.clone())));
     resolution
 }
 
@@ -246,7 +255,11 @@ async fn decide(
     deadline: Deadline,
 ) -> Result<JobAnswer, Error> {
     if job.entries.is_empty() && !job.digests.is_empty() {
-        return Ok(decide_by_digests(endpoint, &job, &outcome));
+        let gone = match endpoint.action {
+            BulkAction::Delete => those_gone(client, collection, &outcome, deadline).await?,
+            _ => HashSet::new(),
+        };
+        return Ok(decide_by_digests(endpoint, &job, &outcome, &gone));
     }
     if endpoint.action == BulkAction::Move {
         // deleted by this job or by somebody else: the variants are created now, or looked up another time
@@ -260,23 +273,27 @@ async fn decide(
         });
     }
     let (failed, id_of) = (outcome.failed, ids_in(collection));
+    let is_last = job.attempt >= MAX_DECISIONS;
     let Resolution {
         mut refused,
         mut again,
-    } = resolve(endpoint, id_of, &job.entries, outcome);
-    if endpoint.action == BulkAction::Delete && !again.is_empty() {
+    } = resolve(endpoint, id_of, &job.entries, outcome, is_last);
+    let is_deletion = endpoint.action == BulkAction::Delete;
+    let there = match endpoint.action {
+        BulkAction::Delete => those_there(client, collection, &again, deadline).await?,
+        BulkAction::Create if is_last => those_there(client, collection, &again, deadline).await?,
+        _ => HashSet::new(),
+    };
+    let is_there = |(name, _): &(String, String)| there.contains(&compound_id(id_of(name)));
+    if is_deletion {
         // what is not there any more is as wanted, whoever has deleted it
-        let ids: HashSet<String> = again
-            .iter()
-            .map(|(name, _)| id_of(name).to_owned())
-            .collect();
-        let ids: Vec<String> = ids.into_iter().collect();
-        let there = existing(client, collection, &ids, deadline).await?;
-        again.retain(|(name, _)| there.contains(&compound_id(id_of(name))));
+        again.retain(is_there);
     }
-    if job.attempt >= MAX_DECISIONS {
+    if is_last {
+        // what is there although it was to be created is updated, whoever has created it
+        let last = again.extract_if(.., |entry| is_deletion || !is_there(entry));
         // without any failure, what is not listed is not known to have failed
-        let last = again.drain(..).filter(|_| failed > 0);
+        let last = last.filter(|_| failed > 0);
         refused.extend(last.map(|(name, reason)| (Some(name), reason)));
     }
     Ok(JobAnswer::Done {
@@ -287,18 +304,67 @@ async fn decide(
     })
 }
 
+/// Those of these entries that Klaviyo has, by compound id.
+async fn those_there(
+    client: &klaviyo::Client,
+    collection: CatalogCollection,
+    entries: &[(String, String)],
+    deadline: Deadline,
+) -> Result<HashSet<String>, Error> {
+    let id_of = ids_in(collection);
+    let ids: HashSet<&str> = entries.iter().map(|(name, _)| id_of(name)).collect();
+    let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+    match ids.is_empty() {
+        true => Ok(HashSet::new()),
+        false => existing(client, collection, &ids, deadline).await,
+    }
+}
+
+/// The external ids of those entries that errors name and that Klaviyo does not have any more: as wanted, whoever has deleted
+/// them.
+async fn those_gone(
+    client: &klaviyo::Client,
+    collection: CatalogCollection,
+    outcome: &Outcome,
+    deadline: Deadline,
+) -> Result<HashSet<String>, Error> {
+    let named = outcome
+        .errors
+        .iter()
+        .filter_map(|error| match &error.named {
+            Named::Id(id) => Some((id.clone(), String::new())),
+            Named::Index(_) | Named::Nobody => None,
+        });
+    let named: Vec<(String, String)> = named.collect();
+    let there = those_there(client, collection, &named, deadline).await?;
+    let ids = named.into_iter().map(|(id, _)| id);
+    Ok(ids.filter(|id| !there.contains(&compound_id(id))).collect())
+}
+
 /// The same for a job whose entries are known by their digests, as it was submitted by an earlier window: what it did not
-/// take is read again, and is known by name then.
-fn decide_by_digests(endpoint: &BulkEndpoint, job: &Job, outcome: &Outcome) -> JobAnswer {
-    let not_made = || job.digests.without(outcome.made.iter().map(String::as_str));
-    let again_digests = match endpoint.action {
+/// take is read again, and is known by name then. Where more failed than it did not make, that is all of it; but what it
+/// has deleted is not to be found again, and such failures count without a name. What is `gone` was to be deleted.
+fn decide_by_digests(
+    endpoint: &BulkEndpoint,
+    job: &Job,
+    outcome: &Outcome,
+    gone: &HashSet<String>,
+) -> JobAnswer {
+    let made = || outcome.made.iter().chain(gone).map(String::as_str);
+    let not_made = || job.digests.without(made());
+    let mut again_digests = match endpoint.action {
         BulkAction::Move => job.digests.clone(),
         BulkAction::Create => not_made(),
-        _ if outcome.failed > 0 => not_made(),
+        _ if outcome.failed > gone.len() => not_made(),
         _ => Digests::default(),
     };
-    // more failures than entries that were not made: which of them failed is not known
-    let unnamed = outcome.failed.saturating_sub(again_digests.len());
+    let mut unnamed = outcome
+        .failed
+        .saturating_sub(again_digests.len() + gone.len());
+    if unnamed > 0 && endpoint.action != BulkAction::Delete {
+        again_digests = job.digests.clone();
+        unnamed = 0;
+    }
     let reason = format!(
         "Klaviyo did not {}: it does not say which",
         endpoint.post.name
@@ -334,6 +400,17 @@ mod tests {
         failed: usize,
         made: &[&str],
     ) -> (Vec<Option<String>>, Vec<String>) {
+        resolved_when(false, endpoint, entries, errors, failed, made)
+    }
+
+    fn resolved_when(
+        is_last: bool,
+        endpoint: &BulkEndpoint,
+        entries: &[&str],
+        errors: &[(Named, &str)],
+        failed: usize,
+        made: &[&str],
+    ) -> (Vec<Option<String>>, Vec<String>) {
         let entries: Vec<String> = entries.iter().copied().map(str::to_owned).collect();
         let errors = errors.iter().map(|(named, field)| EntryError {
             named: named.clone(),
@@ -350,8 +427,8 @@ mod tests {
             true => CatalogCollection::Variants,
             false => CatalogCollection::Items,
         };
-        let Resolution { refused, again } =
-            resolve(endpoint, ids_in(collection), &entries, outcome);
+        let id_of = ids_in(collection);
+        let Resolution { refused, again } = resolve(endpoint, id_of, &entries, outcome, is_last);
         (
             refused.into_iter().map(|(name, _)| name).collect(),
             again.into_iter().map(|(name, _)| name).collect(),
@@ -403,11 +480,27 @@ mod tests {
             let (refused, again) = resolved(&UPDATE_ITEMS, &ITEMS, &[(named, "")], 1, &["a", "c"]);
             assert_eq!((refused, again), (vec![], vec!["b".into()]));
         }
-        // all were made, and one failed: nobody knows which
-        let (refused, again) = resolved(&UPDATE_ITEMS, &ITEMS, &nobody, 1, &ITEMS);
-        assert_eq!((refused, again), (vec![None], vec![]));
-        let (refused, _) = resolved(&UPDATE_ITEMS, &ITEMS, &nobody, 99, &ITEMS);
-        assert_eq!(refused.len(), 3, "no more failures than entries");
+    }
+
+    #[test]
+    fn where_all_were_made_and_one_failed_all_are_decided_again_until_the_last_time() {
+        let all = || ITEMS.map(str::to_owned).to_vec();
+        let nobody = [(Named::Nobody, "")];
+        for endpoint in [&CREATE_ITEMS, &UPDATE_ITEMS, &DELETE_VARIANTS] {
+            let first = resolved(endpoint, &ITEMS, &nobody, 1, &ITEMS);
+            assert_eq!(first, (vec![], all()));
+            let last = |failed| resolved_when(true, endpoint, &ITEMS, &nobody, failed, &ITEMS);
+            assert_eq!(last(1), (vec![None], vec![]));
+            assert_eq!(last(99).0.len(), 3, "no more failures than entries");
+        }
+        // what failed for its content stays a failure
+        let content = [(id("b"), "/attributes/title")];
+        let (refused, again) = resolved(&UPDATE_ITEMS, &ITEMS, &content, 2, &ITEMS);
+        assert_eq!(refused, [Some("b".to_owned())]);
+        assert_eq!(again, ["a", "c"]);
+        // of one that was not made, nothing else is looked up
+        let (refused, again) = resolved(&UPDATE_ITEMS, &ITEMS, &nobody, 1, &["a", "c"]);
+        assert_eq!((refused, again), (vec![], vec!["b".into()]));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) const RANGES: usize = 32;
 /// The bytes of an id: the first page may be a full one.
 pub(super) const ID_BYTES: usize = 36;
 
-/// Reads the next of the shop's ids, and which of them Klaviyo has. Where commercetools does not let them be read, the page
+/// Reads the next of the shop's ids, and which of them Klaviyo has, of a range of digests only those that are wanted. Where commercetools does not let them be read, the page
 /// is an empty last one: what is not found this way is listed.
 ///
 /// # Errors
@@ -42,8 +42,11 @@ pub(super) async fn page(
     let is_last = ids.as_ref().is_none_or(|ids| ids.len() < query.limit);
     let ids = ids.unwrap_or_default();
     let there = existing(klaviyo, collection, &ids, deadline).await?;
-    let is_there = |id: &&String| there.contains(&compound_id(id));
-    let there = ids.iter().filter(is_there);
+    let wanted = &query.range.digests;
+    let is_wanted = |id: &str| wanted.is_empty() || wanted.contains(id);
+    let there = ids
+        .iter()
+        .filter(|id| is_wanted(id) && there.contains(&compound_id(id)));
     let records: Vec<Record> = there
         .map(|id| Record::Present(identifier(kind, &compound_id(id)).into()))
         .collect();

@@ -99,8 +99,6 @@ struct Mapping {
     elsewhere: Elsewhere,
     /// Whether the products are read for the first time.
     is_first_reading: bool,
-    /// How often they have been sent before.
-    attempt: u32,
     /// Whether what Klaviyo has of them is counted: once for each variant.
     counts_known: bool,
     /// Where the rest of the variants is read, if there is only a portion of them.
@@ -123,11 +121,7 @@ impl Mapping {
         if self.sends == Sends::Items || follow {
             return;
         }
-        if known.is_none() && self.create_anew(product, documents) {
-            return;
-        }
-        if known.is_some_and(|known| self.has_lost_variants(product, known)) {
-            self.let_variants_follow_anew(product, documents);
+        if known.is_none() && self.let_item_be_created(product, documents) {
             return;
         }
         let in_klaviyo = InKlaviyo {
@@ -165,31 +159,33 @@ impl Mapping {
         variants::map(product, in_klaviyo, is_wanted, &manner, documents);
     }
 
-    /// Maps the item, if it is wanted; returns whether it is sent and new to Klaviyo.
+    /// Maps the item, if it is wanted; returns whether it is, and new to Klaviyo.
     fn map_item(&self, product: &Product<'_>, is_there: bool, documents: &mut Documents) -> bool {
         if self.sends == Sends::Variants || !self.wanted.item(product.id()) {
             documents.record = RecordOutcome::Uncounted;
             return false;
         }
-        let (endpoint, write) = match write_of(is_there) {
-            (_, write @ Write::Create) if self.wanted.are_items_again() => (ANEW, write),
-            (endpoint, write) => (endpoint, write),
-        };
-        match self.write_item(product, write, documents) {
-            Ok(()) => {
-                documents.push(endpoint, 0, None);
-                if product.has_unread_prices() {
-                    documents.notes.push(Note::StandalonePricesUnread);
-                }
-                if product.has_unread_stock() {
-                    documents.notes.push(Note::StockUnread);
-                }
-            }
-            Err(skip) => {
+        let (endpoint, write) = write_of(is_there);
+        if let Err(skip) = self.write_item(product, write, documents) {
+            documents.bytes.clear();
+            documents.record = RecordOutcome::Skipped(skip);
+            return false;
+        }
+        if product.has_unread_prices() {
+            documents.notes.push(Note::StandalonePricesUnread);
+        }
+        if product.has_unread_stock() {
+            documents.notes.push(Note::StockUnread);
+        }
+        match (write, self.wanted.are_items_again()) {
+            (Write::Create, true) if self.waits_for_items => {
+                // it has gone with its variants, and is created when these are read
                 documents.bytes.clear();
-                documents.record = RecordOutcome::Skipped(skip);
-                return false;
+                documents.ahead.documents = 1;
+                documents.parts_follow_anew = self.wanted.are_items_alone();
             }
+            (Write::Create, true) => documents.push(ANEW, 0, None),
+            _ => documents.push(endpoint, 0, None),
         }
         !is_there
     }
@@ -205,57 +201,31 @@ impl Mapping {
         Ok(())
     }
 
-    /// Creates the item of variants that are wanted without it, which Klaviyo does not have: somebody has deleted it, or it is
-    /// not to be seen yet, and is updated then. The variants count as sent, and follow. Returns whether that is how it is.
-    fn create_anew(&self, product: &Product<'_>, documents: &mut Documents) -> bool {
-        let may_wait = self.waits_for_items && !product.is_portion();
+    /// Lets the item of variants be created that are wanted without it, and that Klaviyo does not have: somebody has deleted
+    /// it, or it is not to be seen yet, and is updated then. Returns whether that is how it is.
+    ///
+    /// All its variants follow, as those that were sent before have gone with it, and the wanted ones count as sent. First that
+    /// is saved, and only then the item created: if nobody heard of its creation, it would be found later, and its variants
+    /// would not be missed.
+    fn let_item_be_created(&self, product: &Product<'_>, documents: &mut Documents) -> bool {
         let is_wanted = variants::is_any(product, &self.wanted);
-        if !may_wait || !is_wanted || self.wanted.item(product.id()) {
+        if !self.waits_for_items || !is_wanted || self.wanted.item(product.id()) {
             return false;
+        }
+        if !self.wanted.are_variants_counted() {
+            documents.ahead.parts = self.count_variants(product, documents);
+            documents.parts_follow_anew = documents.ahead.parts > 0;
+            documents.rest = self.rest.clone().map(Box::new);
+            return true;
         }
         if self.write_item(product, Write::Create, documents).is_err() {
             documents.bytes.clear();
             return false;
         }
-        let parts = self.count_variants(product, documents);
-        if parts == 0 {
-            documents.bytes.clear();
-            return true;
-        }
         documents.push(ANEW, 0, None);
         documents.record = RecordOutcome::Sent;
         documents.counted.records = 1;
-        if !self.wanted.are_variants_counted() {
-            documents.ahead.parts = parts;
-        }
         true
-    }
-
-    /// Whether Klaviyo has the item without any of the product's variants, although all of these were sent and not all are
-    /// wanted: somebody has deleted it, it was created anew, and the run has not heard of that. Single variants ask this
-    /// once: those of an item that is empty for ever are sent by themselves.
-    fn has_lost_variants(&self, product: &Product<'_>, known: &HashSet<String>) -> bool {
-        let may_be = self.sends == Sends::Both && !self.is_first_reading && !self.is_dry_run;
-        let is_item_alone = self.wanted.item(product.id()) && self.wanted.may_have_lost_variants();
-        let are_single = self.attempt == 1
-            && !product.is_portion()
-            && !self.wanted.is_named(product.id())
-            && variants::is_any(product, &self.wanted);
-        may_be
-            && (is_item_alone || are_single)
-            && !product.skus().any(|sku| known.contains(&compound_id(sku)))
-            && variants::is_any_not(product, &self.wanted)
-    }
-
-    /// All variants of an item follow that has none of them. Those that are wanted count as sent.
-    fn let_variants_follow_anew(&self, product: &Product<'_>, documents: &mut Documents) {
-        if matches!(documents.record, RecordOutcome::Skipped(_)) {
-            return;
-        }
-        if !self.wanted.item(product.id()) {
-            documents.ahead.parts = self.count_variants(product, documents);
-        }
-        documents.parts_follow_anew = true;
     }
 
     /// How many of the wanted variants would be sent if the item were there without any; those that are not are noted.
@@ -266,13 +236,10 @@ impl Mapping {
             elsewhere: &self.elsewhere,
         };
         self.map_variants(product, &in_klaviyo, documents);
-        let parts = documents
-            .list
-            .iter()
-            .filter(|one| one.part.is_some())
-            .count();
+        let of_parts = documents.list.iter().filter(|one| one.part.is_some());
+        let parts = of_parts.count() as u64;
         documents.take_parts_back(end);
-        parts as u64
+        parts
     }
 }
 
@@ -409,12 +376,12 @@ impl Import for Entries {
             let found = categories(context, mapped, manner, deadline);
             let ((mut nodes, mut created), (known, elsewhere)) =
                 futures_util::future::try_join(found, known).await?;
-            // of items that are to be created although only their variants are wanted
+            // of items that are created although only their variants are wanted
             let missing = categories_of(&|product| {
                 let is_there = known.contains_key(&compound_id(product.id()));
                 !is_there && !counts_item(product.id()) && variants::is_any(product, &wanted)
             });
-            if !missing.is_empty() && waits_for_items {
+            if !missing.is_empty() && waits_for_items && wanted.are_variants_counted() {
                 let (more, too) = categories(context, missing, manner, deadline).await?;
                 nodes.add(more);
                 created += too;
@@ -428,7 +395,6 @@ impl Import for Entries {
                 known,
                 elsewhere,
                 is_first_reading,
-                attempt: query.range.attempt,
                 counts_known: is_first_reading || query.range.is_rest(),
                 rest,
                 is_dry_run: query.options.dry_run,

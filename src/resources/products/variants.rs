@@ -60,12 +60,6 @@ pub(super) fn is_any(product: &Product<'_>, wanted: &Wanted) -> bool {
     variants.any(|variant| wanted.variant(product.id(), &name_of(variant)))
 }
 
-/// Whether any variant of the product is not wanted.
-pub(super) fn is_any_not(product: &Product<'_>, wanted: &Wanted) -> bool {
-    let mut variants = product.variants();
-    variants.any(|variant| !wanted.variant(product.id(), &name_of(variant)))
-}
-
 /// Maps the wanted variants of a product.
 pub(super) fn map(
     product: &Product<'_>,

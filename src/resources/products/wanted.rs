@@ -50,8 +50,8 @@ impl Wanted {
         matches!(self.only, Some(Only::Records | Only::RecordsAnew))
     }
 
-    /// Whether nobody else sends the variants of such an item if it has lost them.
-    pub(super) fn may_have_lost_variants(&self) -> bool {
+    /// Whether nobody else sends the variants of such an item if it has gone with them.
+    pub(super) fn are_items_alone(&self) -> bool {
         self.only == Some(Only::Records)
     }
 

@@ -22,7 +22,8 @@ pub enum Only {
     RecordsAnew,
     /// The parts without the records: these are in Klaviyo now.
     Parts,
-    /// The parts once more, which went with their records: they count already. The records are in Klaviyo again.
+    /// The parts once more, which went with their records: they count already, as these do. A record that is not in Klaviyo
+    /// again is created first.
     PartsAnew,
     /// The records, read for the first time: their parts follow as soon as there is room for their jobs.
     RecordsFirst,

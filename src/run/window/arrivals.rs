@@ -125,6 +125,7 @@ impl Window<'_> {
                 document.write_id = stored.document.write_id;
                 document.remembered_failures = stored.document.remembered_failures;
                 document.news.forget(&stored.document.news);
+                self.reader.saved();
             }
             Err(error) => self.fail(error),
         }

@@ -6,7 +6,7 @@
 //! - [`opening`]: what a window reads with, and what is read while its lease is being written.
 //! - `decision`: what comes next, as a function of a snapshot.
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
-//! - [`reader`], `turn`, `records`: which page of which range comes next; records mapped and packed. `records_first`:
+//! - [`reader`], `range`, `turn`, `records`: which page of which range comes next; records mapped and packed. `records_first`:
 //!   records that are sent without their parts, which follow.
 //! - [`packer`], [`group`], [`commit`]: what is sent together; what is committed together, and changes then.
 //! - `jobs`, `job_list`, `job_looks`, `job_pace`: Klaviyo's jobs and when they are polled.
@@ -30,6 +30,7 @@ mod jobs;
 pub mod opening;
 pub mod packer;
 mod progress;
+mod range;
 pub mod reader;
 mod records;
 mod records_first;
@@ -371,6 +372,7 @@ impl Window<'_> {
         }
         self.in_flight.is_saving = true;
         self.write_cursor();
+        self.reader.begin_save();
         if let Some(lease) = &mut self.stored.document.lease {
             // one that is killed without progress may be killed so every time
             lease.has_saved |= self.findings.has_advanced;

@@ -15,9 +15,6 @@ use crate::run::state::{
     Counts, Digests, EntryName, IdRange, Job, Only, Outcome, RemovalKind, RunDocument, SetAside,
 };
 
-/// How often parts count as sent that Klaviyo has lost: however often their records were, they begin again.
-const PARTS_ANEW: u32 = 1;
-
 /// So many entries of a group are read again by their names: two requests of the catalog's. Limits the document.
 const MAX_NAMED_AGAIN: usize = 200;
 
@@ -73,9 +70,9 @@ impl Window<'_> {
             self.reader.add_parts(range, records);
         }
         for (range, records) in commit.parts_follow_anew {
-            let parts = IdRange::of_entries(records, PARTS_ANEW);
+            let parts = IdRange::of_entries(records, commit.attempt.max(1));
             let parts = parts.with_only(Some(Only::PartsAnew));
-            self.reader.add(match range {
+            self.reader.add_once_saved(match range {
                 Some(_) => parts.with_span(),
                 None => parts,
             });

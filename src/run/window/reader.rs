@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::range::{Awaited, Range};
 use super::turn::Turn;
 use crate::commercetools::query::MAX_LIMIT;
 use crate::memory::{Taken, WindowMemory};
@@ -21,73 +22,6 @@ const PAGE_BYTES: usize = 3_000_000;
 const PAGES_BEFORE_LARGER: usize = 50;
 /// Pages that one range may have ready while it fetches the next.
 const READY_PAGES: usize = 1;
-
-/// One range, and how far it is in memory.
-#[derive(Debug)]
-struct Range {
-    /// What is left according to what has been committed.
-    committed: IdRange,
-    /// What is left to be fetched.
-    unfetched: IdRange,
-    /// What is left to be mapped.
-    unmapped: IdRange,
-    fetching: bool,
-    is_fetched: bool,
-    is_done: bool,
-    ready: usize,
-    /// The most records per page; lowered after a response that was too large, and raised with each that was not.
-    cap: usize,
-    /// Whether its next page, of one record, needs all the room there is for a response.
-    needs_all: bool,
-    /// Whether the page under way is dropped when it arrives.
-    drops_page: bool,
-    /// The range whose records have the parts that are read here, as long as nothing of it has been read: it grows.
-    parts_of: Option<usize>,
-}
-
-impl Range {
-    fn new(range: IdRange) -> Self {
-        Self {
-            committed: range.clone(),
-            unfetched: range.clone(),
-            unmapped: range,
-            fetching: false,
-            is_fetched: false,
-            is_done: false,
-            ready: 0,
-            cap: MAX_LIMIT,
-            needs_all: false,
-            drops_page: false,
-            parts_of: None,
-        }
-    }
-
-    /// Whether it is a plain part of the key space of which something is left to be mapped.
-    fn is_plain(&self) -> bool {
-        let IdRange {
-            entries,
-            digests,
-            only,
-            parts_after,
-            source,
-            attempt,
-            ..
-        } = &self.committed;
-        let is_all = entries.is_empty() && digests.is_empty() && source.is_none();
-        let is_part = is_all && parts_after.is_none();
-        is_part && only.is_none() && *attempt == 0 && self.is_left()
-    }
-
-    /// Whether something of it is left to be mapped.
-    fn is_left(&self) -> bool {
-        !self.is_fetched || self.ready > 0
-    }
-
-    /// Whether its records are read, and their parts only later.
-    fn has_records_first(&self) -> bool {
-        self.committed.only == Some(Only::RecordsFirst) && self.is_left()
-    }
-}
 
 /// Everything that is being read.
 pub struct Reader {
@@ -142,6 +76,34 @@ impl Reader {
     /// Adds a range that is to be read (again).
     pub fn add(&mut self, range: IdRange) {
         self.ranges.push(Range::new(range));
+    }
+
+    /// Adds a range that is read once it is saved, without the entries that other such ranges have: should what is sent for it
+    /// be forgotten, the stored cursor still asks for it.
+    pub fn add_once_saved(&mut self, mut range: IdRange) {
+        let waiting = || self.ranges.iter().filter(|range| range.save.is_some());
+        let is_new = |name: &String| !waiting().any(|range| range.committed.entries.contains(name));
+        range.entries.retain(is_new);
+        if !range.entries.is_empty() {
+            self.ranges.push(Range {
+                save: Some(Awaited::Next),
+                ..Range::new(range)
+            });
+        }
+    }
+
+    /// A save of what is left begins.
+    pub fn begin_save(&mut self) {
+        for range in &mut self.ranges {
+            range.save = range.save.map(|_| Awaited::UnderWay);
+        }
+    }
+
+    /// It is saved.
+    pub fn saved(&mut self) {
+        for range in &mut self.ranges {
+            range.save.take_if(|save| *save == Awaited::UnderWay);
+        }
     }
 
     fn limit(&self, cap: usize) -> usize {
@@ -261,6 +223,7 @@ impl Reader {
                 Turn::NoRecordsFirst => !range.has_records_first(),
             };
             let may_begin = is_meant && (is_idle || !range.needs_all);
+            let may_begin = may_begin && range.save.is_none();
             may_begin && !range.fetching && !range.is_fetched && range.ready <= READY_PAGES
         };
         // what follows a job is read first: so there is never much of it in the cursor

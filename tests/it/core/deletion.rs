@@ -1,13 +1,15 @@
 //! The deletion of the catalog.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join;
 use http::{Method, Request, Response};
 use jiff::Timestamp;
-use native::environment::{Answered, Destination};
+use native::environment::{Answered, Destination, lost};
+use native::shop::run_with;
 use native::{Interceptor, Operator, Setup, Shop};
 use serde_json::{Value, json};
 use sim::commercetools::GraphqlRefusal;
@@ -17,6 +19,7 @@ use sim::world::World;
 
 use crate::support::calls::{Calls, Sent};
 use crate::support::described::run;
+use crate::support::moves::jobs_take;
 
 fn deletion(resource: &str) -> Value {
     json!({"deleteAll": true, "confirmDeletion": resource})
@@ -94,6 +97,58 @@ fn a_killed_deletion_goes_on(ids: Option<GraphqlRefusal>) {
         assert_eq!(last.expect("a tick")["status"], "completed");
         assert_eq!(count(&shop, Kind::Category), 0);
     });
+}
+
+/// Klaviyo does not answer what would delete one of these categories.
+#[derive(Default)]
+struct Unanswered(RefCell<Vec<String>>);
+
+impl Interceptor for Unanswered {
+    fn request(&self, to: Destination, request: &Request<Bytes>) -> Option<Answered> {
+        let is_deletion = request.uri().path().contains("category-bulk-delete-jobs");
+        let body = String::from_utf8_lossy(request.body());
+        let is_meant = is_deletion && self.0.borrow().iter().any(|id| body.contains(id));
+        (is_meant && to == Destination::Klaviyo).then(|| Err(lost()))
+    }
+}
+
+#[test]
+fn hundreds_of_entries_that_wait_for_the_next_window_are_deleted_and_counted_once() {
+    let unanswered = Rc::new(Unanswered::default());
+    let klaviyo = unanswered.clone();
+    let setup = Setup::catalog(8_000, 0)
+        .scheduled()
+        .variable("window_seconds", 5)
+        .latency_ms(300);
+    run_with(setup, unanswered, async move |shop| {
+        shop.complete("categories", "").await;
+        jobs_take(&shop, 60);
+        let ids = shop.ids(sim::seed::Kind::Category);
+        let some = ids.into_iter().step_by(150).collect();
+        klaviyo.0.replace(some);
+        let answer = async {
+            // what waits is stored by its digests, beside what jobs are deleting
+            until_stored(&shop, |range| range["digests"].is_string()).await;
+            klaviyo.0.take();
+        };
+        let deleted = shop.complete("categories", deletion("categories"));
+        let (status, ()) = join(deleted, answer).await;
+        assert_eq!(count(&shop, Kind::Category), 0, "{status}");
+        assert_eq!(status["counts"]["sent"], 8_000, "{status}");
+        assert_eq!(status["counts"]["read"], 8_000, "{status}");
+    });
+}
+
+/// Until the stored cursor has such a range.
+async fn until_stored(shop: &Shop, is_such: impl Fn(&Value) -> bool) {
+    let is_there = || {
+        let document = shop.document("categories");
+        let ranges = document["cursor"]["ranges"].as_array();
+        ranges.is_some_and(|ranges| ranges.iter().any(&is_such))
+    };
+    while !is_there() {
+        shop.pass(Duration::from_millis(100)).await;
+    }
 }
 
 #[test]

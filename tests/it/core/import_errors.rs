@@ -72,6 +72,32 @@ fn a_profile_whose_email_and_phone_number_are_rejected_goes_again_without_both()
 }
 
 #[test]
+fn a_profile_with_an_identifier_of_another_one_goes_again_without_it() {
+    // it says which one, or nothing
+    for field in ["/attributes/email", ""] {
+        let rewrite = of_errors(move |errors| {
+            for error in errors {
+                error["attributes"]["code"] = "duplicate_profile".into();
+                let pointer = format!("/data/attributes/profiles/data/0{field}");
+                error["attributes"]["source"]["pointer"] = pointer.into();
+            }
+        });
+        let setup = Setup::customers(30).scheduled();
+        run_with(setup, Rc::new(rewrite), async |shop| {
+            spoil_emails(&shop);
+            let status = shop.complete("customers", "").await;
+            let counts = &status["counts"];
+            let outcome = (&counts["sent"], &counts["failed"]);
+            assert_eq!(outcome, (&json!(30), &json!(0)), "{status}");
+            assert_eq!(counts["notes"]["sent-again-without-email"], 30, "{status}");
+            let without_phone = counts["notes"]["sent-again-without-phone-number"].as_u64();
+            // that is the first that goes where nothing is said
+            assert_eq!(without_phone.is_some(), field.is_empty(), "{status}");
+        });
+    }
+}
+
+#[test]
 fn a_profile_with_two_errors_is_one_failure() {
     let rewrite = of_errors(|errors| {
         let mut more = errors.clone();
