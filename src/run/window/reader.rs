@@ -226,11 +226,11 @@ impl Reader {
             let may_begin = may_begin && range.save.is_none();
             may_begin && !range.fetching && !range.is_fetched && range.ready <= READY_PAGES
         };
-        // what follows a job is read first: so there is never much of it in the cursor
+        // what follows a job or is read again is read first: so there is never much of it in the cursor
         let turns = || (0..count).map(|turn| (self.next + turn) % count);
         let follows = |number: &usize| {
             let range = &self.ranges[*number].committed;
-            range.only.is_some_and(|only| only != Only::RecordsFirst)
+            range.attempt > 0 || range.only.is_some_and(|only| only != Only::RecordsFirst)
         };
         let is_first = |number: &usize| self.ranges[*number].has_records_first();
         let number = turns()
