@@ -85,7 +85,8 @@ pub(super) async fn present(
         way.set(1);
     }
     loop {
-        let lookup = ways[way.get().min(1)];
+        let tried = way.get().min(1);
+        let lookup = ways[tried];
         let mut found = HashSet::new();
         let taken = lookups.run(lookup, ids, deadline, |record| {
             found.extend(id_of_present(lookup, record)?);
@@ -96,10 +97,8 @@ pub(super) async fn present(
                 found.extend(too_large);
                 return Ok(found);
             }
-            // a token that is refused (401) is no matter of the way
-            Err(error)
-                if way.get() == 0 && (error.is_rejection() || error.status() == Some(403)) =>
-            {
+            // a token that is refused (401) is no matter of the way; another look-up may have found it closed meanwhile
+            Err(error) if tried == 0 && (error.is_rejection() || error.status() == Some(403)) => {
                 way.set(1);
             }
             Err(error) => return Err(error),

@@ -37,7 +37,7 @@ fn whatever_goes_wrong_everything_arrives_once() {
 }
 
 /// Histories that once went wrong, with what did.
-const REGRESSIONS: [(u64, &str); 14] = [
+const REGRESSIONS: [(u64, &str); 15] = [
     (
         24,
         "look-ups that were answered 502 were not asked for in halves: the page they belong to never arrived",
@@ -94,6 +94,10 @@ const REGRESSIONS: [(u64, &str); 14] = [
     (
         99_048,
         "the operator took up a run whose windows were all killed before who waits for its failure looked again",
+    ),
+    (
+        131_588,
+        "of look-ups that were refused side by side, only the first one was asked in another way",
     ),
 ];
 
