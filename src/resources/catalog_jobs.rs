@@ -328,17 +328,17 @@ async fn those_gone(
     outcome: &Outcome,
     deadline: Deadline,
 ) -> Result<HashSet<String>, Error> {
-    let named = outcome
-        .errors
-        .iter()
-        .filter_map(|error| match &error.named {
-            Named::Id(id) => Some((id.clone(), String::new())),
-            Named::Index(_) | Named::Nobody => None,
-        });
-    let named: Vec<(String, String)> = named.collect();
-    let there = those_there(client, collection, &named, deadline).await?;
-    let ids = named.into_iter().map(|(id, _)| id);
-    Ok(ids.filter(|id| !there.contains(&compound_id(id))).collect())
+    let errors = outcome.errors.iter();
+    let named = errors.filter_map(|error| match &error.named {
+        Named::Id(id) => Some(id.clone()),
+        Named::Index(_) | Named::Nobody => None,
+    });
+    let mut ids: Vec<String> = named.collect();
+    if !ids.is_empty() {
+        let there = existing(client, collection, &ids, deadline).await?;
+        ids.retain(|id| !there.contains(&compound_id(id)));
+    }
+    Ok(ids.into_iter().collect())
 }
 
 /// The same for a job whose entries are known by their digests, as it was submitted by an earlier window: what it did not

@@ -208,7 +208,7 @@ impl Mapping {
     /// is saved, and only then the item created: if nobody heard of its creation, it would be found later, and its variants
     /// would not be missed.
     fn let_item_be_created(&self, product: &Product<'_>, documents: &mut Documents) -> bool {
-        let is_wanted = variants::is_any(product, &self.wanted);
+        let is_wanted = is_wanted_by_variants(product, &self.wanted);
         if !self.waits_for_items || !is_wanted || self.wanted.item(product.id()) {
             return false;
         }
@@ -241,6 +241,12 @@ impl Mapping {
         documents.take_parts_back(end);
         parts
     }
+}
+
+/// Whether the item is needed for variants that are wanted, or for itself where its variants follow it, also if it has none.
+fn is_wanted_by_variants(product: &Product<'_>, wanted: &Wanted) -> bool {
+    let follow = wanted.are_variants_counted() && wanted.is_named(product.id());
+    follow || variants::is_any(product, wanted)
 }
 
 /// Looks up categories, and creates those that Klaviyo lacks, unless it `is_dry`. `anew` says whether such may be among them
@@ -379,7 +385,8 @@ impl Import for Entries {
             // of items that are created although only their variants are wanted
             let missing = categories_of(&|product| {
                 let is_there = known.contains_key(&compound_id(product.id()));
-                !is_there && !counts_item(product.id()) && variants::is_any(product, &wanted)
+                let is_wanted = is_wanted_by_variants(product, &wanted);
+                !is_there && !counts_item(product.id()) && is_wanted
             });
             if !missing.is_empty() && waits_for_items && wanted.are_variants_counted() {
                 let (more, too) = categories(context, missing, manner, deadline).await?;

@@ -185,8 +185,11 @@ impl Group {
             }
             RecordOutcome::Skipped(skip) => {
                 // documents of it are sent all the same, if it has any
-                self.skipped.insert(self.entries.len(), skip.code());
-                self.counts.documents += (documents.list.len() - parts) as u64;
+                let own = documents.list.len() - parts;
+                if own > 0 {
+                    self.skipped.insert(self.entries.len(), skip.code());
+                }
+                self.counts.documents += own as u64;
                 let id = origin.id.map(str::to_owned);
                 self.skip(id, skip.code(), skip.to_string());
             }

@@ -59,7 +59,7 @@ impl Window<'_> {
     }
 
     /// What the jobs may take up in the document beside the ranges and all else, in bytes.
-    fn most_job_bytes(&self) -> usize {
+    pub(super) fn most_job_bytes(&self) -> usize {
         let others = self.bytes_beside_cursor + self.reader.stored_bytes();
         MAX_DOCUMENT_BYTES
             .saturating_sub(others)

@@ -448,7 +448,8 @@ mod tests {
     use super::*;
     use crate::klaviyo::catalog::CATEGORY_JOBS;
     use crate::klaviyo::sending::JobMade;
-    use crate::run::documents::Documents;
+    use crate::mapping::Skip;
+    use crate::run::documents::{Documents, RecordOutcome};
     use crate::run::state::IdRange;
 
     /// Adds so many records of one document each, and sends all there is; `fails` says which of the batches fail, by
@@ -507,6 +508,38 @@ mod tests {
         packer.acknowledge(0, Sent::default(), Timestamp::UNIX_EPOCH);
         assert!(packer.commit().is_some());
         assert_eq!(packer.next_cap(true), Some(2));
+    }
+
+    #[test]
+    fn a_refused_record_is_not_taken_for_one_that_was_skipped_before_it() {
+        let mut packer = Packer::new(&CATEGORY_JOBS, 4, None);
+        let range = IdRange::default();
+        for id in ["skipped", "refused"] {
+            let mut documents = Documents::default();
+            if id == "skipped" {
+                documents.record = RecordOutcome::Skipped(Skip::NotFound);
+            } else {
+                documents.bytes.extend_from_slice(br#"{"a":1}"#);
+                documents.push(0, 0, None);
+            }
+            let origin = Origin {
+                range: 0,
+                before: &range,
+                id: Some(id),
+                reached: Some(id),
+            };
+            packer.add(origin, &documents, Duration::ZERO);
+        }
+        packer.close();
+        let (group, _) = packer.take(|_| true).expect("a batch");
+        let refused = Sent {
+            refused: [(0, "no".to_owned())].into(),
+            ..Sent::default()
+        };
+        packer.acknowledge(group, refused, Timestamp::UNIX_EPOCH);
+        let counts = packer.commit().expect("a commit").counts;
+        assert_eq!((counts.read, counts.sent, counts.failed), (2, 0, 1));
+        assert_eq!(counts.skipped.get(Skip::NotFound.code()), Some(&1));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::run::import::JobEntries;
 const SOON: Duration = Duration::from_secs(2);
 /// What is kept of the document for jobs of records while there are records to be read, in bytes: 140 jobs of 100 entries.
 const KEPT_FOR_RECORDS: usize = 56 * 1024;
+/// What is left for jobs of parts even so, in bytes: those of a group. One that is sent by halves is not committed, and its
+/// jobs make no room.
+const LEFT_FOR_PARTS: usize = 14 * 1024;
 /// What parts that are to follow may take up in the document, in bytes: those of about 25,000 records.
 const MOST_TO_FOLLOW: usize = 60 * 1024;
 
@@ -24,7 +27,9 @@ impl Window<'_> {
     pub(super) fn bytes_kept_from(&self, kind: &str) -> usize {
         let are_parts = self.import.job_entries(kind) == JobEntries::Parts;
         let keeps = are_parts && self.import.may_send_records_first() && self.reader.has_records();
-        if keeps { KEPT_FOR_RECORDS } else { 0 }
+        let most = self.most_job_bytes().saturating_sub(LEFT_FOR_PARTS);
+        let kept = KEPT_FOR_RECORDS.min(most);
+        if keeps { kept } else { 0 }
     }
 
     /// Whether all batches that wait are of parts, and none of them can be sent now.
