@@ -279,10 +279,13 @@ async fn decide(
         mut again,
     } = resolve(endpoint, id_of, &job.entries, outcome, is_last);
     let is_deletion = endpoint.action == BulkAction::Delete;
-    let there = match endpoint.action {
-        BulkAction::Delete => those_there(client, collection, &again, deadline).await?,
-        BulkAction::Create if is_last => those_there(client, collection, &again, deadline).await?,
-        _ => HashSet::new(),
+    let there = match is_deletion || (is_last && endpoint.action == BulkAction::Create) {
+        true => {
+            let ids: HashSet<&str> = again.iter().map(|(name, _)| id_of(name)).collect();
+            let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+            existing(client, collection, &ids, deadline).await?
+        }
+        false => HashSet::new(),
     };
     let is_there = |(name, _): &(String, String)| there.contains(&compound_id(id_of(name)));
     if is_deletion {
@@ -304,22 +307,6 @@ async fn decide(
     })
 }
 
-/// Those of these entries that Klaviyo has, by compound id.
-async fn those_there(
-    client: &klaviyo::Client,
-    collection: CatalogCollection,
-    entries: &[(String, String)],
-    deadline: Deadline,
-) -> Result<HashSet<String>, Error> {
-    let id_of = ids_in(collection);
-    let ids: HashSet<&str> = entries.iter().map(|(name, _)| id_of(name)).collect();
-    let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
-    match ids.is_empty() {
-        true => Ok(HashSet::new()),
-        false => existing(client, collection, &ids, deadline).await,
-    }
-}
-
 /// The external ids of those entries that errors name and that Klaviyo does not have any more: as wanted, whoever has deleted
 /// them.
 async fn those_gone(
@@ -333,12 +320,10 @@ async fn those_gone(
         Named::Id(id) => Some(id.clone()),
         Named::Index(_) | Named::Nobody => None,
     });
-    let mut ids: Vec<String> = named.collect();
-    if !ids.is_empty() {
-        let there = existing(client, collection, &ids, deadline).await?;
-        ids.retain(|id| !there.contains(&compound_id(id)));
-    }
-    Ok(ids.into_iter().collect())
+    let ids: Vec<String> = named.collect();
+    let there = existing(client, collection, &ids, deadline).await?;
+    let is_gone = |id: &String| !there.contains(&compound_id(id));
+    Ok(ids.into_iter().filter(is_gone).collect())
 }
 
 /// The same for a job whose entries are known by their digests, as it was submitted by an earlier window: what it did not

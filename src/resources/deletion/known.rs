@@ -20,8 +20,8 @@ pub(super) const RANGES: usize = 32;
 /// The bytes of an id: the first page may be a full one.
 pub(super) const ID_BYTES: usize = 36;
 
-/// Reads the next of the shop's ids, and which of them Klaviyo has, of a range of digests only those that are wanted. Where commercetools does not let them be read, the page
-/// is an empty last one: what is not found this way is listed.
+/// Reads the next of the shop's ids, and which of them Klaviyo has, of a range of digests only those that are wanted. Where
+/// commercetools does not let them be read, the page is an empty last one: what is not found this way is listed.
 ///
 /// # Errors
 /// If one of the APIs does not respond, or Klaviyo rejects the request.

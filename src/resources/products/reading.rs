@@ -19,7 +19,7 @@ use crate::resources::collection::{Collection, Records};
 use crate::resources::context::Context;
 use crate::run::documents::Documents;
 use crate::run::page::{Page, PageQuery, Record};
-use crate::run::state::IdRange;
+use crate::run::state::{IdRange, Only};
 use crate::time::Deadline;
 
 /// The published products, in their published projection.
@@ -100,7 +100,8 @@ impl ProductPage {
     pub(super) fn rest(&self) -> Option<IdRange> {
         // where only records are read, their parts are sent by others
         let after = self.completed.rest.clone();
-        let after = after.filter(|_| !self.range.are_records_alone())?;
+        let are_alone = self.range.only.is_some_and(Only::are_records_alone);
+        let after = after.filter(|_| !are_alone)?;
         let product = self.products().next()?;
         let is_named = Wanted::of(&self.range).is_named(product.id());
         Some(self.range.rest_of(product.id(), is_named, after))

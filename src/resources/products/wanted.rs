@@ -47,7 +47,7 @@ impl Wanted {
 
     /// Whether items were there when they were read first: variants of one that is not went with it.
     pub(super) fn are_items_again(&self) -> bool {
-        matches!(self.only, Some(Only::Records | Only::RecordsAnew))
+        self.only.is_some_and(Only::are_records_alone)
     }
 
     /// Whether nobody else sends the variants of such an item if it has gone with them.

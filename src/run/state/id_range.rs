@@ -29,6 +29,14 @@ pub enum Only {
     RecordsFirst,
 }
 
+impl Only {
+    /// Whether none of the records' parts is wanted.
+    #[must_use]
+    pub const fn are_records_alone(self) -> bool {
+        matches!(self, Self::Records | Self::RecordsAnew)
+    }
+}
+
 /// A part of the key space: ids in the order that commercetools sorts them in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -94,12 +102,6 @@ impl IdRange {
     #[must_use]
     pub fn with_only(self, only: Option<Only>) -> Self {
         Self { only, ..self }
-    }
-
-    /// Whether only the records are wanted that it has or names, and none of their parts, once more.
-    #[must_use]
-    pub fn are_records_alone(&self) -> bool {
-        matches!(self.only, Some(Only::Records | Only::RecordsAnew))
     }
 
     /// Whether its records are read for the first time.

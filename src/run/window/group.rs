@@ -176,16 +176,15 @@ impl Group {
     pub(super) fn count(&mut self, origin: &Origin<'_>, documents: &Documents) {
         let of_parts = documents.list.iter();
         let parts = of_parts.filter(|document| document.part.is_some()).count();
+        let own = documents.list.len() - parts;
         match &documents.record {
             RecordOutcome::Sent => {
                 self.counts.read += 1;
                 self.counts.sent += 1;
-                self.counts.documents += (documents.list.len() - parts) as u64;
-                self.counts.documents += documents.ahead.documents;
+                self.counts.documents += own as u64 + documents.ahead.documents;
             }
             RecordOutcome::Skipped(skip) => {
                 // documents of it are sent all the same, if it has any
-                let own = documents.list.len() - parts;
                 if own > 0 {
                     self.skipped.insert(self.entries.len(), skip.code());
                 }

@@ -6,8 +6,8 @@
 //! - [`opening`]: what a window reads with, and what is read while its lease is being written.
 //! - `decision`: what comes next, as a function of a snapshot.
 //! - `waiting`, `arrivals`: the snapshot and the pauses; the results of requests.
-//! - [`reader`], `range`, `turn`, `records`: which page of which range comes next; records mapped and packed. `records_first`:
-//!   records that are sent without their parts, which follow.
+//! - [`reader`], `range`, `turn`, `records`: which page of which range comes next; records mapped and packed.
+//!   `records_first`: records that are sent without their parts, which follow.
 //! - [`packer`], [`group`], [`commit`]: what is sent together; what is committed together, and changes then.
 //! - `jobs`, `job_list`, `job_looks`, `job_pace`: Klaviyo's jobs and when they are polled.
 //! - `earlier_jobs`: jobs of a run that was stopped are waited for.

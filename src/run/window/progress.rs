@@ -77,23 +77,9 @@ impl Window<'_> {
                 None => parts,
             });
         }
-        let spans = Commit::spans_of(&commit.again).unwrap_or_default();
-        for (endpoint, names) in by_endpoint(commit.again) {
-            if self.import.job_entries(endpoint.key) == JobEntries::RecordsAnew {
-                self.let_parts_follow(endpoint.key, names.clone(), &spans, commit.attempt);
-            }
-            self.read_again(endpoint.key, names, &spans, commit.attempt + 1);
-        }
-        let spans = Commit::spans_of(&commit.deferred).unwrap_or_default();
+        self.read_entries_again(commit.again, commit.attempt + 1);
         // not the first reading, and no attempt either
-        let attempt = commit.attempt.max(1);
-        for (endpoint, names) in by_endpoint(commit.deferred) {
-            if self.import.job_entries(endpoint.key) == JobEntries::RecordsAnew {
-                // Klaviyo may have created them all the same
-                self.read_named(names.clone(), &spans, Some(Only::PartsAnew), attempt);
-            }
-            self.read_again(endpoint.key, names, &spans, attempt);
-        }
+        self.read_entries_again(commit.deferred, commit.attempt.max(1));
         let spans = Commit::spans_of(&commit.refused).unwrap_or_default();
         for (endpoint, names) in by_endpoint(commit.refused) {
             self.give_up_parts(endpoint.key, names, &spans);
@@ -140,6 +126,18 @@ impl Window<'_> {
                 }
             }
             None => self.remove_job(&effect.id),
+        }
+    }
+
+    /// Reads entries once more that were sent so often, or were to be. Parts that went with their records follow in any case:
+    /// Klaviyo may have created these although nobody has heard of it.
+    fn read_entries_again(&mut self, entries: Vec<SentEntry>, attempt: u32) {
+        let spans = Commit::spans_of(&entries).unwrap_or_default();
+        for (endpoint, names) in by_endpoint(entries) {
+            if self.import.job_entries(endpoint.key) == JobEntries::RecordsAnew {
+                self.read_named(names.clone(), &spans, Some(Only::PartsAnew), attempt);
+            }
+            self.read_again(endpoint.key, names, &spans, attempt);
         }
     }
 

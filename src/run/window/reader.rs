@@ -222,8 +222,7 @@ impl Reader {
                 Turn::OnlyRecords => range.has_records_first(),
                 Turn::NoRecordsFirst => !range.has_records_first(),
             };
-            let may_begin = is_meant && (is_idle || !range.needs_all);
-            let may_begin = may_begin && range.save.is_none();
+            let may_begin = is_meant && range.save.is_none() && (is_idle || !range.needs_all);
             may_begin && !range.fetching && !range.is_fetched && range.ready <= READY_PAGES
         };
         // what follows a job or is read again is read first: so there is never much of it in the cursor

@@ -168,29 +168,33 @@ impl Window<'_> {
         let endpoints = self.import.bulk_endpoints();
         let documents = &mut self.documents;
         let (ahead, counted) = (&mut documents.ahead, &mut documents.counted);
+        let is_on_its_way = |document: &Document| {
+            let kind = endpoints[document.endpoint].key;
+            match document.part.as_deref() {
+                Some(part) => {
+                    let part = Some(part);
+                    let name = EntryName { id, part }.to_string();
+                    self.packer.has_part_again(&name)
+                }
+                None => {
+                    let is_anew = self.import.job_entries(kind) == JobEntries::RecordsAnew;
+                    is_anew && (self.packer.has(kind, id) || self.jobs.has(kind, id))
+                }
+            }
+        };
         let mut is_counted = false;
         documents.list.retain(|document| {
-            let kind = endpoints[document.endpoint].key;
-            let Some(part) = document.part.as_deref() else {
-                let is_anew = self.import.job_entries(kind) == JobEntries::RecordsAnew;
-                if !is_anew || !(self.packer.has(kind, id) || self.jobs.has(kind, id)) {
-                    return true;
-                }
-                is_counted = counted.records > 0;
-                counted.records = 0;
-                ahead.documents += 1;
-                return false;
-            };
-            let part = Some(part);
-            if !self
-                .packer
-                .has_part_again(&EntryName { id, part }.to_string())
-            {
+            if !is_on_its_way(document) {
                 return true;
             }
-            match counted.parts {
-                0 => ahead.parts += 1,
-                _ => counted.parts -= 1,
+            match document.part {
+                Some(_) if counted.parts > 0 => counted.parts -= 1,
+                Some(_) => ahead.parts += 1,
+                None => {
+                    is_counted = counted.records > 0;
+                    counted.records = 0;
+                    ahead.documents += 1;
+                }
             }
             false
         });

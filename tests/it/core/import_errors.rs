@@ -39,6 +39,15 @@ fn spoil_emails(shop: &Shop) {
     });
 }
 
+/// Asserts that all 30 customers are there, and that their emails were left out; returns how many phone numbers were, too.
+fn all_went_without_email(status: &Value) -> Option<u64> {
+    let counts = &status["counts"];
+    let outcome = (&counts["sent"], &counts["failed"]);
+    assert_eq!(outcome, (&json!(30), &json!(0)), "{status}");
+    assert_eq!(counts["notes"]["sent-again-without-email"], 30, "{status}");
+    counts["notes"]["sent-again-without-phone-number"].as_u64()
+}
+
 #[test]
 fn a_profile_whose_email_and_phone_number_are_rejected_goes_again_without_both() {
     // of what it rejects, the simulated account names the first; the other error is added
@@ -59,11 +68,7 @@ fn a_profile_whose_email_and_phone_number_are_rejected_goes_again_without_both()
     run_with(setup, Rc::new(rewrite), async |shop| {
         spoil_emails(&shop);
         let status = shop.complete("customers", "").await;
-        let counts = &status["counts"];
-        let outcome = (&counts["sent"], &counts["failed"]);
-        assert_eq!(outcome, (&json!(30), &json!(0)), "{status}");
-        assert_eq!(counts["notes"]["sent-again-without-email"], 30, "{status}");
-        let without_phone = counts["notes"]["sent-again-without-phone-number"].as_u64();
+        let without_phone = all_went_without_email(&status);
         assert!(without_phone > Some(0), "nobody has a phone number");
         shop.world.klaviyo(|klaviyo| {
             assert_eq!(klaviyo.ledger().profiles().len(), 30);
@@ -86,11 +91,7 @@ fn a_profile_with_an_identifier_of_another_one_goes_again_without_it() {
         run_with(setup, Rc::new(rewrite), async |shop| {
             spoil_emails(&shop);
             let status = shop.complete("customers", "").await;
-            let counts = &status["counts"];
-            let outcome = (&counts["sent"], &counts["failed"]);
-            assert_eq!(outcome, (&json!(30), &json!(0)), "{status}");
-            assert_eq!(counts["notes"]["sent-again-without-email"], 30, "{status}");
-            let without_phone = counts["notes"]["sent-again-without-phone-number"].as_u64();
+            let without_phone = all_went_without_email(&status);
             // that is the first that goes where nothing is said
             assert_eq!(without_phone.is_some(), field.is_empty(), "{status}");
         });

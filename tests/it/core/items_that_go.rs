@@ -70,6 +70,37 @@ fn counted(status: &Value) -> [[&Value; 4]; 2] {
         .map(|of| ["read", "sent", "skipped", "failed"].map(|count| &status[of][count]))
 }
 
+/// Imports everything, and once more while jobs of items and of variants take so many seconds. So long `after` the updates
+/// somebody deletes items, and then this happens. In the end all is there, and counts once.
+async fn updated_while_items_go(
+    shop: &Shop,
+    after: u64,
+    (items, variants): (u64, u64),
+    course: &str,
+    happens: impl AsyncFnOnce(),
+) {
+    shop.complete("categories", "").await;
+    let first = shop.complete("products", "").await;
+    let lengths = JobLengths {
+        world: shop.world.clone(),
+        items,
+        variants,
+    };
+    let watched = shop.another_with(&[], Rc::new(lengths));
+    let somebody = async {
+        until_updated(shop).await;
+        shop.pass(Duration::from_secs(after)).await;
+        let gone = delete_items(shop);
+        happens().await;
+        gone
+    };
+    let (status, gone) = join(watched.complete("products", ""), somebody).await;
+    let what = format!("{course}: {gone} of {status}");
+    assert!(gone > 4, "{what}");
+    assert_eq!(counted(&status), counted(&first), "{what}");
+    shop.assert_ledger(&[Kind::Category, Kind::Product]);
+}
+
 #[test]
 fn whenever_an_item_goes_it_is_created_anew_and_its_variants_count_once() {
     // how many seconds after the updates they are deleted, how long the jobs of items and of variants take, and windows
@@ -91,24 +122,9 @@ fn whenever_an_item_goes_it_is_created_anew_and_its_variants_count_once() {
         let (after, items, variants, window) = course;
         let setup = Setup::catalog(5, 30).variable("window_seconds", window);
         run(setup, async |shop| {
-            shop.complete("categories", "").await;
-            let first = shop.complete("products", "").await;
-            let lengths = JobLengths {
-                world: shop.world.clone(),
-                items,
-                variants,
-            };
-            let watched = shop.another_with(&[], Rc::new(lengths));
-            let somebody = async {
-                until_updated(&shop).await;
-                shop.pass(Duration::from_secs(after)).await;
-                delete_items(&shop)
-            };
-            let (status, gone) = join(watched.complete("products", ""), somebody).await;
-            let what = format!("{course:?}: {gone} of {status}");
-            assert!(gone > 4, "{what}");
-            assert_eq!(counted(&status), counted(&first), "{what}");
-            shop.assert_ledger(&[Kind::Category, Kind::Product]);
+            let lengths = (items, variants);
+            updated_while_items_go(&shop, after, lengths, &format!("{course:?}"), async || {})
+                .await;
         });
     }
 }
@@ -162,31 +178,14 @@ fn variants_of_an_item_that_is_created_anew_follow_although_nobody_hears_of_that
                 .variable("window_seconds", window)
                 .scheduled();
             run(setup, async |shop| {
-                shop.complete("categories", "").await;
-                let first = shop.complete("products", "").await;
-                let lengths = JobLengths {
-                    world: shop.world.clone(),
-                    items,
-                    variants,
-                };
-                let watched = shop.another_with(&[], Rc::new(lengths));
-                let somebody = async {
-                    until_updated(&shop).await;
-                    shop.pass(Duration::from_secs(after)).await;
-                    let gone = delete_items(&shop);
-                    trouble.happen(&shop).await;
-                    gone
-                };
-                let (status, gone) = join(watched.complete("products", ""), somebody).await;
-                let what = format!("{course:?}, {trouble:?}, {window}: {gone} of {status}");
+                let what = format!("{course:?}, {trouble:?}, {window}");
+                let happen = async || trouble.happen(&shop).await;
+                updated_while_items_go(&shop, after, (items, variants), &what, happen).await;
                 let faults = [
                     shop.world.klaviyo_faults(),
                     shop.world.commercetools_faults(),
                 ];
                 assert!(faults.iter().any(|faults| faults.applied() > 0), "{what}");
-                assert!(gone > 4, "{what}");
-                assert_eq!(counted(&status), counted(&first), "{what}");
-                shop.assert_ledger(&[Kind::Category, Kind::Product]);
             });
         }
     }
